@@ -1,0 +1,169 @@
+//! `EvaluationContext`: who is asking.
+
+use std::borrow::Cow;
+
+use crate::value::{Number, from_integers};
+
+/// The user, session or request that a flag is evaluated for.
+///
+/// `user_id`, or else `session_id`, decides the bucket of a percentage rollout. Targeting rules
+/// read both by these names, and everything else from the attributes.
+///
+/// ```
+/// use phaseflag::EvaluationContext;
+///
+/// let context = EvaluationContext::new()
+///     .user_id("user-123")
+///     .attribute("plan", "pro")
+///     .attribute("account_age", 365)
+///     .attribute("beta", true);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EvaluationContext {
+    user_id: Option<String>,
+    session_id: Option<String>,
+    /// Sorted by name.
+    attributes: Vec<(String, AttributeValue)>,
+}
+
+impl EvaluationContext {
+    /// Returns a context that says nothing.
+    pub fn new() -> EvaluationContext {
+        EvaluationContext::default()
+    }
+
+    /// Sets the user's identifier.
+    #[must_use]
+    pub fn user_id(mut self, user_id: impl Into<String>) -> EvaluationContext {
+        self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// Sets the session's identifier, which decides rollouts where there is no user.
+    #[must_use]
+    pub fn session_id(mut self, session_id: impl Into<String>) -> EvaluationContext {
+        self.session_id = Some(session_id.into());
+        self
+    }
+
+    /// Sets an attribute: a string, an integer, a float or a boolean. The last value of a name
+    /// stays. A float that is NaN or infinite counts as missing.
+    #[must_use]
+    pub fn attribute(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<AttributeValue>,
+    ) -> EvaluationContext {
+        let (name, value) = (name.into(), value.into());
+        match self.position(&name) {
+            Ok(position) => {
+                if let Some((_, old)) = self.attributes.get_mut(position) {
+                    *old = value;
+                }
+            }
+            Err(position) => self.attributes.insert(position, (name, value)),
+        }
+        self
+    }
+
+    /// Returns the user's identifier.
+    pub fn get_user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
+    /// Returns the session's identifier.
+    pub fn get_session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+
+    /// Returns an attribute.
+    pub fn get_attribute(&self, name: &str) -> Option<&AttributeValue> {
+        let position = self.position(name).ok()?;
+        self.attributes.get(position).map(|(_, value)| value)
+    }
+
+    /// Returns the attributes in the order of their names.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &AttributeValue)> {
+        self.attributes
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// What decides a rollout: the user, else the session; an empty one counts as absent.
+    pub(crate) fn identifier(&self) -> Option<&str> {
+        [&self.user_id, &self.session_id]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .find(|identifier| !identifier.is_empty())
+    }
+
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        self.attributes
+            .binary_search_by(|(other, _)| other.as_str().cmp(name))
+    }
+}
+
+/// An attribute of a context.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum AttributeValue {
+    /// A string.
+    String(String),
+    /// A finite number.
+    Number(Number),
+    /// A boolean.
+    Bool(bool),
+    /// A float that was NaN or infinite: as if the attribute were not there.
+    Missing,
+}
+
+impl From<&str> for AttributeValue {
+    fn from(value: &str) -> AttributeValue {
+        AttributeValue::String(value.to_owned())
+    }
+}
+
+impl From<&String> for AttributeValue {
+    fn from(value: &String) -> AttributeValue {
+        AttributeValue::String(value.clone())
+    }
+}
+
+impl From<String> for AttributeValue {
+    fn from(value: String) -> AttributeValue {
+        AttributeValue::String(value)
+    }
+}
+
+impl From<Cow<'_, str>> for AttributeValue {
+    fn from(value: Cow<'_, str>) -> AttributeValue {
+        AttributeValue::String(value.into_owned())
+    }
+}
+
+impl From<bool> for AttributeValue {
+    fn from(value: bool) -> AttributeValue {
+        AttributeValue::Bool(value)
+    }
+}
+
+impl From<Number> for AttributeValue {
+    fn from(value: Number) -> AttributeValue {
+        AttributeValue::Number(value)
+    }
+}
+
+impl From<f64> for AttributeValue {
+    fn from(value: f64) -> AttributeValue {
+        Number::from_f64(value).map_or(AttributeValue::Missing, AttributeValue::Number)
+    }
+}
+
+impl From<f32> for AttributeValue {
+    fn from(value: f32) -> AttributeValue {
+        f64::from(value).into()
+    }
+}
+
+from_integers!(AttributeValue);

@@ -1,0 +1,248 @@
+//! One compiled condition: an attribute, an operator and its target.
+//!
+//! A new operator is one variant of `Test`, one arm of `Test::compile` and one of `Test::holds`.
+
+use std::cmp::Ordering;
+
+use super::pattern::{Pattern, Patterns};
+use super::table::{Seed, TextSet};
+use super::version::Version;
+use crate::context::{AttributeValue, EvaluationContext};
+use crate::value::{Number, Value};
+
+/// The longest list of targets that is searched from its start.
+const MAX_SCANNED: usize = 8;
+
+/// A condition of a rule or a segment.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Condition {
+    pub(super) attribute: Attribute,
+    pub(super) test: Test,
+}
+
+impl Condition {
+    /// The condition that nobody satisfies.
+    pub(super) const NEVER: Condition = Condition {
+        attribute: Attribute::UserId,
+        test: Test::Never,
+    };
+
+    /// Returns whether the context satisfies the condition.
+    pub(super) fn holds(&self, context: &EvaluationContext) -> bool {
+        self.test.holds(self.attribute.read(context))
+    }
+}
+
+/// The name of what a condition looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Attribute {
+    UserId,
+    SessionId,
+    Named(Box<str>),
+}
+
+impl Attribute {
+    pub(super) fn new(name: Box<str>) -> Attribute {
+        match &*name {
+            "user_id" => Attribute::UserId,
+            "session_id" => Attribute::SessionId,
+            _ => Attribute::Named(name),
+        }
+    }
+
+    fn read<'a>(&self, context: &'a EvaluationContext) -> Option<Subject<'a>> {
+        match self {
+            Attribute::UserId => context.get_user_id().map(Subject::Text),
+            Attribute::SessionId => context.get_session_id().map(Subject::Text),
+            Attribute::Named(name) => match context.get_attribute(name)? {
+                AttributeValue::String(text) => Some(Subject::Text(text)),
+                AttributeValue::Number(number) => Some(Subject::Number(*number)),
+                AttributeValue::Bool(value) => Some(Subject::Bool(*value)),
+                AttributeValue::Missing => None,
+            },
+        }
+    }
+}
+
+/// What a condition looks at: an attribute that is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject<'a> {
+    Text(&'a str),
+    Number(Number),
+    Bool(bool),
+}
+
+impl Subject<'_> {
+    /// Calls `read` with the string form.
+    fn with_text<T>(self, read: impl FnOnce(&str) -> T) -> T {
+        match self {
+            Subject::Text(text) => read(text),
+            Subject::Number(number) => number.with_text(read),
+            Subject::Bool(true) => read("true"),
+            Subject::Bool(false) => read("false"),
+        }
+    }
+
+    fn number(self) -> Option<Number> {
+        match self {
+            Subject::Text(text) => number(text),
+            Subject::Number(number) => Some(number),
+            Subject::Bool(value) => Some(u64::from(value).into()),
+        }
+    }
+}
+
+/// Reads a finite number, as `str::parse::<f64>` does, from text that may have space around it.
+fn number(text: &str) -> Option<Number> {
+    text.trim().parse().ok().and_then(Number::from_f64)
+}
+
+/// An operator with its target, ready to be held against an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Test {
+    Is(Box<str>),
+    IsNot(Box<str>),
+    Contains(Box<str>),
+    NotContains(Box<str>),
+    OneOf(Targets),
+    NotOneOf(Targets),
+    GreaterThan(Number),
+    LessThan(Number),
+    MatchesRegex(Pattern),
+    VersionGreaterThan(Box<str>),
+    VersionLessThan(Box<str>),
+    /// The operator is not known, or cannot use its target.
+    Never,
+}
+
+impl Test {
+    /// Reads an operator and its target, or says why nothing can satisfy them.
+    pub(super) fn compile(
+        operator: &str,
+        target: Value,
+        patterns: &mut Patterns,
+        seed: Seed,
+    ) -> Result<Test, String> {
+        Ok(match operator {
+            "is" => Test::Is(text(target)?),
+            "is_not" => Test::IsNot(text(target)?),
+            "contains" => Test::Contains(text(target)?),
+            "not_contains" => Test::NotContains(text(target)?),
+            "one_of" => Test::OneOf(Targets::new(target, seed)?),
+            "not_one_of" => Test::NotOneOf(Targets::new(target, seed)?),
+            "gt" => Test::GreaterThan(bound(target)?),
+            "lt" => Test::LessThan(bound(target)?),
+            "matches_regex" => Test::MatchesRegex(patterns.compile(&text(target)?)?),
+            "version_gt" => Test::VersionGreaterThan(version(target)?),
+            "version_lt" => Test::VersionLessThan(version(target)?),
+            _ => return Err(format!("the operator `{}` is not known", excerpt(operator))),
+        })
+    }
+
+    /// Returns whether the attribute satisfies the operator.
+    pub(super) fn holds(&self, subject: Option<Subject<'_>>) -> bool {
+        let Some(subject) = subject else {
+            return matches!(
+                self,
+                Test::IsNot(_) | Test::NotContains(_) | Test::NotOneOf(_)
+            );
+        };
+        match self {
+            Test::Is(target) => subject.with_text(|text| text == &**target),
+            Test::IsNot(target) => subject.with_text(|text| text != &**target),
+            Test::Contains(target) => subject.with_text(|text| text.contains(&**target)),
+            Test::NotContains(target) => subject.with_text(|text| !text.contains(&**target)),
+            Test::OneOf(targets) => subject.with_text(|text| targets.contain(text)),
+            Test::NotOneOf(targets) => subject.with_text(|text| !targets.contain(text)),
+            Test::GreaterThan(bound) => subject.number().is_some_and(|number| number > *bound),
+            Test::LessThan(bound) => subject.number().is_some_and(|number| number < *bound),
+            Test::MatchesRegex(pattern) => subject.with_text(|text| pattern.is_found_in(text)),
+            Test::VersionGreaterThan(bound) => {
+                precedence(subject, bound) == Some(Ordering::Greater)
+            }
+            Test::VersionLessThan(bound) => precedence(subject, bound) == Some(Ordering::Less),
+            Test::Never => false,
+        }
+    }
+}
+
+/// The string form of a target that is a scalar.
+fn text(target: Value) -> Result<Box<str>, String> {
+    match target {
+        Value::String(text) => Ok(text.into_boxed_str()),
+        Value::Number(number) => Ok(number.with_text(|text| text.into())),
+        Value::Bool(value) => Ok(if value { "true" } else { "false" }.into()),
+        Value::Null | Value::Array(_) | Value::Object(_) => Err(format!(
+            "the operator cannot use {} as its value",
+            target.type_name()
+        )),
+    }
+}
+
+fn bound(target: Value) -> Result<Number, String> {
+    match target {
+        Value::Number(number) => Ok(number),
+        Value::Bool(value) => Ok(u64::from(value).into()),
+        target => {
+            let text = text(target)?;
+            number(&text).ok_or_else(|| format!("the value `{}` is not a number", excerpt(&text)))
+        }
+    }
+}
+
+fn version(target: Value) -> Result<Box<str>, String> {
+    let text = text(target)?;
+    match Version::parse(&text) {
+        Some(_) => Ok(text),
+        None => Err(format!("the value `{}` is not a version", excerpt(&text))),
+    }
+}
+
+/// As much of a text as a message should repeat.
+pub(super) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 100;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn precedence(subject: Subject<'_>, bound: &str) -> Option<Ordering> {
+    subject.with_text(|text| Some(Version::parse(text)?.precedence(&Version::parse(bound)?)))
+}
+
+/// The string forms of a list of targets.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Targets {
+    Few(Box<[Box<str>]>),
+    Many(TextSet),
+}
+
+impl Targets {
+    fn new(target: Value, seed: Seed) -> Result<Targets, String> {
+        let Value::Array(elements) = target else {
+            return Ok(Targets::Few([text(target)?].into()));
+        };
+        let elements = elements.into_iter().map(|element| match element {
+            Value::Null | Value::Array(_) | Value::Object(_) => Err(format!(
+                "the operator cannot use a list that holds {}",
+                element.type_name()
+            )),
+            scalar => text(scalar),
+        });
+        let elements = elements.collect::<Result<Vec<_>, _>>()?;
+        if elements.len() <= MAX_SCANNED {
+            return Ok(Targets::Few(elements.into()));
+        }
+        let mut targets = TextSet::with_capacity_and_hasher(elements.len(), seed);
+        targets.extend(elements);
+        Ok(Targets::Many(targets))
+    }
+
+    fn contain(&self, text: &str) -> bool {
+        match self {
+            Targets::Few(targets) => targets.iter().any(|target| &**target == text),
+            Targets::Many(targets) => targets.contains(text),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The compiled tables: what a ruleset is in memory. Data only.
+//!
+//! Flags, segments and variations refer to each other by position; every position is one that
+//! the compiler found to be there.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::bucket::BucketSeed;
+use super::condition::Condition;
+use super::problem::Problem;
+use super::table::TextMap;
+use crate::value::Value;
+
+/// One ruleset.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(super) flags: Vec<Flag>,
+    pub(super) positions: TextMap<u32>,
+    pub(super) segments: Vec<Segment>,
+    pub(super) version: Value,
+    pub(super) problems: Box<[Problem]>,
+}
+
+impl Tables {
+    pub(super) fn position(&self, key: &str) -> Option<u32> {
+        self.positions.get(key).copied()
+    }
+
+    pub(super) fn flag(&self, position: u32) -> Option<&Flag> {
+        self.flags.get(position as usize)
+    }
+
+    pub(super) fn segment(&self, position: u32) -> Option<&Segment> {
+        self.segments.get(position as usize)
+    }
+}
+
+/// A reference to the tables with a count of its own.
+///
+/// Threads that each hold one of these do not write to the same cache line when they take and
+/// drop results; adjacent lines are fetched in pairs, hence 128 bytes.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Replica {
+    pub(super) tables: Arc<Tables>,
+}
+
+/// A flag.
+#[derive(Debug)]
+pub(super) struct Flag {
+    pub(super) key: Arc<str>,
+    pub(super) kind: FlagKind,
+    pub(super) on: bool,
+    pub(super) seed: BucketSeed,
+    pub(super) default: Option<u32>,
+    pub(super) variations: Box<[Variation]>,
+    pub(super) prerequisites: Prerequisites,
+    pub(super) rules: Box<[Rule]>,
+}
+
+impl Flag {
+    pub(super) fn variation(&self, position: Option<u32>) -> Option<&Variation> {
+        self.variations.get(position? as usize)
+    }
+}
+
+/// What a flag can serve.
+#[derive(Debug, PartialEq)]
+pub(super) struct Variation {
+    pub(super) key: Option<Box<str>>,
+    pub(super) value: Value,
+}
+
+/// What must hold before the rules of a flag are looked at.
+#[derive(Debug)]
+pub(super) enum Prerequisites {
+    /// All of these; none is fine.
+    All(Box<[Prerequisite]>),
+    /// What can never hold: malformed, dangling, on a cycle or too deep.
+    Unsatisfiable,
+}
+
+/// A flag that must serve a variation.
+#[derive(Debug)]
+pub(super) struct Prerequisite {
+    pub(super) flag: u32,
+    pub(super) variation_key: Box<str>,
+}
+
+/// A targeting rule.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) conditions: Box<[Condition]>,
+    pub(super) segment: Option<u32>,
+    pub(super) serves: Serves,
+}
+
+/// What a rule that matches serves. A variation that the flag does not have is `None`.
+#[derive(Debug, PartialEq)]
+pub(super) enum Serves {
+    Variation(Option<u32>),
+    /// What the bucket chooses.
+    Rollout(Rollout),
+    /// Nothing: the next rule is looked at.
+    Nothing,
+}
+
+/// Variations, each with the sum of the weights up to and including its own.
+pub(super) type Rollout = Box<[(f64, Option<u32>)]>;
+
+/// A named group of users.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) name: Arc<str>,
+    pub(super) conditions: Box<[Condition]>,
+}
+
+/// The type of the values that a flag is declared to have.
+///
+/// It decides nothing: the typed getters go by the value itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FlagKind {
+    /// `true` or `false`.
+    Boolean,
+    /// Text.
+    String,
+    /// A number.
+    Number,
+    /// Any JSON value.
+    Json,
+    /// A type that this version of the crate does not know.
+    Unknown,
+}
+
+impl FlagKind {
+    /// Returns the service's own name for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FlagKind::Boolean => "boolean",
+            FlagKind::String => "string",
+            FlagKind::Number => "number",
+            FlagKind::Json => "json",
+            FlagKind::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for FlagKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What is known of a flag without evaluating it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagInfo {
+    key: Arc<str>,
+    kind: FlagKind,
+    on: bool,
+}
+
+impl FlagInfo {
+    pub(super) fn new(flag: &Flag) -> FlagInfo {
+        FlagInfo {
+            key: flag.key.clone(),
+            kind: flag.kind,
+            on: flag.on,
+        }
+    }
+
+    /// Returns the key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Returns the declared type of its values.
+    pub fn kind(&self) -> FlagKind {
+        self.kind
+    }
+
+    /// Returns whether it is on; a flag that is off serves its default variation.
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+}

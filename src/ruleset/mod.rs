@@ -1,0 +1,207 @@
+//! `Ruleset`: parse and evaluate. The only door to the pure core.
+//!
+//! The core reads no clock, thread, lock, socket, file, environment or log.
+
+mod bucket;
+mod compile;
+mod condition;
+mod diff;
+mod document;
+mod evaluate;
+mod flag;
+mod pattern;
+mod prerequisites;
+mod problem;
+mod result;
+mod table;
+mod version;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use diff::Difference;
+pub use flag::{FlagInfo, FlagKind};
+pub use problem::Problem;
+pub use result::{EvaluationResult, Reason};
+
+use crate::context::EvaluationContext;
+use crate::error::RulesetError;
+use crate::json;
+use crate::value::Value;
+use diff::Comparison;
+use document::Document;
+use evaluate::Evaluator;
+use flag::{Replica, Tables};
+
+/// The rules of all flags of an environment, ready to be evaluated.
+///
+/// Parsing checks everything; evaluating cannot fail. A clone shares the rules.
+///
+/// ```
+/// use phaseflag::{EvaluationContext, Reason, Ruleset, Value};
+///
+/// let ruleset = Ruleset::parse(r#"{"flags": [{
+///     "key": "checkout",
+///     "default_variation": "off",
+///     "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+///     "targeting_rules": [{
+///         "variation": "on",
+///         "conditions": [{"attribute": "plan", "operator": "one_of", "value": ["pro", "team"]}]
+///     }]
+/// }]}"#)?;
+/// assert!(ruleset.problems().is_empty());
+///
+/// let context = EvaluationContext::new().attribute("plan", "pro");
+/// let result = ruleset.evaluate("checkout", &context).unwrap();
+/// assert_eq!(result.value(), &Value::from(true));
+/// assert_eq!(result.reason(), Reason::TargetingMatch);
+/// assert_eq!(result.variation_key(), Some("on"));
+/// assert_eq!(ruleset.evaluate("no-such-flag", None), None);
+/// # Ok::<(), phaseflag::RulesetError>(())
+/// ```
+///
+/// # Untrusted input
+///
+/// Any text may be parsed: nesting is bounded at 128 levels, patterns by their length and
+/// compiled size, cycles and long chains of prerequisites are settled, and the tables are seeded
+/// anew for each ruleset so that crafted keys do not make them slow. See `SECURITY.md` for each
+/// limit with its number.
+#[derive(Clone)]
+pub struct Ruleset(Arc<Replica>);
+
+impl Ruleset {
+    /// Reads a ruleset in either dialect of the service, or a bootstrap document.
+    ///
+    /// One bad flag does not take the others with it: it is left out, and reported by
+    /// [`problems`](Ruleset::problems).
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not JSON, or has no list of flags.
+    pub fn parse(text: &str) -> Result<Ruleset, RulesetError> {
+        let tables = compile::compile(Document::parse(text)?);
+        Ok(Ruleset(Arc::new(Replica {
+            tables: Arc::new(tables),
+        })))
+    }
+
+    /// Reads a ruleset from bytes that should be UTF-8; see [`parse`](Ruleset::parse).
+    ///
+    /// # Errors
+    ///
+    /// As `parse`, and where the bytes are not UTF-8.
+    pub fn parse_bytes(bytes: &[u8]) -> Result<Ruleset, RulesetError> {
+        Ruleset::parse(json::utf8(bytes).map_err(RulesetError::syntax)?)
+    }
+
+    /// Evaluates a flag; `None` where there is no flag of this key.
+    pub fn evaluate<'a>(
+        &self,
+        key: &str,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> Option<EvaluationResult> {
+        let nobody = EvaluationContext::new();
+        let context = context.into().unwrap_or(&nobody);
+        let tables = self.tables();
+        let position = tables.position(key)?;
+        let outcome = Evaluator::new(tables, context).evaluate(tables.flag(position)?);
+        Some(EvaluationResult::shared(self.0.clone(), position, outcome))
+    }
+
+    /// Evaluates every flag for one context.
+    pub fn evaluate_all<'a>(
+        &self,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> BTreeMap<String, EvaluationResult> {
+        let nobody = EvaluationContext::new();
+        let mut evaluator = Evaluator::new(self.tables(), context.into().unwrap_or(&nobody));
+        let results = (0..).zip(&self.tables().flags).map(|(position, flag)| {
+            let outcome = evaluator.evaluate(flag);
+            (
+                flag.key.to_string(),
+                EvaluationResult::shared(self.0.clone(), position, outcome),
+            )
+        });
+        results.collect()
+    }
+
+    /// Evaluates a flag and hands its value to `read` without keeping it.
+    pub(crate) fn read_value<T>(
+        &self,
+        key: &str,
+        context: &EvaluationContext,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Option<T> {
+        let tables = self.tables();
+        let flag = tables.flag(tables.position(key)?)?;
+        let outcome = Evaluator::new(tables, context).evaluate(flag);
+        read(&flag.variation(outcome.variation)?.value)
+    }
+
+    /// Returns the flags in the order of the document.
+    pub fn flags(&self) -> impl ExactSizeIterator<Item = FlagInfo> {
+        self.tables().flags.iter().map(FlagInfo::new)
+    }
+
+    /// Returns how many flags there are.
+    pub fn len(&self) -> usize {
+        self.tables().flags.len()
+    }
+
+    /// Returns whether there is no flag.
+    pub fn is_empty(&self) -> bool {
+        self.tables().flags.is_empty()
+    }
+
+    /// Returns the version that the service gave the ruleset; `null` where it gave none.
+    pub fn version(&self) -> &Value {
+        &self.tables().version
+    }
+
+    /// Returns what could not be used, each with its path: up to 10,000 problems, and how many
+    /// more there were.
+    pub fn problems(&self) -> &[Problem] {
+        &self.tables().problems
+    }
+
+    /// Returns a ruleset that shares the tables and has a count of references of its own.
+    pub(crate) fn replica(&self) -> Ruleset {
+        Ruleset(Arc::new(Replica {
+            tables: self.0.tables.clone(),
+        }))
+    }
+
+    /// Returns what differs in the ruleset that follows this one.
+    pub(crate) fn difference(&self, next: &Ruleset) -> Difference {
+        Comparison {
+            old: self.tables(),
+            new: next.tables(),
+        }
+        .difference()
+    }
+
+    fn tables(&self) -> &Tables {
+        &self.0.tables
+    }
+}
+
+impl fmt::Debug for Ruleset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ruleset")
+            .field("flags", &self.len())
+            .field("version", self.version())
+            .field("problems", &self.problems().len())
+            .finish()
+    }
+}
+
+/// A ruleset without flags.
+impl Default for Ruleset {
+    fn default() -> Ruleset {
+        let tables = compile::compile(Document::default());
+        Ruleset(Arc::new(Replica {
+            tables: Arc::new(tables),
+        }))
+    }
+}

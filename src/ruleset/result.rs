@@ -1,0 +1,164 @@
+//! `EvaluationResult` and `Reason`: the answer, and why.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::flag::{Flag, Replica, Variation};
+use crate::value::Value;
+
+/// What a flag serves in one context.
+///
+/// It shares the values with the ruleset that it comes from, and keeps that ruleset in memory
+/// while it lives.
+#[derive(Clone)]
+pub struct EvaluationResult {
+    served: Served,
+    reason: Reason,
+}
+
+#[derive(Clone)]
+enum Served {
+    /// A variation of a flag in a ruleset.
+    Shared {
+        ruleset: Arc<Replica>,
+        flag: u32,
+        variation: Option<u32>,
+    },
+    /// A value from elsewhere: an override, or the service's own answer.
+    Own(Arc<Variation>),
+}
+
+static NULL: Value = Value::Null;
+
+impl EvaluationResult {
+    pub(super) fn shared(ruleset: Arc<Replica>, flag: u32, outcome: Outcome) -> EvaluationResult {
+        EvaluationResult {
+            served: Served::Shared {
+                ruleset,
+                flag,
+                variation: outcome.variation,
+            },
+            reason: outcome.reason,
+        }
+    }
+
+    /// A result that no ruleset here has led to.
+    pub(crate) fn new(
+        value: Value,
+        variation_key: Option<String>,
+        reason: Reason,
+    ) -> EvaluationResult {
+        let key = variation_key.map(String::into_boxed_str);
+        EvaluationResult {
+            served: Served::Own(Arc::new(Variation { key, value })),
+            reason,
+        }
+    }
+
+    /// Returns the value; `null` where the flag refers to a variation that it does not have.
+    pub fn value(&self) -> &Value {
+        self.variation().map_or(&NULL, |variation| &variation.value)
+    }
+
+    /// Returns why this value is served.
+    pub fn reason(&self) -> Reason {
+        self.reason.clone()
+    }
+
+    /// Returns the key of the variation; `None` for an override, a variation without a key, and
+    /// where the flag refers to a variation that it does not have.
+    pub fn variation_key(&self) -> Option<&str> {
+        self.variation()?.key.as_deref()
+    }
+
+    /// Returns the value without its result.
+    pub(crate) fn into_value(self) -> Value {
+        self.value().clone()
+    }
+
+    fn variation(&self) -> Option<&Variation> {
+        match &self.served {
+            Served::Shared {
+                ruleset,
+                flag,
+                variation,
+            } => ruleset.tables.flag(*flag)?.variation(*variation),
+            Served::Own(variation) => Some(variation),
+        }
+    }
+}
+
+impl PartialEq for EvaluationResult {
+    fn eq(&self, other: &EvaluationResult) -> bool {
+        self.reason == other.reason
+            && self.variation_key() == other.variation_key()
+            && self.value() == other.value()
+    }
+}
+
+impl fmt::Debug for EvaluationResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EvaluationResult")
+            .field("value", self.value())
+            .field("reason", &self.reason)
+            .field("variation_key", &self.variation_key())
+            .finish()
+    }
+}
+
+/// Why a value is served.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A rule matched and names the variation.
+    TargetingMatch,
+    /// A rule matched and the rollout chose the variation.
+    PercentageRollout,
+    /// No rule decided.
+    Default,
+    /// The flag is off.
+    FlagInactive,
+    /// A flag that this one requires does not serve what it must.
+    PrerequisiteFailed,
+    /// The program has set the value itself.
+    Override,
+    /// A reason of the service that this version of the crate does not know, as it came.
+    Other(Arc<str>),
+}
+
+impl Reason {
+    /// Returns the name, such as `targeting_match`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Reason::TargetingMatch => "targeting_match",
+            Reason::PercentageRollout => "percentage_rollout",
+            Reason::Default => "default",
+            Reason::FlagInactive => "flag_inactive",
+            Reason::PrerequisiteFailed => "prerequisite_failed",
+            Reason::Override => "override",
+            Reason::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Which variation a flag serves, by position, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    pub(super) variation: Option<u32>,
+    pub(super) reason: Reason,
+}
+
+impl Outcome {
+    pub(super) fn default_of(flag: &Flag, reason: Reason) -> Outcome {
+        Outcome {
+            variation: flag.default,
+            reason,
+        }
+    }
+}

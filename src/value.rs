@@ -1,0 +1,649 @@
+//! `Value`: what a variation, an override or an event's metadata holds, JSON in and out.
+//!
+//! Knows nothing of flags.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Index;
+use std::str::FromStr;
+
+use miniserde::de::{Deserialize, Map, Seq, Visitor};
+use miniserde::ser::{self, Fragment, Serialize};
+
+use crate::error::JsonError;
+use crate::json::{self, deeper};
+
+/// A JSON value.
+///
+/// Numbers compare by what they are worth: `Value::from(1) == Value::from(1.0)`. Integers are
+/// exact over the whole of `i64` and `u64`; floats that are read from JSON are exact to 15
+/// significant digits, the parser's own limit.
+///
+/// ```
+/// use phaseflag::Value;
+///
+/// let value: Value = "{\"plan\": \"pro\", \"seats\": [1, 2]}".parse()?;
+/// assert_eq!(value["plan"], Value::from("pro"));
+/// assert_eq!(value["seats"][1].as_i64(), Some(2));
+/// assert_eq!(value["no"]["such"], Value::Null);
+/// assert_eq!(value.to_string(), r#"{"plan":"pro","seats":[1,2]}"#);
+/// # Ok::<(), phaseflag::JsonError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// JSON's `null`.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A finite number.
+    Number(Number),
+    /// A string.
+    String(String),
+    /// A list of values.
+    Array(Vec<Value>),
+    /// Values by key.
+    Object(Object),
+}
+
+impl Value {
+    /// Returns the boolean, or `None` for any other type.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// Returns the string, or `None` for any other type.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::String(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns the number, rounded to the nearest float, or `None` for any other type.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::Number(number) => Some(number.as_f64()),
+            _ => None,
+        }
+    }
+
+    /// Returns the number where it is whole and fits, or `None`.
+    ///
+    /// ```
+    /// # use phaseflag::Value;
+    /// assert_eq!(Value::from(2.0).as_i64(), Some(2));
+    /// assert_eq!(Value::from(1.99).as_i64(), None);
+    /// ```
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Value::Number(number) => number.as_i64(),
+            _ => None,
+        }
+    }
+
+    /// Returns the number where it is whole, not negative and fits, or `None`.
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Value::Number(number) => number.as_u64(),
+            _ => None,
+        }
+    }
+
+    /// Returns the elements, or `None` for any other type.
+    pub fn as_array(&self) -> Option<&[Value]> {
+        match self {
+            Value::Array(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// Returns the object, or `None` for any other type.
+    pub fn as_object(&self) -> Option<&Object> {
+        match self {
+            Value::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Returns the member of an object, or `None` where there is none.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.as_object()?.get(key)
+    }
+
+    /// Returns whether this is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    /// Returns the name of the JSON type, with its article, for messages.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        }
+    }
+}
+
+static NULL: Value = Value::Null;
+
+/// The member of an object; `null` where there is none, or where this is no object.
+impl Index<&str> for Value {
+    type Output = Value;
+
+    fn index(&self, key: &str) -> &Value {
+        self.get(key).unwrap_or(&NULL)
+    }
+}
+
+/// The element of an array; `null` where there is none, or where this is no array.
+impl Index<usize> for Value {
+    type Output = Value;
+
+    fn index(&self, position: usize) -> &Value {
+        self.as_array()
+            .and_then(|elements| elements.get(position))
+            .unwrap_or(&NULL)
+    }
+}
+
+/// JSON text, without white space.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&miniserde::json::to_string(self))
+    }
+}
+
+/// Reads JSON text. A byte-order mark is skipped; nesting deeper than 128 is refused.
+impl FromStr for Value {
+    type Err = JsonError;
+
+    fn from_str(text: &str) -> Result<Value, JsonError> {
+        let mut slot: Slot = json::read(text)?;
+        Ok(slot.take().unwrap_or_default())
+    }
+}
+
+/// A finite number: an integer over the whole of `i64` and `u64`, or a float.
+#[derive(Clone, Copy)]
+pub struct Number(Repr);
+
+#[derive(Clone, Copy)]
+enum Repr {
+    Negative(i64),
+    Nonnegative(u64),
+    Float(f64),
+}
+
+impl Number {
+    /// Returns the number, or `None` where it is NaN or infinite.
+    pub fn from_f64(value: f64) -> Option<Number> {
+        value.is_finite().then_some(Number(Repr::Float(value)))
+    }
+
+    /// Returns the number, rounded to the nearest float.
+    pub fn as_f64(self) -> f64 {
+        match self.0 {
+            Repr::Negative(value) => value as f64,
+            Repr::Nonnegative(value) => value as f64,
+            Repr::Float(value) => value,
+        }
+    }
+
+    /// Returns the number where it is whole and fits, or `None`.
+    pub fn as_i64(self) -> Option<i64> {
+        i64::try_from(self.whole()?).ok()
+    }
+
+    /// Returns the number where it is whole, not negative and fits, or `None`.
+    pub fn as_u64(self) -> Option<u64> {
+        u64::try_from(self.whole()?).ok()
+    }
+
+    /// The exact integer, where this is one below 1e30 in size.
+    fn whole(self) -> Option<i128> {
+        match self.0 {
+            Repr::Negative(value) => Some(value.into()),
+            Repr::Nonnegative(value) => Some(value.into()),
+            Repr::Float(value) if value.trunc() == value && value.abs() < 1e30 => {
+                Some(value as i128)
+            }
+            Repr::Float(_) => None,
+        }
+    }
+
+    /// Calls `read` with the string form: whole numbers below 1e21 without a decimal point,
+    /// other floats in the shortest form that reads back. Does not allocate.
+    pub(crate) fn with_text<T>(self, read: impl FnOnce(&str) -> T) -> T {
+        let mut text = StackText::default();
+        // Writing to the stack cannot fail: no form is longer than the buffer.
+        let _ = match self.0 {
+            Repr::Negative(value) => fmt::write(&mut text, format_args!("{value}")),
+            Repr::Nonnegative(value) => fmt::write(&mut text, format_args!("{value}")),
+            Repr::Float(0.0) => fmt::write(&mut text, format_args!("0")),
+            Repr::Float(value) if value.trunc() == value && value.abs() < 1e21 => {
+                fmt::write(&mut text, format_args!("{value}"))
+            }
+            Repr::Float(value) => fmt::write(&mut text, format_args!("{value:?}")),
+        };
+        read(text.as_str())
+    }
+}
+
+/// By what they are worth, integers and floats alike, without rounding.
+impl PartialEq for Number {
+    fn eq(&self, other: &Number) -> bool {
+        self.partial_cmp(other) == Some(Ordering::Equal)
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Number) -> Option<Ordering> {
+        match (self.whole(), other.whole()) {
+            (Some(left), Some(right)) => Some(left.cmp(&right)),
+            // A float with a fraction lies below 2^53, and one of 1e30 beyond every integer:
+            // both compare rightly with the nearest float of any integer.
+            _ => self.as_f64().partial_cmp(&other.as_f64()),
+        }
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whole numbers below 1e21 without a decimal point, other floats in the shortest form that
+/// reads back.
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| f.pad(text))
+    }
+}
+
+/// Room for the longest string form of a number.
+#[derive(Default)]
+struct StackText {
+    bytes: [u8; 32],
+    length: usize,
+}
+
+impl StackText {
+    fn as_str(&self) -> &str {
+        let written = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(written).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for StackText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let room = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+/// The members of a JSON object, sorted by key.
+#[derive(Clone, Default, PartialEq)]
+pub struct Object(Vec<(String, Value)>);
+
+impl Object {
+    /// Returns an object without members.
+    pub fn new() -> Object {
+        Object::default()
+    }
+
+    /// Returns the member, or `None` where there is none.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let position = self.position(key).ok()?;
+        self.0.get(position).map(|(_, value)| value)
+    }
+
+    /// Sets the member and returns what it was before.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
+        let (key, value) = (key.into(), value.into());
+        match self.position(&key) {
+            Ok(position) => self
+                .0
+                .get_mut(position)
+                .map(|(_, old)| std::mem::replace(old, value)),
+            Err(position) => {
+                self.0.insert(position, (key, value));
+                None
+            }
+        }
+    }
+
+    /// Returns how many members there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the members in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.0
+            .binary_search_by(|(other, _)| other.as_str().cmp(key))
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// Where a key occurs twice, the last one wins.
+impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Object {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Object {
+        let members = members
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()));
+        sorted(members.collect())
+    }
+}
+
+fn sorted(mut members: Vec<(String, Value)>) -> Object {
+    members.reverse();
+    members.sort_by(|(left, _), (right, _)| left.cmp(right));
+    members.dedup_by(|(later, _), (earlier, _)| later == earlier);
+    members.shrink_to_fit();
+    Object(members)
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Value {
+        Value::Bool(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Value {
+        Value::String(value.to_owned())
+    }
+}
+
+impl From<&String> for Value {
+    fn from(value: &String) -> Value {
+        Value::String(value.clone())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Value {
+        Value::String(value)
+    }
+}
+
+impl From<Cow<'_, str>> for Value {
+    fn from(value: Cow<'_, str>) -> Value {
+        Value::String(value.into_owned())
+    }
+}
+
+impl From<Number> for Value {
+    fn from(value: Number) -> Value {
+        Value::Number(value)
+    }
+}
+
+impl From<Object> for Value {
+    fn from(value: Object) -> Value {
+        Value::Object(value)
+    }
+}
+
+impl<T: Into<Value>> From<Vec<T>> for Value {
+    fn from(elements: Vec<T>) -> Value {
+        elements.into_iter().collect()
+    }
+}
+
+impl<T: Into<Value>, const N: usize> From<[T; N]> for Value {
+    fn from(elements: [T; N]) -> Value {
+        elements.into_iter().collect()
+    }
+}
+
+impl<T: Clone + Into<Value>> From<&[T]> for Value {
+    fn from(elements: &[T]) -> Value {
+        elements.iter().cloned().collect()
+    }
+}
+
+/// `None` is `null`.
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Value {
+        value.map_or(Value::Null, Into::into)
+    }
+}
+
+impl<T: Into<Value>> FromIterator<T> for Value {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Value {
+        Value::Array(elements.into_iter().map(Into::into).collect())
+    }
+}
+
+/// NaN and the infinities, which JSON does not have, are `null`.
+impl From<f64> for Value {
+    fn from(value: f64) -> Value {
+        Number::from_f64(value).into()
+    }
+}
+
+/// NaN and the infinities, which JSON does not have, are `null`.
+impl From<f32> for Value {
+    fn from(value: f32) -> Value {
+        f64::from(value).into()
+    }
+}
+
+impl From<i64> for Number {
+    fn from(value: i64) -> Number {
+        Number(u64::try_from(value).map_or(Repr::Negative(value), Repr::Nonnegative))
+    }
+}
+
+impl From<u64> for Number {
+    fn from(value: u64) -> Number {
+        Number(Repr::Nonnegative(value))
+    }
+}
+
+/// Makes a type that has a variant `Number` from each of Rust's integers up to 64 bits.
+macro_rules! from_integers {
+    ($target:ident) => {
+        $crate::value::from_integers!($target, i64: i8 i16 i32 i64 isize);
+        $crate::value::from_integers!($target, u64: u8 u16 u32 u64 usize);
+    };
+    ($target:ident, $wide:ty: $($integer:ty)*) => {
+        $(
+            impl From<$integer> for $target {
+                fn from(value: $integer) -> $target {
+                    $target::Number(Number::from(value as $wide))
+                }
+            }
+        )*
+    };
+}
+pub(crate) use from_integers;
+
+from_integers!(Value);
+
+impl Serialize for Value {
+    fn begin(&self) -> Fragment<'_> {
+        match self {
+            Value::Null => Fragment::Null,
+            Value::Bool(value) => Fragment::Bool(*value),
+            Value::Number(number) => number.begin(),
+            Value::String(value) => Fragment::Str(Cow::Borrowed(value)),
+            Value::Array(elements) => elements.begin(),
+            Value::Object(object) => Fragment::Map(Box::new(Members(object.0.iter()))),
+        }
+    }
+}
+
+impl Serialize for Number {
+    fn begin(&self) -> Fragment<'_> {
+        match self.0 {
+            Repr::Negative(value) => Fragment::I64(value),
+            Repr::Nonnegative(value) => Fragment::U64(value),
+            Repr::Float(value) => Fragment::F64(value),
+        }
+    }
+}
+
+struct Members<'a>(std::slice::Iter<'a, (String, Value)>);
+
+impl ser::Map for Members<'_> {
+    fn next(&mut self) -> Option<(Cow<'_, str>, &dyn Serialize)> {
+        let (key, value) = self.0.next()?;
+        Some((Cow::Borrowed(key), value))
+    }
+}
+
+/// A place that one JSON value is read into, at a known depth of nesting.
+///
+/// It bounds the nesting, so that no later walk over a value, which recurses, can exhaust the
+/// stack.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    value: Option<Value>,
+    depth: u8,
+}
+
+impl Slot {
+    /// An empty place; `depth` counts the arrays and objects around it.
+    pub(crate) fn at(depth: u8) -> Slot {
+        Slot { value: None, depth }
+    }
+
+    /// Takes what was read; `None` where nothing was.
+    pub(crate) fn take(&mut self) -> Option<Value> {
+        self.value.take()
+    }
+
+    fn set(&mut self, value: impl Into<Value>) -> miniserde::Result<()> {
+        self.value = Some(value.into());
+        Ok(())
+    }
+}
+
+impl Deserialize for Slot {
+    fn begin(out: &mut Option<Slot>) -> &mut dyn Visitor {
+        out.insert(Slot::at(0))
+    }
+}
+
+impl Visitor for Slot {
+    fn null(&mut self) -> miniserde::Result<()> {
+        self.set(Value::Null)
+    }
+
+    fn boolean(&mut self, value: bool) -> miniserde::Result<()> {
+        self.set(value)
+    }
+
+    fn string(&mut self, value: &str) -> miniserde::Result<()> {
+        self.set(value)
+    }
+
+    fn negative(&mut self, value: i64) -> miniserde::Result<()> {
+        self.set(value)
+    }
+
+    fn nonnegative(&mut self, value: u64) -> miniserde::Result<()> {
+        self.set(value)
+    }
+
+    fn float(&mut self, value: f64) -> miniserde::Result<()> {
+        self.set(value)
+    }
+
+    fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
+        let element = Slot::at(deeper(self.depth)?);
+        Ok(Box::new(ArrayBuilder {
+            out: &mut self.value,
+            elements: Vec::new(),
+            element,
+        }))
+    }
+
+    fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
+        let member = Slot::at(deeper(self.depth)?);
+        Ok(Box::new(ObjectBuilder {
+            out: &mut self.value,
+            members: Vec::new(),
+            key: String::new(),
+            member,
+        }))
+    }
+}
+
+struct ArrayBuilder<'a> {
+    out: &'a mut Option<Value>,
+    elements: Vec<Value>,
+    element: Slot,
+}
+
+impl Seq for ArrayBuilder<'_> {
+    fn element(&mut self) -> miniserde::Result<&mut dyn Visitor> {
+        self.elements.extend(self.element.take());
+        Ok(&mut self.element)
+    }
+
+    fn finish(&mut self) -> miniserde::Result<()> {
+        self.elements.extend(self.element.take());
+        self.elements.shrink_to_fit();
+        *self.out = Some(Value::Array(std::mem::take(&mut self.elements)));
+        Ok(())
+    }
+}
+
+struct ObjectBuilder<'a> {
+    out: &'a mut Option<Value>,
+    members: Vec<(String, Value)>,
+    key: String,
+    member: Slot,
+}
+
+impl ObjectBuilder<'_> {
+    fn keep(&mut self) {
+        if let Some(value) = self.member.take() {
+            self.members.push((std::mem::take(&mut self.key), value));
+        }
+    }
+}
+
+impl Map for ObjectBuilder<'_> {
+    fn key(&mut self, key: &str) -> miniserde::Result<&mut dyn Visitor> {
+        self.keep();
+        self.key.push_str(key);
+        Ok(&mut self.member)
+    }
+
+    fn finish(&mut self) -> miniserde::Result<()> {
+        self.keep();
+        *self.out = Some(Value::Object(sorted(std::mem::take(&mut self.members))));
+        Ok(())
+    }
+}
