@@ -120,6 +120,19 @@ impl Value {
         matches!(self, Value::Null)
     }
 
+    /// Returns whether arrays and objects nest deeper than this many levels.
+    pub(crate) fn is_deeper_than(&self, levels: u8) -> bool {
+        let too_deep = |inner: &Value| match levels.checked_sub(1) {
+            Some(levels) => inner.is_deeper_than(levels),
+            None => true,
+        };
+        match self {
+            Value::Array(elements) => levels == 0 || elements.iter().any(too_deep),
+            Value::Object(object) => levels == 0 || object.iter().any(|(_, value)| too_deep(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        }
+    }
+
     /// Returns the name of the JSON type, with its article, for messages.
     pub(crate) fn type_name(&self) -> &'static str {
         match self {

@@ -71,11 +71,6 @@ impl EvaluationResult {
         self.variation()?.key.as_deref()
     }
 
-    /// Returns the value without its result.
-    pub(crate) fn into_value(self) -> Value {
-        self.value().clone()
-    }
-
     fn variation(&self) -> Option<&Variation> {
         match &self.served {
             Served::Shared {

@@ -1,0 +1,188 @@
+//! Options to a client. The setters never fail; `build` checks.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::client::PhaseFlagClient;
+use crate::config::{Bootstrap, Config};
+use crate::context::EvaluationContext;
+use crate::error::Error;
+
+/// The settings of a client that is to be.
+///
+/// Durations of any length are accepted; one of more than ten years counts as ten years.
+#[must_use]
+#[derive(Clone)]
+pub struct ClientBuilder {
+    config: Config,
+}
+
+impl PhaseFlagClient {
+    /// Returns a builder for the service at `base_url`, which includes its version, such as
+    /// `https://api.phaseflag.com/api/v1`. With an empty one the client never touches the network.
+    pub fn builder(base_url: impl Into<String>, api_key: impl Into<String>) -> ClientBuilder {
+        let config = Config {
+            base_url: base_url.into(),
+            api_key: api_key.into(),
+            ..Config::default()
+        };
+        ClientBuilder { config }
+    }
+}
+
+impl ClientBuilder {
+    /// Sets the time between two polls. Zero polls until one ruleset is accepted, and never again.
+    ///
+    /// Defaults to 30 s.
+    pub fn polling_interval(mut self, interval: Duration) -> ClientBuilder {
+        self.config.polling_interval = interval;
+        self
+    }
+
+    /// Sets the longest that an event waits for its batch to fill up. Must not be zero.
+    ///
+    /// Defaults to 30 s.
+    pub fn event_flush_interval(mut self, interval: Duration) -> ClientBuilder {
+        self.config.event_flush_interval = interval;
+        self
+    }
+
+    /// Sets how many events make a batch. Must not be zero, nor exceed the capacity of the queue;
+    /// a request never holds more than 500.
+    ///
+    /// Defaults to 100.
+    pub fn event_batch_size(mut self, events: usize) -> ClientBuilder {
+        self.config.event_batch_size = events;
+        self
+    }
+
+    /// Sets how many events may be tracked and not yet delivered. Must not be zero.
+    ///
+    /// Defaults to 10,000.
+    pub fn event_queue_capacity(mut self, events: usize) -> ClientBuilder {
+        self.config.event_queue_capacity = events;
+        self
+    }
+
+    /// Sets a file of rules that `start` serves until the service has answered. Replaces a text
+    /// that was set before.
+    pub fn bootstrap_file(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
+        self.config.bootstrap = Some(Bootstrap::File(path.into()));
+        self
+    }
+
+    /// Sets the text of rules that `start` serves until the service has answered. Replaces a file
+    /// that was set before.
+    pub fn bootstrap_text(mut self, text: impl Into<String>) -> ClientBuilder {
+        self.config.bootstrap = Some(Bootstrap::Text(text.into()));
+        self
+    }
+
+    /// Sets an address that rules are fetched from where the service does not answer and there
+    /// are none yet. The key goes along only to the host of `base_url`; an address that begins
+    /// with `/` is on that host.
+    pub fn bootstrap_url(mut self, url: impl Into<String>) -> ClientBuilder {
+        self.config.bootstrap_url = Some(url.into());
+        self
+    }
+
+    /// Sets whether the client counts as ready with a bootstrap alone, and also when everything
+    /// that could be tried has failed. Polling goes on all the same.
+    ///
+    /// Defaults to `false`.
+    pub fn offline_mode(mut self, offline: bool) -> ClientBuilder {
+        self.config.offline_mode = offline;
+        self
+    }
+
+    /// Sets the longest that one request may take, from name resolution to the last byte.
+    ///
+    /// Defaults to 10 s.
+    pub fn request_timeout(mut self, timeout: Duration) -> ClientBuilder {
+        self.config.request_timeout = timeout;
+        self
+    }
+
+    /// Sets the longest that `stop`, or dropping the last handle, may take to deliver events.
+    ///
+    /// Defaults to 5 s.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> ClientBuilder {
+        self.config.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Sets the context for calls that pass none. It is not merged with one that is passed.
+    ///
+    /// Defaults to an empty context.
+    pub fn default_context(mut self, context: EvaluationContext) -> ClientBuilder {
+        self.config.default_context = context;
+        self
+    }
+
+    /// Sets whether polls ask for changes only, by the `ETag` of the last ruleset.
+    ///
+    /// Defaults to doing so where the ruleset's `version` is a number: services that send a
+    /// string derive their `ETag` from the flags' ids alone and would hide a changed rule.
+    pub fn conditional_fetch(mut self, conditional: bool) -> ClientBuilder {
+        self.config.conditional_fetch = Some(conditional);
+        self
+    }
+
+    /// Sets the largest body that is accepted, in bytes after decompression.
+    ///
+    /// Defaults to 64 MiB.
+    pub fn max_body_size(mut self, bytes: usize) -> ClientBuilder {
+        self.config.max_body_size = bytes;
+        self
+    }
+
+    /// Sets the HTTP proxy that every request goes through, such as `http://user:pass@proxy:3128`.
+    ///
+    /// Defaults to the first of `ALL_PROXY`, `all_proxy`, `HTTPS_PROXY`, `https_proxy`,
+    /// `HTTP_PROXY` and `http_proxy` that is set and not empty, whatever the scheme of the
+    /// request, except for hosts that `NO_PROXY` lists. One that cannot be used is an error.
+    pub fn proxy(mut self, url: impl Into<String>) -> ClientBuilder {
+        self.config.proxy = Some(url.into());
+        self
+    }
+
+    /// Sets the certificates of the authorities that are trusted, in PEM, instead of those that
+    /// are built in.
+    pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> ClientBuilder {
+        self.config.root_certificates_pem = Some(pem.into());
+        self
+    }
+
+    /// Checks the settings and makes a client of them. Touches no network, reads no file, starts
+    /// no thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSetting`], which names the setting: a URL that is none, has a query or
+    /// credentials, or a scheme other than `http` and `https`, or needs a feature that the crate
+    /// was built without; a key that is empty or that no header can carry; a flush interval,
+    /// capacity or batch of zero; a batch larger than the capacity; a bootstrap URL without a base
+    /// URL; a proxy or certificates that cannot be used.
+    pub fn build(self) -> Result<PhaseFlagClient, Error> {
+        PhaseFlagClient::new(self.config.check()?)
+    }
+}
+
+/// Without the key, the proxy and the texts.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.config;
+        f.debug_struct("ClientBuilder")
+            .field("base_url", &config.base_url)
+            .field("polling_interval", &config.polling_interval)
+            .field("event_flush_interval", &config.event_flush_interval)
+            .field("event_batch_size", &config.event_batch_size)
+            .field("event_queue_capacity", &config.event_queue_capacity)
+            .field("bootstrap_url", &config.bootstrap_url)
+            .field("offline_mode", &config.offline_mode)
+            .field("request_timeout", &config.request_timeout)
+            .field("shutdown_timeout", &config.shutdown_timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,459 @@
+//! The facade: what a program holds.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::config::{Bootstrap, Config};
+use crate::context::EvaluationContext;
+use crate::error::{BootstrapError, Error, RequestError};
+use crate::events::{EvaluationEvent, EventCounts, Ledger};
+use crate::flags::Flags;
+use crate::listeners::{FlagsChanged, Subscription};
+use crate::logging::log;
+use crate::overrides::Overrides;
+use crate::readiness::ClientState;
+use crate::ruleset::{EvaluationResult, FlagInfo, Reason, Ruleset};
+use crate::value::Value;
+
+#[cfg(not(feature = "http"))]
+use crate::no_service::Service;
+#[cfg(feature = "http")]
+use crate::service::Service;
+
+/// A client of the Phase Flag service.
+///
+/// It answers from its own memory, keeps the rules fresh on a thread of its own, and delivers
+/// events on another. A clone is another handle of the same client; the last one that is dropped
+/// stops it.
+///
+/// ```
+/// use phaseflag::PhaseFlagClient;
+///
+/// # fn main() -> Result<(), phaseflag::Error> {
+/// let client = PhaseFlagClient::builder("", "")
+///     .bootstrap_text(r#"{"flags": [{"key": "greeting", "default_variation": "v",
+///         "variations": [{"key": "v", "value": "Hello"}]}]}"#)
+///     .build()?;
+/// client.start()?;
+/// assert_eq!(client.get_string_value("greeting", "Hi", None), "Hello");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # How it ends
+///
+/// [`stop`](PhaseFlagClient::stop), or dropping the last handle, delivers what is queued within
+/// `shutdown_timeout`. Rust drops nothing where a program ends by `std::process::exit`, where it
+/// is built with `panic = "abort"` and panics, or where the client is in a `static`: such a
+/// program calls `stop` before it ends.
+#[derive(Clone)]
+pub struct PhaseFlagClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    overrides: Overrides,
+    flags: Arc<Flags>,
+    ledger: Arc<Ledger>,
+    service: Option<Service>,
+    stage: Mutex<Stage>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stage {
+    New,
+    Starting,
+    Started,
+    Stopped,
+}
+
+impl PhaseFlagClient {
+    /// Makes a client of checked settings. Touches no network, reads no file, starts no thread.
+    pub(crate) fn new(config: Config) -> Result<PhaseFlagClient, Error> {
+        let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
+        let service = match config.has_service() {
+            true => Some(Service::new(&config, ledger.clone())?),
+            false => None,
+        };
+        let inner = Inner {
+            config,
+            overrides: Overrides::default(),
+            flags: Arc::default(),
+            ledger,
+            service,
+            stage: Mutex::new(Stage::New),
+        };
+        Ok(PhaseFlagClient {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Loads the bootstrap file or text, starts polling and delivering events, and returns without
+    /// waiting for the network. Calling it again does nothing more.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing could ever be served: the bootstrap cannot be read and there is no service.
+    /// Where the client was stopped, and where the system starts no thread.
+    pub fn start(&self) -> Result<(), Error> {
+        self.inner.start()
+    }
+
+    /// Waits until the client is ready, at most `timeout`.
+    ///
+    /// A client is ready when a ruleset was fetched; in `offline_mode` also when a bootstrap was
+    /// loaded, or everything that could be tried has failed; without a service as soon as it is
+    /// started. Rules of a bootstrap are served before that, too.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReady`] when the time is over, with the last failure; [`Error::KeyRefused`] at
+    /// once when the service refuses the key; [`Error::Stopped`] when the client is stopped.
+    pub fn wait_until_ready(&self, timeout: Duration) -> Result<(), Error> {
+        self.inner.flags.readiness.wait(timeout)
+    }
+
+    /// Returns whether the client is ready; see
+    /// [`wait_until_ready`](PhaseFlagClient::wait_until_ready).
+    pub fn is_ready(&self) -> bool {
+        self.inner.flags.readiness.is_ready()
+    }
+
+    /// Stops polling, and delivers the events that are queued, for at most `shutdown_timeout`.
+    /// Returns at once where there are none. Getters go on with the last rules.
+    ///
+    /// May be called from anywhere, a listener included, and more than once.
+    pub fn stop(&self) {
+        self.inner.stop();
+    }
+
+    /// Returns the boolean that the flag serves; the default where the flag is not known or serves
+    /// something else. Takes a context, or `None` for the default context.
+    pub fn get_boolean_value<'a>(
+        &'a self,
+        key: &str,
+        default: bool,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> bool {
+        self.inner
+            .value(key, context.into(), Value::as_bool)
+            .unwrap_or(default)
+    }
+
+    /// Returns the string that the flag serves; the default where the flag is not known or serves
+    /// something else. Takes a context, or `None` for the default context.
+    pub fn get_string_value<'a>(
+        &'a self,
+        key: &str,
+        default: impl Into<String>,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> String {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        self.inner
+            .value(key, context.into(), text)
+            .unwrap_or_else(|| default.into())
+    }
+
+    /// Returns the number that the flag serves; the default where the flag is not known or serves
+    /// something else. Takes a context, or `None` for the default context.
+    pub fn get_number_value<'a>(
+        &'a self,
+        key: &str,
+        default: f64,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> f64 {
+        self.inner
+            .value(key, context.into(), Value::as_f64)
+            .unwrap_or(default)
+    }
+
+    /// Returns the value that the flag serves, whatever its type; the default where the flag is
+    /// not known or serves `null`. Takes a context, or `None` for the default context.
+    pub fn get_json_value<'a>(
+        &'a self,
+        key: &str,
+        default: impl Into<Value>,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> Value {
+        let any = |value: &Value| (!value.is_null()).then(|| value.clone());
+        self.inner
+            .value(key, context.into(), any)
+            .unwrap_or_else(|| default.into())
+    }
+
+    /// Returns what the flag serves, and why; `None` where the flag is not known. Takes a context,
+    /// or `None` for the default context.
+    pub fn get_variation<'a>(
+        &'a self,
+        key: &str,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> Option<EvaluationResult> {
+        let overridden = self.inner.overrides.read(key, overridden);
+        overridden.or_else(|| {
+            self.ruleset()?
+                .evaluate(key, self.inner.context(context.into()))
+        })
+    }
+
+    /// Returns key, kind and state of each flag of the ruleset in use, in its order.
+    pub fn flags(&self) -> Vec<FlagInfo> {
+        self.ruleset()
+            .map(|ruleset| ruleset.flags().collect())
+            .unwrap_or_default()
+    }
+
+    /// Evaluates every flag for one context, all by the same ruleset; overrides included, also of
+    /// flags that the ruleset does not have. Takes a context, or `None` for the default context.
+    pub fn evaluate_all<'a>(
+        &'a self,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> BTreeMap<String, EvaluationResult> {
+        let context = self.inner.context(context.into());
+        let mut results = match self.ruleset() {
+            Some(ruleset) => ruleset.evaluate_all(context),
+            None => BTreeMap::new(),
+        };
+        let overrides = self.inner.overrides.all().into_iter();
+        results.extend(overrides.map(|(key, value)| (key, overridden(&value))));
+        results
+    }
+
+    /// Returns the ruleset in use; `None` where there are no rules yet. It stays as it is while
+    /// newer ones come.
+    pub fn ruleset(&self) -> Option<Ruleset> {
+        self.inner.flags.store.current()
+    }
+
+    /// Calls a function whenever a ruleset comes into force that differs from the one before: a
+    /// flag or a segment was added, removed or changed. The first one counts, too, a bootstrap
+    /// included.
+    ///
+    /// The function runs on the thread that brought the ruleset, and may call any method of the
+    /// client. If it panics, nothing else is the worse for it.
+    pub fn on_flags_changed(
+        &self,
+        listener: impl Fn(&FlagsChanged) + Send + Sync + 'static,
+    ) -> Subscription {
+        self.inner.flags.listeners.add(Arc::new(listener))
+    }
+
+    /// Makes a flag serve a value, whatever the rules say. Prerequisites do not see it, and
+    /// listeners do not hear of it.
+    pub fn set_override(&self, key: &str, value: impl Into<Value>) {
+        self.inner.overrides.set(key, value.into());
+    }
+
+    /// Makes the rules count again for a flag.
+    pub fn clear_override(&self, key: &str) {
+        self.inner.overrides.clear(key);
+    }
+
+    /// Makes the rules count again for all flags.
+    pub fn clear_all_overrides(&self) {
+        self.inner.overrides.clear_all();
+    }
+
+    /// Asks the service to evaluate a flag. Waits for the answer for at most `request_timeout`;
+    /// nothing is retried. Takes a context, or `None` for the default context.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FlagNotFound`], [`Error::FlagInactive`], [`Error::KeyRefused`],
+    /// [`Error::Request`] for anything else that goes wrong on the way, and [`Error::NoService`]
+    /// for a client without a `base_url`.
+    pub fn evaluate<'a>(
+        &'a self,
+        key: &str,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> Result<EvaluationResult, Error> {
+        if let Some(result) = self.inner.overrides.read(key, overridden) {
+            return Ok(result);
+        }
+        let service = self.inner.service.as_ref().ok_or(Error::NoService)?;
+        service.evaluate(key, self.inner.context(context.into()))
+    }
+
+    /// Queues an event. Never blocks and never fails: where the queue is full the event is
+    /// dropped, and counted.
+    pub fn track_event(&self, mut event: EvaluationEvent) {
+        event.stamp();
+        match &self.inner.service {
+            Some(service) if self.inner.stage() != Stage::Stopped => service.track(event),
+            _ => self.inner.ledger.refuse(),
+        }
+    }
+
+    /// Delivers every event that was tracked before, those in flight included, and waits for that.
+    /// Each batch is tried once, at once. Returns immediately where nothing is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Flush`] at the first failure; what was not delivered stays queued.
+    /// [`Error::NotStarted`] before `start`.
+    pub fn flush_events(&self) -> Result<(), Error> {
+        match &self.inner.service {
+            None => Ok(()),
+            Some(_) if matches!(self.inner.stage(), Stage::New | Stage::Starting) => {
+                Err(Error::NotStarted)
+            }
+            Some(service) => service.flush(),
+        }
+    }
+
+    /// Returns how the connection to the service is.
+    pub fn state(&self) -> ClientState {
+        self.inner.flags.readiness.state()
+    }
+
+    /// Returns how polls and events have gone so far.
+    pub fn statistics(&self) -> Statistics {
+        let polls = self.inner.flags.readiness.polls();
+        Statistics {
+            polls: polls.made,
+            rulesets_accepted: polls.accepted,
+            rulesets_refused: polls.refused,
+            last_failure: polls.last_failure,
+            events: self.inner.ledger.counts(),
+        }
+    }
+}
+
+/// How polls and events have gone so far.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Requests for the ruleset that were made.
+    pub polls: u64,
+    /// Rulesets that came into force by a poll.
+    pub rulesets_accepted: u64,
+    /// Answers that were no ruleset.
+    pub rulesets_refused: u64,
+    /// The last failure of a poll; it stays when the service recovers.
+    pub last_failure: Option<RequestError>,
+    /// What became of the events.
+    pub events: EventCounts,
+}
+
+impl Inner {
+    fn start(&self) -> Result<(), Error> {
+        {
+            let mut stage = self.lock_stage();
+            match *stage {
+                Stage::New => *stage = Stage::Starting,
+                Stage::Starting | Stage::Started => return Ok(()),
+                Stage::Stopped => return Err(Error::Stopped),
+            }
+        }
+        let bootstrapped = self.load_bootstrap();
+        let mut stage = self.lock_stage();
+        if *stage == Stage::Stopped {
+            return Err(Error::Stopped);
+        }
+        let started = match &self.service {
+            Some(service) => service.start(&self.config, &self.flags),
+            None => bootstrapped,
+        };
+        *stage = if started.is_ok() {
+            Stage::Started
+        } else {
+            Stage::New
+        };
+        if started.is_ok() && self.service.is_none() {
+            self.flags.readiness.make_ready();
+        }
+        started
+    }
+
+    /// Serves the bootstrap file or text, where there is one.
+    fn load_bootstrap(&self) -> Result<(), Error> {
+        let (location, text) = match &self.config.bootstrap {
+            None => return Ok(()),
+            Some(Bootstrap::Text(text)) => (
+                "bootstrap_text".to_owned(),
+                Ok(Cow::Borrowed(text.as_bytes())),
+            ),
+            Some(Bootstrap::File(path)) => {
+                let text = std::fs::read(path).map_err(|cause| BootstrapError::Io { cause });
+                (path.display().to_string(), text.map(Cow::Owned))
+            }
+        };
+        let ruleset = text.and_then(|text| {
+            Ruleset::parse_bytes(&text).map_err(|cause| BootstrapError::Ruleset { cause })
+        });
+        match ruleset {
+            Ok(ruleset) => {
+                self.flags.install(&ruleset, &location, |readiness| {
+                    if self.config.offline_mode {
+                        readiness.make_ready();
+                    }
+                });
+                Ok(())
+            }
+            Err(cause) => {
+                log!(warn, "failed to load bootstrap `{location}`: {cause}");
+                Err(Error::Bootstrap { location, cause })
+            }
+        }
+    }
+
+    fn stop(&self) {
+        *self.lock_stage() = Stage::Stopped;
+        self.flags.readiness.stopped();
+        if let Some(service) = &self.service {
+            service.stop(&self.config);
+        }
+    }
+
+    fn value<T>(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        match self.overrides.read(key, &read) {
+            Some(overridden) => overridden,
+            None => self
+                .flags
+                .store
+                .current()?
+                .read_value(key, self.context(context), read),
+        }
+    }
+
+    fn context<'a>(&'a self, context: Option<&'a EvaluationContext>) -> &'a EvaluationContext {
+        context.unwrap_or(&self.config.default_context)
+    }
+
+    fn stage(&self) -> Stage {
+        *self.lock_stage()
+    }
+
+    fn lock_stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn overridden(value: &Value) -> EvaluationResult {
+    EvaluationResult::new(value.clone(), None, Reason::Override)
+}
+
+/// Stops with the last handle; nobody waits for the thread that this runs on.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for PhaseFlagClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PhaseFlagClient")
+            .field("base_url", &self.inner.config.base_url)
+            .field("stage", &self.inner.stage())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! Checked settings and their defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::context::EvaluationContext;
+use crate::error::Error;
+
+/// Durations beyond this are cut to it, so that no clock overflows.
+const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Everything that a client is built from.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) base_url: String,
+    pub(crate) api_key: String,
+    pub(crate) polling_interval: Duration,
+    pub(crate) event_flush_interval: Duration,
+    pub(crate) event_batch_size: usize,
+    pub(crate) event_queue_capacity: usize,
+    pub(crate) bootstrap: Option<Bootstrap>,
+    pub(crate) bootstrap_url: Option<String>,
+    pub(crate) offline_mode: bool,
+    pub(crate) request_timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) default_context: EvaluationContext,
+    /// `None`: where the version of the ruleset is a number.
+    pub(crate) conditional_fetch: Option<bool>,
+    pub(crate) max_body_size: usize,
+    pub(crate) proxy: Option<String>,
+    pub(crate) root_certificates_pem: Option<Vec<u8>>,
+}
+
+/// Rules that are there before the service has answered.
+#[derive(Clone)]
+pub(crate) enum Bootstrap {
+    File(PathBuf),
+    Text(String),
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            base_url: String::new(),
+            api_key: String::new(),
+            polling_interval: Duration::from_secs(30),
+            event_flush_interval: Duration::from_secs(30),
+            event_batch_size: 100,
+            event_queue_capacity: 10_000,
+            bootstrap: None,
+            bootstrap_url: None,
+            offline_mode: false,
+            request_timeout: Duration::from_secs(10),
+            shutdown_timeout: Duration::from_secs(5),
+            default_context: EvaluationContext::new(),
+            conditional_fetch: None,
+            max_body_size: 64 * 1024 * 1024,
+            proxy: None,
+            root_certificates_pem: None,
+        }
+    }
+}
+
+impl Config {
+    /// Returns whether there is a service to talk to.
+    pub(crate) fn has_service(&self) -> bool {
+        !self.base_url.is_empty()
+    }
+
+    /// Checks what can be checked without the network, and bounds the durations.
+    pub(crate) fn check(mut self) -> Result<Config, Error> {
+        if self.event_flush_interval.is_zero() {
+            return Err(Error::setting("event_flush_interval", "must not be zero"));
+        }
+        if self.event_queue_capacity == 0 {
+            return Err(Error::setting("event_queue_capacity", "must not be zero"));
+        }
+        if self.event_batch_size == 0 {
+            return Err(Error::setting("event_batch_size", "must not be zero"));
+        }
+        if self.event_batch_size > self.event_queue_capacity {
+            let reason = format!(
+                "must not be larger than `event_queue_capacity`, which is {}",
+                self.event_queue_capacity
+            );
+            return Err(Error::setting("event_batch_size", reason));
+        }
+        if self.bootstrap_url.is_some() && !self.has_service() {
+            return Err(Error::setting("bootstrap_url", "needs a `base_url`"));
+        }
+        if self.api_key.is_empty() && self.has_service() {
+            return Err(Error::setting("api_key", "must not be empty"));
+        }
+        for duration in [
+            &mut self.polling_interval,
+            &mut self.event_flush_interval,
+            &mut self.request_timeout,
+            &mut self.shutdown_timeout,
+        ] {
+            *duration = TEN_YEARS.min(*duration);
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,236 @@
+//! `EvaluationEvent`, and the ledger that bounds events and counts what became of each. Pure.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+#[cfg(feature = "http")]
+use crate::date;
+use crate::value::{Object, Value};
+
+/// The deepest nesting of a detail, which others will have to read.
+const MAX_METADATA_DEPTH: u8 = 100;
+
+/// Something that happened under a flag: that it was shown, or what came of it.
+///
+/// ```
+/// use phaseflag::EvaluationEvent;
+///
+/// let event = EvaluationEvent::new("new-checkout-flow")
+///     .variation_key("enabled")
+///     .user_id("user-123")
+///     .metadata("page", "checkout");
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvaluationEvent {
+    flag_key: String,
+    variation_key: Option<String>,
+    user_id: Option<String>,
+    timestamp: Option<SystemTime>,
+    metadata: Object,
+}
+
+impl EvaluationEvent {
+    /// Returns an event of a flag.
+    pub fn new(flag_key: impl Into<String>) -> EvaluationEvent {
+        EvaluationEvent {
+            flag_key: flag_key.into(),
+            variation_key: None,
+            user_id: None,
+            timestamp: None,
+            metadata: Object::new(),
+        }
+    }
+
+    /// Sets the key of the variation that was served.
+    #[must_use]
+    pub fn variation_key(mut self, variation_key: impl Into<String>) -> EvaluationEvent {
+        self.variation_key = Some(variation_key.into());
+        self
+    }
+
+    /// Sets the user's identifier.
+    #[must_use]
+    pub fn user_id(mut self, user_id: impl Into<String>) -> EvaluationEvent {
+        self.user_id = Some(user_id.into());
+        self
+    }
+
+    /// Adds a detail. The last value of a name stays. A value that nests deeper than 100 levels
+    /// is replaced by `null`.
+    #[must_use]
+    pub fn metadata(mut self, name: impl Into<String>, value: impl Into<Value>) -> EvaluationEvent {
+        let value = value.into();
+        let value = if value.is_deeper_than(MAX_METADATA_DEPTH) {
+            Value::Null
+        } else {
+            value
+        };
+        self.metadata.insert(name, value);
+        self
+    }
+
+    /// Sets when it happened. Defaults to when it is tracked.
+    #[must_use]
+    pub fn timestamp(mut self, timestamp: SystemTime) -> EvaluationEvent {
+        self.timestamp = Some(timestamp);
+        self
+    }
+
+    /// Sets when it happened, unless that is known.
+    pub(crate) fn stamp(&mut self) {
+        self.timestamp.get_or_insert_with(SystemTime::now);
+    }
+
+    #[cfg(feature = "http")]
+    fn to_object(&self) -> Object {
+        let mut object = Object::from_iter([("flag_key", self.flag_key.as_str())]);
+        if let Some(key) = &self.variation_key {
+            object.insert("variation_key", key);
+        }
+        if let Some(user_id) = &self.user_id {
+            object.insert("user_id", user_id);
+        }
+        if let Some(timestamp) = self.timestamp {
+            object.insert("timestamp", date::iso8601(timestamp));
+        }
+        if !self.metadata.is_empty() {
+            object.insert("metadata", self.metadata.clone());
+        }
+        object
+    }
+}
+
+/// Writes the body that delivers events.
+#[cfg(feature = "http")]
+pub(crate) fn body<'a>(events: impl Iterator<Item = &'a EvaluationEvent>) -> String {
+    let events: Value = events.map(EvaluationEvent::to_object).collect();
+    Value::from(Object::from_iter([("events", events)])).to_string()
+}
+
+/// Bounds the events that are tracked and neither delivered nor dropped, and counts what becomes
+/// of each.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    capacity: usize,
+    queued: AtomicUsize,
+    delivered: AtomicU64,
+    overflowed: AtomicU64,
+    /// Whether the queue has been full, and not yet drained to its half.
+    full: AtomicBool,
+    rejected: AtomicU64,
+    abandoned: AtomicU64,
+}
+
+/// What became of the events so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventCounts {
+    /// Tracked, and neither delivered nor dropped yet; those in flight included.
+    pub queued: usize,
+    /// Accepted by the service.
+    pub delivered: u64,
+    /// Dropped because the queue was full.
+    pub dropped_queue_full: u64,
+    /// Dropped because the service refused them for good.
+    pub dropped_rejected: u64,
+    /// Dropped because the client was stopped before they could be delivered, or has no service.
+    pub dropped_undelivered: u64,
+}
+
+impl EventCounts {
+    /// Returns how many events were dropped, for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_queue_full + self.dropped_rejected + self.dropped_undelivered
+    }
+}
+
+/// Whether an event may enter the queue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Admission {
+    /// It may; this many are queued with it.
+    Queued(usize),
+    /// The queue is full; `first` where it has been drained since it last was.
+    Full { first: bool },
+}
+
+impl Ledger {
+    pub(crate) fn new(capacity: usize) -> Ledger {
+        Ledger {
+            capacity,
+            queued: AtomicUsize::new(0),
+            delivered: AtomicU64::new(0),
+            overflowed: AtomicU64::new(0),
+            full: AtomicBool::new(false),
+            rejected: AtomicU64::new(0),
+            abandoned: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes an event in, or counts it as dropped.
+    pub(crate) fn admit(&self) -> Admission {
+        let room = |queued| (queued < self.capacity).then_some(queued + 1);
+        match self
+            .queued
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, room)
+        {
+            Ok(before) => Admission::Queued(before + 1),
+            Err(_) => {
+                self.overflowed.fetch_add(1, Ordering::AcqRel);
+                Admission::Full {
+                    first: !self.full.swap(true, Ordering::AcqRel),
+                }
+            }
+        }
+    }
+
+    /// Counts an event as dropped that nobody will deliver.
+    pub(crate) fn refuse(&self) {
+        self.abandoned.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Acquire)
+    }
+
+    /// Counts events as delivered.
+    pub(crate) fn deliver(&self, count: usize) {
+        self.settle(count, &self.delivered);
+    }
+
+    /// Counts events as refused for good.
+    pub(crate) fn reject(&self, count: usize) {
+        self.settle(count, &self.rejected);
+    }
+
+    /// Counts all events that are left as dropped. What a request in flight may still achieve is
+    /// not counted again.
+    pub(crate) fn abandon(&self) -> usize {
+        self.settle(usize::MAX, &self.abandoned)
+    }
+
+    fn settle(&self, count: usize, fate: &AtomicU64) -> usize {
+        let rest = |queued: usize| Some(queued.saturating_sub(count));
+        let before = match self
+            .queued
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, rest)
+        {
+            Ok(before) | Err(before) => before,
+        };
+        let settled = before.min(count);
+        if before - settled <= self.capacity / 2 {
+            self.full.store(false, Ordering::Release);
+        }
+        fate.fetch_add(settled as u64, Ordering::AcqRel);
+        settled
+    }
+
+    pub(crate) fn counts(&self) -> EventCounts {
+        EventCounts {
+            queued: self.queued(),
+            delivered: self.delivered.load(Ordering::Acquire),
+            dropped_queue_full: self.overflowed.load(Ordering::Acquire),
+            dropped_rejected: self.rejected.load(Ordering::Acquire),
+            dropped_undelivered: self.abandoned.load(Ordering::Acquire),
+        }
+    }
+}

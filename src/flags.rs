@@ -1,0 +1,39 @@
+//! The flags known now: the ruleset in use, whether the client is ready, and who hears of changes.
+
+use std::sync::Arc;
+
+use crate::listeners::Listeners;
+use crate::logging::log;
+use crate::readiness::Readiness;
+use crate::ruleset::Ruleset;
+use crate::store::Store;
+
+/// What the client and its poller share.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    pub(crate) store: Store,
+    pub(crate) readiness: Readiness,
+    pub(crate) listeners: Arc<Listeners>,
+}
+
+impl Flags {
+    /// Puts a ruleset in force. `announce` comes between that and the listeners.
+    pub(crate) fn install(
+        &self,
+        ruleset: &Ruleset,
+        origin: &str,
+        announce: impl FnOnce(&Readiness),
+    ) {
+        let before = self.store.replace(ruleset);
+        log!(debug, "{} flags from {origin} are in force", ruleset.len());
+        if let Some(problem) = ruleset.problems().first() {
+            log!(
+                warn,
+                "the ruleset from {origin} has {} problems, the first: {problem}",
+                ruleset.problems().len()
+            );
+        }
+        announce(&self.readiness);
+        self.listeners.notify(before.as_ref(), ruleset);
+    }
+}

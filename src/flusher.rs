@@ -1,0 +1,350 @@
+//! The queue of events, and the thread that delivers them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+
+use crate::backoff::{Backoff, Setback};
+use crate::config::Config;
+use crate::error::{Error, RequestError};
+use crate::events::{Admission, EvaluationEvent, Ledger, body};
+use crate::http::Http;
+use crate::logging::log;
+use crate::worker::StopSignal;
+
+const EVENTS: &str = "/sdk/events";
+
+/// The most events that the service takes in one request.
+const MAX_REQUEST: usize = 500;
+
+/// How often delivery is tried while the client stops.
+const LAST_TRIES: u32 = 3;
+
+/// The time between the last tries.
+const LAST_RETRY: Duration = Duration::from_millis(200);
+
+/// What travels to the thread; that a flush takes the same way keeps it behind earlier events.
+enum Message {
+    Event(EvaluationEvent),
+    Flush(Sender<Result<(), Error>>),
+}
+
+/// The end of the queue that the client holds.
+#[derive(Debug)]
+pub(crate) struct EventQueue {
+    messages: Sender<Message>,
+    wake: Sender<()>,
+    batch_size: usize,
+    ledger: Arc<Ledger>,
+}
+
+/// The end of the queue that the thread takes over.
+pub(crate) struct EventSource {
+    messages: Receiver<Message>,
+    wake: Receiver<()>,
+}
+
+/// Opens a queue. The ledger bounds what is in it.
+pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> (EventQueue, EventSource) {
+    let (messages, received) = unbounded();
+    let (wake, woken) = bounded(1);
+    let batch_size = config.event_batch_size;
+    (
+        EventQueue {
+            messages,
+            wake,
+            batch_size,
+            ledger,
+        },
+        EventSource {
+            messages: received,
+            wake: woken,
+        },
+    )
+}
+
+impl EventQueue {
+    /// Queues an event, or counts it as dropped. Never blocks.
+    pub(crate) fn push(&self, event: EvaluationEvent) {
+        match self.ledger.admit() {
+            Admission::Queued(count) => {
+                // Fails only after the end of the thread, which leaves the counting to the ledger.
+                let _ = self.messages.send(Message::Event(event));
+                if count == self.batch_size {
+                    let _ = self.wake.try_send(());
+                }
+            }
+            Admission::Full { first: true } => {
+                log!(
+                    warn,
+                    "the event queue is full: new events are dropped until it drains"
+                );
+            }
+            Admission::Full { first: false } => {}
+        }
+    }
+
+    /// Waits until everything queued before has been tried.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        if self.ledger.queued() == 0 {
+            return Ok(());
+        }
+        let (reply, answer) = bounded(1);
+        self.messages
+            .send(Message::Flush(reply))
+            .map_err(|_| Error::Stopped)?;
+        let _ = self.wake.try_send(());
+        answer.recv().unwrap_or(Err(Error::Stopped))
+    }
+}
+
+/// What the thread needs and remembers.
+pub(crate) struct Flusher {
+    http: Arc<Http>,
+    ledger: Arc<Ledger>,
+    source: EventSource,
+    outbox: VecDeque<EvaluationEvent>,
+    batch_size: usize,
+    /// How many events the next request holds; less than a batch after one was too large.
+    request_size: usize,
+    interval: Duration,
+    /// When the events in the outbox are due.
+    due: Option<Instant>,
+    backoff: Backoff,
+    /// Before this, nothing is tried that was not asked for.
+    retry: Option<Instant>,
+    shutdown_timeout: Duration,
+    /// When the client will not wait any longer.
+    deadline: Option<Instant>,
+}
+
+/// What became of a request.
+enum Delivery {
+    Done,
+    /// It was too large; the next one will be smaller.
+    Split,
+    /// The service does not want these events.
+    Rejected(usize, RequestError),
+    Failed(RequestError),
+}
+
+impl Flusher {
+    pub(crate) fn new(
+        http: Arc<Http>,
+        ledger: Arc<Ledger>,
+        source: EventSource,
+        config: &Config,
+    ) -> Flusher {
+        let batch_size = config.event_batch_size.min(MAX_REQUEST);
+        Flusher {
+            http,
+            ledger,
+            source,
+            outbox: VecDeque::new(),
+            batch_size,
+            request_size: batch_size,
+            interval: config.event_flush_interval,
+            due: None,
+            backoff: Backoff::new(config.event_flush_interval),
+            retry: None,
+            shutdown_timeout: config.shutdown_timeout,
+            deadline: None,
+        }
+    }
+
+    /// Delivers until the signal comes, and then what is left.
+    pub(crate) fn run(mut self, stop: &StopSignal) {
+        while self.sleep(stop) {
+            self.collect();
+            self.deliver_due();
+        }
+        self.finish();
+    }
+
+    /// Waits until there may be something to do; false where that is to stop.
+    fn sleep(&mut self, stop: &StopSignal) -> bool {
+        let Some(due) = self.retry.or(self.due) else {
+            return select! {
+                recv(stop) -> _ => false,
+                recv(self.source.messages) -> message => {
+                    message.is_ok_and(|message| { self.take(message); true })
+                }
+            };
+        };
+        select! {
+            recv(stop) -> _ => false,
+            recv(self.source.wake) -> woken => woken.is_ok(),
+            default(due.saturating_duration_since(Instant::now())) => true,
+        }
+    }
+
+    /// Takes everything out of the queue, and answers those who wait for a flush.
+    fn collect(&mut self) {
+        while let Ok(message) = self.source.messages.try_recv() {
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Event(event) => {
+                self.outbox.push_back(event);
+                self.due
+                    .get_or_insert_with(|| Instant::now() + self.interval);
+            }
+            Message::Flush(reply) => {
+                let outcome = self.deliver_all();
+                // Whoever asked may have gone.
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    /// Delivers what is due by count or by time, unless an earlier failure asks for patience.
+    fn deliver_due(&mut self) {
+        let now = Instant::now();
+        if self.retry.is_some_and(|retry| now < retry) {
+            return;
+        }
+        let by_time = self.due.is_some_and(|due| due <= now) || self.retry.is_some();
+        let mut due = if by_time { self.outbox.len() } else { 0 };
+        while !self.outbox.is_empty() && (due > 0 || self.ledger.queued() >= self.batch_size) {
+            let before = self.outbox.len();
+            if let Delivery::Failed(_) = self.deliver() {
+                return;
+            }
+            due = due.saturating_sub(before - self.outbox.len());
+            self.collect();
+        }
+    }
+
+    /// Tries everything in the outbox at once, each batch one time.
+    fn deliver_all(&mut self) -> Result<(), Error> {
+        let mut rejected = 0;
+        let mut refusal = None;
+        while !self.outbox.is_empty() {
+            match self.deliver() {
+                Delivery::Done | Delivery::Split => {}
+                Delivery::Rejected(count, cause) => {
+                    rejected += count;
+                    refusal = Some(cause);
+                }
+                Delivery::Failed(cause) => {
+                    return Err(Error::Flush {
+                        queued: self.outbox.len(),
+                        rejected,
+                        cause,
+                    });
+                }
+            }
+        }
+        match refusal {
+            Some(cause) => Err(Error::Flush {
+                queued: 0,
+                rejected,
+                cause,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes one request.
+    fn deliver(&mut self) -> Delivery {
+        let count = self.outbox.len().min(self.request_size);
+        let body = body(self.outbox.iter().take(count));
+        let delivery = match self.http.post(EVENTS, &body, self.time_left()) {
+            Ok(_) => Delivery::Done,
+            Err(failure) => match failure.status() {
+                Some(413) if count > 1 => Delivery::Split,
+                Some(401 | 403 | 404 | 408 | 429) => Delivery::Failed(failure),
+                Some(400..=499) => Delivery::Rejected(count, failure),
+                Some(_) | None => Delivery::Failed(failure),
+            },
+        };
+        match &delivery {
+            Delivery::Done => {
+                log!(debug, "{count} events delivered");
+                self.ledger.deliver(count);
+                self.settle(count);
+                self.request_size = self.batch_size.min(self.request_size * 2);
+            }
+            Delivery::Split => self.request_size = count / 2,
+            Delivery::Rejected(_, failure) => {
+                log!(warn, "{count} events dropped: {failure}");
+                self.ledger.reject(count);
+                self.settle(count);
+            }
+            Delivery::Failed(failure) => self.fail(failure),
+        }
+        delivery
+    }
+
+    /// Forgets events whose fate is known.
+    fn settle(&mut self, count: usize) {
+        if self.backoff.is_failing() {
+            log!(info, "events are delivered again");
+        }
+        self.backoff.after_success();
+        self.retry = None;
+        self.outbox.drain(..count);
+        if self.outbox.is_empty() {
+            self.due = None;
+        }
+    }
+
+    fn fail(&mut self, failure: &RequestError) {
+        if !self.backoff.is_failing() {
+            match std::error::Error::source(failure) {
+                Some(cause) => log!(warn, "failed to deliver events: {failure}: {cause}"),
+                None => log!(warn, "failed to deliver events: {failure}"),
+            }
+        }
+        let delay = self.backoff.after_failure(setback(failure));
+        self.retry = Some(Instant::now() + delay);
+    }
+
+    /// Delivers what is left, and counts what cannot be.
+    fn finish(mut self) {
+        self.deadline = Some(Instant::now() + self.shutdown_timeout);
+        self.collect();
+        for _ in 0..LAST_TRIES {
+            match self.deliver_all() {
+                Err(Error::Flush { queued, cause, .. })
+                    if queued > 0
+                        && setback(&cause) == Setback::Passing
+                        && self.time_left() > LAST_RETRY =>
+                {
+                    std::thread::sleep(LAST_RETRY);
+                }
+                _ => break,
+            }
+        }
+        let lost = self.ledger.abandon();
+        if lost > 0 {
+            log!(warn, "{lost} events could not be delivered before the end");
+        }
+    }
+
+    fn time_left(&self) -> Duration {
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        left.unwrap_or(Duration::MAX)
+    }
+}
+
+fn setback(failure: &RequestError) -> Setback {
+    match failure {
+        RequestError::Status {
+            status: 401 | 403 | 404 | 300..=399,
+            ..
+        } => Setback::Hopeless,
+        RequestError::Status {
+            retry_after: Some(least),
+            ..
+        } => Setback::RetryAfter(*least),
+        _ => Setback::Passing,
+    }
+}

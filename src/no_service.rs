@@ -1,0 +1,44 @@
+//! What stands in the place of the service where the crate is built without the feature `http`.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::context::EvaluationContext;
+use crate::error::Error;
+use crate::events::{EvaluationEvent, Ledger};
+use crate::flags::Flags;
+use crate::ruleset::EvaluationResult;
+
+/// A service that there is never one of.
+#[derive(Debug)]
+pub(crate) enum Service {}
+
+impl Service {
+    pub(crate) fn new(_: &Config, _: Arc<Ledger>) -> Result<Service, Error> {
+        Err(Error::setting("base_url", "needs the feature `http`"))
+    }
+
+    pub(crate) fn start(&self, _: &Config, _: &Arc<Flags>) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) fn stop(&self, _: &Config) {
+        match *self {}
+    }
+
+    pub(crate) fn track(&self, _: EvaluationEvent) {
+        match *self {}
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        match *self {}
+    }
+
+    pub(crate) fn evaluate(
+        &self,
+        _: &str,
+        _: &EvaluationContext,
+    ) -> Result<EvaluationResult, Error> {
+        match *self {}
+    }
+}

@@ -1,0 +1,205 @@
+//! The thread that keeps the ruleset fresh: fetch, parse, swap, notify, wait.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backoff::{Backoff, Setback};
+use crate::config::Config;
+use crate::error::RequestError;
+use crate::flags::Flags;
+use crate::http::{Answer, Http};
+use crate::logging::log;
+use crate::ruleset::Ruleset;
+use crate::value::Value;
+use crate::worker::{StopSignal, is_stopped, pause};
+
+const RULESET: &str = "/sdk/ruleset";
+
+/// What the thread needs and remembers.
+pub(crate) struct Poller {
+    http: Arc<Http>,
+    flags: Arc<Flags>,
+    backoff: Backoff,
+    /// Zero: until one ruleset is accepted.
+    interval: Duration,
+    conditional: Option<bool>,
+    bootstrap_url: Option<String>,
+    offline_mode: bool,
+    hasher: RandomState,
+    accepted: Option<Accepted>,
+}
+
+/// The last body that became the ruleset in use.
+struct Accepted {
+    fingerprint: u64,
+    etag: Option<String>,
+}
+
+impl Poller {
+    pub(crate) fn new(http: Arc<Http>, flags: Arc<Flags>, config: &Config) -> Poller {
+        Poller {
+            http,
+            flags,
+            backoff: Backoff::new(config.polling_interval),
+            interval: config.polling_interval,
+            conditional: config.conditional_fetch,
+            bootstrap_url: config.bootstrap_url.clone(),
+            offline_mode: config.offline_mode,
+            hasher: RandomState::new(),
+            accepted: None,
+        }
+    }
+
+    /// Polls until there is nothing more to do, or the signal comes.
+    pub(crate) fn run(mut self, stop: &StopSignal) {
+        loop {
+            let outcome = self.fetch();
+            if is_stopped(stop) {
+                return;
+            }
+            let delay = match outcome {
+                Ok(news) => {
+                    self.accept(news);
+                    if self.interval.is_zero() {
+                        return;
+                    }
+                    self.backoff.after_success()
+                }
+                Err(failure) => {
+                    self.note(&failure);
+                    self.fall_back(stop);
+                    self.backoff.after_failure(setback(&failure))
+                }
+            };
+            if pause(stop, delay) {
+                return;
+            }
+        }
+    }
+
+    /// Asks the service; `None` where the rules in use are still those.
+    fn fetch(&mut self) -> Result<Option<Ruleset>, RequestError> {
+        let etag = self
+            .accepted
+            .as_ref()
+            .and_then(|accepted| accepted.etag.clone());
+        let Answer {
+            not_modified,
+            etag,
+            body,
+        } = self
+            .http
+            .get(RULESET, etag.as_deref())
+            .map_err(|failure| self.hint(failure))?;
+        let fingerprint = self.hasher.hash_one(&body);
+        if not_modified
+            || self
+                .accepted
+                .as_ref()
+                .is_some_and(|accepted| accepted.fingerprint == fingerprint)
+        {
+            return Ok(None);
+        }
+        let ruleset = Ruleset::parse_bytes(&body).map_err(|cause| RequestError::Ruleset {
+            url: self.http.url(RULESET),
+            cause,
+        })?;
+        // Services that send a string derive their ETag from the keys of the flags alone.
+        let reliable = matches!(ruleset.version(), Value::Number(_));
+        let etag = etag.filter(|_| self.conditional.unwrap_or(reliable));
+        self.accepted = Some(Accepted { fingerprint, etag });
+        Ok(Some(ruleset))
+    }
+
+    fn accept(&mut self, news: Option<Ruleset>) {
+        if self.backoff.is_failing() {
+            log!(info, "the service answers again");
+        }
+        match news {
+            Some(ruleset) => {
+                self.flags.install(&ruleset, "the service", |readiness| {
+                    readiness.answered(true)
+                });
+            }
+            None => self.flags.readiness.answered(false),
+        }
+    }
+
+    fn note(&self, failure: &RequestError) {
+        if !self.backoff.is_failing() {
+            match std::error::Error::source(failure) {
+                Some(cause) => log!(warn, "failed to fetch the ruleset: {failure}: {cause}"),
+                None => log!(warn, "failed to fetch the ruleset: {failure}"),
+            }
+        }
+        self.flags.readiness.failed(failure);
+    }
+
+    /// Serves the bootstrap while the service has never answered.
+    fn fall_back(&mut self, stop: &StopSignal) {
+        if self.flags.store.current().is_none()
+            && let Some(url) = &self.bootstrap_url
+        {
+            let fetched = self.http.get_anywhere(url).and_then(|answer| {
+                Ruleset::parse_bytes(&answer.body).map_err(|cause| RequestError::Ruleset {
+                    url: url.clone(),
+                    cause,
+                })
+            });
+            if is_stopped(stop) {
+                return;
+            }
+            match fetched {
+                Ok(ruleset) => self.flags.install(&ruleset, "the bootstrap URL", |_| ()),
+                Err(failure) if !self.backoff.is_failing() => {
+                    log!(warn, "failed to fetch the bootstrap: {failure}");
+                }
+                Err(_) => {}
+            }
+        }
+        if self.offline_mode {
+            self.flags.readiness.make_ready();
+        }
+    }
+
+    /// Adds the likely reason to a path that is not there.
+    fn hint(&self, failure: RequestError) -> RequestError {
+        match failure {
+            RequestError::Status {
+                url,
+                status: 404,
+                code,
+                message,
+                retry_after,
+            } if !url.contains("/api/v1/") => {
+                let hint = "does the base URL lack its `/api/v1`?";
+                let message = match message.as_str() {
+                    "" => hint.to_owned(),
+                    message => format!("{message} ({hint})"),
+                };
+                RequestError::Status {
+                    url,
+                    status: 404,
+                    code,
+                    message,
+                    retry_after,
+                }
+            }
+            failure => failure,
+        }
+    }
+}
+
+fn setback(failure: &RequestError) -> Setback {
+    match failure {
+        RequestError::Status {
+            status: 401 | 403, ..
+        } => Setback::Hopeless,
+        RequestError::Status {
+            retry_after: Some(least),
+            ..
+        } => Setback::RetryAfter(*least),
+        _ => Setback::Passing,
+    }
+}

@@ -1,0 +1,219 @@
+//! Remote evaluation: one body that both generations of the service read, and two answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::context::{AttributeValue, EvaluationContext};
+use crate::error::{Error, RequestError};
+use crate::http::Http;
+use crate::ruleset::{EvaluationResult, Reason};
+use crate::value::{Object, Value};
+
+const EVALUATE: &str = "/evaluate";
+const OLDER_EVALUATE: &str = "/sdk/evaluate";
+
+/// The code of an error that says that there is no such flag.
+const FLAG_NOT_FOUND: &str = "FLAG_NOT_FOUND";
+
+/// What the service answers to the question for one flag.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum RemoteAnswer {
+    Result(EvaluationResult),
+    FlagNotFound,
+}
+
+/// Asks the service to evaluate flags.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    http: Arc<Http>,
+    /// Whether the service turned out to have the older path alone.
+    older: AtomicBool,
+}
+
+impl Remote {
+    pub(crate) fn new(http: Arc<Http>) -> Remote {
+        Remote {
+            http,
+            older: AtomicBool::new(false),
+        }
+    }
+
+    /// Evaluates one flag. Nothing is retried.
+    pub(crate) fn evaluate(
+        &self,
+        flag: &str,
+        context: &EvaluationContext,
+    ) -> Result<EvaluationResult, Error> {
+        let body = question(flag, context);
+        if self.older.load(Ordering::Acquire) {
+            return self.ask_older(flag, &body);
+        }
+        match self.http.post(EVALUATE, &body, Duration::MAX) {
+            Err(failure) if is_about(&failure, flag) => Err(not_found(flag)),
+            Err(failure) if failure.status() == Some(404) => {
+                let result = self.ask_older(flag, &body);
+                // A service that answers there has shown which one it is; one that has neither
+                // path may be a proxy's page during an update.
+                if !matches!(
+                    &result,
+                    Err(Error::Request { .. } | Error::KeyRefused { .. })
+                ) {
+                    self.older.store(true, Ordering::Release);
+                }
+                result
+            }
+            answer => self.judge(EVALUATE, flag, answer.map(|answer| answer.body)),
+        }
+    }
+
+    fn ask_older(&self, flag: &str, body: &str) -> Result<EvaluationResult, Error> {
+        match self.http.post(OLDER_EVALUATE, body, Duration::MAX) {
+            Err(failure) if failure.status() == Some(400) => Err(Error::FlagInactive {
+                flag: flag.to_owned(),
+            }),
+            Err(failure) if failure.status() == Some(404) && !is_no_path(&failure) => {
+                Err(not_found(flag))
+            }
+            answer => self.judge(OLDER_EVALUATE, flag, answer.map(|answer| answer.body)),
+        }
+    }
+
+    fn judge(
+        &self,
+        path: &str,
+        flag: &str,
+        body: Result<Vec<u8>, RequestError>,
+    ) -> Result<EvaluationResult, Error> {
+        let body = match body {
+            Err(cause) if matches!(cause.status(), Some(401 | 403)) => {
+                return Err(Error::KeyRefused { cause });
+            }
+            body => body?,
+        };
+        match answer(flag, &body) {
+            Ok(RemoteAnswer::Result(result)) => Ok(result),
+            Ok(RemoteAnswer::FlagNotFound) => Err(not_found(flag)),
+            Err(reason) => Err(RequestError::Answer {
+                url: self.http.url(path),
+                reason,
+            }
+            .into()),
+        }
+    }
+}
+
+fn not_found(flag: &str) -> Error {
+    Error::FlagNotFound {
+        flag: flag.to_owned(),
+    }
+}
+
+/// Returns whether a 404 speaks of the flag, and not of the path.
+fn is_about(failure: &RequestError, flag: &str) -> bool {
+    match failure {
+        RequestError::Status {
+            status: 404,
+            code,
+            message,
+            ..
+        } => code == FLAG_NOT_FOUND || !flag.is_empty() && message.contains(flag),
+        _ => false,
+    }
+}
+
+/// Returns whether a 404 says no more than that.
+fn is_no_path(failure: &RequestError) -> bool {
+    match failure {
+        RequestError::Status {
+            status: 404,
+            code,
+            message,
+            ..
+        } => {
+            code != FLAG_NOT_FOUND
+                && (message.is_empty() || message.eq_ignore_ascii_case("not found"))
+        }
+        _ => false,
+    }
+}
+
+/// Writes the question in the words of both generations.
+fn question(flag: &str, context: &EvaluationContext) -> String {
+    let mut subject = Object::new();
+    let (user_id, session_id) = (context.get_user_id(), context.get_session_id());
+    for (name, value) in [
+        ("user_key", context.identifier()),
+        ("user_id", user_id),
+        ("session_id", session_id),
+    ] {
+        if let Some(value) = value {
+            subject.insert(name, value);
+        }
+    }
+    let attributes = context.attributes().filter_map(|(name, value)| {
+        let value = match value {
+            AttributeValue::String(text) => Value::from(text),
+            AttributeValue::Number(number) => Value::from(*number),
+            AttributeValue::Bool(value) => Value::from(*value),
+            AttributeValue::Missing => return None,
+        };
+        Some((name, value))
+    });
+    subject.insert("attributes", Object::from_iter(attributes));
+    let question = Object::from_iter([
+        ("flags", Value::from([flag])),
+        ("flag_key", Value::from(flag)),
+        ("context", Value::from(subject)),
+    ]);
+    Value::from(question).to_string()
+}
+
+/// Reads the answer of either generation, or says what is wrong with it.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `Value` answers `null` for what it does not hold"
+)]
+pub(crate) fn answer(flag: &str, body: &[u8]) -> Result<RemoteAnswer, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
+    let document: Value = text
+        .parse()
+        .map_err(|error| format!("it is not JSON: {error}"))?;
+    let documented = match document.get("data") {
+        Some(data) => &data["evaluations"],
+        None => &document["evaluations"],
+    };
+    let evaluation = match documented {
+        Value::Object(evaluations) => match evaluations.get(flag) {
+            Some(evaluation) => evaluation,
+            None => return Err(format!("it does not hold the flag `{flag}`")),
+        },
+        _ => &document,
+    };
+    let Some(reason) = evaluation["reason"].as_str() else {
+        return Err("it holds no reason".to_owned());
+    };
+    if reason.eq_ignore_ascii_case(FLAG_NOT_FOUND) {
+        return Ok(RemoteAnswer::FlagNotFound);
+    }
+    let variation_key = evaluation["variation_key"].as_str().map(str::to_owned);
+    let value = evaluation["value"].clone();
+    Ok(RemoteAnswer::Result(EvaluationResult::new(
+        value,
+        variation_key,
+        read_reason(reason),
+    )))
+}
+
+/// Reads a reason of either generation; one that is not known is kept as it came.
+fn read_reason(name: &str) -> Reason {
+    match name {
+        "TARGETING_RULE" | "targeting_match" => Reason::TargetingMatch,
+        "PERCENTAGE_ROLLOUT" | "percentage_rollout" => Reason::PercentageRollout,
+        "DEFAULT" | "default" => Reason::Default,
+        "DISABLED" | "flag_inactive" => Reason::FlagInactive,
+        "PREREQUISITE" | "prerequisite_failed" => Reason::PrerequisiteFailed,
+        "override" => Reason::Override,
+        other => Reason::Other(other.into()),
+    }
+}

@@ -1,0 +1,60 @@
+//! The ruleset in use, shared between threads.
+//!
+//! Each shard holds a replica with a count of references of its own, on a cache line of its own,
+//! so that threads on different shards do not write to the same memory.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use crate::ruleset::Ruleset;
+
+const SHARDS: usize = 16;
+
+/// The ruleset in use; none at first.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    shards: [Shard; SHARDS],
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Shard(RwLock<Option<Ruleset>>);
+
+impl Store {
+    /// Returns the ruleset in use. The lock is held for that alone.
+    pub(crate) fn current(&self) -> Option<Ruleset> {
+        let shard = self.shards.get(shard_of_this_thread())?;
+        shard
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Puts a ruleset in force, and returns the one before.
+    pub(crate) fn replace(&self, ruleset: &Ruleset) -> Option<Ruleset> {
+        let mut before = None;
+        for shard in &self.shards {
+            let replica = Some(ruleset.replica());
+            let mut current = shard.0.write().unwrap_or_else(PoisonError::into_inner);
+            before = std::mem::replace(&mut *current, replica);
+        }
+        before
+    }
+}
+
+/// Threads take the shards in turn.
+fn shard_of_this_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static SHARD: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    SHARD.with(|shard| {
+        shard.get().unwrap_or_else(|| {
+            let next = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+            shard.set(Some(next));
+            next
+        })
+    })
+}

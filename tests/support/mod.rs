@@ -1,0 +1,324 @@
+//! A small HTTP server on loopback whose every byte a test decides.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The longest that a test waits for something that should come soon.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// How many requests came before, of any path.
+    pub number: usize,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// What the server does with a request.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// A whole answer; `Content-Length` is added.
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
+    /// These bytes, and then the end of the connection.
+    Raw(Vec<u8>),
+    /// These bytes, one at a time with this time between, until the client goes away.
+    Drip(Vec<u8>, Duration),
+    /// These bytes, and then a reset of the connection.
+    Reset(Vec<u8>),
+    /// Nothing, until the client goes away or the server ends.
+    Hang,
+}
+
+impl Reply {
+    pub fn status(status: u16) -> Reply {
+        Reply::Answer {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub fn json(body: impl Into<String>) -> Reply {
+        Reply::status(200)
+            .with_body(body.into())
+            .with("content-type", "application/json")
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Reply {
+        if let Reply::Answer { headers, .. } = &mut self {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    pub fn with_body(mut self, text: impl Into<Vec<u8>>) -> Reply {
+        if let Reply::Answer { body, .. } = &mut self {
+            *body = text.into();
+        }
+        self
+    }
+}
+
+type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
+
+/// A running server. It stops when it is dropped.
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    handler: Mutex<Arc<Handler>>,
+    requests: Mutex<Vec<Request>>,
+    came: Condvar,
+    connections: Mutex<Vec<TcpStream>>,
+    stopped: AtomicBool,
+}
+
+impl Server {
+    /// Starts a server on a free port of 127.0.0.1.
+    pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            handler: Mutex::new(Arc::new(handler)),
+            requests: Mutex::default(),
+            came: Condvar::new(),
+            connections: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        });
+        let accepting = shared.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if accepting.stopped.load(Ordering::Acquire) {
+                    return;
+                }
+                if let Ok(copy) = stream.try_clone() {
+                    lock(&accepting.connections).push(copy);
+                }
+                let shared = accepting.clone();
+                thread::spawn(move || shared.serve(stream));
+            }
+        });
+        Server { address, shared }
+    }
+
+    /// Starts a server that answers with this ruleset and takes all events.
+    pub fn with_ruleset(ruleset: impl Into<String>) -> Server {
+        let ruleset = ruleset.into();
+        Server::start(move |request| match request.path.as_str() {
+            "/api/v1/sdk/ruleset" => Reply::json(ruleset.clone()),
+            "/api/v1/sdk/events" => Reply::status(202).with_body(r#"{"accepted": 1}"#),
+            _ => Reply::status(404),
+        })
+    }
+
+    /// Changes what the server does from now on.
+    pub fn respond(&self, handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        *lock(&self.shared.handler) = Arc::new(handler);
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL of the service that this server plays.
+    pub fn url(&self) -> String {
+        format!("http://{}/api/v1", self.address)
+    }
+
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.shared.requests).clone()
+    }
+
+    /// The requests so far whose path ends so.
+    pub fn requests_to(&self, path: &str) -> Vec<Request> {
+        self.requests()
+            .into_iter()
+            .filter(|request| request.path.ends_with(path))
+            .collect()
+    }
+
+    /// Waits until that many requests have come whose path ends so, and returns them.
+    pub fn wait_for(&self, count: usize, path: &str) -> Vec<Request> {
+        let few = |requests: &mut Vec<Request>| {
+            requests
+                .iter()
+                .filter(|request| request.path.ends_with(path))
+                .count()
+                < count
+        };
+        let requests = lock(&self.shared.requests);
+        let (requests, timeout) = self
+            .shared
+            .came
+            .wait_timeout_while(requests, SOON, few)
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            !timeout.timed_out(),
+            "fewer than {count} requests to {path}: {requests:#?}"
+        );
+        drop(requests);
+        self.requests_to(path)
+    }
+
+    /// Closes every connection that is open now.
+    pub fn close_connections(&self) {
+        for connection in lock(&self.shared.connections).drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Release);
+        self.close_connections();
+        // Wakes the thread that accepts, so that it sees the end.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let Ok(copy) = stream.try_clone() else { return };
+        let mut reader = BufReader::new(copy);
+        let mut writer = stream;
+        while let Some(request) = self.read(&mut reader) {
+            let handler = lock(&self.handler).clone();
+            let reply = handler(&request);
+            if !self.write(&mut writer, reply) {
+                let _ = writer.shutdown(Shutdown::Both);
+                return;
+            }
+        }
+    }
+
+    fn read(&self, reader: &mut BufReader<TcpStream>) -> Option<Request> {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let mut words = line.split_whitespace();
+        let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(':') else {
+                break;
+            };
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        let length = headers.iter().find(|(name, _)| name == "content-length");
+        let length = length.map_or(0, |(_, value)| value.parse().expect("a length"));
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let body = String::from_utf8(body).expect("a body in UTF-8");
+        let mut requests = lock(&self.requests);
+        let request = Request {
+            method,
+            path,
+            headers,
+            body,
+            number: requests.len(),
+        };
+        requests.push(request.clone());
+        self.came.notify_all();
+        Some(request)
+    }
+
+    /// Writes the reply, and returns whether the connection goes on.
+    fn write(&self, writer: &mut TcpStream, reply: Reply) -> bool {
+        match reply {
+            Reply::Answer {
+                status,
+                headers,
+                body,
+            } => {
+                let mut head = format!("HTTP/1.1 {status} Status\r\n");
+                for (name, value) in headers {
+                    head += &format!("{name}: {value}\r\n");
+                }
+                if status != 304 && status != 204 {
+                    head += &format!("content-length: {}\r\n", body.len());
+                }
+                head += "\r\n";
+                let whole = [head.as_bytes(), &body].concat();
+                writer.write_all(&whole).is_ok()
+            }
+            Reply::Raw(bytes) => {
+                let _ = writer.write_all(&bytes);
+                false
+            }
+            Reply::Drip(bytes, pause) => {
+                for byte in bytes {
+                    if writer.write_all(&[byte]).is_err() || self.stopped.load(Ordering::Acquire) {
+                        break;
+                    }
+                    thread::sleep(pause);
+                }
+                false
+            }
+            Reply::Reset(bytes) => {
+                let _ = writer.write_all(&bytes);
+                // Closing with unread input makes the kernel send a reset.
+                false
+            }
+            Reply::Hang => {
+                let mut rest = [0; 64];
+                while matches!(writer.read(&mut rest), Ok(1..)) {}
+                false
+            }
+        }
+    }
+}
+
+/// Waits until the condition holds.
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came to be: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A ruleset of dialect D with one boolean flag for each key, on for everybody.
+pub fn ruleset(version: u64, keys: &[&str]) -> String {
+    let flags: Vec<_> = keys.iter().map(|key| flag(key, true)).collect();
+    format!(
+        r#"{{"data": {{"version": {version}, "flags": [{}]}}}}"#,
+        flags.join(",")
+    )
+}
+
+/// A boolean flag that serves the same to everybody.
+pub fn flag(key: &str, value: bool) -> String {
+    format!(
+        r#"{{"key": "{key}", "variations": [{{"key": "v", "value": {value}}}], "default_variation": "v"}}"#
+    )
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
