@@ -234,3 +234,41 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_admits_up_to_its_capacity() {
+        let ledger = Ledger::new(2);
+        assert_eq!(ledger.admit(), Admission::Queued(1));
+        assert_eq!(ledger.admit(), Admission::Queued(2));
+        assert_eq!(ledger.admit(), Admission::Full { first: true });
+        assert_eq!(ledger.admit(), Admission::Full { first: false });
+        ledger.deliver(1);
+        assert_eq!(ledger.admit(), Admission::Queued(2));
+        assert_eq!(ledger.admit(), Admission::Full { first: true });
+        let counts = ledger.counts();
+        assert_eq!(
+            (counts.queued, counts.delivered, counts.dropped_queue_full),
+            (2, 1, 3)
+        );
+    }
+
+    #[test]
+    fn nothing_is_counted_twice() {
+        let ledger = Ledger::new(10);
+        for _ in 0..5 {
+            ledger.admit();
+        }
+        assert_eq!(ledger.abandon(), 5);
+        ledger.deliver(3);
+        ledger.reject(3);
+        let counts = ledger.counts();
+        assert_eq!(
+            (counts.queued, counts.delivered, counts.dropped()),
+            (0, 0, 5)
+        );
+    }
+}

@@ -1,9 +1,10 @@
 //! The client for the Phase Flag feature-flag service.
 
-#![deny(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![deny(missing_docs, missing_debug_implementations)]
 #![cfg_attr(
     not(test),
     deny(
+        unreachable_pub,
         clippy::unwrap_used,
         clippy::expect_used,
         clippy::panic,

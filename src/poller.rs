@@ -203,3 +203,53 @@ fn setback(failure: &RequestError) -> Setback {
         _ => Setback::Passing,
     }
 }
+
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+#[cfg(test)]
+mod tests {
+    use super::support::{Reply, Server, ruleset, wait_until};
+    use super::*;
+    use crate::readiness::ClientState;
+    use crate::worker::Worker;
+
+    /// A poller that soon asks again after a refused key.
+    fn poll(server: &Server, flags: &Arc<Flags>, hopeless: Duration) -> Worker {
+        let interval = Duration::from_millis(10);
+        let config = Config {
+            base_url: server.url(),
+            api_key: "sdk-dev-1".to_owned(),
+            polling_interval: interval,
+            ..Config::default()
+        };
+        let http = Arc::new(Http::new(&config).unwrap());
+        let mut poller = Poller::new(http, flags.clone(), &config);
+        poller.backoff = Backoff::for_test(interval, hopeless, 1);
+        Worker::spawn("poller", move |stop| poller.run(&stop)).unwrap()
+    }
+
+    #[test]
+    fn recovers_when_a_refused_key_works_again() {
+        for status in [401, 403] {
+            let server = Server::start(move |_| Reply::status(status));
+            let flags = Arc::new(Flags::default());
+            let _poller = poll(&server, &flags, Duration::from_millis(20));
+            wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
+            server.respond(|_| Reply::json(ruleset(1, &["a"])));
+            wait_until("the client is ready", || flags.readiness.state() == ClientState::Ready);
+        }
+    }
+
+    #[test]
+    fn polls_slow_down_for_a_refused_key() {
+        let server = Server::start(|_| Reply::status(401));
+        let flags = Arc::new(Flags::default());
+        let _poller = poll(&server, &flags, Duration::from_secs(300));
+        wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
+        // As many polls as the interval allows would have come many times over.
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(server.requests().len(), 1);
+    }
+}
