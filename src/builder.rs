@@ -141,7 +141,8 @@ impl ClientBuilder {
     ///
     /// Defaults to the first of `ALL_PROXY`, `all_proxy`, `HTTPS_PROXY`, `https_proxy`,
     /// `HTTP_PROXY` and `http_proxy` that is set and not empty, whatever the scheme of the
-    /// request, except for hosts that `NO_PROXY` lists. One that cannot be used is an error.
+    /// request, except for hosts that `NO_PROXY` lists, which does not count for a proxy that is
+    /// set here. One that cannot be used is an error.
     pub fn proxy(mut self, url: impl Into<String>) -> ClientBuilder {
         self.config.proxy = Some(url.into());
         self

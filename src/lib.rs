@@ -1,4 +1,50 @@
-//! The client for the Phase Flag feature-flag service.
+//! The client for the Phase Flag feature-flag service: synchronous, small, and never in the way.
+//!
+//! A [`PhaseFlagClient`] answers "is this feature on for this user?" from its own memory. It
+//! fetches the rules beforehand, keeps them fresh on a thread of its own, and delivers the events
+//! that it was told to.
+//!
+//! ```
+//! use phaseflag::{EvaluationContext, PhaseFlagClient};
+//!
+//! // With the address of the service instead of "", the rules come from there.
+//! let client = PhaseFlagClient::builder("", "")
+//!     .bootstrap_text(r#"{"flags": [{"key": "new-checkout-flow", "default_variation": "off",
+//!         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+//!         "targeting_rules": [{"variation": "on",
+//!             "conditions": [{"attribute": "plan", "operator": "is", "value": "pro"}]}]}]}"#)
+//!     .build()?;
+//! client.start()?;
+//!
+//! let context = EvaluationContext::new().user_id("user-123").attribute("plan", "pro");
+//! assert!(client.get_boolean_value("new-checkout-flow", false, &context));
+//! assert!(!client.get_boolean_value("no-such-flag", false, &context));
+//! # Ok::<(), phaseflag::Error>(())
+//! ```
+//!
+//! - [`ClientBuilder`] has every setting, with its default.
+//! - [`PhaseFlagClient`] says how a client starts, answers, reports and ends.
+//! - [`Ruleset`] is the evaluator alone: pure, total, and usable without a client.
+//! - [`EvaluationResult`] and [`Reason`] are the answer, and why.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `http` | by `rustls` | fetching and delivering, over plain HTTP |
+//! | `rustls` | yes | HTTPS by rustls with Mozilla's root certificates |
+//! | `native-tls` | no | HTTPS by the system's library; where both are on, rustls is used |
+//! | `gzip` | no | compressed answers; without it they are refused |
+//! | `regex` | yes | the operator `matches_regex`; without it the operator never holds |
+//!
+//! Without any of them there is the core, and a client that serves bootstrap files, texts and
+//! overrides.
+//!
+//! # Log lines
+//!
+//! They go through the `log` facade, target `phaseflag`, where there is `http`: `warn` once when
+//! something begins to go wrong, `info` once when it is over, `debug` for each ruleset and
+//! delivery. None holds a key or an attribute's value.
 
 #![deny(missing_docs, missing_debug_implementations)]
 #![cfg_attr(
@@ -63,3 +109,8 @@ pub use listeners::{FlagsChanged, Subscription};
 pub use readiness::ClientState;
 pub use ruleset::{EvaluationResult, FlagInfo, FlagKind, Problem, Reason, Ruleset};
 pub use value::{Number, Object, Value};
+
+/// The examples of the README, compiled and run.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -236,9 +236,13 @@ mod tests {
             let server = Server::start(move |_| Reply::status(status));
             let flags = Arc::new(Flags::default());
             let _poller = poll(&server, &flags, Duration::from_millis(20));
-            wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
+            wait_until("the key is refused", || {
+                flags.readiness.state() == ClientState::KeyRefused
+            });
             server.respond(|_| Reply::json(ruleset(1, &["a"])));
-            wait_until("the client is ready", || flags.readiness.state() == ClientState::Ready);
+            wait_until("the client is ready", || {
+                flags.readiness.state() == ClientState::Ready
+            });
         }
     }
 
@@ -247,7 +251,9 @@ mod tests {
         let server = Server::start(|_| Reply::status(401));
         let flags = Arc::new(Flags::default());
         let _poller = poll(&server, &flags, Duration::from_secs(300));
-        wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
+        wait_until("the key is refused", || {
+            flags.readiness.state() == ClientState::KeyRefused
+        });
         // As many polls as the interval allows would have come many times over.
         std::thread::sleep(Duration::from_millis(200));
         assert_eq!(server.requests().len(), 1);
