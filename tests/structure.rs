@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 37] = [
+const ORDER: [&str; 38] = [
     "error",
     "json",
     "value",
@@ -15,6 +15,7 @@ const ORDER: [&str; 37] = [
     "ruleset/table",
     "ruleset/pattern",
     "ruleset/problem",
+    "ruleset/place",
     "ruleset/document",
     "ruleset/condition",
     "ruleset/flag",
@@ -50,7 +51,10 @@ const LAST: [&str; 2] = ["builder", "lib"];
 
 /// The files that may name a dependency.
 const DOORS: [(&str, &[&str]); 6] = [
-    ("miniserde", &["json", "value", "ruleset/document"]),
+    (
+        "miniserde",
+        &["json", "value", "ruleset/place", "ruleset/document"],
+    ),
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
     ("ureq", &["tls", "http"]),

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use super::bucket::BucketSeed;
 use super::condition::{Attribute, Condition, Test, excerpt};
 use super::document::{
-    ConditionDocument, Document, Entry, Field, FlagDocument, List, PrerequisiteDocument,
-    RolloutDocument, RolloutEntryDocument, RuleDocument, Scalar, SegmentDocument, Shape,
-    VariationDocument,
+    ConditionDocument, Consumer, Document, FlagDocument, PrerequisiteDocument, RolloutDocument,
+    RolloutEntryDocument, RuleDocument, SegmentDocument, VariationDocument,
 };
 use super::flag::{
     Flag, FlagKind, Prerequisite, Prerequisites, Rollout, Rule, Segment, Serves, Tables, Variation,
 };
 use super::pattern::Patterns;
+use super::place::{Entry, Field, List, Scalar, Shape};
 use super::prerequisites::obstacles;
 use super::problem::{Path, Problems};
-use super::table::{PositionMap, Seed, TextMap};
+use super::table::{PositionMap, Seed, TextMap, TextSet};
 use crate::value::Number;
 
 const FLAGS: Path<'static> = Path::Root("flags");
@@ -33,65 +33,129 @@ const SEGMENT_HOLDS_NOBODY: &str = "the segment holds nobody";
 const NEVER_HOLDS: &str = "the condition never holds";
 const VALUE_IS_NULL: &str = "the value served is null";
 
+/// The position of a segment that is not there: nobody is in it.
+const NO_SEGMENT: u32 = u32::MAX;
+
 /// Something that cannot be understood, and has been reported.
 struct Unusable;
 
-/// Compiles a ruleset.
-pub(super) fn compile(document: Document) -> Tables {
-    let seed = Seed::random();
-    let mut compiler = Compiler {
-        seed,
-        patterns: Patterns::new(seed),
-        problems: Problems::default(),
-        segments: Vec::new(),
-        segment_ids: TextMap::with_hasher(seed),
-        segment_keys: TextMap::with_hasher(seed),
-    };
-    compiler.segments(document.segments);
-    let (flags, positions) = compiler.flags(document.flags);
-    Tables {
-        flags,
-        positions,
-        segments: compiler.segments,
-        version: document.version.into_value(),
-        problems: compiler.problems.into_list(),
-    }
+/// Where a rule stands that asks for a segment.
+struct SegmentUse {
+    flag_index: usize,
+    rule_index: usize,
+    name: u32,
 }
 
-struct Compiler {
+/// Compiles flags as they come, and at the end what they refer to.
+pub(super) struct Compiler {
     seed: Seed,
     patterns: Patterns,
     problems: Problems,
-    segments: Vec<Segment>,
-    segment_ids: TextMap<u32>,
-    segment_keys: TextMap<u32>,
+    flags: Vec<Flag>,
+    positions: TextMap<u32>,
+    requirements: PositionMap<(usize, List<PrerequisiteDocument>)>,
+    variation_keys: PositionMap<TextSet>,
+    /// Numbers, in the order of their first use, for the names of segments that rules ask for.
+    segment_names: TextMap<u32>,
+    segment_uses: Vec<SegmentUse>,
+    /// The positions of the flags whose rules hold such numbers.
+    flags_with_segments: Vec<u32>,
+}
+
+impl Default for Compiler {
+    fn default() -> Compiler {
+        let seed = Seed::random();
+        Compiler {
+            seed,
+            patterns: Patterns::new(seed),
+            problems: Problems::default(),
+            flags: Vec::new(),
+            positions: TextMap::with_hasher(seed),
+            requirements: PositionMap::default(),
+            variation_keys: PositionMap::default(),
+            segment_names: TextMap::with_hasher(seed),
+            segment_uses: Vec::new(),
+            flags_with_segments: Vec::new(),
+        }
+    }
+}
+
+impl Consumer for Compiler {
+    fn flag(&mut self, index: usize, document: &mut FlagDocument) {
+        let path = FLAGS.item(index);
+        let uses_before = self.segment_uses.len();
+        let Ok(flag) = self.compile_flag(path, index, document) else {
+            return;
+        };
+        let position = *self
+            .positions
+            .entry(flag.key.clone())
+            .or_insert(self.flags.len() as u32);
+        if document.prerequisites.is_empty() {
+            self.requirements.remove(&position);
+        } else {
+            let prerequisites = std::mem::take(&mut document.prerequisites);
+            self.requirements.insert(position, (index, prerequisites));
+        }
+        if self.segment_uses.len() > uses_before {
+            self.flags_with_segments.push(position);
+        }
+        match self.flags.get_mut(position as usize) {
+            None => self.flags.push(flag),
+            Some(earlier) => {
+                let key = excerpt(&flag.key);
+                *earlier = flag;
+                self.problems.report(
+                    path,
+                    format_args!("a flag `{key}` stands before this one: the last one wins"),
+                );
+            }
+        }
+    }
+
+    fn malformed_flag(&mut self, index: usize, found: &'static str) {
+        self.mismatch(FLAGS.item(index), "an object", found, FLAG_LEFT_OUT);
+    }
+}
+
+/// Compiles what is left of a ruleset when its flags have been.
+pub(super) fn compile(document: Document<Compiler>) -> Tables {
+    let Document {
+        mut consumer,
+        segments,
+        version,
+    } = document;
+    let segments = consumer.segments(segments);
+    consumer.settle_prerequisites();
+    consumer.flags.shrink_to_fit();
+    consumer.positions.shrink_to_fit();
+    Tables {
+        flags: consumer.flags,
+        positions: consumer.positions,
+        segments,
+        version,
+        problems: consumer.problems.into_list(),
+    }
 }
 
 impl Compiler {
-    fn segments(&mut self, segments: List<SegmentDocument>) {
+    /// Compiles the segments, and lets the rules that name them refer to them by position.
+    fn segments(&mut self, segments: List<SegmentDocument>) -> Vec<Segment> {
         if let Shape::Malformed(found) = segments.shape {
             self.mismatch(SEGMENTS, "a list", found, "there are no segments");
         }
         self.faults(SEGMENTS, &segments, SEGMENT_HOLDS_NOBODY);
+        let mut found = Segments::new(self.seed);
         for Entry { index, fields, .. } in segments.entries {
-            self.segment(SEGMENTS.item(index), fields);
+            self.segment(SEGMENTS.item(index), fields, &mut found);
         }
+        self.settle_segments(&found);
+        found.listed
     }
 
-    fn segment(&mut self, path: Path<'_>, document: SegmentDocument) {
-        let id = self.name(path.field("id"), document.id, SEGMENT_HOLDS_NOBODY);
-        let key = self.name(path.field("key"), document.key, SEGMENT_HOLDS_NOBODY);
-        let (id_text, key_text) = (
-            id.as_ref().ok().cloned().flatten(),
-            key.as_ref().ok().cloned().flatten(),
-        );
-        let Some(name) = key_text.clone().or(id_text.clone()) else {
-            self.problems.report(
-                path,
-                format_args!("the segment has neither id nor key: {SEGMENT_HOLDS_NOBODY}"),
-            );
-            return;
-        };
+    fn segment(&mut self, path: Path<'_>, document: SegmentDocument, segments: &mut Segments) {
+        let id = self.read(path.field("id"), document.id, SEGMENT_HOLDS_NOBODY);
+        let key = self.read(path.field("key"), document.key, SEGMENT_HOLDS_NOBODY);
         let conditions = self.conditions(
             path.field("conditions"),
             document.conditions,
@@ -102,75 +166,98 @@ impl Compiler {
             Ok(conditions) if understood => conditions,
             Ok(_) | Err(Unusable) => [Condition::NEVER].into(),
         };
-        let position = self.segments.len() as u32;
-        self.segments.push(Segment {
-            name: name.clone(),
-            conditions,
-        });
-        let again = [
-            id_text.and_then(|id| self.segment_ids.insert(id, position)),
-            key_text.and_then(|key| self.segment_keys.insert(key, position)),
-        ];
-        if again.iter().any(Option::is_some) {
-            self.problems.report(
+        let name = |name: Result<Option<Box<str>>, Unusable>| {
+            name.ok().flatten().filter(|name| !name.is_empty())
+        };
+        match segments.add(name(id), name(key), conditions) {
+            Naming::New => {}
+            Naming::Again(name) => self.problems.report(
                 path,
                 format_args!(
                     "a segment `{}` stands before this one: the last one wins",
                     excerpt(&name)
                 ),
-            );
+            ),
+            Naming::Nameless => self.problems.report(
+                path,
+                format_args!("the segment has neither id nor key: {SEGMENT_HOLDS_NOBODY}"),
+            ),
         }
     }
 
-    fn flags(&mut self, flags: List<FlagDocument>) -> (Vec<Flag>, TextMap<u32>) {
-        self.faults(FLAGS, &flags, FLAG_LEFT_OUT);
-        let mut compiled: Vec<Flag> = Vec::with_capacity(flags.entries.len());
-        let mut positions = TextMap::with_capacity_and_hasher(flags.entries.len(), self.seed);
-        let mut requirements = PositionMap::default();
-        for Entry { index, fields, .. } in flags.entries {
-            let path = FLAGS.item(index);
-            let Ok((flag, prerequisites)) = self.flag(path, fields) else {
+    fn settle_segments(&mut self, segments: &Segments) {
+        let names: PositionMap<_> = self
+            .segment_names
+            .drain()
+            .map(|(name, number)| (number, name))
+            .collect();
+        for SegmentUse {
+            flag_index,
+            rule_index,
+            name,
+        } in std::mem::take(&mut self.segment_uses)
+        {
+            let Some(name) = names.get(&name) else {
                 continue;
             };
-            let position = *positions
-                .entry(flag.key.clone())
-                .or_insert(compiled.len() as u32);
-            if prerequisites.shape == Shape::Given {
-                requirements.insert(position, (index, prerequisites));
-            } else {
-                requirements.remove(&position);
-            }
-            match compiled.get_mut(position as usize) {
-                None => compiled.push(flag),
-                Some(earlier) => {
-                    let key = excerpt(&flag.key);
-                    *earlier = flag;
-                    self.problems.report(
-                        path,
-                        format_args!("a flag `{key}` stands before this one: the last one wins"),
-                    );
-                }
+            if segments.find(name).is_none() {
+                let flag = FLAGS.item(flag_index);
+                let rules = flag.field("targeting_rules");
+                let rule = rules.item(rule_index);
+                self.dangling(
+                    rule.field("segment_id"),
+                    "segment",
+                    name,
+                    RULE_MATCHES_NOBODY,
+                );
             }
         }
-        compiled.shrink_to_fit();
-        positions.shrink_to_fit();
-        self.prerequisites(&mut compiled, &positions, requirements);
-        (compiled, positions)
+        // A flag that was replaced by a later one of its key is listed twice.
+        self.flags_with_segments.sort_unstable();
+        self.flags_with_segments.dedup();
+        for position in std::mem::take(&mut self.flags_with_segments) {
+            let rules = self
+                .flags
+                .get_mut(position as usize)
+                .map(|flag| &mut flag.rules);
+            for asked in rules
+                .into_iter()
+                .flatten()
+                .filter_map(|rule| rule.segment.as_mut())
+            {
+                let found = names.get(asked).and_then(|name| segments.find(name));
+                *asked = found.unwrap_or(NO_SEGMENT);
+            }
+        }
     }
 
-    fn flag(
+    fn compile_flag(
         &mut self,
         path: Path<'_>,
-        document: FlagDocument,
-    ) -> Result<(Flag, List<PrerequisiteDocument>), Unusable> {
-        let key = self.given(path.field("key"), document.key, FLAG_LEFT_OUT)?;
-        let enabled = self.read(path.field("enabled"), document.enabled, FLAG_LEFT_OUT)?;
-        let status = self.read(path.field("status"), document.status, FLAG_LEFT_OUT)?;
+        index: usize,
+        document: &mut FlagDocument,
+    ) -> Result<Flag, Unusable> {
+        use std::mem::take;
+
+        let key = self.given(path.field("key"), take(&mut document.key), FLAG_LEFT_OUT)?;
+        let enabled = self.read(
+            path.field("enabled"),
+            take(&mut document.enabled),
+            FLAG_LEFT_OUT,
+        )?;
+        let status = self.read(
+            path.field("status"),
+            take(&mut document.status),
+            FLAG_LEFT_OUT,
+        )?;
         let default = self.reference(
             path,
             [
-                ("default_variation_id", document.default_variation_id),
-                ("default_variation", document.default_variation),
+                (
+                    "default_variation_id",
+                    take(&mut document.default_variation_id),
+                ),
+                ("default_variation", take(&mut document.default_variation)),
             ],
             FLAG_LEFT_OUT,
         )?;
@@ -189,31 +276,30 @@ impl Compiler {
             &document.targeting_rules,
             FLAG_LEFT_OUT,
         )?;
-        let variations = self.variations(path.field("variations"), document.variations);
+        let variations = self.variations(path.field("variations"), &mut document.variations);
         let default =
             default.and_then(|(field, name)| self.resolve(path.field(field), &name, &variations));
-        let rules = self.rules(
-            path.field("targeting_rules"),
-            document.targeting_rules,
-            &variations,
-        );
-        let flag = Flag {
+        let rules = self.rules(index, &mut document.targeting_rules, &variations);
+        Ok(Flag {
             seed: BucketSeed::new(&key),
             key: key.into(),
-            kind: kind(document.flag_type),
+            kind: kind(take(&mut document.flag_type)),
             on: enabled.unwrap_or(true) && status.is_none_or(|status| &*status == "active"),
             default,
             variations: variations.listed.into(),
             prerequisites: Prerequisites::All([].into()),
             rules,
-        };
-        Ok((flag, document.prerequisites))
+        })
     }
 
-    fn variations(&mut self, path: Path<'_>, variations: List<VariationDocument>) -> Variations {
-        self.faults(path, &variations, VARIATION_LEFT_OUT);
+    fn variations(
+        &mut self,
+        path: Path<'_>,
+        variations: &mut List<VariationDocument>,
+    ) -> Variations {
+        self.faults(path, variations, VARIATION_LEFT_OUT);
         let mut named = Variations::with_capacity(variations.entries.len());
-        for Entry { index, fields, .. } in variations.entries {
+        for Entry { index, fields, .. } in variations.entries.drain(..) {
             let path = path.item(index);
             let id = self.read(path.field("id"), fields.id, VARIATION_LEFT_OUT);
             let key = self.read(path.field("key"), fields.key, VARIATION_LEFT_OUT);
@@ -233,15 +319,28 @@ impl Compiler {
 
     fn rules(
         &mut self,
-        path: Path<'_>,
-        rules: List<RuleDocument>,
+        flag_index: usize,
+        rules: &mut List<RuleDocument>,
         variations: &Variations,
     ) -> Box<[Rule]> {
-        self.faults(path, &rules, RULE_MATCHES_NOBODY);
+        let flag = FLAGS.item(flag_index);
+        let path = flag.field("targeting_rules");
+        self.faults(path, rules, RULE_MATCHES_NOBODY);
         let mut compiled = Vec::with_capacity(rules.entries.len());
-        for Entry { index, fields, .. } in rules.entries {
-            if let Ok(rule) = self.rule(path.item(index), fields, variations) {
-                compiled.push(rule);
+        for Entry {
+            index, mut fields, ..
+        } in rules.entries.drain(..)
+        {
+            let path = path.item(index);
+            let segment = std::mem::take(&mut fields.segment_id);
+            let Ok(segment) = self.read(path.field("segment_id"), segment, RULE_MATCHES_NOBODY)
+            else {
+                continue;
+            };
+            if let Ok((priority, mut rule)) = self.rule(path, fields, variations) {
+                rule.segment =
+                    segment.and_then(|name| self.segment_number(flag_index, index, name));
+                compiled.push((priority, rule));
             }
         }
         compiled
@@ -249,7 +348,27 @@ impl Compiler {
         compiled.into_iter().map(|(_, rule)| rule).collect()
     }
 
-    /// Compiles a rule, with its priority.
+    /// Notes that a rule asks for a segment; an empty name counts as absent.
+    fn segment_number(
+        &mut self,
+        flag_index: usize,
+        rule_index: usize,
+        name: Box<str>,
+    ) -> Option<u32> {
+        if name.is_empty() {
+            return None;
+        }
+        let next = self.segment_names.len() as u32;
+        let name = *self.segment_names.entry(name.into()).or_insert(next);
+        self.segment_uses.push(SegmentUse {
+            flag_index,
+            rule_index,
+            name,
+        });
+        Some(name)
+    }
+
+    /// Compiles a rule, with its priority and without its segment.
     fn rule(
         &mut self,
         path: Path<'_>,
@@ -266,14 +385,6 @@ impl Compiler {
             document.conditions,
             RULE_MATCHES_NOBODY,
         )?;
-        let segment = match self.name(
-            path.field("segment_id"),
-            document.segment_id,
-            RULE_MATCHES_NOBODY,
-        )? {
-            Some(name) => Some(self.find_segment(path.field("segment_id"), &name)?),
-            None => None,
-        };
         let variation = self.reference(
             path,
             [
@@ -296,7 +407,7 @@ impl Compiler {
         };
         let rule = Rule {
             conditions,
-            segment,
+            segment: None,
             serves,
         };
         Ok((priority.unwrap_or(0_u64.into()), rule))
@@ -414,46 +525,37 @@ impl Compiler {
         }
     }
 
-    fn prerequisites(
-        &mut self,
-        flags: &mut [Flag],
-        positions: &TextMap<u32>,
-        requirements: PositionMap<(usize, List<PrerequisiteDocument>)>,
-    ) {
-        if requirements.is_empty() {
+    /// Compiles the prerequisites of all flags, and finds those that can never be met.
+    fn settle_prerequisites(&mut self) {
+        if self.requirements.is_empty() {
             return;
         }
-        let mut requirements: Vec<_> = requirements.into_iter().collect();
+        let mut requirements: Vec<_> = std::mem::take(&mut self.requirements).into_iter().collect();
         requirements.sort_unstable_by_key(|(position, _)| *position);
-        let mut required = vec![Vec::new(); flags.len()];
-        let mut indices = vec![0; flags.len()];
+        let mut required = vec![Vec::new(); self.flags.len()];
+        let mut indices = PositionMap::default();
         for (position, (index, documents)) in requirements {
-            let path = FLAGS.item(index);
             let mut edges = Vec::new();
-            let prerequisites = self.prerequisites_of_one(
-                path.field("prerequisites"),
-                documents,
-                flags,
-                positions,
-                &mut edges,
-            );
-            if let Some(flag) = flags.get_mut(position as usize) {
-                flag.prerequisites = prerequisites;
-            }
+            let flag = FLAGS.item(index);
+            let prerequisites =
+                self.prerequisites_of_one(flag.field("prerequisites"), documents, &mut edges);
+            self.set_prerequisites(position, prerequisites);
             if let Some(place) = required.get_mut(position as usize) {
                 *place = edges;
             }
-            if let Some(place) = indices.get_mut(position as usize) {
-                *place = index;
-            }
+            indices.insert(position, index);
         }
         for (position, obstacle) in obstacles(&required) {
-            let index = indices.get(position).copied().unwrap_or_default();
+            let index = indices.get(&position).copied().unwrap_or_default();
             self.problems
                 .report(FLAGS.item(index).field("prerequisites"), obstacle.message());
-            if let Some(flag) = flags.get_mut(position) {
-                flag.prerequisites = Prerequisites::Unsatisfiable;
-            }
+            self.set_prerequisites(position, Prerequisites::Unsatisfiable);
+        }
+    }
+
+    fn set_prerequisites(&mut self, position: u32, prerequisites: Prerequisites) {
+        if let Some(flag) = self.flags.get_mut(position as usize) {
+            flag.prerequisites = prerequisites;
         }
     }
 
@@ -461,14 +563,12 @@ impl Compiler {
         &mut self,
         path: Path<'_>,
         documents: List<PrerequisiteDocument>,
-        flags: &[Flag],
-        positions: &TextMap<u32>,
         edges: &mut Vec<u32>,
     ) -> Prerequisites {
         let mut satisfiable = !self.faults(path, &documents, PREREQUISITE_FAILS);
         let mut compiled = Vec::with_capacity(documents.entries.len());
         for Entry { index, fields, .. } in documents.entries {
-            match self.prerequisite(path.item(index), fields, flags, positions, edges) {
+            match self.prerequisite(path.item(index), fields, edges) {
                 Ok(prerequisite) => compiled.push(prerequisite),
                 Err(Unusable) => satisfiable = false,
             }
@@ -484,8 +584,6 @@ impl Compiler {
         &mut self,
         path: Path<'_>,
         document: PrerequisiteDocument,
-        flags: &[Flag],
-        positions: &TextMap<u32>,
         edges: &mut Vec<u32>,
     ) -> Result<Prerequisite, Unusable> {
         let flag_key = self.given(
@@ -493,34 +591,21 @@ impl Compiler {
             document.flag_key,
             PREREQUISITE_FAILS,
         )?;
-        let position = positions.get(&*flag_key).copied();
-        let Some((position, flag)) =
-            position.and_then(|position| Some((position, flags.get(position as usize)?)))
-        else {
-            return self.dangling(
+        let Some(position) = self.positions.get(&*flag_key).copied() else {
+            self.dangling(
                 path.field("flag_key"),
                 "flag",
                 &flag_key,
                 PREREQUISITE_FAILS,
             );
+            return Err(Unusable);
         };
         edges.push(position);
-        let variation_key = self.given(
-            path.field("variation_key"),
-            document.variation_key,
-            PREREQUISITE_FAILS,
-        )?;
-        let known = flag
-            .variations
-            .iter()
-            .any(|variation| variation.key.as_ref() == Some(&variation_key));
-        if !known {
-            return self.dangling(
-                path.field("variation_key"),
-                "variation",
-                &variation_key,
-                PREREQUISITE_FAILS,
-            );
+        let path = path.field("variation_key");
+        let variation_key = self.given(path, document.variation_key, PREREQUISITE_FAILS)?;
+        if !self.has_variation(position, &variation_key) {
+            self.dangling(path, "variation", &variation_key, PREREQUISITE_FAILS);
+            return Err(Unusable);
         }
         Ok(Prerequisite {
             flag: position,
@@ -528,21 +613,29 @@ impl Compiler {
         })
     }
 
-    fn find_segment(&mut self, path: Path<'_>, name: &str) -> Result<u32, Unusable> {
-        match self
-            .segment_ids
-            .get(name)
-            .or_else(|| self.segment_keys.get(name))
-        {
-            Some(position) => Ok(*position),
-            None => self.dangling(path, "segment", name, RULE_MATCHES_NOBODY),
-        }
+    /// Returns whether a flag can serve a variation of this key. The keys of a flag are collected
+    /// once, however many others require it.
+    fn has_variation(&mut self, position: u32, key: &str) -> bool {
+        let (flags, seed) = (&self.flags, self.seed);
+        let keys = self.variation_keys.entry(position).or_insert_with(|| {
+            let variations = flags
+                .get(position as usize)
+                .map_or(&[][..], |flag| &flag.variations);
+            let mut keys = TextSet::with_hasher(seed);
+            keys.extend(
+                variations
+                    .iter()
+                    .filter_map(|variation| variation.key.clone()),
+            );
+            keys
+        });
+        keys.contains(key)
     }
 
     /// Finds the variation that a reference names; `None`, reported, where there is none.
     fn resolve(&mut self, path: Path<'_>, name: &str, variations: &Variations) -> Option<u32> {
         variations.find(name).or_else(|| {
-            let _ = self.dangling::<()>(path, "variation", name, VALUE_IS_NULL);
+            self.dangling(path, "variation", name, VALUE_IS_NULL);
             None
         })
     }
@@ -561,17 +654,6 @@ impl Compiler {
             reference = reference.or(text.map(|text| (name, text)));
         }
         Ok(reference)
-    }
-
-    /// Reads a name; an empty one counts as absent.
-    fn name(
-        &mut self,
-        path: Path<'_>,
-        field: Field<Box<str>>,
-        consequence: &str,
-    ) -> Result<Option<Arc<str>>, Unusable> {
-        let name = self.read(path, field, consequence)?;
-        Ok(name.filter(|name| !name.is_empty()).map(Arc::from))
     }
 
     /// Reads a field that must be there.
@@ -637,19 +719,12 @@ impl Compiler {
         );
     }
 
-    fn dangling<T>(
-        &mut self,
-        path: Path<'_>,
-        what: &str,
-        name: &str,
-        consequence: &str,
-    ) -> Result<T, Unusable> {
+    fn dangling(&mut self, path: Path<'_>, what: &str, name: &str, consequence: &str) {
         let name = excerpt(name);
         self.problems.report(
             path,
             format_args!("there is no {what} `{name}`: {consequence}"),
         );
-        Err(Unusable)
     }
 }
 
@@ -717,4 +792,57 @@ impl Variations {
 
 fn key_at(listed: &[Variation], position: u32) -> Option<&str> {
     listed.get(position as usize)?.key.as_deref()
+}
+
+/// The segments, found by id, and then by key.
+struct Segments {
+    listed: Vec<Segment>,
+    ids: TextMap<u32>,
+    keys: TextMap<u32>,
+}
+
+/// How a segment is named.
+enum Naming {
+    New,
+    /// As one before it.
+    Again(Arc<str>),
+    Nameless,
+}
+
+impl Segments {
+    fn new(seed: Seed) -> Segments {
+        Segments {
+            listed: Vec::new(),
+            ids: TextMap::with_hasher(seed),
+            keys: TextMap::with_hasher(seed),
+        }
+    }
+
+    fn add(
+        &mut self,
+        id: Option<Box<str>>,
+        key: Option<Box<str>>,
+        conditions: Box<[Condition]>,
+    ) -> Naming {
+        let (id, key): (Option<Arc<str>>, Option<Arc<str>>) =
+            (id.map(Into::into), key.map(Into::into));
+        let Some(name) = key.clone().or_else(|| id.clone()) else {
+            return Naming::Nameless;
+        };
+        let position = self.listed.len() as u32;
+        self.listed.push(Segment {
+            name: name.clone(),
+            conditions,
+        });
+        let same_id = id.and_then(|id| self.ids.insert(id, position));
+        let same_key = key.and_then(|key| self.keys.insert(key, position));
+        match same_id.or(same_key) {
+            Some(_) => Naming::Again(name),
+            None => Naming::New,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<u32> {
+        self.ids.get(name).or_else(|| self.keys.get(name)).copied()
+    }
 }

@@ -10,8 +10,7 @@ use crate::context::EvaluationContext;
 pub(super) struct Evaluator<'a> {
     tables: &'a Tables,
     context: &'a EvaluationContext,
-    /// What flags with prerequisites serve: each is evaluated once, however many require it.
-    settled: PositionMap<Outcome>,
+    settled: Settled,
 }
 
 impl<'a> Evaluator<'a> {
@@ -19,7 +18,7 @@ impl<'a> Evaluator<'a> {
         Evaluator {
             tables,
             context,
-            settled: PositionMap::default(),
+            settled: Settled::default(),
         }
     }
 
@@ -58,18 +57,11 @@ impl<'a> Evaluator<'a> {
 
     /// Returns what a required flag serves. The compiler bounds the depth of the recursion.
     fn settle(&mut self, position: u32, flag: &Flag) -> Option<u32> {
-        if let Prerequisites::All(none) = &flag.prerequisites
-            && none.is_empty()
-        {
-            return self.evaluate(flag).variation;
-        }
-        if let Some(outcome) = self.settled.get(&position) {
-            return outcome.variation;
-        }
-        let outcome = self.evaluate(flag);
-        let served = outcome.variation;
-        self.settled.insert(position, outcome);
-        served
+        self.settled.get(position).unwrap_or_else(|| {
+            let served = self.evaluate(flag).variation;
+            self.settled.insert(position, served);
+            served
+        })
     }
 
     fn matches(&self, rule: &Rule) -> bool {
@@ -103,6 +95,36 @@ impl<'a> Evaluator<'a> {
                 })
             }
             Serves::Nothing => None,
+        }
+    }
+}
+
+/// What required flags serve: each is evaluated once, however many others require it. The first
+/// few are kept without a table.
+#[derive(Default)]
+struct Settled {
+    few: [Option<(u32, Option<u32>)>; 8],
+    more: PositionMap<Option<u32>>,
+}
+
+impl Settled {
+    fn get(&self, position: u32) -> Option<Option<u32>> {
+        let known = self
+            .few
+            .iter()
+            .map_while(|entry| *entry)
+            .find(|(other, _)| *other == position);
+        known
+            .map(|(_, served)| served)
+            .or_else(|| self.more.get(&position).copied())
+    }
+
+    fn insert(&mut self, position: u32, served: Option<u32>) {
+        match self.few.iter_mut().find(|entry| entry.is_none()) {
+            Some(free) => *free = Some((position, served)),
+            None => {
+                self.more.insert(position, served);
+            }
         }
     }
 }

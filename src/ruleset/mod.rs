@@ -10,6 +10,7 @@ mod document;
 mod evaluate;
 mod flag;
 mod pattern;
+mod place;
 mod prerequisites;
 mod problem;
 mod result;

@@ -27,7 +27,7 @@ impl Obstacle {
 
 /// Finds the flags whose prerequisites can never be met; `required` lists, for each flag, the
 /// positions of those that it requires.
-pub(super) fn obstacles(required: &[Vec<u32>]) -> Vec<(usize, Obstacle)> {
+pub(super) fn obstacles(required: &[Vec<u32>]) -> Vec<(u32, Obstacle)> {
     let mut search = Search {
         required,
         nodes: vec![Node::default(); required.len()],
@@ -61,7 +61,7 @@ struct Search<'a> {
     found: usize,
     /// Flags that may still turn out to be on a cycle with what is being visited.
     open: Vec<usize>,
-    obstacles: Vec<(usize, Obstacle)>,
+    obstacles: Vec<(u32, Obstacle)>,
 }
 
 impl Search<'_> {
@@ -146,7 +146,7 @@ impl Search<'_> {
             }
         });
         self.obstacles
-            .extend(obstacle.map(|obstacle| (flag, obstacle)));
+            .extend(obstacle.map(|obstacle| (flag as u32, obstacle)));
     }
 
     fn requires_itself(&self, flag: usize) -> bool {

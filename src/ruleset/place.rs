@@ -1,0 +1,416 @@
+//! The places that the fields of a document are read into: scalars, objects and lists of them.
+//!
+//! A field of the wrong shape is kept as such instead of failing the document. Places know how
+//! deep they stand, so that nesting is bounded while it is read.
+
+use miniserde::de::{Map, Seq, Visitor};
+
+use crate::json::{Skip, deeper};
+use crate::value::{Number, Slot, Value};
+
+/// How many malformed elements of one list are remembered with their position.
+const MAX_FAULTS: usize = 10_000;
+
+/// The places of lists and objects take no scalar, and say which one they found.
+macro_rules! refuse_scalars {
+    () => {
+        fn boolean(&mut self, _: bool) -> miniserde::Result<()> {
+            self.malformed("a boolean")
+        }
+
+        fn string(&mut self, _: &str) -> miniserde::Result<()> {
+            self.malformed("a string")
+        }
+
+        fn negative(&mut self, _: i64) -> miniserde::Result<()> {
+            self.malformed("a number")
+        }
+
+        fn nonnegative(&mut self, _: u64) -> miniserde::Result<()> {
+            self.malformed("a number")
+        }
+
+        fn float(&mut self, _: f64) -> miniserde::Result<()> {
+            self.malformed("a number")
+        }
+    };
+}
+
+pub(super) use refuse_scalars;
+
+/// Whether something is there, and in the shape that was expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) enum Shape {
+    #[default]
+    Absent,
+    Given,
+    /// Holds what was found instead, with its article.
+    Malformed(&'static str),
+}
+
+/// A scalar field.
+#[derive(Debug)]
+pub(super) enum Field<T> {
+    /// Not there, or `null`. The depth is where a misplaced list or object would stand.
+    Absent {
+        depth: u8,
+    },
+    Given(T),
+    /// Holds what was found instead, with its article.
+    Malformed(&'static str),
+}
+
+impl<T> Default for Field<T> {
+    fn default() -> Field<T> {
+        Field::Absent { depth: 0 }
+    }
+}
+
+impl<T: Scalar> Field<T> {
+    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+        *self = Field::Absent { depth };
+        self
+    }
+
+    fn set(&mut self, value: Option<T>, found: &'static str) -> miniserde::Result<()> {
+        *self = value.map_or(Field::Malformed(found), Field::Given);
+        Ok(())
+    }
+
+    fn skip(&mut self, found: &'static str) -> miniserde::Result<Box<Skip>> {
+        let depth = match self {
+            Field::Absent { depth } => *depth,
+            Field::Given(_) | Field::Malformed(_) => 0,
+        };
+        *self = Field::Malformed(found);
+        Ok(Box::new(Skip::at(deeper(depth)?)))
+    }
+}
+
+/// What a scalar field can be read from.
+pub(super) trait Scalar: Sized {
+    /// The shape that is expected, with its article.
+    const EXPECTED: &'static str;
+
+    fn from_bool(_: bool) -> Option<Self> {
+        None
+    }
+
+    fn from_text(_: &str) -> Option<Self> {
+        None
+    }
+
+    fn from_number(_: Number) -> Option<Self> {
+        None
+    }
+}
+
+impl Scalar for bool {
+    const EXPECTED: &'static str = "a boolean";
+
+    fn from_bool(value: bool) -> Option<bool> {
+        Some(value)
+    }
+}
+
+impl Scalar for Box<str> {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(value: &str) -> Option<Box<str>> {
+        Some(value.into())
+    }
+}
+
+impl Scalar for Number {
+    const EXPECTED: &'static str = "a number";
+
+    fn from_number(value: Number) -> Option<Number> {
+        Some(value)
+    }
+}
+
+impl<T: Scalar> Visitor for Field<T> {
+    fn null(&mut self) -> miniserde::Result<()> {
+        Ok(())
+    }
+
+    fn boolean(&mut self, value: bool) -> miniserde::Result<()> {
+        self.set(T::from_bool(value), "a boolean")
+    }
+
+    fn string(&mut self, value: &str) -> miniserde::Result<()> {
+        self.set(T::from_text(value), "a string")
+    }
+
+    fn negative(&mut self, value: i64) -> miniserde::Result<()> {
+        self.set(T::from_number(value.into()), "a number")
+    }
+
+    fn nonnegative(&mut self, value: u64) -> miniserde::Result<()> {
+        self.set(T::from_number(value.into()), "a number")
+    }
+
+    fn float(&mut self, value: f64) -> miniserde::Result<()> {
+        self.set(Number::from_f64(value).and_then(T::from_number), "a number")
+    }
+
+    fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
+        Ok(self.skip("a list")?)
+    }
+
+    fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
+        Ok(self.skip("an object")?)
+    }
+}
+
+/// A field that may hold any value.
+#[derive(Debug)]
+pub(super) struct AnyField(Slot);
+
+impl Default for AnyField {
+    fn default() -> AnyField {
+        AnyField(Slot::at(0))
+    }
+}
+
+impl AnyField {
+    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+        self.0 = Slot::at(depth);
+        &mut self.0
+    }
+
+    /// Returns the value; `null` where the field is absent.
+    pub(super) fn into_value(mut self) -> Value {
+        self.0.take().unwrap_or_default()
+    }
+}
+
+/// A list of objects: those that are, and where those stood that are none.
+#[derive(Debug)]
+pub(super) struct List<T> {
+    pub(super) shape: Shape,
+    depth: u8,
+    pub(super) entries: Vec<Entry<T>>,
+    pub(super) faults: Faults,
+}
+
+impl<T> Default for List<T> {
+    fn default() -> List<T> {
+        List {
+            shape: Shape::Absent,
+            depth: 0,
+            entries: Vec::new(),
+            faults: Faults::default(),
+        }
+    }
+}
+
+/// An object of a list, with its position there.
+#[derive(Debug, Default)]
+pub(super) struct Entry<T> {
+    pub(super) index: usize,
+    depth: u8,
+    shape: Shape,
+    pub(super) fields: T,
+}
+
+/// The elements of a list that are no objects: the first of them by position, all by number.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Option<Box<FaultList>>);
+
+#[derive(Debug, Default)]
+struct FaultList {
+    listed: Vec<(usize, &'static str)>,
+    total: usize,
+}
+
+impl Faults {
+    fn add(&mut self, index: usize, found: &'static str) {
+        let faults = self.0.get_or_insert_default();
+        if faults.listed.len() < MAX_FAULTS {
+            faults.listed.push((index, found));
+        }
+        faults.total += 1;
+    }
+
+    /// Returns the positions that are remembered, and what stands there.
+    pub(super) fn listed(&self) -> &[(usize, &'static str)] {
+        self.0.as_ref().map_or(&[], |faults| &faults.listed)
+    }
+
+    /// Returns how many there are.
+    pub(super) fn total(&self) -> usize {
+        self.0.as_ref().map_or(0, |faults| faults.total)
+    }
+}
+
+impl<T> List<T> {
+    /// Empties the list and keeps its memory.
+    pub(super) fn cleared(mut self) -> List<T> {
+        self.entries.clear();
+        List {
+            entries: self.entries,
+            ..List::default()
+        }
+    }
+}
+
+impl<T> List<T> {
+    /// Returns whether there is no element, and no fault.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.faults.total() == 0
+    }
+}
+
+impl<T: Fields> List<T> {
+    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+        *self = std::mem::take(self).cleared();
+        self.depth = depth;
+        self
+    }
+
+    fn malformed(&mut self, found: &'static str) -> miniserde::Result<()> {
+        self.shape = Shape::Malformed(found);
+        Ok(())
+    }
+}
+
+impl<T: Fields> Visitor for List<T> {
+    fn null(&mut self) -> miniserde::Result<()> {
+        Ok(())
+    }
+
+    refuse_scalars!();
+
+    fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
+        self.shape = Shape::Given;
+        let depth = deeper(self.depth)?;
+        Ok(Box::new(Entries {
+            list: self,
+            depth,
+            count: 0,
+        }))
+    }
+
+    fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
+        self.shape = Shape::Malformed("an object");
+        Ok(Box::new(Skip::at(deeper(self.depth)?)))
+    }
+}
+
+/// A list whose elements are being read.
+struct Entries<'a, T> {
+    list: &'a mut List<T>,
+    depth: u8,
+    count: usize,
+}
+
+impl<T> Entries<'_, T> {
+    /// Takes the last element out again where it turned out to be no object.
+    fn settle(&mut self) {
+        let List {
+            entries, faults, ..
+        } = &mut *self.list;
+        if let Some(entry) = entries.last()
+            && let Some(found) = entry.found()
+        {
+            faults.add(entry.index, found);
+            entries.pop();
+        }
+    }
+}
+
+impl<T: Fields> Seq for Entries<'_, T> {
+    fn element(&mut self) -> miniserde::Result<&mut dyn Visitor> {
+        self.settle();
+        let index = self.count;
+        self.count += 1;
+        let mut entry = Entry::default();
+        entry.begin(index, self.depth);
+        self.list.entries.push(entry);
+        let entry = self.list.entries.last_mut().ok_or(miniserde::Error)?;
+        Ok(entry)
+    }
+
+    fn finish(&mut self) -> miniserde::Result<()> {
+        self.settle();
+        Ok(())
+    }
+}
+
+impl<T> Entry<T> {
+    /// Takes the place of the element at `index`.
+    pub(super) fn begin(&mut self, index: usize, depth: u8) {
+        (self.index, self.depth, self.shape) = (index, depth, Shape::Absent);
+    }
+
+    /// Returns what was found instead of an object, with its article.
+    pub(super) fn found(&self) -> Option<&'static str> {
+        match self.shape {
+            Shape::Given => None,
+            Shape::Malformed(found) => Some(found),
+            Shape::Absent => Some("null"),
+        }
+    }
+
+    fn malformed(&mut self, found: &'static str) -> miniserde::Result<()> {
+        self.shape = Shape::Malformed(found);
+        Ok(())
+    }
+}
+
+impl<T: Fields> Visitor for Entry<T> {
+    fn null(&mut self) -> miniserde::Result<()> {
+        self.malformed("null")
+    }
+
+    refuse_scalars!();
+
+    fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
+        self.shape = Shape::Malformed("a list");
+        Ok(Box::new(Skip::at(deeper(self.depth)?)))
+    }
+
+    fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
+        self.shape = Shape::Given;
+        Members::of(self.depth, &mut self.fields)
+    }
+}
+
+/// The names of the fields, in the service's own spelling.
+pub(super) trait Fields: Default {
+    /// Returns the place of a field, emptied, or `None` for a name that does not count.
+    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor>;
+}
+
+/// An object whose fields are being read.
+pub(super) struct Members<'a, T> {
+    fields: &'a mut T,
+    depth: u8,
+    skip: Skip,
+}
+
+impl<'a, T: Fields> Members<'a, T> {
+    /// The object that stands at `depth`.
+    pub(super) fn of(depth: u8, fields: &'a mut T) -> miniserde::Result<Box<dyn Map + 'a>> {
+        let depth = deeper(depth)?;
+        Ok(Box::new(Members {
+            fields,
+            depth,
+            skip: Skip::at(depth),
+        }))
+    }
+}
+
+impl<T: Fields> Map for Members<'_, T> {
+    fn key(&mut self, name: &str) -> miniserde::Result<&mut dyn Visitor> {
+        Ok(match self.fields.field(name, self.depth) {
+            Some(place) => place,
+            None => &mut self.skip,
+        })
+    }
+
+    fn finish(&mut self) -> miniserde::Result<()> {
+        Ok(())
+    }
+}
