@@ -195,8 +195,16 @@ impl From<RequestError> for Error {
     }
 }
 
+/// With `{:#}`, the causes follow.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sentence(f)?;
+        write_causes(f, self)
+    }
+}
+
+impl Error {
+    fn write_sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::InvalidSetting { setting, reason } => {
                 write!(f, "failed to build client: `{setting}` {reason}")
@@ -226,7 +234,7 @@ impl fmt::Display for Error {
             Error::NoService => {
                 f.write_str("the client has no `base_url`: there is no service to ask")
             }
-            Error::Request { cause } => fmt::Display::fmt(cause, f),
+            Error::Request { cause } => cause.write_sentence(f),
             Error::Flush {
                 queued,
                 rejected: 0,
@@ -372,8 +380,16 @@ impl RequestError {
     }
 }
 
+/// With `{:#}`, the cause follows.
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sentence(f)?;
+        write_causes(f, self)
+    }
+}
+
+impl RequestError {
+    fn write_sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RequestError::Transport { url, .. } => write!(f, "failed to reach `{url}`"),
             RequestError::Timeout { url, limit } => {
@@ -424,4 +440,14 @@ impl std::error::Error for RequestError {
             | RequestError::Answer { .. } => None,
         }
     }
+}
+
+/// Writes what led to an error, where the alternate form is asked for.
+fn write_causes(f: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
+    let mut cause = error.source().filter(|_| f.alternate());
+    while let Some(error) = cause {
+        write!(f, ": {error}")?;
+        cause = error.source();
+    }
+    Ok(())
 }

@@ -296,10 +296,7 @@ impl Flusher {
 
     fn fail(&mut self, failure: &RequestError) {
         if !self.backoff.is_failing() {
-            match std::error::Error::source(failure) {
-                Some(cause) => log!(warn, "failed to deliver events: {failure}: {cause}"),
-                None => log!(warn, "failed to deliver events: {failure}"),
-            }
+            log!(warn, "failed to deliver events: {failure:#}");
         }
         let delay = self.backoff.after_failure(setback(failure));
         self.retry = Some(Instant::now() + delay);

@@ -64,6 +64,10 @@
 // What only the service needs of the files that are always there is unused without it.
 #![cfg_attr(not(feature = "http"), allow(dead_code))]
 
+// The server in `tests/support`, which unit tests use too, calls the crate by its name.
+#[cfg(test)]
+extern crate self as phaseflag;
+
 #[cfg(feature = "http")]
 mod backoff;
 mod builder;

@@ -128,10 +128,7 @@ impl Poller {
 
     fn note(&self, failure: &RequestError) {
         if !self.backoff.is_failing() {
-            match std::error::Error::source(failure) {
-                Some(cause) => log!(warn, "failed to fetch the ruleset: {failure}: {cause}"),
-                None => log!(warn, "failed to fetch the ruleset: {failure}"),
-            }
+            log!(warn, "failed to fetch the ruleset: {failure:#}");
         }
         self.flags.readiness.failed(failure);
     }
@@ -153,7 +150,7 @@ impl Poller {
             match fetched {
                 Ok(ruleset) => self.flags.install(&ruleset, "the bootstrap URL", |_| ()),
                 Err(failure) if !self.backoff.is_failing() => {
-                    log!(warn, "failed to fetch the bootstrap: {failure}");
+                    log!(warn, "failed to fetch the bootstrap: {failure:#}");
                 }
                 Err(_) => {}
             }

@@ -1,5 +1,6 @@
 //! Whether the client is ready, and how the polls have gone.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,20 @@ pub enum ClientState {
     },
     /// The service refused the API key; the rules of before are in use, where there are any.
     KeyRefused,
+}
+
+impl fmt::Display for ClientState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientState::NotReady => f.pad("not ready"),
+            ClientState::Ready => f.pad("ready"),
+            ClientState::Stale { age: None } => f.pad("stale"),
+            ClientState::Stale { age: Some(age) } => {
+                f.pad(&format!("stale for {}s", age.as_secs()))
+            }
+            ClientState::KeyRefused => f.pad("key refused"),
+        }
+    }
 }
 
 /// How the polls have gone, shared between the poller and the users.

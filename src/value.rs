@@ -171,7 +171,7 @@ impl Index<usize> for Value {
 /// JSON text, without white space.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&miniserde::json::to_string(self))
+        f.pad(&miniserde::json::to_string(self))
     }
 }
 
@@ -372,6 +372,13 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Object {
             .into_iter()
             .map(|(key, value)| (key.into(), value.into()));
         sorted(members.collect())
+    }
+}
+
+/// Where a key occurs twice, the last one wins.
+impl<K: Into<String>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Object {
+    fn from(members: [(K, V); N]) -> Object {
+        members.into_iter().collect()
     }
 }
 

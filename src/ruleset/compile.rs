@@ -10,7 +10,7 @@ use super::bucket::BucketSeed;
 use super::condition::{Attribute, Condition, Test, excerpt};
 use super::document::{
     ConditionDocument, Consumer, Document, FlagDocument, PrerequisiteDocument, RolloutDocument,
-    RolloutEntryDocument, RuleDocument, SegmentDocument, VariationDocument,
+    RolloutEntryDocument, RuleDocument, SegmentDocument, VariationDocument, Word,
 };
 use super::flag::{
     Flag, FlagKind, Prerequisite, Prerequisites, Rollout, Rule, Segment, Serves, Tables, Variation,
@@ -282,7 +282,7 @@ impl Compiler {
         let rules = self.rules(index, &mut document.targeting_rules, &variations);
         Ok(Flag {
             seed: BucketSeed::new(&key),
-            key: key.into(),
+            key,
             kind: kind(take(&mut document.flag_type)),
             on: enabled.unwrap_or(true) && status.is_none_or(|status| &*status == "active"),
             default,
@@ -728,7 +728,7 @@ impl Compiler {
     }
 }
 
-fn kind(flag_type: Field<Box<str>>) -> FlagKind {
+fn kind(flag_type: Field<Word>) -> FlagKind {
     match flag_type {
         Field::Absent { .. } => FlagKind::Boolean,
         Field::Malformed(_) => FlagKind::Unknown,

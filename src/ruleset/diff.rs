@@ -1,5 +1,6 @@
 //! What differs between two rulesets, flag by flag.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::flag::{Flag, Prerequisites, Rule, Tables};
@@ -24,11 +25,32 @@ impl Difference {
 
 /// A ruleset beside the one that follows it.
 pub(super) struct Comparison<'a> {
-    pub(super) old: &'a Tables,
-    pub(super) new: &'a Tables,
+    old: &'a Tables,
+    new: &'a Tables,
+    /// The names of the segments that are in both and differ.
+    changed_segments: HashSet<&'a str>,
 }
 
-impl Comparison<'_> {
+impl<'a> Comparison<'a> {
+    pub(super) fn new(old: &'a Tables, new: &'a Tables) -> Comparison<'a> {
+        let before: HashMap<_, _> = old
+            .segments
+            .iter()
+            .map(|segment| (&*segment.name, &segment.conditions))
+            .collect();
+        let changed = new.segments.iter().filter(|segment| {
+            before
+                .get(&*segment.name)
+                .is_some_and(|conditions| **conditions != segment.conditions)
+        });
+        let changed_segments = changed.map(|segment| &*segment.name).collect();
+        Comparison {
+            old,
+            new,
+            changed_segments,
+        }
+    }
+
     pub(super) fn difference(&self) -> Difference {
         let mut difference = Difference {
             segments: self.segments_differ(),
@@ -81,19 +103,27 @@ impl Comparison<'_> {
 
     /// A flag counts as changed with a segment that its rules ask for.
     fn rules_differ(&self, old: &Rule, new: &Rule) -> bool {
-        let segment = |tables: &Tables, rule: &Rule| -> Option<_> {
-            let segment = tables.segment(rule.segment?)?;
-            Some((segment.name.clone(), segment.conditions.clone()))
+        // A segment that is not there has no name, and differs from asking for none.
+        let name = |tables: &'a Tables, rule: &Rule| {
+            let segment = rule.segment.map(|position| tables.segment(position));
+            segment.map(|segment| segment.map_or("", |segment| &*segment.name))
         };
+        let segment = name(self.new, new);
         old.serves != new.serves
             || old.conditions != new.conditions
-            || segment(self.old, old) != segment(self.new, new)
+            || name(self.old, old) != segment
+            || segment.is_some_and(|name| self.changed_segments.contains(name))
     }
 
     fn segments_differ(&self) -> bool {
-        differ(&self.old.segments, &self.new.segments, |old, new| {
-            (&old.name, &old.conditions) != (&new.name, &new.conditions)
-        })
+        let names = |tables: &'a Tables| -> HashSet<_> {
+            tables
+                .segments
+                .iter()
+                .map(|segment| &*segment.name)
+                .collect()
+        };
+        !self.changed_segments.is_empty() || names(self.old) != names(self.new)
     }
 }
 

@@ -4,9 +4,13 @@
 //! that no more than one of them is held as a document. Refers to nothing by position and checks
 //! no name: that is the compiler's work.
 
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
+
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
-use super::place::{AnyField, Entry, Field, Fields, List, Members, Shape, refuse_scalars};
+use super::place::{AnyField, Entry, Field, Fields, List, Members, Scalar, Shape, refuse_scalars};
 use crate::error::RulesetError;
 use crate::json::{self, Skip, deeper};
 use crate::value::{Number, Value};
@@ -20,6 +24,49 @@ pub(super) trait Consumer: Default {
     fn malformed_flag(&mut self, index: usize, found: &'static str);
 }
 
+/// A word of the service's own vocabulary. The usual ones take no memory.
+#[derive(Debug)]
+pub(super) struct Word(Cow<'static, str>);
+
+/// The words that most documents repeat for each flag.
+const USUAL_WORDS: [&str; 16] = [
+    "active",
+    "boolean",
+    "string",
+    "number",
+    "json",
+    "is",
+    "one_of",
+    "is_not",
+    "not_one_of",
+    "contains",
+    "not_contains",
+    "gt",
+    "lt",
+    "matches_regex",
+    "version_gt",
+    "version_lt",
+];
+
+impl Deref for Word {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Scalar for Word {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Option<Word> {
+        let usual = USUAL_WORDS.into_iter().find(|word| *word == text);
+        Some(Word(
+            usual.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed),
+        ))
+    }
+}
+
 /// What there is beside the flags, which the consumer has taken.
 #[derive(Debug, Default)]
 pub(super) struct Document<C> {
@@ -30,10 +77,10 @@ pub(super) struct Document<C> {
 
 #[derive(Debug, Default)]
 pub(super) struct FlagDocument {
-    pub(super) key: Field<Box<str>>,
-    pub(super) flag_type: Field<Box<str>>,
+    pub(super) key: Field<Arc<str>>,
+    pub(super) flag_type: Field<Word>,
     pub(super) enabled: Field<bool>,
-    pub(super) status: Field<Box<str>>,
+    pub(super) status: Field<Word>,
     pub(super) default_variation: Field<Box<str>>,
     pub(super) default_variation_id: Field<Box<str>>,
     pub(super) variations: List<VariationDocument>,
@@ -82,7 +129,7 @@ pub(super) struct SegmentDocument {
 #[derive(Debug, Default)]
 pub(super) struct ConditionDocument {
     pub(super) attribute: Field<Box<str>>,
-    pub(super) operator: Field<Box<str>>,
+    pub(super) operator: Field<Word>,
     pub(super) value: AnyField,
 }
 
@@ -106,7 +153,10 @@ impl<C: Consumer> Document<C> {
         if root.flags.shape == Shape::Absent
             && let Some(data) = root.data.take()
         {
-            root = *data;
+            let outer = std::mem::replace(&mut root, *data);
+            if root.segments.shape == Shape::Absent {
+                root.segments = outer.segments;
+            }
             (parent, path) = ("data", "data.flags");
         }
         if let Shape::Malformed(found) = root.shape {

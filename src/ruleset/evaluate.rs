@@ -1,6 +1,7 @@
 //! Tables and a context to an answer. Cannot fail, and does the same every time.
 
 use super::bucket;
+use super::condition::Condition;
 use super::flag::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
 use super::result::{Outcome, Reason};
 use super::table::PositionMap;
@@ -10,7 +11,10 @@ use crate::context::EvaluationContext;
 pub(super) struct Evaluator<'a> {
     tables: &'a Tables,
     context: &'a EvaluationContext,
-    settled: Settled,
+    /// What required flags serve.
+    settled: Memory<Option<u32>>,
+    /// Which segments the context is in.
+    segments: Memory<bool>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -18,7 +22,8 @@ impl<'a> Evaluator<'a> {
         Evaluator {
             tables,
             context,
-            settled: Settled::default(),
+            settled: Memory::default(),
+            segments: Memory::default(),
         }
     }
 
@@ -29,11 +34,14 @@ impl<'a> Evaluator<'a> {
         if !self.prerequisites_hold(&flag.prerequisites) {
             return Outcome::default_of(flag, Reason::PrerequisiteFailed);
         }
-        flag.rules
-            .iter()
-            .filter(|rule| self.matches(rule))
-            .find_map(|rule| self.serve(flag, &rule.serves))
-            .unwrap_or_else(|| Outcome::default_of(flag, Reason::Default))
+        for rule in &flag.rules {
+            if self.matches(rule)
+                && let Some(outcome) = self.serve(flag, &rule.serves)
+            {
+                return outcome;
+            }
+        }
+        Outcome::default_of(flag, Reason::Default)
     }
 
     fn prerequisites_hold(&mut self, prerequisites: &Prerequisites) -> bool {
@@ -64,20 +72,23 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn matches(&self, rule: &Rule) -> bool {
-        rule.conditions
-            .iter()
-            .all(|condition| condition.holds(self.context))
-            && rule.segment.is_none_or(|segment| self.is_in(segment))
+    fn matches(&mut self, rule: &Rule) -> bool {
+        self.hold(&rule.conditions) && rule.segment.is_none_or(|segment| self.is_in(segment))
     }
 
-    fn is_in(&self, segment: u32) -> bool {
-        self.tables.segment(segment).is_some_and(|segment| {
-            segment
-                .conditions
-                .iter()
-                .all(|condition| condition.holds(self.context))
+    fn is_in(&mut self, position: u32) -> bool {
+        self.segments.get(position).unwrap_or_else(|| {
+            let segment = self.tables.segment(position);
+            let is_in = segment.is_some_and(|segment| self.hold(&segment.conditions));
+            self.segments.insert(position, is_in);
+            is_in
         })
+    }
+
+    fn hold(&self, conditions: &[Condition]) -> bool {
+        conditions
+            .iter()
+            .all(|condition| condition.holds(self.context))
     }
 
     fn serve(&self, flag: &Flag, serves: &Serves) -> Option<Outcome> {
@@ -99,31 +110,37 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// What required flags serve: each is evaluated once, however many others require it. The first
-/// few are kept without a table.
-#[derive(Default)]
-struct Settled {
-    few: [Option<(u32, Option<u32>)>; 8],
-    more: PositionMap<Option<u32>>,
+/// What has been found out about flags or segments, by position: each is looked at once, however
+/// many others refer to it. The first few are kept without a table.
+struct Memory<T> {
+    few: [Option<(u32, T)>; 8],
+    more: PositionMap<T>,
 }
 
-impl Settled {
-    fn get(&self, position: u32) -> Option<Option<u32>> {
-        let known = self
-            .few
-            .iter()
-            .map_while(|entry| *entry)
-            .find(|(other, _)| *other == position);
-        known
-            .map(|(_, served)| served)
-            .or_else(|| self.more.get(&position).copied())
+impl<T: Copy> Default for Memory<T> {
+    fn default() -> Memory<T> {
+        Memory {
+            few: [None; 8],
+            more: PositionMap::default(),
+        }
+    }
+}
+
+impl<T: Copy> Memory<T> {
+    fn get(&self, position: u32) -> Option<T> {
+        let few = self.few.iter().map_while(|entry| *entry);
+        let known = few
+            .into_iter()
+            .find(|(other, _)| *other == position)
+            .map(|(_, found)| found);
+        known.or_else(|| self.more.get(&position).copied())
     }
 
-    fn insert(&mut self, position: u32, served: Option<u32>) {
+    fn insert(&mut self, position: u32, found: T) {
         match self.few.iter_mut().find(|entry| entry.is_none()) {
-            Some(free) => *free = Some((position, served)),
+            Some(free) => *free = Some((position, found)),
             None => {
-                self.more.insert(position, served);
+                self.more.insert(position, found);
             }
         }
     }

@@ -175,11 +175,7 @@ impl Ruleset {
 
     /// Returns what differs in the ruleset that follows this one.
     pub(crate) fn difference(&self, next: &Ruleset) -> Difference {
-        Comparison {
-            old: self.tables(),
-            new: next.tables(),
-        }
-        .difference()
+        Comparison::new(self.tables(), next.tables()).difference()
     }
 
     fn tables(&self) -> &Tables {

@@ -6,9 +6,10 @@
 #[cfg(feature = "regex")]
 const MAX_PATTERN: usize = 500;
 
-/// The most memory that one compiled pattern may take.
+/// The most memory that one compiled pattern may take. With the bound on the text, it keeps a
+/// search below 100 ms.
 #[cfg(feature = "regex")]
-const MAX_COMPILED: usize = 64 * 1024;
+const MAX_COMPILED: usize = 48 * 1024;
 
 /// The size that ordinary patterns stay under, so that they are not counted as the largest.
 #[cfg(feature = "regex")]
@@ -60,50 +61,50 @@ mod with_regex {
     /// The patterns of one ruleset: each compiled once, all of them within bounds.
     #[derive(Debug)]
     pub(in crate::ruleset) struct Patterns {
-        compiled: TextMap<Pattern>,
+        known: TextMap<Result<Pattern, String>>,
         room: usize,
     }
 
     impl Patterns {
         pub(in crate::ruleset) fn new(seed: Seed) -> Patterns {
             Patterns {
-                compiled: TextMap::with_hasher(seed),
+                known: TextMap::with_hasher(seed),
                 room: MAX_COMPILED_TOGETHER,
             }
         }
 
         /// Compiles a pattern, or says why not.
         pub(in crate::ruleset) fn compile(&mut self, pattern: &str) -> Result<Pattern, String> {
-            if let Some(known) = self.compiled.get(pattern) {
-                return Ok(known.clone());
-            }
             if pattern.chars().nth(MAX_PATTERN).is_some() {
                 return Err(format!(
                     "the pattern is longer than {MAX_PATTERN} characters"
                 ));
             }
-            let compiled = Pattern(Arc::new(self.fit(pattern)?));
-            self.compiled.insert(pattern.into(), compiled.clone());
-            Ok(compiled)
+            if let Some(known) = self.known.get(pattern) {
+                return known.clone();
+            }
+            let compiled = self.fit(pattern).map(|regex| Pattern(Arc::new(regex)));
+            self.known.insert(pattern.into(), compiled.clone());
+            compiled
         }
 
+        /// Compiles a pattern where there is room left. One that fails takes room, too: finding
+        /// that out costs as much as compiling it.
         fn fit(&mut self, pattern: &str) -> Result<Regex, String> {
             let mut builder = RegexBuilder::new(pattern);
-            let (regex, size) = match builder.size_limit(ORDINARY_COMPILED).build() {
-                Ok(regex) => (regex, ORDINARY_COMPILED),
-                Err(_) => {
-                    let regex = builder
-                        .size_limit(MAX_COMPILED)
-                        .build()
-                        .map_err(|error| format!("the pattern does not compile: {error}"))?;
-                    (regex, MAX_COMPILED)
-                }
-            };
-            self.room = self
-                .room
-                .checked_sub(size)
-                .ok_or("the patterns of the ruleset take more than 64 MiB together")?;
-            Ok(regex)
+            self.take(ORDINARY_COMPILED)?;
+            if let Ok(regex) = builder.size_limit(ORDINARY_COMPILED).build() {
+                return Ok(regex);
+            }
+            self.take(MAX_COMPILED - ORDINARY_COMPILED)?;
+            let regex = builder.size_limit(MAX_COMPILED).build();
+            regex.map_err(|error| format!("the pattern does not compile: {error}"))
+        }
+
+        fn take(&mut self, size: usize) -> Result<(), String> {
+            let rest = self.room.checked_sub(size);
+            self.room = rest.ok_or("the patterns of the ruleset take more than 64 MiB together")?;
+            Ok(())
         }
     }
 }

@@ -3,6 +3,8 @@
 //! A field of the wrong shape is kept as such instead of failing the document. Places know how
 //! deep they stand, so that nesting is bounded while it is read.
 
+use std::sync::Arc;
+
 use miniserde::de::{Map, Seq, Visitor};
 
 use crate::json::{Skip, deeper};
@@ -117,6 +119,14 @@ impl Scalar for Box<str> {
     const EXPECTED: &'static str = "a string";
 
     fn from_text(value: &str) -> Option<Box<str>> {
+        Some(value.into())
+    }
+}
+
+impl Scalar for Arc<str> {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(value: &str) -> Option<Arc<str>> {
         Some(value.into())
     }
 }

@@ -1,0 +1,150 @@
+//! One client, shared by the threads of a synchronous web server: a flag for each request.
+//!
+//! The client starts before the server serves, and stops after it, so that no event is lost. Run
+//! it beside the example `local_service`:
+//!
+//! ```console
+//! $ cargo run --example checkout_server
+//! $ curl 'http://127.0.0.1:8080/checkout?user=ada&plan=pro'
+//! $ curl 'http://127.0.0.1:8080/health'
+//! ```
+//!
+//! It ends with its input (Ctrl-D), or with the line `stop`. `PHASEFLAG_BASE_URL` names another
+//! service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to serve on, where 0 is any free one.
+
+use std::env;
+use std::error::Error;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use phaseflag::{EvaluationContext, EvaluationEvent, Object, PhaseFlagClient, Value};
+use tiny_http::{Header, Method, Request, Response, Server};
+
+const WORKERS: usize = 4;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let base_url = setting("PHASEFLAG_BASE_URL", "http://127.0.0.1:8000/api/v1");
+    let api_key = setting("PHASEFLAG_API_KEY", "sdk-dev-local");
+    let port: u16 = setting("PORT", "8080").parse()?;
+
+    let client = PhaseFlagClient::builder(base_url, api_key).build()?;
+    client.start()?;
+    if let Err(error) = client.wait_until_ready(Duration::from_secs(2)) {
+        // A shop is open without its flags, too: the getters give the defaults meanwhile.
+        eprintln!("serving defaults for now: {}", with_causes(&error));
+    }
+
+    let server = Server::http(("127.0.0.1", port))
+        .map_err(|error| format!("failed to serve on port {port}: {error}"))?;
+    println!("serving http://{}", server.server_addr());
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| serve(&server, &client));
+        }
+        wait_for_the_end();
+        // Each worker stops where it finds no more requests before this.
+        (0..WORKERS).for_each(|_| server.unblock());
+    });
+
+    // No request can come after this, and so no event after the client has stopped.
+    drop(server);
+    client.stop();
+    let events = client.statistics().events;
+    println!("events delivered: {}", events.delivered);
+    println!("events dropped: {}", events.dropped());
+    Ok(())
+}
+
+/// Answers requests until the server is told to end.
+fn serve(server: &Server, client: &PhaseFlagClient) {
+    while let Ok(request) = server.recv() {
+        if let Err(error) = answer(request, client) {
+            eprintln!("failed to answer: {error}");
+        }
+    }
+}
+
+fn answer(request: Request, client: &PhaseFlagClient) -> Result<(), Box<dyn Error>> {
+    let url = request.url().to_owned();
+    let (path, query) = url.split_once('?').unwrap_or((&url, ""));
+    let (status, body) = match (request.method(), path) {
+        (Method::Get, "/checkout") => match parameter(query, "user") {
+            Some(user) => {
+                let plan = parameter(query, "plan").unwrap_or("free");
+                (200, checkout(client, user, plan))
+            }
+            None => (400, Object::from_iter([("error", "no user")])),
+        },
+        (Method::Get, "/health") => (200, health(client)),
+        _ => (404, Object::from_iter([("error", "not found")])),
+    };
+    let json = Header::from_bytes("Content-Type", "application/json")
+        .map_err(|()| "failed to write the header")?;
+    let response = Response::from_string(Value::from(body).to_string())
+        .with_status_code(status)
+        .with_header(json);
+    Ok(request.respond(response)?)
+}
+
+/// Decides which checkout a user sees, and tells the service.
+fn checkout(client: &PhaseFlagClient, user: &str, plan: &str) -> Object {
+    let context = EvaluationContext::new()
+        .user_id(user)
+        .attribute("plan", plan);
+
+    let new = client.get_boolean_value("new-checkout-flow", false, &context);
+    let theme = client.get_string_value("ui-theme", "light", &context);
+    let config = client.get_json_value("checkout-config", Value::Null, &context);
+
+    let checkout = if new { "one-page" } else { "three-steps" };
+    client.track_event(
+        EvaluationEvent::new("new-checkout-flow")
+            .user_id(user)
+            .metadata("checkout", checkout),
+    );
+    Object::from_iter([
+        ("checkout", Value::from(checkout)),
+        ("theme", Value::from(theme)),
+        ("config", config),
+    ])
+}
+
+/// Says how the client does, for who watches over the server.
+fn health(client: &PhaseFlagClient) -> Object {
+    let statistics = client.statistics();
+    let last_failure = statistics.last_failure.map(|failure| failure.to_string());
+    Object::from_iter([
+        ("state", Value::from(format!("{:?}", client.state()))),
+        ("flags", Value::from(client.flags().len())),
+        ("polls", Value::from(statistics.polls)),
+        ("last_failure", Value::from(last_failure)),
+        ("events_queued", Value::from(statistics.events.queued)),
+        ("events_delivered", Value::from(statistics.events.delivered)),
+        ("events_dropped", Value::from(statistics.events.dropped())),
+    ])
+}
+
+/// Returns a parameter of a query as it stands there: `%` and `+` mean themselves.
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    let mut parameters = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = parameters.find(|(other, _)| *other == name)?;
+    Some(value)
+}
+
+/// Returns when the input ends, or has the line `stop`.
+fn wait_for_the_end() {
+    let mut lines = io::stdin().lines().map_while(Result::ok);
+    lines.find(|line| line.trim() == "stop");
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", with_causes(cause)),
+        None => error.to_string(),
+    }
+}
+
+fn setting(name: &str, default: &str) -> String {
+    env::var(name).unwrap_or_else(|_| default.to_owned())
+}

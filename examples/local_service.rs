@@ -1,0 +1,343 @@
+//! A small Phase Flag service for development: it serves the flags of a file, evaluates them, and
+//! prints the events that it receives.
+//!
+//! ```console
+//! $ cargo run --example local_service
+//! $ cargo run --example local_service -- flags.json 8000
+//! ```
+//!
+//! The file holds rules in any form that the client reads, and is read again when it changes; one
+//! that is no ruleset leaves the rules of before in force. Port 0 is any free one. Any API key is
+//! welcome, and none is not. It listens on 127.0.0.1 alone.
+//!
+//! | route below `/api/v1` | |
+//! | --- | --- |
+//! | `GET /sdk/ruleset` | the file, with a version that grows; `ETag` and 304 |
+//! | `POST /evaluate` | the flags that `flags` lists, or all for `["*"]` |
+//! | `POST /sdk/evaluate` | the one flag `flag_key`, as older services have it |
+//! | `POST /sdk/events` | prints each event |
+
+use std::collections::BTreeMap;
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use phaseflag::{AttributeValue, EvaluationContext, EvaluationResult, Object};
+use phaseflag::{Reason, Ruleset, Value};
+use tiny_http::{Header, Method, Request, Response, Server};
+
+const FLAGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/flags.json");
+const PORT: u16 = 8000;
+
+/// The most events that a request may hold.
+const MAX_EVENTS: usize = 500;
+
+/// The most bytes that are read of a request.
+const MAX_BODY: u64 = 16 * 1024 * 1024;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let path = arguments.next().unwrap_or_else(|| FLAGS.to_owned());
+    let port: u16 = arguments.next().map_or(Ok(PORT), |port| port.parse())?;
+
+    let mut file = FlagsFile::open(path.into())?;
+    let server = Server::http(("127.0.0.1", port))
+        .map_err(|error| format!("failed to serve on port {port}: {error}"))?;
+    println!("serving http://{}/api/v1", server.server_addr());
+    for mut request in server.incoming_requests() {
+        file.read_again();
+        let answer = answer(&mut request, &file.rules).unwrap_or_else(|refusal| refusal);
+        if let Err(error) = answer.send(request) {
+            eprintln!("failed to answer: {error}");
+        }
+    }
+    Ok(())
+}
+
+/// Routes a request. A refusal is an answer, too.
+fn answer(request: &mut Request, rules: &Rules) -> Result<Answer, Answer> {
+    let key = header(request, "X-API-Key").unwrap_or_default();
+    if key.is_empty() {
+        return Err(Answer::error(401, "UNAUTHORIZED", "the API key is missing"));
+    }
+    let url = request.url().to_owned();
+    let path = url.split('?').next().unwrap_or_default();
+    match (request.method(), path) {
+        (Method::Get, "/api/v1/sdk/ruleset") => Ok(ruleset(request, rules)),
+        (Method::Post, "/api/v1/evaluate") => evaluate(&body(request)?, rules),
+        (Method::Post, "/api/v1/sdk/evaluate") => evaluate_one(&body(request)?, rules),
+        (Method::Post, "/api/v1/sdk/events") => take_events(&body(request)?),
+        _ => Err(Answer::error(404, "NOT_FOUND", "Not Found")),
+    }
+}
+
+/// Serves the rules, or the news that there are no newer ones.
+fn ruleset(request: &Request, rules: &Rules) -> Answer {
+    let known = header(request, "If-None-Match").unwrap_or_default();
+    let (status, text) = if known.contains(&rules.etag) {
+        (304, String::new())
+    } else {
+        (200, rules.text.clone())
+    };
+    Answer {
+        status,
+        text,
+        etag: Some(rules.etag.clone()),
+    }
+}
+
+/// Evaluates the flags that the request lists.
+fn evaluate(request: &Value, rules: &Rules) -> Result<Answer, Answer> {
+    let flags = request["flags"].as_array().unwrap_or_default();
+    let keys: Vec<&str> = flags.iter().filter_map(Value::as_str).collect();
+    if keys.is_empty() {
+        return Err(Answer::invalid("`flags` must list keys, or \"*\""));
+    }
+    let results = rules.ruleset.evaluate_all(&context(&request["context"]));
+    let evaluations: BTreeMap<&str, Value> = if keys.contains(&"*") {
+        let all = results.iter();
+        all.map(|(key, result)| (key.as_str(), evaluation(Some(result))))
+            .collect()
+    } else {
+        keys.into_iter()
+            .map(|key| (key, evaluation(results.get(key))))
+            .collect()
+    };
+    let data = Object::from_iter([("evaluations", Object::from_iter(evaluations))]);
+    Ok(Answer::json(200, Object::from_iter([("data", data)])))
+}
+
+fn evaluation(result: Option<&EvaluationResult>) -> Value {
+    let (value, variation_key, reason) = match result {
+        Some(result) => (
+            result.value().clone(),
+            result.variation_key(),
+            documented(&result.reason()),
+        ),
+        None => (Value::Null, None, "FLAG_NOT_FOUND"),
+    };
+    Value::from(Object::from_iter([
+        ("value", value),
+        ("variation_key", Value::from(variation_key)),
+        ("reason", Value::from(reason)),
+    ]))
+}
+
+/// Returns the name that remote evaluation has for a reason.
+fn documented(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::TargetingMatch => "TARGETING_RULE",
+        Reason::PercentageRollout => "PERCENTAGE_ROLLOUT",
+        Reason::FlagInactive => "DISABLED",
+        Reason::PrerequisiteFailed => "PREREQUISITE",
+        _ => "DEFAULT",
+    }
+}
+
+/// Evaluates one flag as older services do.
+fn evaluate_one(request: &Value, rules: &Rules) -> Result<Answer, Answer> {
+    let key = request["flag_key"]
+        .as_str()
+        .ok_or_else(|| Answer::invalid("`flag_key` must be a string"))?;
+    let result = rules
+        .ruleset
+        .evaluate(key, &context(&request["context"]))
+        .ok_or_else(|| Answer::error(404, "FLAG_NOT_FOUND", format!("no flag `{key}`")))?;
+    if result.reason() == Reason::FlagInactive {
+        let message = format!("the flag `{key}` is not active");
+        return Err(Answer::error(400, "FLAG_INACTIVE", message));
+    }
+    let evaluation = Object::from_iter([
+        ("flag_key", Value::from(key)),
+        ("variation_id", Value::Null),
+        ("variation_key", Value::from(result.variation_key())),
+        ("value", result.value().clone()),
+        ("reason", Value::from(result.reason().as_str())),
+    ]);
+    Ok(Answer::json(200, evaluation))
+}
+
+/// Reads who is asking. The `user_key` counts where there is neither a user nor a session.
+fn context(request: &Value) -> EvaluationContext {
+    let text = |name: &str| request[name].as_str();
+    let mut context = EvaluationContext::new();
+    match (text("user_id"), text("session_id"), text("user_key")) {
+        (None, None, Some(user_key)) => context = context.user_id(user_key),
+        (user_id, session_id, _) => {
+            if let Some(user_id) = user_id {
+                context = context.user_id(user_id);
+            }
+            if let Some(session_id) = session_id {
+                context = context.session_id(session_id);
+            }
+        }
+    }
+    let attributes = request["attributes"].as_object();
+    for (name, value) in attributes.into_iter().flat_map(Object::iter) {
+        let value = match value {
+            Value::String(text) => AttributeValue::from(text),
+            Value::Number(number) => AttributeValue::from(*number),
+            Value::Bool(value) => AttributeValue::from(*value),
+            Value::Null | Value::Array(_) | Value::Object(_) => continue,
+        };
+        context = context.attribute(name, value);
+    }
+    context
+}
+
+/// Prints events. Takes all of a request, or none.
+fn take_events(request: &Value) -> Result<Answer, Answer> {
+    let events = request["events"]
+        .as_array()
+        .ok_or_else(|| Answer::invalid("`events` must be a list"))?;
+    if events.len() > MAX_EVENTS {
+        let message = format!("at most {MAX_EVENTS} events a request");
+        return Err(Answer::invalid(message));
+    }
+    if events
+        .iter()
+        .any(|event| event["flag_key"].as_str().is_none())
+    {
+        return Err(Answer::invalid("an event must have a `flag_key`"));
+    }
+    for event in events {
+        println!("event {event}");
+    }
+    let accepted = Object::from_iter([("accepted", events.len())]);
+    Ok(Answer::json(202, accepted))
+}
+
+fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
+    let headers = request.headers().iter();
+    let found = headers
+        .into_iter()
+        .find(|header| header.field.equiv(name))?;
+    Some(found.value.as_str())
+}
+
+fn body(request: &mut Request) -> Result<Value, Answer> {
+    let mut text = String::new();
+    let mut reader = request.as_reader().take(MAX_BODY);
+    reader
+        .read_to_string(&mut text)
+        .map_err(|error| Answer::error(400, "BAD_REQUEST", error.to_string()))?;
+    text.parse::<Value>()
+        .map_err(|error| Answer::invalid(format!("the body is not JSON: {error}")))
+}
+
+/// What a request is answered with.
+struct Answer {
+    status: u16,
+    text: String,
+    etag: Option<String>,
+}
+
+impl Answer {
+    fn json(status: u16, body: Object) -> Answer {
+        Answer {
+            status,
+            text: Value::from(body).to_string(),
+            etag: None,
+        }
+    }
+
+    fn error(status: u16, code: &str, message: impl Into<String>) -> Answer {
+        let error = Object::from_iter([("code", code.to_owned()), ("message", message.into())]);
+        Answer::json(status, Object::from_iter([("error", error)]))
+    }
+
+    fn invalid(message: impl Into<String>) -> Answer {
+        Answer::error(422, "VALIDATION_ERROR", message)
+    }
+
+    fn send(self, request: Request) -> Result<(), Box<dyn Error>> {
+        let header = |name: &str, value: &str| {
+            Header::from_bytes(name, value).map_err(|()| format!("`{name}` cannot be `{value}`"))
+        };
+        let mut response = Response::from_string(self.text)
+            .with_status_code(self.status)
+            .with_header(header("Content-Type", "application/json")?);
+        if let Some(etag) = &self.etag {
+            response.add_header(header("ETag", etag)?);
+        }
+        Ok(request.respond(response)?)
+    }
+}
+
+/// The file, and the last rules that it held.
+struct FlagsFile {
+    path: PathBuf,
+    /// What was found there last, whether it could be used or not.
+    found: Result<String, io::ErrorKind>,
+    rules: Rules,
+}
+
+impl FlagsFile {
+    fn open(path: PathBuf) -> Result<FlagsFile, Box<dyn Error>> {
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("failed to read `{}`: {error}", path.display()))?;
+        let rules = Rules::parse(&text, 1)?;
+        Ok(FlagsFile {
+            path,
+            found: Ok(text),
+            rules,
+        })
+    }
+
+    /// Takes over what the file holds now, if that is news.
+    fn read_again(&mut self) {
+        let found = fs::read_to_string(&self.path).map_err(|error| error.kind());
+        if found == self.found {
+            return;
+        }
+        let path = self.path.display();
+        match &found {
+            Err(error) => eprintln!("failed to read `{path}`: {error}; the rules stay"),
+            Ok(text) => match Rules::parse(text, self.rules.version + 1) {
+                Err(error) => eprintln!("{error}; the rules stay"),
+                Ok(rules) => {
+                    println!("read `{path}` again: version {}", rules.version);
+                    self.rules = rules;
+                }
+            },
+        }
+        self.found = found;
+    }
+}
+
+/// The rules in force, as they are evaluated and as they are served.
+struct Rules {
+    version: u64,
+    ruleset: Ruleset,
+    text: String,
+    etag: String,
+}
+
+impl Rules {
+    fn parse(text: &str, version: u64) -> Result<Rules, Box<dyn Error>> {
+        let ruleset = Ruleset::parse(text)?;
+        for problem in ruleset.problems() {
+            eprintln!("{problem}");
+        }
+        let mut document = match text.parse()? {
+            Value::Object(object) => object,
+            flags => Object::from_iter([("flags", flags)]),
+        };
+        if let (None, Some(Value::Object(data))) = (document.get("flags"), document.get("data")) {
+            document = data.clone();
+        }
+        document.insert("version", version);
+        let text = Value::from(document).to_string();
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Ok(Rules {
+            version,
+            ruleset,
+            text,
+            etag: format!("\"{:016x}\"", hasher.finish()),
+        })
+    }
+}
