@@ -1,0 +1,290 @@
+//! Rulesets and contexts made to fit each other, evaluated in every way there is.
+
+use arbitrary::{Result, Unstructured};
+use phaseflag::{AttributeValue, EvaluationContext, Object, Ruleset, Value};
+
+/// Makes a ruleset and contexts from the bytes, and evaluates them.
+pub fn run(data: &[u8]) {
+    let mut maker = Maker {
+        u: Unstructured::new(data),
+        faults: true,
+    };
+    let _ = maker.ruleset().and_then(|document| {
+        let contexts = [
+            EvaluationContext::new(),
+            maker.context()?,
+            maker.context()?,
+            maker.context()?,
+        ];
+        answers_agree(&document.to_string(), &contexts);
+        Ok(())
+    });
+}
+
+/// Holds that one ruleset gives one answer, however often and in whatever way it is asked.
+pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
+    let ruleset = Ruleset::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let again = Ruleset::parse(text).expect("what was accepted is accepted again");
+    assert_eq!(ruleset.problems(), again.problems(), "{text}");
+    for context in contexts {
+        let all = ruleset.evaluate_all(context);
+        assert_eq!(all.len(), ruleset.len(), "{text}");
+        assert_eq!(all, again.evaluate_all(context), "{text}");
+        for flag in ruleset.flags() {
+            let one = ruleset.evaluate(flag.key(), context);
+            assert_eq!(one, ruleset.evaluate(flag.key(), context), "{text}");
+            assert_eq!(one.as_ref(), all.get(flag.key()), "{text}");
+            let reason = one.expect("a flag that is listed").reason();
+            let known = match flag.is_on() {
+                false => matches!(reason.as_str(), "flag_inactive"),
+                true => matches!(
+                    reason.as_str(),
+                    "targeting_match" | "percentage_rollout" | "default" | "prerequisite_failed"
+                ),
+            };
+            assert!(known, "{reason}: {text}");
+        }
+        assert_eq!(ruleset.evaluate("no such flag", context), None);
+    }
+}
+
+/// Makes rulesets and contexts of few names, so that references are often met.
+pub struct Maker<'a> {
+    /// Where every choice comes from.
+    pub u: Unstructured<'a>,
+    /// Whether a part may be malformed.
+    pub faults: bool,
+}
+
+impl Maker<'_> {
+    /// A ruleset in any mix of the dialects.
+    pub fn ruleset(&mut self) -> Result<Value> {
+        let flags = self.elements(8, Maker::flag)?.into();
+        let segments = self.list(3, Maker::segment)?;
+        Ok(match self.u.int_in_range(0..=3)? {
+            0 => object([("data", object([("flags", flags), ("segments", segments)]))]),
+            _ => object([("flags", flags), ("segments", segments)]),
+        })
+    }
+
+    /// A context whose attributes rules ask for.
+    pub fn context(&mut self) -> Result<EvaluationContext> {
+        let mut context = EvaluationContext::new();
+        if self.u.ratio(2, 3)? {
+            context = context.user_id(self.identifier()?);
+        }
+        if self.u.ratio(1, 3)? {
+            context = context.session_id(self.identifier()?);
+        }
+        for name in ["plan", "n", "v", "user_id"] {
+            if self.u.ratio(2, 3)? {
+                context = context.attribute(name, self.attribute_value()?);
+            }
+        }
+        Ok(context)
+    }
+
+    fn identifier(&mut self) -> Result<String> {
+        Ok(match self.u.int_in_range(0..=5)? {
+            0 => String::new(),
+            1 => self.u.arbitrary()?,
+            _ => format!("user-{}", self.u.int_in_range(0..=999)?),
+        })
+    }
+
+    fn attribute_value(&mut self) -> Result<AttributeValue> {
+        Ok(match self.u.int_in_range(0..=5)? {
+            0 => self.u.arbitrary::<f64>()?.into(),
+            1 => self.u.arbitrary::<i64>()?.into(),
+            2 => self.u.arbitrary::<&str>()?.into(),
+            _ => match self.scalar()? {
+                Value::Bool(value) => value.into(),
+                Value::Number(number) => number.into(),
+                Value::String(text) => text.into(),
+                _ => f64::NAN.into(),
+            },
+        })
+    }
+
+    fn scalar(&mut self) -> Result<Value> {
+        Ok(match self.u.int_in_range(0..=15)? {
+            0 => Value::from(true),
+            1 => Value::from(false),
+            2 => Value::from(""),
+            3 => Value::from("pro"),
+            4 => Value::from("free"),
+            5 => Value::from("1"),
+            6 => Value::from(" 1.5 "),
+            7 => Value::from(0),
+            8 => Value::from(1),
+            9 => Value::from(1.5),
+            10 => Value::from(-0.0),
+            11 => Value::from("1.2.3"),
+            12 => Value::from("v1.2.3-rc.1"),
+            13 => Value::from("1.10"),
+            14 => Value::from("user-1"),
+            _ => Value::from(u64::MAX),
+        })
+    }
+
+    fn list(&mut self, most: usize, one: fn(&mut Self) -> Result<Value>) -> Result<Value> {
+        let elements = self.elements(most, one)?;
+        self.or_fault(elements.into())
+    }
+
+    fn elements(&mut self, most: usize, one: fn(&mut Self) -> Result<Value>) -> Result<Vec<Value>> {
+        let length = self.u.int_in_range(0..=most)?;
+        (0..length).map(|_| one(self)).collect()
+    }
+
+    fn flag(&mut self) -> Result<Value> {
+        let key = self.name(&["a", "b", "c", "d", "e", "f", "g", "h"])?;
+        let mut flag = vec![("key", key)];
+        if self.u.ratio(1, 8)? {
+            flag.push(("enabled", Value::from(self.u.arbitrary::<bool>()?)));
+        }
+        if self.u.ratio(1, 8)? {
+            flag.push(("status", self.name(&["active", "archived"])?));
+        }
+        flag.push(("variations", self.list(4, Maker::variation)?));
+        if self.u.ratio(1, 3)? {
+            flag.push(("prerequisites", self.list(2, Maker::prerequisite)?));
+        }
+        flag.push(("targeting_rules", self.list(4, Maker::rule)?));
+        if self.u.ratio(7, 8)? {
+            flag.push(self.reference("default_variation", "default_variation_id")?);
+        }
+        self.or_fault(object(flag))
+    }
+
+    fn variation(&mut self) -> Result<Value> {
+        let mut variation = Vec::new();
+        if self.u.ratio(7, 8)? {
+            variation.push(("key", self.name(&["on", "off", "x"])?));
+        }
+        if self.u.ratio(1, 2)? {
+            variation.push(("id", self.name(&["on", "off", "1", "2"])?));
+        }
+        if self.u.ratio(7, 8)? {
+            variation.push(("value", self.scalar()?));
+        }
+        self.or_fault(object(variation))
+    }
+
+    fn prerequisite(&mut self) -> Result<Value> {
+        let flag = self.name(&["a", "b", "c", "d", "e", "f", "g", "h", "gone"])?;
+        let variation = self.name(&["on", "off", "x"])?;
+        self.or_fault(object([("flag_key", flag), ("variation_key", variation)]))
+    }
+
+    fn rule(&mut self) -> Result<Value> {
+        let mut rule = vec![("conditions", self.list(2, Maker::condition)?)];
+        if self.u.ratio(1, 2)? {
+            let priority = self.u.int_in_range(-2..=2)?;
+            rule.push(("priority", Value::from(f64::from(priority) / 2.0)));
+        }
+        if self.u.ratio(1, 4)? {
+            rule.push(("segment_id", self.name(&["s", "t", "r", ""])?));
+        }
+        if self.u.ratio(1, 2)? {
+            rule.push(self.reference("variation", "variation_id")?);
+        }
+        if self.u.ratio(1, 2)? {
+            let entries = self.list(4, Maker::entry)?;
+            rule.push(match self.u.arbitrary()? {
+                true => ("percentage_rollout", entries),
+                false => ("percentage_rollout", object([("variations", entries)])),
+            });
+        }
+        self.or_fault(object(rule))
+    }
+
+    fn entry(&mut self) -> Result<Value> {
+        let weight = f64::from(self.u.int_in_range(0..=300)?) / 4.0;
+        let name = *self.u.choose(&["weight", "percentage"])?;
+        let reference = self.reference("variation", "variation_id")?;
+        self.or_fault(object([(name, Value::from(weight)), reference]))
+    }
+
+    fn segment(&mut self) -> Result<Value> {
+        let conditions = self.list(2, Maker::condition)?;
+        let mut segment = vec![("conditions", conditions)];
+        if self.u.ratio(3, 4)? {
+            segment.push(("id", self.name(&["s", "t", "r"])?));
+        }
+        if self.u.ratio(3, 4)? {
+            segment.push(("key", self.name(&["s", "t", "r"])?));
+        }
+        self.or_fault(object(segment))
+    }
+
+    fn condition(&mut self) -> Result<Value> {
+        const OPERATORS: [&str; 12] = [
+            "is",
+            "is_not",
+            "contains",
+            "not_contains",
+            "one_of",
+            "not_one_of",
+            "gt",
+            "lt",
+            "version_gt",
+            "version_lt",
+            "matches_regex",
+            "unheard_of",
+        ];
+        let attribute = self.name(&["plan", "n", "v", "user_id", "session_id", "missing"])?;
+        let operator = self.name(&OPERATORS)?;
+        let choice = match operator.as_str() {
+            Some("matches_regex") if !self.faults => 3,
+            _ => self.u.int_in_range(0..=9)?,
+        };
+        let target = match choice {
+            0 => Value::Null,
+            1 | 2 => self.list(12, Maker::scalar)?,
+            3 => Value::from(
+                *self
+                    .u
+                    .choose(&["^p", "\\d+", "(?i)PRO", "(", "(?=a)", ".*r"])?,
+            ),
+            4 => Value::from(self.u.arbitrary::<&str>()?),
+            5 => Value::from(self.u.arbitrary::<i32>()?),
+            _ => self.scalar()?,
+        };
+        let condition = [
+            ("attribute", attribute),
+            ("operator", operator),
+            ("value", target),
+        ];
+        self.or_fault(object(condition))
+    }
+
+    fn reference(&mut self, key: &'static str, id: &'static str) -> Result<(&'static str, Value)> {
+        let name = self.name(&["on", "off", "x", "1", "2", "gone", ""])?;
+        Ok((*self.u.choose(&[key, id])?, name))
+    }
+
+    fn name(&mut self, names: &[&str]) -> Result<Value> {
+        let name = Value::from(*self.u.choose(names)?);
+        self.or_fault(name)
+    }
+
+    /// The value, or, rarely, something that does not belong there.
+    fn or_fault(&mut self, value: Value) -> Result<Value> {
+        if !self.faults || !self.u.ratio(1, 60)? {
+            return Ok(value);
+        }
+        Ok(match self.u.int_in_range(0..=5)? {
+            0 => Value::Null,
+            1 => Value::from(true),
+            2 => Value::from(-1),
+            3 => Value::from("fault"),
+            4 => Value::from([Value::Null]),
+            _ => object([("fault", value)]),
+        })
+    }
+}
+
+fn object(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    Value::from(members.into_iter().collect::<Object>())
+}
