@@ -69,18 +69,25 @@ impl Backoff {
         // The other two waits spread the clients themselves.
         self.spread = setback == Setback::Passing;
         match setback {
-            Setback::Passing => {
-                let doublings = (self.failures - 1).min(31);
-                let delay = FIRST_RETRY.saturating_mul(1 << doublings);
-                self.random
-                    .up_to(delay.min(LONGEST_RETRY.max(self.interval)))
-            }
-            Setback::RetryAfter(least) => least
-                .min(MAX_RETRY_AFTER)
-                .saturating_add(self.random.up_to(self.interval)),
-            Setback::Hopeless => self
-                .hopeless
-                .saturating_add(self.random.up_to(self.interval)),
+            Setback::Passing => self.jittered_retry(),
+            Setback::RetryAfter(least) => least.min(MAX_RETRY_AFTER).saturating_add(self.share()),
+            Setback::Hopeless => self.hopeless.saturating_add(self.share()),
+        }
+    }
+
+    fn jittered_retry(&mut self) -> Duration {
+        let doublings = self.failures.saturating_sub(1).min(31);
+        let delay = FIRST_RETRY.saturating_mul(1 << doublings);
+        self.random
+            .up_to(delay.min(LONGEST_RETRY.max(self.interval)))
+    }
+
+    /// A part of the interval; without one, of what a retry would wait.
+    fn share(&mut self) -> Duration {
+        if self.interval.is_zero() {
+            self.jittered_retry()
+        } else {
+            self.random.up_to(self.interval)
         }
     }
 

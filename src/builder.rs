@@ -170,17 +170,15 @@ impl ClientBuilder {
     }
 }
 
-/// Without the key, the proxy and the texts.
+/// Without the key, the texts, and the addresses, which may hold secrets until they are checked.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
         f.debug_struct("ClientBuilder")
-            .field("base_url", &config.base_url)
             .field("polling_interval", &config.polling_interval)
             .field("event_flush_interval", &config.event_flush_interval)
             .field("event_batch_size", &config.event_batch_size)
             .field("event_queue_capacity", &config.event_queue_capacity)
-            .field("bootstrap_url", &config.bootstrap_url)
             .field("offline_mode", &config.offline_mode)
             .field("request_timeout", &config.request_timeout)
             .field("shutdown_timeout", &config.shutdown_timeout)

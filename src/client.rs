@@ -234,6 +234,9 @@ impl PhaseFlagClient {
     ///
     /// The function runs on the thread that brought the ruleset, and may call any method of the
     /// client. If it panics, nothing else is the worse for it.
+    ///
+    /// A listener that holds a handle of its own client keeps that client alive: call
+    /// [`stop`](PhaseFlagClient::stop) at the end, or unsubscribe, instead of relying on `Drop`.
     pub fn on_flags_changed(
         &self,
         listener: impl Fn(&FlagsChanged) + Send + Sync + 'static,

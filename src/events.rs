@@ -107,11 +107,15 @@ pub(crate) fn body<'a>(events: impl Iterator<Item = &'a EvaluationEvent>) -> Str
     Value::from(Object::from_iter([("events", events)])).to_string()
 }
 
+/// The bit of the count of queued events that says that no more are taken.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
 /// Bounds the events that are tracked and neither delivered nor dropped, and counts what becomes
 /// of each.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     capacity: usize,
+    /// How many there are, and whether the ledger is closed.
     queued: AtomicUsize,
     delivered: AtomicU64,
     overflowed: AtomicU64,
@@ -149,6 +153,8 @@ impl EventCounts {
 pub(crate) enum Admission {
     /// It may; this many are queued with it.
     Queued(usize),
+    /// Nobody delivers any more.
+    Closed,
     /// The queue is full; `first` where it has been drained since it last was.
     Full { first: bool },
 }
@@ -156,7 +162,7 @@ pub(crate) enum Admission {
 impl Ledger {
     pub(crate) fn new(capacity: usize) -> Ledger {
         Ledger {
-            capacity,
+            capacity: capacity.min(CLOSED - 1),
             queued: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
@@ -174,6 +180,10 @@ impl Ledger {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, room)
         {
             Ok(before) => Admission::Queued(before + 1),
+            Err(before) if before >= CLOSED => {
+                self.refuse();
+                Admission::Closed
+            }
             Err(_) => {
                 self.overflowed.fetch_add(1, Ordering::AcqRel);
                 Admission::Full {
@@ -189,7 +199,12 @@ impl Ledger {
     }
 
     pub(crate) fn queued(&self) -> usize {
-        self.queued.load(Ordering::Acquire)
+        self.queued.load(Ordering::Acquire) & !CLOSED
+    }
+
+    /// Returns whether nobody delivers any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.queued.load(Ordering::Acquire) >= CLOSED
     }
 
     /// Counts events as delivered.
@@ -202,26 +217,25 @@ impl Ledger {
         self.settle(count, &self.rejected);
     }
 
-    /// Counts all events that are left as dropped. What a request in flight may still achieve is
-    /// not counted again.
-    pub(crate) fn abandon(&self) -> usize {
-        self.settle(usize::MAX, &self.abandoned)
+    /// Counts all events that are left as dropped, and those that come later, too. What a request
+    /// in flight may still achieve is not counted again.
+    pub(crate) fn close(&self) -> usize {
+        let left = self.queued.swap(CLOSED, Ordering::AcqRel) & !CLOSED;
+        self.abandoned.fetch_add(left as u64, Ordering::AcqRel);
+        left
     }
 
-    fn settle(&self, count: usize, fate: &AtomicU64) -> usize {
-        let rest = |queued: usize| Some(queued.saturating_sub(count));
-        let before = match self
+    fn settle(&self, count: usize, fate: &AtomicU64) {
+        let rest = |queued: usize| (queued < CLOSED).then(|| queued.saturating_sub(count));
+        if let Ok(before) = self
             .queued
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, rest)
         {
-            Ok(before) | Err(before) => before,
-        };
-        let settled = before.min(count);
-        if before - settled <= self.capacity / 2 {
-            self.full.store(false, Ordering::Release);
+            fate.fetch_add(before.min(count) as u64, Ordering::AcqRel);
+            if before.saturating_sub(count) <= self.capacity / 2 {
+                self.full.store(false, Ordering::Release);
+            }
         }
-        fate.fetch_add(settled as u64, Ordering::AcqRel);
-        settled
     }
 
     pub(crate) fn counts(&self) -> EventCounts {
@@ -262,13 +276,14 @@ mod tests {
         for _ in 0..5 {
             ledger.admit();
         }
-        assert_eq!(ledger.abandon(), 5);
+        assert_eq!(ledger.close(), 5);
+        assert_eq!(ledger.admit(), Admission::Closed);
         ledger.deliver(3);
         ledger.reject(3);
         let counts = ledger.counts();
         assert_eq!(
             (counts.queued, counts.delivered, counts.dropped()),
-            (0, 0, 5)
+            (0, 0, 6)
         );
     }
 }

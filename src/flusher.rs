@@ -82,7 +82,7 @@ impl EventQueue {
                     "the event queue is full: new events are dropped until it drains"
                 );
             }
-            Admission::Full { first: false } => {}
+            Admission::Full { first: false } | Admission::Closed => {}
         }
     }
 
@@ -107,7 +107,7 @@ pub(crate) struct Flusher {
     source: EventSource,
     outbox: VecDeque<EvaluationEvent>,
     batch_size: usize,
-    /// How many events the next request holds; less than a batch after one was too large.
+    /// How many events the next request may hold; less than usual after one was too large.
     request_size: usize,
     interval: Duration,
     /// When the events in the outbox are due.
@@ -137,14 +137,14 @@ impl Flusher {
         source: EventSource,
         config: &Config,
     ) -> Flusher {
-        let batch_size = config.event_batch_size.min(MAX_REQUEST);
+        let batch_size = config.event_batch_size;
         Flusher {
             http,
             ledger,
             source,
             outbox: VecDeque::new(),
             batch_size,
-            request_size: batch_size,
+            request_size: batch_size.min(MAX_REQUEST),
             interval: config.event_flush_interval,
             due: None,
             backoff: Backoff::new(config.event_flush_interval),
@@ -165,7 +165,14 @@ impl Flusher {
 
     /// Waits until there may be something to do; false where that is to stop.
     fn sleep(&mut self, stop: &StopSignal) -> bool {
-        let Some(due) = self.retry.or(self.due) else {
+        // An event that completes a batch may be counted before it is in the queue.
+        let on_its_way = self.ledger.queued() > self.outbox.len() && self.retry.is_none();
+        let due = if on_its_way && self.ledger.queued() >= self.batch_size {
+            None
+        } else {
+            self.due
+        };
+        let Some(due) = self.retry.or(due) else {
             return select! {
                 recv(stop) -> _ => false,
                 recv(self.source.messages) -> message => {
@@ -202,7 +209,8 @@ impl Flusher {
         }
     }
 
-    /// Delivers what is due by count or by time, unless an earlier failure asks for patience.
+    /// Delivers what is due by time, and whole batches, unless an earlier failure asks for
+    /// patience.
     fn deliver_due(&mut self) {
         let now = Instant::now();
         if self.retry.is_some_and(|retry| now < retry) {
@@ -210,9 +218,13 @@ impl Flusher {
         }
         let by_time = self.due.is_some_and(|due| due <= now) || self.retry.is_some();
         let mut due = if by_time { self.outbox.len() } else { 0 };
-        while !self.outbox.is_empty() && (due > 0 || self.ledger.queued() >= self.batch_size) {
+        loop {
+            due = due.max(self.outbox.len() / self.batch_size * self.batch_size);
+            if due == 0 {
+                return;
+            }
             let before = self.outbox.len();
-            if let Delivery::Failed(_) = self.deliver() {
+            if let Delivery::Failed(_) = self.deliver(due) {
                 return;
             }
             due = due.saturating_sub(before - self.outbox.len());
@@ -225,7 +237,7 @@ impl Flusher {
         let mut rejected = 0;
         let mut refusal = None;
         while !self.outbox.is_empty() {
-            match self.deliver() {
+            match self.deliver(usize::MAX) {
                 Delivery::Done | Delivery::Split => {}
                 Delivery::Rejected(count, cause) => {
                     rejected += count;
@@ -241,6 +253,7 @@ impl Flusher {
             }
         }
         match refusal {
+            _ if self.ledger.is_closed() => Err(Error::Stopped),
             Some(cause) => Err(Error::Flush {
                 queued: 0,
                 rejected,
@@ -250,12 +263,17 @@ impl Flusher {
         }
     }
 
-    /// Makes one request.
-    fn deliver(&mut self) -> Delivery {
-        let count = self.outbox.len().min(self.request_size);
+    /// Makes one request, of at most so many events.
+    fn deliver(&mut self, at_most: usize) -> Delivery {
+        if self.ledger.is_closed() {
+            // The client has given up on them.
+            self.outbox.clear();
+            return Delivery::Done;
+        }
+        let count = self.outbox.len().min(self.request_size).min(at_most);
         let body = body(self.outbox.iter().take(count));
-        let delivery = match self.http.post(EVENTS, &body, self.time_left()) {
-            Ok(_) => Delivery::Done,
+        let delivery = match self.http.deliver(EVENTS, &body, self.time_left()) {
+            Ok(()) => Delivery::Done,
             Err(failure) => match failure.status() {
                 Some(413) if count > 1 => Delivery::Split,
                 Some(401 | 403 | 404 | 408 | 429) => Delivery::Failed(failure),
@@ -268,7 +286,7 @@ impl Flusher {
                 log!(debug, "{count} events delivered");
                 self.ledger.deliver(count);
                 self.settle(count);
-                self.request_size = self.batch_size.min(self.request_size * 2);
+                self.request_size = self.batch_size.min(MAX_REQUEST).min(self.request_size * 2);
             }
             Delivery::Split => self.request_size = count / 2,
             Delivery::Rejected(_, failure) => {
@@ -318,7 +336,7 @@ impl Flusher {
                 _ => break,
             }
         }
-        let lost = self.ledger.abandon();
+        let lost = self.ledger.close();
         if lost > 0 {
             log!(warn, "{lost} events could not be delivered before the end");
         }

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ureq::http::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
+    ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
 };
-use ureq::http::{HeaderMap, HeaderValue, Response, Uri};
-use ureq::{Agent, Body, Proxy};
+use ureq::http::{HeaderMap, HeaderValue, Response};
+use ureq::{Agent, Body};
 
+use crate::address::Origin;
 use crate::config::Config;
 use crate::date;
 use crate::error::{Error, RequestError};
+use crate::proxy;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use crate::tls;
 use crate::value::Value;
@@ -26,18 +28,11 @@ const API_KEY: &str = "x-api-key";
 /// As much of an error's body as is read for its message.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
 
+/// As much of a body as is read when nobody wants to know it.
+const MAX_IGNORED_BODY: u64 = 64 * 1024;
+
 /// As much of the service's message as an error repeats, in characters.
 const MAX_MESSAGE: usize = 300;
-
-/// The variables that may name a proxy, in the order in which they count.
-const PROXY_VARIABLES: [&str; 6] = [
-    "ALL_PROXY",
-    "all_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-];
 
 /// The way to the service.
 pub(crate) struct Http {
@@ -58,19 +53,25 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-/// Scheme, host and port: where the key may go.
-#[derive(Clone, Debug, PartialEq)]
-struct Origin {
-    https: bool,
-    host: String,
-    port: u16,
+/// What one request is about.
+#[derive(Clone, Copy)]
+struct Exchange<'a> {
+    url: &'a str,
+    timeout: Duration,
+    conditional: bool,
 }
 
 impl Http {
     /// Checks the addresses, the key, the proxy and the certificates.
     pub(crate) fn new(config: &Config) -> Result<Http, Error> {
         let base_url = config.base_url.trim_end_matches('/').to_owned();
-        let origin = check_url("base_url", &base_url)?;
+        let origin = Origin::of("base_url", &base_url)?;
+        if config.api_key.trim() != config.api_key {
+            return Err(Error::setting(
+                "api_key",
+                "must not begin or end with a space",
+            ));
+        }
         let mut key_header = HeaderValue::from_str(&config.api_key)
             .map_err(|_| Error::setting("api_key", "holds characters that no header can carry"))?;
         key_header.set_sensitive(true);
@@ -84,64 +85,109 @@ impl Http {
             max_body_size: config.max_body_size,
         };
         if let Some(url) = &config.bootstrap_url {
-            check_url("bootstrap_url", &http.absolute(url))?;
+            Origin::of("bootstrap_url", &http.absolute(url))?;
         }
         Ok(http)
     }
 
     /// Asks the service for `path`, which begins with `/`.
     pub(crate) fn get(&self, path: &str, etag: Option<&str>) -> Result<Answer, RequestError> {
-        let url = self.url(path);
-        self.run(&url, self.timeout, etag.is_some(), |timeout| {
-            let mut request = self.agent.get(&url).header(API_KEY, &self.key_header);
-            if let Some(etag) = etag {
-                request = request.header(IF_NONE_MATCH, etag);
-            }
-            let request = request.header(ACCEPT, "application/json");
-            request
-                .config()
-                .timeout_global(Some(timeout))
-                .build()
-                .call()
-        })
+        self.get_url(&self.url(path), true, etag)
     }
 
     /// Asks for an address that may lie elsewhere: the key goes along only to the service's own
     /// origin. One that begins with `/` is on that origin.
     pub(crate) fn get_anywhere(&self, url: &str) -> Result<Answer, RequestError> {
         let url = self.absolute(url);
-        let own = check_url("bootstrap_url", &url).is_ok_and(|origin| origin == self.origin);
-        self.run(&url, self.timeout, false, |timeout| {
-            let mut request = self.agent.get(&url).header(ACCEPT, "application/json");
-            if own {
-                request = request.header(API_KEY, &self.key_header);
+        let own = Origin::of("bootstrap_url", &url).is_ok_and(|origin| origin == self.origin);
+        self.get_url(&url, own, None)
+    }
+
+    /// The connection is not kept: the next request of this kind is far away.
+    fn get_url(
+        &self,
+        url: &str,
+        with_key: bool,
+        etag: Option<&str>,
+    ) -> Result<Answer, RequestError> {
+        let exchange = Exchange {
+            url,
+            timeout: self.timeout,
+            conditional: etag.is_some(),
+        };
+        self.run(exchange, |http, exchange| {
+            let request = http.agent.get(url).header(ACCEPT, "application/json");
+            let mut request = request.header(CONNECTION, "close");
+            if with_key {
+                request = request.header(API_KEY, &http.key_header);
             }
-            request
+            if let Some(etag) = etag {
+                request = request.header(IF_NONE_MATCH, etag);
+            }
+            let sent = request
                 .config()
-                .timeout_global(Some(timeout))
+                .timeout_global(Some(exchange.timeout))
                 .build()
-                .call()
+                .call();
+            http.read(exchange, http.accept(exchange, sent)?)
         })
     }
 
-    /// Sends JSON to `path`, which begins with `/`, in no more time than is left.
-    pub(crate) fn post(
+    /// Sends JSON to `path`, which begins with `/`, and reads the answer.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Result<Answer, RequestError> {
+        let url = self.url(path);
+        let exchange = Exchange {
+            url: &url,
+            timeout: self.timeout,
+            conditional: false,
+        };
+        self.run(exchange, |http, exchange| {
+            http.read(exchange, http.send(exchange, body)?)
+        })
+    }
+
+    /// Sends JSON to `path`, which begins with `/`, in no more time than is left. Any status of
+    /// success will do, whatever follows it.
+    pub(crate) fn deliver(
         &self,
         path: &str,
         body: &str,
         time_left: Duration,
-    ) -> Result<Answer, RequestError> {
+    ) -> Result<(), RequestError> {
         let url = self.url(path);
-        self.run(&url, self.timeout.min(time_left), false, |timeout| {
-            let request = self.agent.post(&url).header(API_KEY, &self.key_header);
-            let request = request.header(CONTENT_TYPE, "application/json");
-            let request = request.header(ACCEPT, "application/json");
-            request
-                .config()
-                .timeout_global(Some(timeout))
-                .build()
-                .send(body)
-        })
+        let timeout = self.timeout.min(time_left);
+        self.run(
+            Exchange {
+                url: &url,
+                timeout,
+                conditional: false,
+            },
+            |http, exchange| {
+                let mut response = http.send(exchange, body)?;
+                // A body that is read to its end lets the connection be used again.
+                let _ = response
+                    .body_mut()
+                    .with_config()
+                    .limit(MAX_IGNORED_BODY)
+                    .read_to_vec();
+                Ok(())
+            },
+        )
+    }
+
+    fn send(&self, exchange: Exchange<'_>, body: &str) -> Result<Response<Body>, RequestError> {
+        let request = self
+            .agent
+            .post(exchange.url)
+            .header(API_KEY, &self.key_header);
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let request = request.header(ACCEPT, "application/json");
+        let sent = request
+            .config()
+            .timeout_global(Some(exchange.timeout))
+            .build()
+            .send(body);
+        self.accept(exchange, sent)
     }
 
     /// Returns the address of `path`, which begins with `/`.
@@ -150,70 +196,74 @@ impl Http {
     }
 
     fn absolute(&self, url: &str) -> String {
-        if !url.starts_with('/') {
-            return url.to_owned();
+        match url.starts_with('/') {
+            true => format!("{}{url}", self.origin),
+            false => url.to_owned(),
         }
-        let scheme = if self.origin.https { "https" } else { "http" };
-        format!("{scheme}://{}:{}{url}", self.origin.host, self.origin.port)
     }
 
-    fn run(
+    /// Makes a request. ureq starts a thread for each name lookup, and panics where the system has
+    /// none left: that is a failure like any other.
+    fn run<T>(
         &self,
-        url: &str,
-        timeout: Duration,
-        conditional: bool,
-        send: impl FnOnce(Duration) -> Result<Response<Body>, ureq::Error>,
-    ) -> Result<Answer, RequestError> {
-        // ureq starts a thread for each name lookup, and panics where the system has none left.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let response = send(timeout).map_err(|error| self.failure(url, timeout, error))?;
-            self.read(url, timeout, conditional, response)
-        }));
+        exchange: Exchange<'_>,
+        request: impl FnOnce(&Http, Exchange<'_>) -> Result<T, RequestError>,
+    ) -> Result<T, RequestError> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| request(self, exchange)));
         outcome.unwrap_or_else(|_| {
             let cause = Arc::new(std::io::Error::other("the HTTP library panicked"));
             Err(RequestError::Transport {
-                url: url.to_owned(),
+                url: exchange.url.to_owned(),
                 cause,
             })
         })
     }
 
+    /// Takes an answer whose status is a success, or 304 to a condition.
+    fn accept(
+        &self,
+        exchange: Exchange<'_>,
+        sent: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, RequestError> {
+        let response = sent.map_err(|error| self.failure(exchange, error))?;
+        let status = response.status();
+        if status.is_success() || status == 304 && exchange.conditional {
+            Ok(response)
+        } else {
+            Err(self.refusal(exchange.url, response))
+        }
+    }
+
     fn read(
         &self,
-        url: &str,
-        timeout: Duration,
-        conditional: bool,
+        exchange: Exchange<'_>,
         mut response: Response<Body>,
     ) -> Result<Answer, RequestError> {
-        let status = response.status();
-        let not_modified = status == 304 && conditional;
-        if !status.is_success() && !not_modified {
-            return Err(self.refusal(url, response));
-        }
         let header = |name| text(response.headers(), name).map(str::to_owned);
         let etag = header(ETAG);
         if let Some(encoding) = header(CONTENT_ENCODING).filter(|encoding| !is_readable(encoding)) {
+            let encoding = self.without_key(&encoding);
             return Err(RequestError::Encoding {
-                url: url.to_owned(),
+                url: exchange.url.to_owned(),
                 encoding,
             });
         }
         let limit = self.max_body_size as u64;
         let body = response.body_mut().with_config().limit(limit).read_to_vec();
-        let body = body.map_err(|error| self.failure(url, timeout, error))?;
+        let body = body.map_err(|error| self.failure(exchange, error))?;
         Ok(Answer {
-            not_modified,
+            not_modified: response.status() == 304,
             etag,
             body,
         })
     }
 
-    fn failure(&self, url: &str, timeout: Duration, error: ureq::Error) -> RequestError {
-        let url = url.to_owned();
+    fn failure(&self, exchange: Exchange<'_>, error: ureq::Error) -> RequestError {
+        let url = exchange.url.to_owned();
         match error {
             ureq::Error::Timeout(_) => RequestError::Timeout {
                 url,
-                limit: timeout,
+                limit: exchange.timeout,
             },
             ureq::Error::BodyExceedsLimit(_) => RequestError::TooLarge {
                 url,
@@ -317,55 +367,6 @@ fn retry_after(text: &str) -> Option<Duration> {
     Some(time.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-fn check_url(setting: &'static str, url: &str) -> Result<Origin, Error> {
-    let refuse = |reason: &str| Err(Error::setting(setting, format!("{reason}: `{url}`")));
-    let Ok(uri) = url.parse::<Uri>() else {
-        return Err(Error::setting(setting, "is not a URL"));
-    };
-    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(Error::setting(
-            setting,
-            "is not a URL with a scheme and a host",
-        ));
-    };
-    // What follows may repeat the address: before this, it could hold a secret.
-    if authority.as_str().contains('@') {
-        return Err(Error::setting(setting, "must not hold credentials"));
-    }
-    if uri.query().is_some() || url.contains('#') {
-        return Err(Error::setting(
-            setting,
-            "must not hold a query or a fragment",
-        ));
-    }
-    if authority.host().is_empty() {
-        return refuse("has no host");
-    }
-    let https = match scheme {
-        "https" => true,
-        "http" => false,
-        _ => return refuse("must begin with http:// or https://"),
-    };
-    if https && !cfg!(any(feature = "rustls", feature = "native-tls")) {
-        return refuse("needs the feature `rustls` or `native-tls`");
-    }
-    let port = match authority.as_str().rsplit_once(':') {
-        Some((_, digits)) if !digits.ends_with(']') => match authority.port_u16() {
-            Some(port) => port,
-            None => return refuse("has no valid port"),
-        },
-        _ => {
-            if https {
-                443
-            } else {
-                80
-            }
-        }
-    };
-    let host = authority.host().to_ascii_lowercase();
-    Ok(Origin { https, host, port })
-}
-
 /// What makes the requests. It opens nothing and reads no certificate before the first of them.
 fn agent(config: &Config) -> Result<Agent, Error> {
     let agent = Agent::config_builder()
@@ -373,42 +374,9 @@ fn agent(config: &Config) -> Result<Agent, Error> {
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .proxy(proxy(config)?)
+        .proxy(proxy::choose(config.proxy.as_deref())?)
         .user_agent(concat!("phaseflag-rust/", env!("CARGO_PKG_VERSION")));
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let agent = agent.tls_config(tls::config(config.root_certificates_pem.as_deref())?);
     Ok(agent.build().new_agent())
-}
-
-/// The proxy that was set, else the one that the environment names.
-fn proxy(config: &Config) -> Result<Option<Proxy>, Error> {
-    if let Some(url) = &config.proxy {
-        let proxy = Proxy::new(url).map_err(|_| Error::setting("proxy", "is not a proxy's URL"))?;
-        return usable(proxy, "proxy").map(Some);
-    }
-    for variable in PROXY_VARIABLES {
-        let Some(url) = std::env::var_os(variable).filter(|url| !url.is_empty()) else {
-            continue;
-        };
-        let valid = url.to_str().is_some_and(|url| Proxy::new(url).is_ok());
-        let Some(proxy) = Proxy::try_from_env().filter(|_| valid) else {
-            return Err(Error::setting(
-                "proxy",
-                format!("from the variable {variable} is not a proxy's URL"),
-            ));
-        };
-        return usable(proxy, variable).map(Some);
-    }
-    Ok(None)
-}
-
-fn usable(proxy: Proxy, name: &str) -> Result<Proxy, Error> {
-    let https = proxy.uri().scheme_str() == Some("https");
-    let reason = match proxy.uri().scheme_str() {
-        Some("http") | None => return Ok(proxy),
-        Some("https") if cfg!(any(feature = "rustls", feature = "native-tls")) => return Ok(proxy),
-        _ if https => "needs the feature `rustls` or `native-tls`",
-        _ => "must be an HTTP proxy: SOCKS is not built in",
-    };
-    Err(Error::setting("proxy", format!("from `{name}` {reason}")))
 }

@@ -69,6 +69,8 @@
 extern crate self as phaseflag;
 
 #[cfg(feature = "http")]
+mod address;
+#[cfg(feature = "http")]
 mod backoff;
 mod builder;
 mod client;
@@ -91,6 +93,8 @@ mod no_service;
 mod overrides;
 #[cfg(feature = "http")]
 mod poller;
+#[cfg(feature = "http")]
+mod proxy;
 mod readiness;
 #[cfg(feature = "http")]
 mod remote;

@@ -102,8 +102,13 @@ impl Listeners {
         }
         let change = FlagsChanged::new(now.len(), difference);
         for (number, callback) in callbacks {
-            if self.has(number) && catch_unwind(AssertUnwindSafe(|| callback(&change))).is_err() {
+            if !self.has(number) {
+                continue;
+            }
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(&change))) {
                 log!(warn, "a listener panicked");
+                // Dropping it runs the listener's code once more, which may panic once more.
+                std::mem::forget(payload);
             }
         }
     }

@@ -67,8 +67,7 @@ impl Poller {
                     self.backoff.after_success()
                 }
                 Err(failure) => {
-                    self.note(&failure);
-                    self.fall_back(stop);
+                    self.fail(&failure, stop);
                     self.backoff.after_failure(setback(&failure))
                 }
             };
@@ -92,13 +91,15 @@ impl Poller {
             .http
             .get(RULESET, etag.as_deref())
             .map_err(|failure| self.hint(failure))?;
+        if not_modified {
+            return Ok(None);
+        }
         let fingerprint = self.hasher.hash_one(&body);
-        if not_modified
-            || self
-                .accepted
-                .as_ref()
-                .is_some_and(|accepted| accepted.fingerprint == fingerprint)
+        if let Some(accepted) = &mut self.accepted
+            && accepted.fingerprint == fingerprint
         {
+            // The news is the `ETag` alone; where none was kept, none is wanted.
+            accepted.etag = accepted.etag.take().and(etag);
             return Ok(None);
         }
         let ruleset = Ruleset::parse_bytes(&body).map_err(|cause| RequestError::Ruleset {
@@ -126,37 +127,45 @@ impl Poller {
         }
     }
 
-    fn note(&self, failure: &RequestError) {
+    fn fail(&mut self, failure: &RequestError, stop: &StopSignal) {
         if !self.backoff.is_failing() {
             log!(warn, "failed to fetch the ruleset: {failure:#}");
         }
-        self.flags.readiness.failed(failure);
+        // Whoever waits hears of the failure at once, but in offline mode it is no reason to give
+        // up before the bootstrap has been tried.
+        if self.offline_mode {
+            self.fall_back(stop);
+            self.flags.readiness.make_ready();
+            self.flags.readiness.failed(failure);
+        } else {
+            self.flags.readiness.failed(failure);
+            self.fall_back(stop);
+        }
     }
 
-    /// Serves the bootstrap while the service has never answered.
-    fn fall_back(&mut self, stop: &StopSignal) {
-        if self.flags.store.current().is_none()
-            && let Some(url) = &self.bootstrap_url
-        {
-            let fetched = self.http.get_anywhere(url).and_then(|answer| {
-                Ruleset::parse_bytes(&answer.body).map_err(|cause| RequestError::Ruleset {
-                    url: url.clone(),
-                    cause,
-                })
-            });
-            if is_stopped(stop) {
-                return;
-            }
-            match fetched {
-                Ok(ruleset) => self.flags.install(&ruleset, "the bootstrap URL", |_| ()),
-                Err(failure) if !self.backoff.is_failing() => {
-                    log!(warn, "failed to fetch the bootstrap: {failure:#}");
-                }
-                Err(_) => {}
-            }
+    /// Serves the bootstrap URL while there are no rules.
+    fn fall_back(&self, stop: &StopSignal) {
+        let Some(url) = &self.bootstrap_url else {
+            return;
+        };
+        if self.flags.store.current().is_some() {
+            return;
         }
-        if self.offline_mode {
-            self.flags.readiness.make_ready();
+        let fetched = self.http.get_anywhere(url).and_then(|answer| {
+            Ruleset::parse_bytes(&answer.body).map_err(|cause| RequestError::Ruleset {
+                url: url.clone(),
+                cause,
+            })
+        });
+        if is_stopped(stop) {
+            return;
+        }
+        match fetched {
+            Ok(ruleset) => self.flags.install(&ruleset, "the bootstrap URL", |_| ()),
+            Err(failure) if !self.backoff.is_failing() => {
+                log!(warn, "failed to fetch the bootstrap: {failure:#}");
+            }
+            Err(_) => {}
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::error::{Error, RequestError};
@@ -49,7 +48,7 @@ impl Remote {
         if self.older.load(Ordering::Acquire) {
             return self.ask_older(flag, &body);
         }
-        match self.http.post(EVALUATE, &body, Duration::MAX) {
+        match self.http.post(EVALUATE, &body) {
             Err(failure) if is_about(&failure, flag) => Err(not_found(flag)),
             Err(failure) if failure.status() == Some(404) => {
                 let result = self.ask_older(flag, &body);
@@ -68,7 +67,7 @@ impl Remote {
     }
 
     fn ask_older(&self, flag: &str, body: &str) -> Result<EvaluationResult, Error> {
-        match self.http.post(OLDER_EVALUATE, body, Duration::MAX) {
+        match self.http.post(OLDER_EVALUATE, body) {
             Err(failure) if failure.status() == Some(400) => Err(Error::FlagInactive {
                 flag: flag.to_owned(),
             }),
@@ -117,7 +116,7 @@ fn is_about(failure: &RequestError, flag: &str) -> bool {
             code,
             message,
             ..
-        } => code == FLAG_NOT_FOUND || !flag.is_empty() && message.contains(flag),
+        } => code == FLAG_NOT_FOUND || !is_usual(message) && names(message, flag),
         _ => false,
     }
 }
@@ -130,12 +129,26 @@ fn is_no_path(failure: &RequestError) -> bool {
             code,
             message,
             ..
-        } => {
-            code != FLAG_NOT_FOUND
-                && (message.is_empty() || message.eq_ignore_ascii_case("not found"))
-        }
+        } => code != FLAG_NOT_FOUND && is_usual(message),
         _ => false,
     }
+}
+
+/// Returns whether a message is that of any path that is not there.
+fn is_usual(message: &str) -> bool {
+    message.is_empty() || message.eq_ignore_ascii_case("not found")
+}
+
+/// Returns whether a message names a flag, and not only a word that the key is a part of.
+fn names(message: &str, flag: &str) -> bool {
+    let is_part =
+        |character: char| character.is_alphanumeric() || character == '-' || character == '_';
+    !flag.is_empty()
+        && message.match_indices(flag).any(|(start, _)| {
+            let (before, rest) = message.split_at(start);
+            let after = rest.strip_prefix(flag).unwrap_or_default();
+            !before.ends_with(is_part) && !after.starts_with(is_part)
+        })
 }
 
 /// Writes the question in the words of both generations.

@@ -91,7 +91,7 @@ impl Service {
                 flusher.wait(deadline);
             }
         }
-        self.ledger.abandon();
+        self.ledger.close();
     }
 
     pub(crate) fn track(&self, event: EvaluationEvent) {

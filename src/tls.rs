@@ -25,7 +25,13 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
     let mut certificates = Vec::new();
     for item in ureq::tls::parse_pem(pem) {
         match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+            Ok(PemItem::Certificate(certificate)) if is_sequence(certificate.der()) => {
+                certificates.push(certificate);
+            }
+            Ok(PemItem::Certificate(_)) => {
+                let reason = "is malformed: there is no certificate between the marks";
+                return Err(Error::setting("root_certificates_pem", reason));
+            }
             Ok(_) => {}
             Err(error) => {
                 return Err(Error::setting(
@@ -42,4 +48,26 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
         ));
     }
     Ok(certificates)
+}
+
+/// Returns whether the bytes are one DER sequence, as every certificate is. The TLS libraries skip
+/// what they cannot read without a word.
+fn is_sequence(der: &[u8]) -> bool {
+    let Some((0x30, rest)) = der.split_first().map(|(tag, rest)| (*tag, rest)) else {
+        return false;
+    };
+    match rest.split_first() {
+        Some((&length @ 0..=0x7f, contents)) => contents.len() == usize::from(length),
+        Some((&form @ 0x81..=0x84, rest)) => {
+            let size = usize::from(form & 0x7f);
+            let Some((length, contents)) = rest.split_at_checked(size) else {
+                return false;
+            };
+            let length = length
+                .iter()
+                .fold(0, |length, byte| length << 8 | usize::from(*byte));
+            contents.len() == length
+        }
+        _ => false,
+    }
 }

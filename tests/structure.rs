@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 38] = [
+const ORDER: [&str; 40] = [
     "error",
     "json",
     "value",
@@ -30,6 +30,8 @@ const ORDER: [&str; 38] = [
     "backoff",
     "config",
     "events",
+    "address",
+    "proxy",
     "tls",
     "http",
     "remote",
@@ -57,7 +59,7 @@ const DOORS: [(&str, &[&str]); 6] = [
     ),
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
-    ("ureq", &["tls", "http"]),
+    ("ureq", &["address", "proxy", "tls", "http"]),
     ("crossbeam_channel", &["worker", "flusher"]),
     ("log", &["logging"]),
 ];

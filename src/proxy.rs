@@ -1,0 +1,64 @@
+//! Which proxy requests go through.
+
+use ureq::Proxy;
+
+use crate::address::port;
+use crate::error::Error;
+
+/// The variables that may name a proxy, in the order in which they count.
+const VARIABLES: [&str; 6] = [
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+];
+
+/// Returns the proxy that was set, else the one that the environment names.
+pub(crate) fn choose(set: Option<&str>) -> Result<Option<Proxy>, Error> {
+    if let Some(url) = set {
+        let proxy = Proxy::new(url).map_err(|_| Error::setting("proxy", "is not a proxy's URL"))?;
+        return match obstacle(&proxy) {
+            None => Ok(Some(proxy)),
+            Some(reason) => Err(Error::setting("proxy", reason)),
+        };
+    }
+    for variable in VARIABLES {
+        let Some(url) = std::env::var_os(variable).filter(|url| !url.is_empty()) else {
+            continue;
+        };
+        let refuse = |reason| {
+            Err(Error::setting(
+                "proxy",
+                format!("from the variable {variable} {reason}"),
+            ))
+        };
+        let valid = url.to_str().is_some_and(|url| Proxy::new(url).is_ok());
+        // Read once more, by a way that heeds `NO_PROXY`.
+        let Some(proxy) = Proxy::try_from_env().filter(|_| valid) else {
+            return refuse("is not a proxy's URL");
+        };
+        return match obstacle(&proxy) {
+            None => Ok(Some(proxy)),
+            Some(reason) => refuse(reason),
+        };
+    }
+    Ok(None)
+}
+
+/// Returns why a proxy cannot be used.
+fn obstacle(proxy: &Proxy) -> Option<&'static str> {
+    let authority = proxy.uri().authority();
+    if authority
+        .is_none_or(|authority| authority.host().is_empty() || port(authority, 80).is_none())
+    {
+        return Some("has no host, or no valid port");
+    }
+    match proxy.uri().scheme_str() {
+        Some("http") | None => None,
+        Some("https") if cfg!(any(feature = "rustls", feature = "native-tls")) => None,
+        Some("https") => Some("needs the feature `rustls` or `native-tls`"),
+        Some(_) => Some("must be an HTTP proxy: SOCKS is not built in"),
+    }
+}
