@@ -8,6 +8,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use phaseflag::{ClientBuilder, PhaseFlagClient, Value};
+
+/// A time between polls that a test has no need to wait for.
+pub const RAPIDLY: Duration = Duration::from_millis(5);
+
+/// A time that no test reaches.
+pub const NEVER: Duration = Duration::from_secs(3600);
+
 /// The longest that a test waits for something that should come soon.
 pub const SOON: Duration = Duration::from_secs(20);
 
@@ -21,9 +29,16 @@ pub struct Request {
     pub body: String,
     /// How many requests came before, of any path.
     pub number: usize,
+    /// When it was read.
+    pub at: Instant,
 }
 
 impl Request {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        self.body.parse().expect("a body of JSON")
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| value.as_str())
@@ -242,6 +257,7 @@ impl Shared {
             headers,
             body,
             number: requests.len(),
+            at: Instant::now(),
         };
         requests.push(request.clone());
         self.came.notify_all();
@@ -292,6 +308,25 @@ impl Shared {
             }
         }
     }
+}
+
+/// Settings for a client of this server.
+pub fn builder(server: &Server) -> ClientBuilder {
+    PhaseFlagClient::builder(server.url(), "sdk-dev-1")
+}
+
+/// Builds a client and starts it.
+pub fn started(builder: ClientBuilder) -> PhaseFlagClient {
+    let client = builder.build().expect("settings that are right");
+    client.start().expect("a start");
+    client
+}
+
+/// Builds a client, starts it and waits until it is ready.
+pub fn ready(builder: ClientBuilder) -> PhaseFlagClient {
+    let client = started(builder);
+    client.wait_until_ready(SOON).expect("a ready client");
+    client
 }
 
 /// Waits until the condition holds.
