@@ -23,20 +23,14 @@ impl Origin {
             return Err(Error::setting(setting, "is not a URL"));
         };
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(Error::setting(
-                setting,
-                "is not a URL with a scheme and a host",
-            ));
+            return Err(Error::setting(setting, "is not a URL with a scheme and a host"));
         };
         // What follows may repeat the address: before this, it could hold a secret.
         if authority.as_str().contains('@') {
             return Err(Error::setting(setting, "must not hold credentials"));
         }
         if uri.query().is_some() || url.contains('#') {
-            return Err(Error::setting(
-                setting,
-                "must not hold a query or a fragment",
-            ));
+            return Err(Error::setting(setting, "must not hold a query or a fragment"));
         }
         if authority.host().is_empty() {
             return refuse("has no host");

@@ -59,8 +59,7 @@ impl Backoff {
         if std::mem::take(&mut self.spread) {
             return self.random.up_to(self.interval);
         }
-        self.interval
-            .saturating_add(self.random.up_to(self.interval / 10))
+        self.interval.saturating_add(self.random.up_to(self.interval / 10))
     }
 
     /// Returns how long to wait after a failure.
@@ -78,8 +77,7 @@ impl Backoff {
     fn jittered_retry(&mut self) -> Duration {
         let doublings = self.failures.saturating_sub(1).min(31);
         let delay = FIRST_RETRY.saturating_mul(1 << doublings);
-        self.random
-            .up_to(delay.min(LONGEST_RETRY.max(self.interval)))
+        self.random.up_to(delay.min(LONGEST_RETRY.max(self.interval)))
     }
 
     /// A part of the interval; without one, of what a retry would wait.
@@ -122,11 +120,7 @@ impl Random {
 impl Backoff {
     /// The same delays every time, and another patience with what is hopeless.
     pub(crate) fn for_test(interval: Duration, hopeless: Duration, seed: u64) -> Backoff {
-        Backoff {
-            hopeless,
-            random: Random::new(seed),
-            ..Backoff::new(interval)
-        }
+        Backoff { hopeless, random: Random::new(seed), ..Backoff::new(interval) }
     }
 }
 
@@ -150,14 +144,8 @@ mod tests {
     fn assert_fills(range: (Duration, Duration), low: f64, high: f64) {
         let (least, most) = (range.0.as_secs_f64(), range.1.as_secs_f64());
         let margin = (high - low) / 100.0;
-        assert!(
-            low <= least && least <= low + margin,
-            "{least} should be just above {low}"
-        );
-        assert!(
-            high - margin <= most && most <= high,
-            "{most} should be just below {high}"
-        );
+        assert!(low <= least && least <= low + margin, "{least} should be just above {low}");
+        assert!(high - margin <= most && most <= high, "{most} should be just below {high}");
     }
 
     #[test]
@@ -176,14 +164,9 @@ mod tests {
 
     #[test]
     fn failures_double_the_wait_up_to_a_minute() {
-        for (failures, longest) in [
-            (1, 1.0),
-            (2, 2.0),
-            (3, 4.0),
-            (6, 32.0),
-            (7, 60.0),
-            (1000, 60.0),
-        ] {
+        for (failures, longest) in
+            [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (1000, 60.0)]
+        {
             let last = |backoff: &mut Backoff| {
                 for _ in 1..failures {
                     backoff.after_failure(Setback::Passing);
@@ -199,10 +182,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let delays = (0..10_000).map(|seed| {
             let mut backoff = Backoff::for_test(hour, HOPELESS_RETRY, seed);
-            (0..20)
-                .map(|_| backoff.after_failure(Setback::Passing))
-                .last()
-                .unwrap()
+            (0..20).map(|_| backoff.after_failure(Setback::Passing)).last().unwrap()
         });
         assert!(delays.max().unwrap() > Duration::from_secs(3500));
     }
@@ -220,22 +200,15 @@ mod tests {
 
     #[test]
     fn what_is_hopeless_waits_five_minutes() {
-        assert_fills(
-            range(|backoff| backoff.after_failure(Setback::Hopeless)),
-            300.0,
-            330.0,
-        );
+        assert_fills(range(|backoff| backoff.after_failure(Setback::Hopeless)), 300.0, 330.0);
     }
 
     #[test]
     fn no_duration_overflows() {
         for interval in [Duration::ZERO, Duration::MAX] {
             let mut backoff = Backoff::for_test(interval, Duration::MAX, 0);
-            for setback in [
-                Setback::Passing,
-                Setback::Hopeless,
-                Setback::RetryAfter(Duration::MAX),
-            ] {
+            for setback in [Setback::Passing, Setback::Hopeless, Setback::RetryAfter(Duration::MAX)]
+            {
                 backoff.after_failure(setback);
                 assert!(backoff.after_success() <= Duration::MAX);
                 assert!(backoff.after_success() >= interval);

@@ -22,11 +22,8 @@ impl PhaseFlagClient {
     /// Returns a builder for the service at `base_url`, which includes its version, such as
     /// `https://api.phaseflag.com/api/v1`. With an empty one the client never touches the network.
     pub fn builder(base_url: impl Into<String>, api_key: impl Into<String>) -> ClientBuilder {
-        let config = Config {
-            base_url: base_url.into(),
-            api_key: api_key.into(),
-            ..Config::default()
-        };
+        let config =
+            Config { base_url: base_url.into(), api_key: api_key.into(), ..Config::default() };
         ClientBuilder { config }
     }
 }

@@ -87,9 +87,7 @@ impl PhaseFlagClient {
             service,
             stage: Mutex::new(Stage::New),
         };
-        Ok(PhaseFlagClient {
-            inner: Arc::new(inner),
-        })
+        Ok(PhaseFlagClient { inner: Arc::new(inner) })
     }
 
     /// Loads the bootstrap file or text, starts polling and delivering events, and returns without
@@ -139,9 +137,7 @@ impl PhaseFlagClient {
         default: bool,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> bool {
-        self.inner
-            .value(key, context.into(), Value::as_bool)
-            .unwrap_or(default)
+        self.inner.value(key, context.into(), Value::as_bool).unwrap_or(default)
     }
 
     /// Returns the string that the flag serves; the default where the flag is not known or serves
@@ -153,9 +149,7 @@ impl PhaseFlagClient {
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> String {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        self.inner
-            .value(key, context.into(), text)
-            .unwrap_or_else(|| default.into())
+        self.inner.value(key, context.into(), text).unwrap_or_else(|| default.into())
     }
 
     /// Returns the number that the flag serves; the default where the flag is not known or serves
@@ -166,9 +160,7 @@ impl PhaseFlagClient {
         default: f64,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> f64 {
-        self.inner
-            .value(key, context.into(), Value::as_f64)
-            .unwrap_or(default)
+        self.inner.value(key, context.into(), Value::as_f64).unwrap_or(default)
     }
 
     /// Returns the value that the flag serves, whatever its type; the default where the flag is
@@ -180,9 +172,7 @@ impl PhaseFlagClient {
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> Value {
         let any = |value: &Value| (!value.is_null()).then(|| value.clone());
-        self.inner
-            .value(key, context.into(), any)
-            .unwrap_or_else(|| default.into())
+        self.inner.value(key, context.into(), any).unwrap_or_else(|| default.into())
     }
 
     /// Returns what the flag serves, and why; `None` where the flag is not known. Takes a context,
@@ -193,17 +183,12 @@ impl PhaseFlagClient {
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> Option<EvaluationResult> {
         let overridden = self.inner.overrides.read(key, overridden);
-        overridden.or_else(|| {
-            self.ruleset()?
-                .evaluate(key, self.inner.context(context.into()))
-        })
+        overridden.or_else(|| self.ruleset()?.evaluate(key, self.inner.context(context.into())))
     }
 
     /// Returns key, kind and state of each flag of the ruleset in use, in its order.
     pub fn flags(&self) -> Vec<FlagInfo> {
-        self.ruleset()
-            .map(|ruleset| ruleset.flags().collect())
-            .unwrap_or_default()
+        self.ruleset().map(|ruleset| ruleset.flags().collect()).unwrap_or_default()
     }
 
     /// Evaluates every flag for one context, all by the same ruleset; overrides included, also of
@@ -360,11 +345,7 @@ impl Inner {
             Some(service) => service.start(&self.config, &self.flags),
             None => bootstrapped,
         };
-        *stage = if started.is_ok() {
-            Stage::Started
-        } else {
-            Stage::New
-        };
+        *stage = if started.is_ok() { Stage::Started } else { Stage::New };
         if started.is_ok() && self.service.is_none() {
             self.flags.readiness.make_ready();
         }
@@ -375,10 +356,9 @@ impl Inner {
     fn load_bootstrap(&self) -> Result<(), Error> {
         let (location, text) = match &self.config.bootstrap {
             None => return Ok(()),
-            Some(Bootstrap::Text(text)) => (
-                "bootstrap_text".to_owned(),
-                Ok(Cow::Borrowed(text.as_bytes())),
-            ),
+            Some(Bootstrap::Text(text)) => {
+                ("bootstrap_text".to_owned(), Ok(Cow::Borrowed(text.as_bytes())))
+            }
             Some(Bootstrap::File(path)) => {
                 let text = std::fs::read(path).map_err(|cause| BootstrapError::Io { cause });
                 (path.display().to_string(), text.map(Cow::Owned))
@@ -419,11 +399,7 @@ impl Inner {
     ) -> Option<T> {
         match self.overrides.read(key, &read) {
             Some(overridden) => overridden,
-            None => self
-                .flags
-                .store
-                .current()?
-                .read_value(key, self.context(context), read),
+            None => self.flags.store.current()?.read_value(key, self.context(context), read),
         }
     }
 

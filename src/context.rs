@@ -84,9 +84,7 @@ impl EvaluationContext {
 
     /// Returns the attributes in the order of their names.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &AttributeValue)> {
-        self.attributes
-            .iter()
-            .map(|(name, value)| (name.as_str(), value))
+        self.attributes.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// What decides a rollout: the user, else the session; an empty one counts as absent.
@@ -99,8 +97,7 @@ impl EvaluationContext {
     }
 
     fn position(&self, name: &str) -> Result<usize, usize> {
-        self.attributes
-            .binary_search_by(|(other, _)| other.as_str().cmp(name))
+        self.attributes.binary_search_by(|(other, _)| other.as_str().cmp(name))
     }
 }
 

@@ -46,13 +46,9 @@ fn number(text: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
 }
 
 fn month(name: &str) -> Option<u64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    (1..)
-        .zip(MONTHS)
-        .find(|(_, month)| *month == name)
-        .map(|(number, _)| number)
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    (1..).zip(MONTHS).find(|(_, month)| *month == name).map(|(number, _)| number)
 }
 
 /// The date of a day since 1970-01-01, in the proleptic Gregorian calendar.
@@ -66,11 +62,7 @@ fn date_of(day: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     (year, month, day_of_month)
 }
@@ -103,10 +95,7 @@ mod tests {
             (at(4_107_542_400, 0), "2100-03-01T00:00:00.000Z"),
             (at(LAST_SECOND, 0), "9999-12-31T23:59:59.000Z"),
             (at(LAST_SECOND + 1, 0), "9999-12-31T23:59:59.999Z"),
-            (
-                UNIX_EPOCH - Duration::from_secs(1),
-                "1970-01-01T00:00:00.000Z",
-            ),
+            (UNIX_EPOCH - Duration::from_secs(1), "1970-01-01T00:00:00.000Z"),
         ] {
             assert_eq!(iso8601(time), text);
         }
@@ -114,18 +103,9 @@ mod tests {
 
     #[test]
     fn reads_http_dates() {
-        assert_eq!(
-            http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
-            Some(at(784_111_777, 0))
-        );
-        assert_eq!(
-            http_date("Thu, 29 Feb 2024 23:59:59 GMT"),
-            Some(at(1_709_251_199, 0))
-        );
-        assert_eq!(
-            http_date(" Fri, 31 Dec 9999 23:59:59 GMT "),
-            Some(at(LAST_SECOND, 0))
-        );
+        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(at(784_111_777, 0)));
+        assert_eq!(http_date("Thu, 29 Feb 2024 23:59:59 GMT"), Some(at(1_709_251_199, 0)));
+        assert_eq!(http_date(" Fri, 31 Dec 9999 23:59:59 GMT "), Some(at(LAST_SECOND, 0)));
         for garbage in [
             "",
             "soon",

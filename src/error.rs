@@ -38,11 +38,7 @@ impl JsonError {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JsonError {
-            fault,
-            line,
-            column,
-        } = self;
+        let JsonError { fault, line, column } = self;
         write!(f, "{fault} at line {line}, column {column}")
     }
 }
@@ -75,10 +71,7 @@ impl RulesetError {
     }
 
     pub(crate) fn shape(path: &str, found: &'static str) -> RulesetError {
-        RulesetError::Shape {
-            path: path.to_owned(),
-            found,
-        }
+        RulesetError::Shape { path: path.to_owned(), found }
     }
 }
 
@@ -87,10 +80,7 @@ impl fmt::Display for RulesetError {
         match self {
             RulesetError::Syntax { cause } => write!(f, "failed to parse ruleset: {cause}"),
             RulesetError::Shape { path, found } if path.is_empty() => {
-                write!(
-                    f,
-                    "failed to parse ruleset: expected a list of flags, found {found}"
-                )
+                write!(f, "failed to parse ruleset: expected a list of flags, found {found}")
             }
             RulesetError::Shape { path, found } => {
                 write!(
@@ -182,10 +172,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn setting(setting: &'static str, reason: impl Into<String>) -> Error {
-        Error::InvalidSetting {
-            setting,
-            reason: reason.into(),
-        }
+        Error::InvalidSetting { setting, reason: reason.into() }
     }
 }
 
@@ -213,19 +200,10 @@ impl Error {
             Error::Thread { .. } => f.write_str("failed to start thread"),
             Error::NotStarted => f.write_str("the client has not been started"),
             Error::Stopped => f.write_str("the client has been stopped"),
-            Error::NotReady {
-                waited,
-                cause: None,
-            } => {
-                write!(
-                    f,
-                    "the client was not ready within {waited:?}: no answer yet"
-                )
+            Error::NotReady { waited, cause: None } => {
+                write!(f, "the client was not ready within {waited:?}: no answer yet")
             }
-            Error::NotReady {
-                waited,
-                cause: Some(_),
-            } => {
+            Error::NotReady { waited, cause: Some(_) } => {
                 write!(f, "the client was not ready within {waited:?}")
             }
             Error::KeyRefused { .. } => f.write_str("the service refused the API key"),
@@ -235,19 +213,10 @@ impl Error {
                 f.write_str("the client has no `base_url`: there is no service to ask")
             }
             Error::Request { cause } => cause.write_sentence(f),
-            Error::Flush {
-                queued,
-                rejected: 0,
-                ..
-            } => {
-                write!(
-                    f,
-                    "failed to deliver events: {queued} wait for the next try"
-                )
+            Error::Flush { queued, rejected: 0, .. } => {
+                write!(f, "failed to deliver events: {queued} wait for the next try")
             }
-            Error::Flush {
-                queued, rejected, ..
-            } => write!(
+            Error::Flush { queued, rejected, .. } => write!(
                 f,
                 "failed to deliver events: {queued} wait for the next try, {rejected} were refused and dropped"
             ),
@@ -395,12 +364,7 @@ impl RequestError {
             RequestError::Timeout { url, limit } => {
                 write!(f, "failed to get an answer from `{url}` within {limit:?}")
             }
-            RequestError::Status {
-                url,
-                status,
-                message,
-                ..
-            } => {
+            RequestError::Status { url, status, message, .. } => {
                 write!(f, "`{url}` answered with status {status}")?;
                 match (status, message.as_str()) {
                     (304, "") => f.write_str(" to a request without a condition"),
@@ -419,10 +383,7 @@ impl RequestError {
             }
             RequestError::Ruleset { url, .. } => write!(f, "`{url}` answered with no ruleset"),
             RequestError::Answer { url, reason } => {
-                write!(
-                    f,
-                    "`{url}` answered with something else than documented: {reason}"
-                )
+                write!(f, "`{url}` answered with something else than documented: {reason}")
             }
         }
     }

@@ -60,11 +60,7 @@ impl EvaluationEvent {
     #[must_use]
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<Value>) -> EvaluationEvent {
         let value = value.into();
-        let value = if value.is_deeper_than(MAX_METADATA_DEPTH) {
-            Value::Null
-        } else {
-            value
-        };
+        let value = if value.is_deeper_than(MAX_METADATA_DEPTH) { Value::Null } else { value };
         self.metadata.insert(name, value);
         self
     }
@@ -175,10 +171,7 @@ impl Ledger {
     /// Takes an event in, or counts it as dropped.
     pub(crate) fn admit(&self) -> Admission {
         let room = |queued| (queued < self.capacity).then_some(queued + 1);
-        match self
-            .queued
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, room)
-        {
+        match self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, room) {
             Ok(before) => Admission::Queued(before + 1),
             Err(before) if before >= CLOSED => {
                 self.refuse();
@@ -186,9 +179,7 @@ impl Ledger {
             }
             Err(_) => {
                 self.overflowed.fetch_add(1, Ordering::AcqRel);
-                Admission::Full {
-                    first: !self.full.swap(true, Ordering::AcqRel),
-                }
+                Admission::Full { first: !self.full.swap(true, Ordering::AcqRel) }
             }
         }
     }
@@ -227,10 +218,7 @@ impl Ledger {
 
     fn settle(&self, count: usize, fate: &AtomicU64) {
         let rest = |queued: usize| (queued < CLOSED).then(|| queued.saturating_sub(count));
-        if let Ok(before) = self
-            .queued
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, rest)
-        {
+        if let Ok(before) = self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest) {
             fate.fetch_add(before.min(count) as u64, Ordering::AcqRel);
             if before.saturating_sub(count) <= self.capacity / 2 {
                 self.full.store(false, Ordering::Release);
@@ -264,10 +252,7 @@ mod tests {
         assert_eq!(ledger.admit(), Admission::Queued(2));
         assert_eq!(ledger.admit(), Admission::Full { first: true });
         let counts = ledger.counts();
-        assert_eq!(
-            (counts.queued, counts.delivered, counts.dropped_queue_full),
-            (2, 1, 3)
-        );
+        assert_eq!((counts.queued, counts.delivered, counts.dropped_queue_full), (2, 1, 3));
     }
 
     #[test]
@@ -281,9 +266,6 @@ mod tests {
         ledger.deliver(3);
         ledger.reject(3);
         let counts = ledger.counts();
-        assert_eq!(
-            (counts.queued, counts.delivered, counts.dropped()),
-            (0, 0, 6)
-        );
+        assert_eq!((counts.queued, counts.delivered, counts.dropped()), (0, 0, 6));
     }
 }

@@ -52,16 +52,8 @@ pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> (EventQueue, EventS
     let (wake, woken) = bounded(1);
     let batch_size = config.event_batch_size;
     (
-        EventQueue {
-            messages,
-            wake,
-            batch_size,
-            ledger,
-        },
-        EventSource {
-            messages: received,
-            wake: woken,
-        },
+        EventQueue { messages, wake, batch_size, ledger },
+        EventSource { messages: received, wake: woken },
     )
 }
 
@@ -77,10 +69,7 @@ impl EventQueue {
                 }
             }
             Admission::Full { first: true } => {
-                log!(
-                    warn,
-                    "the event queue is full: new events are dropped until it drains"
-                );
+                log!(warn, "the event queue is full: new events are dropped until it drains");
             }
             Admission::Full { first: false } | Admission::Closed => {}
         }
@@ -92,9 +81,7 @@ impl EventQueue {
             return Ok(());
         }
         let (reply, answer) = bounded(1);
-        self.messages
-            .send(Message::Flush(reply))
-            .map_err(|_| Error::Stopped)?;
+        self.messages.send(Message::Flush(reply)).map_err(|_| Error::Stopped)?;
         let _ = self.wake.try_send(());
         answer.recv().unwrap_or(Err(Error::Stopped))
     }
@@ -167,11 +154,8 @@ impl Flusher {
     fn sleep(&mut self, stop: &StopSignal) -> bool {
         // An event that completes a batch may be counted before it is in the queue.
         let on_its_way = self.ledger.queued() > self.outbox.len() && self.retry.is_none();
-        let due = if on_its_way && self.ledger.queued() >= self.batch_size {
-            None
-        } else {
-            self.due
-        };
+        let due =
+            if on_its_way && self.ledger.queued() >= self.batch_size { None } else { self.due };
         let Some(due) = self.retry.or(due) else {
             return select! {
                 recv(stop) -> _ => false,
@@ -198,8 +182,7 @@ impl Flusher {
         match message {
             Message::Event(event) => {
                 self.outbox.push_back(event);
-                self.due
-                    .get_or_insert_with(|| Instant::now() + self.interval);
+                self.due.get_or_insert_with(|| Instant::now() + self.interval);
             }
             Message::Flush(reply) => {
                 let outcome = self.deliver_all();
@@ -244,21 +227,13 @@ impl Flusher {
                     refusal = Some(cause);
                 }
                 Delivery::Failed(cause) => {
-                    return Err(Error::Flush {
-                        queued: self.outbox.len(),
-                        rejected,
-                        cause,
-                    });
+                    return Err(Error::Flush { queued: self.outbox.len(), rejected, cause });
                 }
             }
         }
         match refusal {
             _ if self.ledger.is_closed() => Err(Error::Stopped),
-            Some(cause) => Err(Error::Flush {
-                queued: 0,
-                rejected,
-                cause,
-            }),
+            Some(cause) => Err(Error::Flush { queued: 0, rejected, cause }),
             None => Ok(()),
         }
     }
@@ -343,23 +318,15 @@ impl Flusher {
     }
 
     fn time_left(&self) -> Duration {
-        let left = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         left.unwrap_or(Duration::MAX)
     }
 }
 
 fn setback(failure: &RequestError) -> Setback {
     match failure {
-        RequestError::Status {
-            status: 401 | 403 | 404 | 300..=399,
-            ..
-        } => Setback::Hopeless,
-        RequestError::Status {
-            retry_after: Some(least),
-            ..
-        } => Setback::RetryAfter(*least),
+        RequestError::Status { status: 401 | 403 | 404 | 300..=399, .. } => Setback::Hopeless,
+        RequestError::Status { retry_after: Some(least), .. } => Setback::RetryAfter(*least),
         _ => Setback::Passing,
     }
 }

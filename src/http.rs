@@ -66,14 +66,11 @@ impl Http {
     pub(crate) fn new(config: &Config) -> Result<Http, Error> {
         let base_url = config.base_url.trim_end_matches('/').to_owned();
         let origin = Origin::of("base_url", &base_url)?;
-        if config.api_key.trim() != config.api_key {
-            return Err(Error::setting(
-                "api_key",
-                "must not begin or end with a space",
-            ));
-        }
         let mut key_header = HeaderValue::from_str(&config.api_key)
             .map_err(|_| Error::setting("api_key", "holds characters that no header can carry"))?;
+        if config.api_key.trim() != config.api_key {
+            return Err(Error::setting("api_key", "must not begin or end with a space"));
+        }
         key_header.set_sensitive(true);
         let http = Http {
             agent: agent(config)?,
@@ -110,11 +107,7 @@ impl Http {
         with_key: bool,
         etag: Option<&str>,
     ) -> Result<Answer, RequestError> {
-        let exchange = Exchange {
-            url,
-            timeout: self.timeout,
-            conditional: etag.is_some(),
-        };
+        let exchange = Exchange { url, timeout: self.timeout, conditional: etag.is_some() };
         self.run(exchange, |http, exchange| {
             let request = http.agent.get(url).header(ACCEPT, "application/json");
             let mut request = request.header(CONNECTION, "close");
@@ -124,11 +117,7 @@ impl Http {
             if let Some(etag) = etag {
                 request = request.header(IF_NONE_MATCH, etag);
             }
-            let sent = request
-                .config()
-                .timeout_global(Some(exchange.timeout))
-                .build()
-                .call();
+            let sent = request.config().timeout_global(Some(exchange.timeout)).build().call();
             http.read(exchange, http.accept(exchange, sent)?)
         })
     }
@@ -136,14 +125,8 @@ impl Http {
     /// Sends JSON to `path`, which begins with `/`, and reads the answer.
     pub(crate) fn post(&self, path: &str, body: &str) -> Result<Answer, RequestError> {
         let url = self.url(path);
-        let exchange = Exchange {
-            url: &url,
-            timeout: self.timeout,
-            conditional: false,
-        };
-        self.run(exchange, |http, exchange| {
-            http.read(exchange, http.send(exchange, body)?)
-        })
+        let exchange = Exchange { url: &url, timeout: self.timeout, conditional: false };
+        self.run(exchange, |http, exchange| http.read(exchange, http.send(exchange, body)?))
     }
 
     /// Sends JSON to `path`, which begins with `/`, in no more time than is left. Any status of
@@ -156,37 +139,19 @@ impl Http {
     ) -> Result<(), RequestError> {
         let url = self.url(path);
         let timeout = self.timeout.min(time_left);
-        self.run(
-            Exchange {
-                url: &url,
-                timeout,
-                conditional: false,
-            },
-            |http, exchange| {
-                let mut response = http.send(exchange, body)?;
-                // A body that is read to its end lets the connection be used again.
-                let _ = response
-                    .body_mut()
-                    .with_config()
-                    .limit(MAX_IGNORED_BODY)
-                    .read_to_vec();
-                Ok(())
-            },
-        )
+        self.run(Exchange { url: &url, timeout, conditional: false }, |http, exchange| {
+            let mut response = http.send(exchange, body)?;
+            // A body that is read to its end lets the connection be used again.
+            let _ = response.body_mut().with_config().limit(MAX_IGNORED_BODY).read_to_vec();
+            Ok(())
+        })
     }
 
     fn send(&self, exchange: Exchange<'_>, body: &str) -> Result<Response<Body>, RequestError> {
-        let request = self
-            .agent
-            .post(exchange.url)
-            .header(API_KEY, &self.key_header);
+        let request = self.agent.post(exchange.url).header(API_KEY, &self.key_header);
         let request = request.header(CONTENT_TYPE, "application/json");
         let request = request.header(ACCEPT, "application/json");
-        let sent = request
-            .config()
-            .timeout_global(Some(exchange.timeout))
-            .build()
-            .send(body);
+        let sent = request.config().timeout_global(Some(exchange.timeout)).build().send(body);
         self.accept(exchange, sent)
     }
 
@@ -212,10 +177,7 @@ impl Http {
         let outcome = catch_unwind(AssertUnwindSafe(|| request(self, exchange)));
         outcome.unwrap_or_else(|_| {
             let cause = Arc::new(std::io::Error::other("the HTTP library panicked"));
-            Err(RequestError::Transport {
-                url: exchange.url.to_owned(),
-                cause,
-            })
+            Err(RequestError::Transport { url: exchange.url.to_owned(), cause })
         })
     }
 
@@ -243,46 +205,28 @@ impl Http {
         let etag = header(ETAG);
         if let Some(encoding) = header(CONTENT_ENCODING).filter(|encoding| !is_readable(encoding)) {
             let encoding = self.without_key(&encoding);
-            return Err(RequestError::Encoding {
-                url: exchange.url.to_owned(),
-                encoding,
-            });
+            return Err(RequestError::Encoding { url: exchange.url.to_owned(), encoding });
         }
         let limit = self.max_body_size as u64;
         let body = response.body_mut().with_config().limit(limit).read_to_vec();
         let body = body.map_err(|error| self.failure(exchange, error))?;
-        Ok(Answer {
-            not_modified: response.status() == 304,
-            etag,
-            body,
-        })
+        Ok(Answer { not_modified: response.status() == 304, etag, body })
     }
 
     fn failure(&self, exchange: Exchange<'_>, error: ureq::Error) -> RequestError {
         let url = exchange.url.to_owned();
         match error {
-            ureq::Error::Timeout(_) => RequestError::Timeout {
-                url,
-                limit: exchange.timeout,
-            },
-            ureq::Error::BodyExceedsLimit(_) => RequestError::TooLarge {
-                url,
-                limit: self.max_body_size,
-            },
-            error => RequestError::Transport {
-                url,
-                cause: Arc::new(error),
-            },
+            ureq::Error::Timeout(_) => RequestError::Timeout { url, limit: exchange.timeout },
+            ureq::Error::BodyExceedsLimit(_) => {
+                RequestError::TooLarge { url, limit: self.max_body_size }
+            }
+            error => RequestError::Transport { url, cause: Arc::new(error) },
         }
     }
 
     fn refusal(&self, url: &str, mut response: Response<Body>) -> RequestError {
         let retry_after = text(response.headers(), RETRY_AFTER).and_then(retry_after);
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_ERROR_BODY)
-            .read_to_vec();
+        let body = response.body_mut().with_config().limit(MAX_ERROR_BODY).read_to_vec();
         let complaint = body.map(|body| Complaint::read(&body)).unwrap_or_default();
         RequestError::Status {
             url: url.to_owned(),
@@ -295,19 +239,13 @@ impl Http {
 
     /// A service that repeats the key in its message must not bring it into logs.
     fn without_key(&self, message: &str) -> String {
-        message
-            .replace(&self.api_key, "[key]")
-            .chars()
-            .take(MAX_MESSAGE)
-            .collect()
+        message.replace(&self.api_key, "[key]").chars().take(MAX_MESSAGE).collect()
     }
 }
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http")
-            .field("base_url", &self.base_url)
-            .finish_non_exhaustive()
+        f.debug_struct("Http").field("base_url", &self.base_url).finish_non_exhaustive()
     }
 }
 
@@ -328,21 +266,12 @@ impl Complaint {
         let text = std::str::from_utf8(body).unwrap_or_default();
         let body: Value = text.parse().unwrap_or_default();
         let (error, detail) = (&body["error"], &body["detail"]);
-        let messages = [
-            &error["message"],
-            error,
-            detail,
-            &detail[0]["msg"],
-            &detail[0],
-        ];
+        let messages = [&error["message"], error, detail, &detail[0]["msg"], &detail[0]];
         let first = |values: &[&Value]| {
             let text = values.iter().find_map(|value| value.as_str());
             text.unwrap_or_default().to_owned()
         };
-        Complaint {
-            code: first(&[&error["code"]]),
-            message: first(&messages),
-        }
+        Complaint { code: first(&[&error["code"]]), message: first(&messages) }
     }
 }
 

@@ -26,21 +26,13 @@ pub(crate) fn read<T: Deserialize>(text: &str) -> Result<T, JsonError> {
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let (valid, _) = bytes.split_at(error.valid_up_to());
-        JsonError::new(
-            "invalid UTF-8",
-            &String::from_utf8_lossy(valid),
-            valid.len(),
-        )
+        JsonError::new("invalid UTF-8", &String::from_utf8_lossy(valid), valid.len())
     })
 }
 
 /// The depth inside of an array or object that stands at `depth`.
 pub(crate) fn deeper(depth: u8) -> miniserde::Result<u8> {
-    if depth < MAX_DEPTH {
-        Ok(depth + 1)
-    } else {
-        Err(miniserde::Error)
-    }
+    if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(miniserde::Error) }
 }
 
 /// A place for a value of any shape that nobody reads.
@@ -115,11 +107,7 @@ impl Map for Skip {
 
 /// Finds the first place where a refused text is malformed.
 fn locate(text: &str) -> JsonError {
-    let mut scanner = Scanner {
-        text,
-        position: 0,
-        depth: 0,
-    };
+    let mut scanner = Scanner { text, position: 0, depth: 0 };
     let fault = match scanner.document() {
         Err(fault) => fault,
         // The parser refused what this grammar takes: a test holds that there is no such text.
@@ -250,13 +238,10 @@ impl Scanner<'_> {
     fn code_point(&mut self) -> bool {
         match self.hexadecimal() {
             Some(0xd800..=0xdbff) => {
-                self.text
-                    .get(self.position..)
-                    .is_some_and(|rest| rest.starts_with("\\u"))
-                    && {
-                        self.position += 1;
-                        matches!(self.hexadecimal(), Some(0xdc00..=0xdfff))
-                    }
+                self.text.get(self.position..).is_some_and(|rest| rest.starts_with("\\u")) && {
+                    self.position += 1;
+                    matches!(self.hexadecimal(), Some(0xdc00..=0xdfff))
+                }
             }
             Some(0xdc00..=0xdfff) | None => false,
             Some(_) => true,
@@ -268,11 +253,7 @@ impl Scanner<'_> {
         let digits = self.text.get(self.position..self.position + 4)?;
         let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         self.position += 4;
-        if hexadecimal {
-            u32::from_str_radix(digits, 16).ok()
-        } else {
-            None
-        }
+        if hexadecimal { u32::from_str_radix(digits, 16).ok() } else { None }
     }
 
     fn number(&mut self) -> Scan {
@@ -315,11 +296,7 @@ impl Scanner<'_> {
         while let Some(b'0'..=b'9') = self.peek() {
             self.position += 1;
         }
-        if self.position > start {
-            Ok(())
-        } else {
-            Err("a missing digit")
-        }
+        if self.position > start { Ok(()) } else { Err("a missing digit") }
     }
 
     fn word(&mut self, word: &str) -> Scan {

@@ -81,10 +81,7 @@ impl Listeners {
         let number = registry.next;
         registry.next += 1;
         registry.callbacks.push((number, callback));
-        Subscription {
-            listeners: Arc::downgrade(self),
-            number,
-        }
+        Subscription { listeners: Arc::downgrade(self), number }
     }
 
     /// Tells everybody what the ruleset changed, if it did. Holds no lock meanwhile.
@@ -114,19 +111,13 @@ impl Listeners {
     }
 
     fn has(&self, number: u64) -> bool {
-        self.lock()
-            .callbacks
-            .iter()
-            .any(|(other, _)| *other == number)
+        self.lock().callbacks.iter().any(|(other, _)| *other == number)
     }
 
     fn remove(&self, number: u64) {
         let removed = {
             let mut registry = self.lock();
-            let position = registry
-                .callbacks
-                .iter()
-                .position(|(other, _)| *other == number);
+            let position = registry.callbacks.iter().position(|(other, _)| *other == number);
             position.map(|position| registry.callbacks.remove(position))
         };
         // Dropped here, where no lock is held: what it has captured may be a client.
@@ -140,9 +131,7 @@ impl Listeners {
 
 impl fmt::Debug for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listeners")
-            .field("count", &self.lock().callbacks.len())
-            .finish()
+        f.debug_struct("Listeners").field("count", &self.lock().callbacks.len()).finish()
     }
 }
 

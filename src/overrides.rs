@@ -44,10 +44,7 @@ impl Overrides {
         if !self.any.load(Ordering::Acquire) {
             return HashMap::new();
         }
-        self.values
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.values.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut HashMap<String, Value>)) {

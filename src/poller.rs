@@ -79,18 +79,9 @@ impl Poller {
 
     /// Asks the service; `None` where the rules in use are still those.
     fn fetch(&mut self) -> Result<Option<Ruleset>, RequestError> {
-        let etag = self
-            .accepted
-            .as_ref()
-            .and_then(|accepted| accepted.etag.clone());
-        let Answer {
-            not_modified,
-            etag,
-            body,
-        } = self
-            .http
-            .get(RULESET, etag.as_deref())
-            .map_err(|failure| self.hint(failure))?;
+        let etag = self.accepted.as_ref().and_then(|accepted| accepted.etag.clone());
+        let Answer { not_modified, etag, body } =
+            self.http.get(RULESET, etag.as_deref()).map_err(|failure| self.hint(failure))?;
         if not_modified {
             return Ok(None);
         }
@@ -102,10 +93,8 @@ impl Poller {
             accepted.etag = accepted.etag.take().and(etag);
             return Ok(None);
         }
-        let ruleset = Ruleset::parse_bytes(&body).map_err(|cause| RequestError::Ruleset {
-            url: self.http.url(RULESET),
-            cause,
-        })?;
+        let ruleset = Ruleset::parse_bytes(&body)
+            .map_err(|cause| RequestError::Ruleset { url: self.http.url(RULESET), cause })?;
         // Services that send a string derive their ETag from the keys of the flags alone.
         let reliable = matches!(ruleset.version(), Value::Number(_));
         let etag = etag.filter(|_| self.conditional.unwrap_or(reliable));
@@ -119,9 +108,7 @@ impl Poller {
         }
         match news {
             Some(ruleset) => {
-                self.flags.install(&ruleset, "the service", |readiness| {
-                    readiness.answered(true)
-                });
+                self.flags.install(&ruleset, "the service", |readiness| readiness.answered(true));
             }
             None => self.flags.readiness.answered(false),
         }
@@ -152,10 +139,8 @@ impl Poller {
             return;
         }
         let fetched = self.http.get_anywhere(url).and_then(|answer| {
-            Ruleset::parse_bytes(&answer.body).map_err(|cause| RequestError::Ruleset {
-                url: url.clone(),
-                cause,
-            })
+            Ruleset::parse_bytes(&answer.body)
+                .map_err(|cause| RequestError::Ruleset { url: url.clone(), cause })
         });
         if is_stopped(stop) {
             return;
@@ -172,25 +157,15 @@ impl Poller {
     /// Adds the likely reason to a path that is not there.
     fn hint(&self, failure: RequestError) -> RequestError {
         match failure {
-            RequestError::Status {
-                url,
-                status: 404,
-                code,
-                message,
-                retry_after,
-            } if !url.contains("/api/v1/") => {
+            RequestError::Status { url, status: 404, code, message, retry_after }
+                if !url.contains("/api/v1/") =>
+            {
                 let hint = "does the base URL lack its `/api/v1`?";
                 let message = match message.as_str() {
                     "" => hint.to_owned(),
                     message => format!("{message} ({hint})"),
                 };
-                RequestError::Status {
-                    url,
-                    status: 404,
-                    code,
-                    message,
-                    retry_after,
-                }
+                RequestError::Status { url, status: 404, code, message, retry_after }
             }
             failure => failure,
         }
@@ -199,13 +174,8 @@ impl Poller {
 
 fn setback(failure: &RequestError) -> Setback {
     match failure {
-        RequestError::Status {
-            status: 401 | 403, ..
-        } => Setback::Hopeless,
-        RequestError::Status {
-            retry_after: Some(least),
-            ..
-        } => Setback::RetryAfter(*least),
+        RequestError::Status { status: 401 | 403, .. } => Setback::Hopeless,
+        RequestError::Status { retry_after: Some(least), .. } => Setback::RetryAfter(*least),
         _ => Setback::Passing,
     }
 }
@@ -242,13 +212,9 @@ mod tests {
             let server = Server::start(move |_| Reply::status(status));
             let flags = Arc::new(Flags::default());
             let _poller = poll(&server, &flags, Duration::from_millis(20));
-            wait_until("the key is refused", || {
-                flags.readiness.state() == ClientState::KeyRefused
-            });
+            wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
             server.respond(|_| Reply::json(ruleset(1, &["a"])));
-            wait_until("the client is ready", || {
-                flags.readiness.state() == ClientState::Ready
-            });
+            wait_until("the client is ready", || flags.readiness.state() == ClientState::Ready);
         }
     }
 
@@ -257,9 +223,7 @@ mod tests {
         let server = Server::start(|_| Reply::status(401));
         let flags = Arc::new(Flags::default());
         let _poller = poll(&server, &flags, Duration::from_secs(300));
-        wait_until("the key is refused", || {
-            flags.readiness.state() == ClientState::KeyRefused
-        });
+        wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
         // As many polls as the interval allows would have come many times over.
         std::thread::sleep(Duration::from_millis(200));
         assert_eq!(server.requests().len(), 1);

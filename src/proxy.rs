@@ -6,14 +6,8 @@ use crate::address::port;
 use crate::error::Error;
 
 /// The variables that may name a proxy, in the order in which they count.
-const VARIABLES: [&str; 6] = [
-    "ALL_PROXY",
-    "all_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-];
+const VARIABLES: [&str; 6] =
+    ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
 /// Returns the proxy that was set, else the one that the environment names.
 pub(crate) fn choose(set: Option<&str>) -> Result<Option<Proxy>, Error> {
@@ -28,12 +22,8 @@ pub(crate) fn choose(set: Option<&str>) -> Result<Option<Proxy>, Error> {
         let Some(url) = std::env::var_os(variable).filter(|url| !url.is_empty()) else {
             continue;
         };
-        let refuse = |reason| {
-            Err(Error::setting(
-                "proxy",
-                format!("from the variable {variable} {reason}"),
-            ))
-        };
+        let refuse =
+            |reason| Err(Error::setting("proxy", format!("from the variable {variable} {reason}")));
         let valid = url.to_str().is_some_and(|url| Proxy::new(url).is_ok());
         // Read once more, by a way that heeds `NO_PROXY`.
         let Some(proxy) = Proxy::try_from_env().filter(|_| valid) else {

@@ -111,9 +111,7 @@ impl Readiness {
         } else if !self.is_ready() {
             ClientState::NotReady
         } else if polls.failing {
-            ClientState::Stale {
-                age: polls.answered.map(|answered| answered.elapsed()),
-            }
+            ClientState::Stale { age: polls.answered.map(|answered| answered.elapsed()) }
         } else {
             ClientState::Ready
         }
@@ -134,10 +132,7 @@ impl Readiness {
         match cause {
             _ if polls.stopped => Err(Error::Stopped),
             Some(cause) if polls.key_refused => Err(Error::KeyRefused { cause }),
-            cause => Err(Error::NotReady {
-                waited: timeout,
-                cause,
-            }),
+            cause => Err(Error::NotReady { waited: timeout, cause }),
         }
     }
 

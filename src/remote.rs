@@ -32,10 +32,7 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) fn new(http: Arc<Http>) -> Remote {
-        Remote {
-            http,
-            older: AtomicBool::new(false),
-        }
+        Remote { http, older: AtomicBool::new(false) }
     }
 
     /// Evaluates one flag. Nothing is retried.
@@ -54,10 +51,7 @@ impl Remote {
                 let result = self.ask_older(flag, &body);
                 // A service that answers there has shown which one it is; one that has neither
                 // path may be a proxy's page during an update.
-                if !matches!(
-                    &result,
-                    Err(Error::Request { .. } | Error::KeyRefused { .. })
-                ) {
+                if !matches!(&result, Err(Error::Request { .. } | Error::KeyRefused { .. })) {
                     self.older.store(true, Ordering::Release);
                 }
                 result
@@ -68,9 +62,9 @@ impl Remote {
 
     fn ask_older(&self, flag: &str, body: &str) -> Result<EvaluationResult, Error> {
         match self.http.post(OLDER_EVALUATE, body) {
-            Err(failure) if failure.status() == Some(400) => Err(Error::FlagInactive {
-                flag: flag.to_owned(),
-            }),
+            Err(failure) if failure.status() == Some(400) => {
+                Err(Error::FlagInactive { flag: flag.to_owned() })
+            }
             Err(failure) if failure.status() == Some(404) && !is_no_path(&failure) => {
                 Err(not_found(flag))
             }
@@ -93,30 +87,21 @@ impl Remote {
         match answer(flag, &body) {
             Ok(RemoteAnswer::Result(result)) => Ok(result),
             Ok(RemoteAnswer::FlagNotFound) => Err(not_found(flag)),
-            Err(reason) => Err(RequestError::Answer {
-                url: self.http.url(path),
-                reason,
-            }
-            .into()),
+            Err(reason) => Err(RequestError::Answer { url: self.http.url(path), reason }.into()),
         }
     }
 }
 
 fn not_found(flag: &str) -> Error {
-    Error::FlagNotFound {
-        flag: flag.to_owned(),
-    }
+    Error::FlagNotFound { flag: flag.to_owned() }
 }
 
 /// Returns whether a 404 speaks of the flag, and not of the path.
 fn is_about(failure: &RequestError, flag: &str) -> bool {
     match failure {
-        RequestError::Status {
-            status: 404,
-            code,
-            message,
-            ..
-        } => code == FLAG_NOT_FOUND || !is_usual(message) && names(message, flag),
+        RequestError::Status { status: 404, code, message, .. } => {
+            code == FLAG_NOT_FOUND || !is_usual(message) && names(message, flag)
+        }
         _ => false,
     }
 }
@@ -124,12 +109,9 @@ fn is_about(failure: &RequestError, flag: &str) -> bool {
 /// Returns whether a 404 says no more than that.
 fn is_no_path(failure: &RequestError) -> bool {
     match failure {
-        RequestError::Status {
-            status: 404,
-            code,
-            message,
-            ..
-        } => code != FLAG_NOT_FOUND && is_usual(message),
+        RequestError::Status { status: 404, code, message, .. } => {
+            code != FLAG_NOT_FOUND && is_usual(message)
+        }
         _ => false,
     }
 }
@@ -155,11 +137,9 @@ fn names(message: &str, flag: &str) -> bool {
 fn question(flag: &str, context: &EvaluationContext) -> String {
     let mut subject = Object::new();
     let (user_id, session_id) = (context.get_user_id(), context.get_session_id());
-    for (name, value) in [
-        ("user_key", context.identifier()),
-        ("user_id", user_id),
-        ("session_id", session_id),
-    ] {
+    for (name, value) in
+        [("user_key", context.identifier()), ("user_id", user_id), ("session_id", session_id)]
+    {
         if let Some(value) = value {
             subject.insert(name, value);
         }
@@ -183,15 +163,10 @@ fn question(flag: &str, context: &EvaluationContext) -> String {
 }
 
 /// Reads the answer of either generation, or says what is wrong with it.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a `Value` answers `null` for what it does not hold"
-)]
+#[expect(clippy::indexing_slicing, reason = "a `Value` answers `null` for what it does not hold")]
 pub(crate) fn answer(flag: &str, body: &[u8]) -> Result<RemoteAnswer, String> {
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
-    let document: Value = text
-        .parse()
-        .map_err(|error| format!("it is not JSON: {error}"))?;
+    let document: Value = text.parse().map_err(|error| format!("it is not JSON: {error}"))?;
     let documented = match document.get("data") {
         Some(data) => &data["evaluations"],
         None => &document["evaluations"],
@@ -211,11 +186,7 @@ pub(crate) fn answer(flag: &str, body: &[u8]) -> Result<RemoteAnswer, String> {
     }
     let variation_key = evaluation["variation_key"].as_str().map(str::to_owned);
     let value = evaluation["value"].clone();
-    Ok(RemoteAnswer::Result(EvaluationResult::new(
-        value,
-        variation_key,
-        read_reason(reason),
-    )))
+    Ok(RemoteAnswer::Result(EvaluationResult::new(value, variation_key, read_reason(reason))))
 }
 
 /// Reads a reason of either generation; one that is not known is kept as it came.

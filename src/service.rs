@@ -38,10 +38,7 @@ impl Service {
     pub(crate) fn new(config: &Config, ledger: Arc<Ledger>) -> Result<Service, Error> {
         let http = Arc::new(Http::new(config)?);
         let (events, source) = queue(config, ledger.clone());
-        let threads = Threads {
-            source: Some(source),
-            ..Threads::default()
-        };
+        let threads = Threads { source: Some(source), ..Threads::default() };
         Ok(Service {
             remote: Remote::new(http.clone()),
             http,

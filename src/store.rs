@@ -25,11 +25,7 @@ impl Store {
     /// Returns the ruleset in use. The lock is held for that alone.
     pub(crate) fn current(&self) -> Option<Ruleset> {
         let shard = self.shards.get(shard_of_this_thread())?;
-        shard
-            .0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        shard.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts a ruleset in force, and returns the one before.

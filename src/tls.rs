@@ -5,11 +5,8 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
 use crate::error::Error;
 
 /// Where both libraries are built in, rustls is used.
-const PROVIDER: TlsProvider = if cfg!(feature = "rustls") {
-    TlsProvider::Rustls
-} else {
-    TlsProvider::NativeTls
-};
+const PROVIDER: TlsProvider =
+    if cfg!(feature = "rustls") { TlsProvider::Rustls } else { TlsProvider::NativeTls };
 
 /// Trusts the given authorities, in PEM, or else those that are built in. Those are not loaded
 /// before the first request.
@@ -42,10 +39,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
         }
     }
     if certificates.is_empty() {
-        return Err(Error::setting(
-            "root_certificates_pem",
-            "holds no certificate",
-        ));
+        return Err(Error::setting("root_certificates_pem", "holds no certificate"));
     }
     Ok(certificates)
 }
@@ -63,9 +57,7 @@ fn is_sequence(der: &[u8]) -> bool {
             let Some((length, contents)) = rest.split_at_checked(size) else {
                 return false;
             };
-            let length = length
-                .iter()
-                .fold(0, |length, byte| length << 8 | usize::from(*byte));
+            let length = length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
             contents.len() == length
         }
         _ => false,

@@ -162,9 +162,7 @@ impl Index<usize> for Value {
     type Output = Value;
 
     fn index(&self, position: usize) -> &Value {
-        self.as_array()
-            .and_then(|elements| elements.get(position))
-            .unwrap_or(&NULL)
+        self.as_array().and_then(|elements| elements.get(position)).unwrap_or(&NULL)
     }
 }
 
@@ -327,10 +325,7 @@ impl Object {
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.into(), value.into());
         match self.position(&key) {
-            Ok(position) => self
-                .0
-                .get_mut(position)
-                .map(|(_, old)| std::mem::replace(old, value)),
+            Ok(position) => self.0.get_mut(position).map(|(_, old)| std::mem::replace(old, value)),
             Err(position) => {
                 self.0.insert(position, (key, value));
                 None
@@ -354,8 +349,7 @@ impl Object {
     }
 
     fn position(&self, key: &str) -> Result<usize, usize> {
-        self.0
-            .binary_search_by(|(other, _)| other.as_str().cmp(key))
+        self.0.binary_search_by(|(other, _)| other.as_str().cmp(key))
     }
 }
 
@@ -368,9 +362,7 @@ impl fmt::Debug for Object {
 /// Where a key occurs twice, the last one wins.
 impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Object {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Object {
-        let members = members
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()));
+        let members = members.into_iter().map(|(key, value)| (key.into(), value.into()));
         sorted(members.collect())
     }
 }
@@ -601,11 +593,7 @@ impl Visitor for Slot {
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
         let element = Slot::at(deeper(self.depth)?);
-        Ok(Box::new(ArrayBuilder {
-            out: &mut self.value,
-            elements: Vec::new(),
-            element,
-        }))
+        Ok(Box::new(ArrayBuilder { out: &mut self.value, elements: Vec::new(), element }))
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {

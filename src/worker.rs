@@ -30,19 +30,13 @@ impl Worker {
     ) -> io::Result<Worker> {
         let (stop, signal) = bounded(0);
         let (end, ended) = bounded(0);
-        let handle = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                // Dropped when the body returns, and when it panics.
-                let _end: Sender<Never> = end;
-                body(signal);
-            })?;
+        let handle = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Dropped when the body returns, and when it panics.
+            let _end: Sender<Never> = end;
+            body(signal);
+        })?;
         let thread = handle.thread().id();
-        Ok(Worker {
-            thread,
-            stop: Mutex::new(Some(stop)),
-            ended,
-        })
+        Ok(Worker { thread, stop: Mutex::new(Some(stop)), ended })
     }
 
     /// Tells the thread to stop.
@@ -57,10 +51,7 @@ impl Worker {
         if thread::current().id() == self.thread {
             return false;
         }
-        !matches!(
-            self.ended.recv_deadline(deadline),
-            Err(RecvTimeoutError::Timeout)
-        )
+        !matches!(self.ended.recv_deadline(deadline), Err(RecvTimeoutError::Timeout))
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 40] = [
+const ORDER: [&str; 43] = [
     "error",
     "json",
     "value",
@@ -19,10 +19,13 @@ const ORDER: [&str; 40] = [
     "ruleset/document",
     "ruleset/condition",
     "ruleset/flag",
+    "ruleset/variations",
+    "ruleset/check",
     "ruleset/prerequisites",
     "ruleset/result",
     "ruleset/diff",
     "ruleset/compile",
+    "ruleset/link",
     "ruleset/evaluate",
     "ruleset/mod",
     "logging",

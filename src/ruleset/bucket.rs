@@ -21,9 +21,8 @@ impl BucketSeed {
 
 /// DJB2 over Unicode code points, modulo 2^32.
 fn djb2(start: u32, text: &str) -> u32 {
-    text.chars().fold(start, |hash, character| {
-        hash.wrapping_mul(33).wrapping_add(u32::from(character))
-    })
+    text.chars()
+        .fold(start, |hash, character| hash.wrapping_mul(33).wrapping_add(u32::from(character)))
 }
 
 /// Returns the first entry whose running sum of weights exceeds the bucket.

@@ -22,10 +22,8 @@ pub(super) struct Condition {
 
 impl Condition {
     /// The condition that nobody satisfies.
-    pub(super) const NEVER: Condition = Condition {
-        attribute: Attribute::UserId,
-        test: Test::Never,
-    };
+    pub(super) const NEVER: Condition =
+        Condition { attribute: Attribute::UserId, test: Test::Never };
 
     /// Returns whether the context satisfies the condition.
     pub(super) fn holds(&self, context: &EvaluationContext) -> bool {
@@ -142,10 +140,7 @@ impl Test {
     /// Returns whether the attribute satisfies the operator.
     pub(super) fn holds(&self, subject: Option<Subject<'_>>) -> bool {
         let Some(subject) = subject else {
-            return matches!(
-                self,
-                Test::IsNot(_) | Test::NotContains(_) | Test::NotOneOf(_)
-            );
+            return matches!(self, Test::IsNot(_) | Test::NotContains(_) | Test::NotOneOf(_));
         };
         match self {
             Test::Is(target) => subject.with_text(|text| text == &**target),
@@ -172,10 +167,9 @@ fn text(target: Value) -> Result<Box<str>, String> {
         Value::String(text) => Ok(text.into_boxed_str()),
         Value::Number(number) => Ok(number.with_text(|text| text.into())),
         Value::Bool(value) => Ok(if value { "true" } else { "false" }.into()),
-        Value::Null | Value::Array(_) | Value::Object(_) => Err(format!(
-            "the operator cannot use {} as its value",
-            target.type_name()
-        )),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(format!("the operator cannot use {} as its value", target.type_name()))
+        }
     }
 }
 
@@ -224,10 +218,9 @@ impl Targets {
             return Ok(Targets::Few([text(target)?].into()));
         };
         let elements = elements.into_iter().map(|element| match element {
-            Value::Null | Value::Array(_) | Value::Object(_) => Err(format!(
-                "the operator cannot use a list that holds {}",
-                element.type_name()
-            )),
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                Err(format!("the operator cannot use a list that holds {}", element.type_name()))
+            }
             scalar => text(scalar),
         });
         let elements = elements.collect::<Result<Vec<_>, _>>()?;

@@ -33,35 +33,20 @@ pub(super) struct Comparison<'a> {
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(old: &'a Tables, new: &'a Tables) -> Comparison<'a> {
-        let before: HashMap<_, _> = old
-            .segments
-            .iter()
-            .map(|segment| (&*segment.name, &segment.conditions))
-            .collect();
+        let before: HashMap<_, _> =
+            old.segments.iter().map(|segment| (&*segment.name, &segment.conditions)).collect();
         let changed = new.segments.iter().filter(|segment| {
-            before
-                .get(&*segment.name)
-                .is_some_and(|conditions| **conditions != segment.conditions)
+            before.get(&*segment.name).is_some_and(|conditions| **conditions != segment.conditions)
         });
         let changed_segments = changed.map(|segment| &*segment.name).collect();
-        Comparison {
-            old,
-            new,
-            changed_segments,
-        }
+        Comparison { old, new, changed_segments }
     }
 
     pub(super) fn difference(&self) -> Difference {
-        let mut difference = Difference {
-            segments: self.segments_differ(),
-            ..Difference::default()
-        };
+        let mut difference =
+            Difference { segments: self.segments_differ(), ..Difference::default() };
         for flag in &self.new.flags {
-            match self
-                .old
-                .position(&flag.key)
-                .and_then(|position| self.old.flag(position))
-            {
+            match self.old.position(&flag.key).and_then(|position| self.old.flag(position)) {
                 None => difference.added.push(flag.key.clone()),
                 Some(old) if self.flags_differ(old, flag) => {
                     difference.changed.push(flag.key.clone())
@@ -69,14 +54,8 @@ impl<'a> Comparison<'a> {
                 Some(_) => {}
             }
         }
-        let removed = self
-            .old
-            .flags
-            .iter()
-            .filter(|flag| self.new.position(&flag.key).is_none());
-        difference
-            .removed
-            .extend(removed.map(|flag| flag.key.clone()));
+        let removed = self.old.flags.iter().filter(|flag| self.new.position(&flag.key).is_none());
+        difference.removed.extend(removed.map(|flag| flag.key.clone()));
         difference
     }
 
@@ -84,9 +63,7 @@ impl<'a> Comparison<'a> {
         (old.kind, old.on, old.default) != (new.kind, new.on, new.default)
             || old.variations != new.variations
             || self.prerequisites_differ(&old.prerequisites, &new.prerequisites)
-            || differ(&old.rules, &new.rules, |old, new| {
-                self.rules_differ(old, new)
-            })
+            || differ(&old.rules, &new.rules, |old, new| self.rules_differ(old, new))
     }
 
     fn prerequisites_differ(&self, old: &Prerequisites, new: &Prerequisites) -> bool {
@@ -117,11 +94,7 @@ impl<'a> Comparison<'a> {
 
     fn segments_differ(&self) -> bool {
         let names = |tables: &'a Tables| -> HashSet<_> {
-            tables
-                .segments
-                .iter()
-                .map(|segment| &*segment.name)
-                .collect()
+            tables.segments.iter().map(|segment| &*segment.name).collect()
         };
         !self.changed_segments.is_empty() || names(self.old) != names(self.new)
     }

@@ -61,9 +61,7 @@ impl Scalar for Word {
 
     fn from_text(text: &str) -> Option<Word> {
         let usual = USUAL_WORDS.into_iter().find(|word| *word == text);
-        Some(Word(
-            usual.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed),
-        ))
+        Some(Word(usual.map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed)))
     }
 }
 
@@ -198,10 +196,7 @@ impl<C: Consumer> Fields for Root<C> {
             "flags" => self.flags.begin(depth),
             "segments" => self.segments.begin(depth),
             "version" => self.version.begin(depth),
-            "data" => &mut **self.data.insert(Box::new(Root {
-                depth,
-                ..Default::default()
-            })),
+            "data" => &mut **self.data.insert(Box::new(Root { depth, ..Default::default() })),
             _ => return None,
         })
     }
@@ -242,10 +237,7 @@ struct FlagList<C> {
 
 impl<C: Consumer> FlagList<C> {
     fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
-        *self = FlagList {
-            depth,
-            ..FlagList::default()
-        };
+        *self = FlagList { depth, ..FlagList::default() };
         self
     }
 
@@ -266,11 +258,7 @@ impl<C: Consumer> Visitor for FlagList<C> {
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
         self.shape = Shape::Given;
         let depth = deeper(self.depth)?;
-        Ok(Box::new(FlagEntries {
-            list: self,
-            depth,
-            count: 0,
-        }))
+        Ok(Box::new(FlagEntries { list: self, depth, count: 0 }))
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
@@ -292,9 +280,7 @@ impl<C: Consumer> FlagEntries<'_, C> {
         let Some(index) = self.count.checked_sub(1) else {
             return;
         };
-        let FlagList {
-            consumer, entry, ..
-        } = &mut *self.list;
+        let FlagList { consumer, entry, .. } = &mut *self.list;
         match entry.found() {
             None => consumer.flag(index, &mut entry.fields),
             Some(found) => consumer.malformed_flag(index, found),
@@ -330,10 +316,7 @@ pub(super) struct RolloutDocument {
 
 impl RolloutDocument {
     fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
-        *self = RolloutDocument {
-            depth,
-            ..RolloutDocument::default()
-        };
+        *self = RolloutDocument { depth, ..RolloutDocument::default() };
         self
     }
 

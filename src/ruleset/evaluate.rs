@@ -19,12 +19,7 @@ pub(super) struct Evaluator<'a> {
 
 impl<'a> Evaluator<'a> {
     pub(super) fn new(tables: &'a Tables, context: &'a EvaluationContext) -> Evaluator<'a> {
-        Evaluator {
-            tables,
-            context,
-            settled: Memory::default(),
-            segments: Memory::default(),
-        }
+        Evaluator { tables, context, settled: Memory::default(), segments: Memory::default() }
     }
 
     pub(super) fn evaluate(&mut self, flag: &Flag) -> Outcome {
@@ -86,24 +81,18 @@ impl<'a> Evaluator<'a> {
     }
 
     fn hold(&self, conditions: &[Condition]) -> bool {
-        conditions
-            .iter()
-            .all(|condition| condition.holds(self.context))
+        conditions.iter().all(|condition| condition.holds(self.context))
     }
 
     fn serve(&self, flag: &Flag, serves: &Serves) -> Option<Outcome> {
         match serves {
-            Serves::Variation(variation) => Some(Outcome {
-                variation: *variation,
-                reason: Reason::TargetingMatch,
-            }),
+            Serves::Variation(variation) => {
+                Some(Outcome { variation: *variation, reason: Reason::TargetingMatch })
+            }
             Serves::Rollout(entries) => {
                 let bucket = flag.seed.bucket(self.context.identifier()?);
                 let variation = *bucket::choose(entries, bucket)?;
-                Some(Outcome {
-                    variation,
-                    reason: Reason::PercentageRollout,
-                })
+                Some(Outcome { variation, reason: Reason::PercentageRollout })
             }
             Serves::Nothing => None,
         }
@@ -119,20 +108,14 @@ struct Memory<T> {
 
 impl<T: Copy> Default for Memory<T> {
     fn default() -> Memory<T> {
-        Memory {
-            few: [None; 8],
-            more: PositionMap::default(),
-        }
+        Memory { few: [None; 8], more: PositionMap::default() }
     }
 }
 
 impl<T: Copy> Memory<T> {
     fn get(&self, position: u32) -> Option<T> {
         let few = self.few.iter().map_while(|entry| *entry);
-        let known = few
-            .into_iter()
-            .find(|(other, _)| *other == position)
-            .map(|(_, found)| found);
+        let known = few.into_iter().find(|(other, _)| *other == position).map(|(_, found)| found);
         known.or_else(|| self.more.get(&position).copied())
     }
 

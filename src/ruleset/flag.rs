@@ -163,11 +163,7 @@ pub struct FlagInfo {
 
 impl FlagInfo {
     pub(super) fn new(flag: &Flag) -> FlagInfo {
-        FlagInfo {
-            key: flag.key.clone(),
-            kind: flag.kind,
-            on: flag.on,
-        }
+        FlagInfo { key: flag.key.clone(), kind: flag.kind, on: flag.on }
     }
 
     /// Returns the key.

@@ -3,18 +3,21 @@
 //! The core reads no clock, thread, lock, socket, file, environment or log.
 
 mod bucket;
+mod check;
 mod compile;
 mod condition;
 mod diff;
 mod document;
 mod evaluate;
 mod flag;
+mod link;
 mod pattern;
 mod place;
 mod prerequisites;
 mod problem;
 mod result;
 mod table;
+mod variations;
 mod version;
 
 use std::collections::BTreeMap;
@@ -81,10 +84,8 @@ impl Ruleset {
     ///
     /// Where the text is not JSON, or has no list of flags.
     pub fn parse(text: &str) -> Result<Ruleset, RulesetError> {
-        let tables = compile::compile(Document::parse(text)?);
-        Ok(Ruleset(Arc::new(Replica {
-            tables: Arc::new(tables),
-        })))
+        let tables = link::link(Document::parse(text)?);
+        Ok(Ruleset(Arc::new(Replica { tables: Arc::new(tables) })))
     }
 
     /// Reads a ruleset from bytes that should be UTF-8; see [`parse`](Ruleset::parse).
@@ -119,10 +120,7 @@ impl Ruleset {
         let mut evaluator = Evaluator::new(self.tables(), context.into().unwrap_or(&nobody));
         let results = (0..).zip(&self.tables().flags).map(|(position, flag)| {
             let outcome = evaluator.evaluate(flag);
-            (
-                flag.key.to_string(),
-                EvaluationResult::shared(self.0.clone(), position, outcome),
-            )
+            (flag.key.to_string(), EvaluationResult::shared(self.0.clone(), position, outcome))
         });
         results.collect()
     }
@@ -168,9 +166,7 @@ impl Ruleset {
 
     /// Returns a ruleset that shares the tables and has a count of references of its own.
     pub(crate) fn replica(&self) -> Ruleset {
-        Ruleset(Arc::new(Replica {
-            tables: self.0.tables.clone(),
-        }))
+        Ruleset(Arc::new(Replica { tables: self.0.tables.clone() }))
     }
 
     /// Returns what differs in the ruleset that follows this one.
@@ -196,9 +192,7 @@ impl fmt::Debug for Ruleset {
 /// A ruleset without flags.
 impl Default for Ruleset {
     fn default() -> Ruleset {
-        let tables = compile::compile(Document::default());
-        Ruleset(Arc::new(Replica {
-            tables: Arc::new(tables),
-        }))
+        let tables = link::link(Document::default());
+        Ruleset(Arc::new(Replica { tables: Arc::new(tables) }))
     }
 }

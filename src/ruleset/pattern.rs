@@ -44,10 +44,7 @@ mod with_regex {
     impl Pattern {
         /// Returns whether the pattern is found anywhere in the text.
         pub(in crate::ruleset) fn is_found_in(&self, text: &str) -> bool {
-            let end = text
-                .char_indices()
-                .nth(MAX_SUBJECT)
-                .map_or(text.len(), |(end, _)| end);
+            let end = text.char_indices().nth(MAX_SUBJECT).map_or(text.len(), |(end, _)| end);
             self.0.is_match(text.get(..end).unwrap_or(text))
         }
     }
@@ -67,18 +64,13 @@ mod with_regex {
 
     impl Patterns {
         pub(in crate::ruleset) fn new(seed: Seed) -> Patterns {
-            Patterns {
-                known: TextMap::with_hasher(seed),
-                room: MAX_COMPILED_TOGETHER,
-            }
+            Patterns { known: TextMap::with_hasher(seed), room: MAX_COMPILED_TOGETHER }
         }
 
         /// Compiles a pattern, or says why not.
         pub(in crate::ruleset) fn compile(&mut self, pattern: &str) -> Result<Pattern, String> {
             if pattern.chars().nth(MAX_PATTERN).is_some() {
-                return Err(format!(
-                    "the pattern is longer than {MAX_PATTERN} characters"
-                ));
+                return Err(format!("the pattern is longer than {MAX_PATTERN} characters"));
             }
             if let Some(known) = self.known.get(pattern) {
                 return known.clone();

@@ -206,12 +206,7 @@ pub(super) struct List<T> {
 
 impl<T> Default for List<T> {
     fn default() -> List<T> {
-        List {
-            shape: Shape::Absent,
-            depth: 0,
-            entries: Vec::new(),
-            faults: Faults::default(),
-        }
+        List { shape: Shape::Absent, depth: 0, entries: Vec::new(), faults: Faults::default() }
     }
 }
 
@@ -258,10 +253,7 @@ impl<T> List<T> {
     /// Empties the list and keeps its memory.
     pub(super) fn cleared(mut self) -> List<T> {
         self.entries.clear();
-        List {
-            entries: self.entries,
-            ..List::default()
-        }
+        List { entries: self.entries, ..List::default() }
     }
 }
 
@@ -295,11 +287,7 @@ impl<T: Fields> Visitor for List<T> {
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
         self.shape = Shape::Given;
         let depth = deeper(self.depth)?;
-        Ok(Box::new(Entries {
-            list: self,
-            depth,
-            count: 0,
-        }))
+        Ok(Box::new(Entries { list: self, depth, count: 0 }))
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
@@ -318,9 +306,7 @@ struct Entries<'a, T> {
 impl<T> Entries<'_, T> {
     /// Takes the last element out again where it turned out to be no object.
     fn settle(&mut self) {
-        let List {
-            entries, faults, ..
-        } = &mut *self.list;
+        let List { entries, faults, .. } = &mut *self.list;
         if let Some(entry) = entries.last()
             && let Some(found) = entry.found()
         {
@@ -404,11 +390,7 @@ impl<'a, T: Fields> Members<'a, T> {
     /// The object that stands at `depth`.
     pub(super) fn of(depth: u8, fields: &'a mut T) -> miniserde::Result<Box<dyn Map + 'a>> {
         let depth = deeper(depth)?;
-        Ok(Box::new(Members {
-            fields,
-            depth,
-            skip: Skip::at(depth),
-        }))
+        Ok(Box::new(Members { fields, depth, skip: Skip::at(depth) }))
     }
 }
 

@@ -145,8 +145,7 @@ impl Search<'_> {
                 node.chain = 0;
             }
         });
-        self.obstacles
-            .extend(obstacle.map(|obstacle| (flag as u32, obstacle)));
+        self.obstacles.extend(obstacle.map(|obstacle| (flag as u32, obstacle)));
     }
 
     fn requires_itself(&self, flag: usize) -> bool {

@@ -19,11 +19,7 @@ pub struct EvaluationResult {
 #[derive(Clone)]
 enum Served {
     /// A variation of a flag in a ruleset.
-    Shared {
-        ruleset: Arc<Replica>,
-        flag: u32,
-        variation: Option<u32>,
-    },
+    Shared { ruleset: Arc<Replica>, flag: u32, variation: Option<u32> },
     /// A value from elsewhere: an override, or the service's own answer.
     Own(Arc<Variation>),
 }
@@ -33,11 +29,7 @@ static NULL: Value = Value::Null;
 impl EvaluationResult {
     pub(super) fn shared(ruleset: Arc<Replica>, flag: u32, outcome: Outcome) -> EvaluationResult {
         EvaluationResult {
-            served: Served::Shared {
-                ruleset,
-                flag,
-                variation: outcome.variation,
-            },
+            served: Served::Shared { ruleset, flag, variation: outcome.variation },
             reason: outcome.reason,
         }
     }
@@ -49,10 +41,7 @@ impl EvaluationResult {
         reason: Reason,
     ) -> EvaluationResult {
         let key = variation_key.map(String::into_boxed_str);
-        EvaluationResult {
-            served: Served::Own(Arc::new(Variation { key, value })),
-            reason,
-        }
+        EvaluationResult { served: Served::Own(Arc::new(Variation { key, value })), reason }
     }
 
     /// Returns the value; `null` where the flag refers to a variation that it does not have.
@@ -73,11 +62,9 @@ impl EvaluationResult {
 
     fn variation(&self) -> Option<&Variation> {
         match &self.served {
-            Served::Shared {
-                ruleset,
-                flag,
-                variation,
-            } => ruleset.tables.flag(*flag)?.variation(*variation),
+            Served::Shared { ruleset, flag, variation } => {
+                ruleset.tables.flag(*flag)?.variation(*variation)
+            }
             Served::Own(variation) => Some(variation),
         }
     }
@@ -151,9 +138,6 @@ pub(super) struct Outcome {
 
 impl Outcome {
     pub(super) fn default_of(flag: &Flag, reason: Reason) -> Outcome {
-        Outcome {
-            variation: flag.default,
-            reason,
-        }
+        Outcome { variation: flag.default, reason }
     }
 }

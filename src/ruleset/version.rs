@@ -21,10 +21,7 @@ impl<'a> Version<'a> {
         let valid = numbers.split('.').all(is_number)
             && prerelease.is_none_or(|text| text.split('.').all(is_identifier))
             && build.is_none_or(|text| text.split('.').all(is_identifier));
-        valid.then_some(Version {
-            numbers,
-            prerelease,
-        })
+        valid.then_some(Version { numbers, prerelease })
     }
 
     /// Compares by precedence: missing numbers are 0, a prerelease comes before its release.
@@ -52,10 +49,7 @@ fn is_number(text: &str) -> bool {
 }
 
 fn is_identifier(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn numbers(left: &str, right: &str) -> Ordering {

@@ -1,0 +1,98 @@
+//! What the fields of a document hold; what they should not hold is reported with its path.
+
+use super::condition::excerpt;
+use super::place::{Field, List, Scalar, Shape};
+use super::problem::{Path, Problems};
+
+/// Something that cannot be understood, and has been reported.
+pub(super) struct Unusable;
+
+/// Each of these reports what it finds wrong, and with what consequence.
+impl Problems {
+    /// Reads a reference to a variation from the first of two fields that holds one.
+    pub(super) fn reference(
+        &mut self,
+        path: Path<'_>,
+        fields: [(&'static str, Field<Box<str>>); 2],
+        consequence: &str,
+    ) -> Result<Option<(&'static str, Box<str>)>, Unusable> {
+        let mut reference = None;
+        for (name, field) in fields {
+            let text = self.read(path.field(name), field, consequence)?;
+            let text = text.filter(|text| !text.is_empty());
+            reference = reference.or(text.map(|text| (name, text)));
+        }
+        Ok(reference)
+    }
+
+    /// Reads a field that must be there.
+    pub(super) fn given<T: Scalar>(
+        &mut self,
+        path: Path<'_>,
+        field: Field<T>,
+        consequence: &str,
+    ) -> Result<T, Unusable> {
+        self.read(path, field, consequence)?.ok_or_else(|| {
+            self.mismatch(path, T::EXPECTED, "nothing", consequence);
+            Unusable
+        })
+    }
+
+    /// Reads a field that may be absent.
+    pub(super) fn read<T: Scalar>(
+        &mut self,
+        path: Path<'_>,
+        field: Field<T>,
+        consequence: &str,
+    ) -> Result<Option<T>, Unusable> {
+        match field {
+            Field::Absent { .. } => Ok(None),
+            Field::Given(value) => Ok(Some(value)),
+            Field::Malformed(found) => {
+                self.mismatch(path, T::EXPECTED, found, consequence);
+                Err(Unusable)
+            }
+        }
+    }
+
+    /// Checks that a field, where it is there, is a list.
+    pub(super) fn list<T>(
+        &mut self,
+        path: Path<'_>,
+        list: &List<T>,
+        consequence: &str,
+    ) -> Result<(), Unusable> {
+        match list.shape {
+            Shape::Absent | Shape::Given => Ok(()),
+            Shape::Malformed(found) => {
+                self.mismatch(path, "a list", found, consequence);
+                Err(Unusable)
+            }
+        }
+    }
+
+    /// Reports the elements of a list that are no objects, and returns whether there are any.
+    pub(super) fn faults<T>(&mut self, path: Path<'_>, list: &List<T>, consequence: &str) -> bool {
+        let listed = list.faults.listed();
+        for (index, found) in listed {
+            self.mismatch(path.item(*index), "an object", found, consequence);
+        }
+        self.omit(list.faults.total() - listed.len());
+        list.faults.total() > 0
+    }
+
+    pub(super) fn mismatch(
+        &mut self,
+        path: Path<'_>,
+        expected: &str,
+        found: &str,
+        consequence: &str,
+    ) {
+        self.report(path, format_args!("expected {expected}, found {found}: {consequence}"));
+    }
+
+    pub(super) fn dangling(&mut self, path: Path<'_>, what: &str, name: &str, consequence: &str) {
+        let name = excerpt(name);
+        self.report(path, format_args!("there is no {what} `{name}`: {consequence}"));
+    }
+}

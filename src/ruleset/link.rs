@@ -1,0 +1,265 @@
+//! What flags refer to beyond themselves: segments and prerequisites, names to positions, cycles
+//! settled.
+//!
+//! After this, nothing can fail when a flag is evaluated.
+
+use std::sync::Arc;
+
+use super::check::Unusable;
+use super::compile::{Compiler, FLAGS, RULE_MATCHES_NOBODY, SegmentUse};
+use super::condition::{Condition, excerpt};
+use super::document::{Document, PrerequisiteDocument, SegmentDocument};
+use super::flag::{Prerequisite, Prerequisites, Segment, Tables};
+use super::place::{Entry, List, Shape};
+use super::prerequisites::obstacles;
+use super::problem::Path;
+use super::table::{PositionMap, Seed, TextMap, TextSet};
+
+const SEGMENTS: Path<'static> = Path::Root("segments");
+
+const PREREQUISITE_FAILS: &str = "the prerequisite fails";
+const SEGMENT_HOLDS_NOBODY: &str = "the segment holds nobody";
+
+/// The position of a segment that is not there: nobody is in it.
+const NO_SEGMENT: u32 = u32::MAX;
+
+/// Compiles what is left of a ruleset when its flags have been, and links them.
+pub(super) fn link(document: Document<Compiler>) -> Tables {
+    let Document { mut consumer, segments, version } = document;
+    let segments = consumer.segments(segments);
+    consumer.settle_prerequisites();
+    consumer.flags.shrink_to_fit();
+    consumer.positions.shrink_to_fit();
+    Tables {
+        flags: consumer.flags,
+        positions: consumer.positions,
+        segments,
+        version,
+        problems: consumer.problems.into_list(),
+    }
+}
+
+/// Segments.
+impl Compiler {
+    /// Compiles the segments, and lets the rules that name them refer to them by position.
+    fn segments(&mut self, segments: List<SegmentDocument>) -> Vec<Segment> {
+        if let Shape::Malformed(found) = segments.shape {
+            self.problems.mismatch(SEGMENTS, "a list", found, "there are no segments");
+        }
+        self.problems.faults(SEGMENTS, &segments, SEGMENT_HOLDS_NOBODY);
+        let mut found = Segments::new(self.seed);
+        for Entry { index, fields, .. } in segments.entries {
+            self.segment(SEGMENTS.item(index), fields, &mut found);
+        }
+        self.settle_segments(&found);
+        found.listed
+    }
+
+    fn segment(&mut self, path: Path<'_>, document: SegmentDocument, segments: &mut Segments) {
+        let id = self.problems.read(path.field("id"), document.id, SEGMENT_HOLDS_NOBODY);
+        let key = self.problems.read(path.field("key"), document.key, SEGMENT_HOLDS_NOBODY);
+        let conditions =
+            self.conditions(path.field("conditions"), document.conditions, SEGMENT_HOLDS_NOBODY);
+        let understood = id.is_ok() && key.is_ok();
+        let conditions = match conditions {
+            Ok(conditions) if understood => conditions,
+            Ok(_) | Err(Unusable) => [Condition::NEVER].into(),
+        };
+        let name = |name: Result<Option<Box<str>>, Unusable>| {
+            name.ok().flatten().filter(|name| !name.is_empty())
+        };
+        match segments.add(name(id), name(key), conditions) {
+            Naming::New => {}
+            Naming::Again(name) => self.problems.report(
+                path,
+                format_args!(
+                    "a segment `{}` stands before this one: the last one wins",
+                    excerpt(&name)
+                ),
+            ),
+            Naming::Nameless => self.problems.report(
+                path,
+                format_args!("the segment has neither id nor key: {SEGMENT_HOLDS_NOBODY}"),
+            ),
+        }
+    }
+
+    fn settle_segments(&mut self, segments: &Segments) {
+        let names: PositionMap<_> =
+            self.segment_names.drain().map(|(name, number)| (number, name)).collect();
+        for SegmentUse { flag_index, rule_index, name } in std::mem::take(&mut self.segment_uses) {
+            let Some(name) = names.get(&name) else {
+                continue;
+            };
+            if segments.find(name).is_none() {
+                let flag = FLAGS.item(flag_index);
+                let rules = flag.field("targeting_rules");
+                let rule = rules.item(rule_index);
+                self.problems.dangling(
+                    rule.field("segment_id"),
+                    "segment",
+                    name,
+                    RULE_MATCHES_NOBODY,
+                );
+            }
+        }
+        // A flag that was replaced by a later one of its key is listed twice.
+        self.flags_with_segments.sort_unstable();
+        self.flags_with_segments.dedup();
+        for position in std::mem::take(&mut self.flags_with_segments) {
+            let rules = self.flags.get_mut(position as usize).map(|flag| &mut flag.rules);
+            for asked in rules.into_iter().flatten().filter_map(|rule| rule.segment.as_mut()) {
+                let found = names.get(asked).and_then(|name| segments.find(name));
+                *asked = found.unwrap_or(NO_SEGMENT);
+            }
+        }
+    }
+}
+
+/// What has been found out about flags that others require.
+#[derive(Default)]
+struct Seen {
+    /// The flags that one flag requires.
+    edges: Vec<u32>,
+    variation_keys: PositionMap<TextSet>,
+}
+
+/// Prerequisites.
+impl Compiler {
+    /// Compiles the prerequisites of all flags, and finds those that can never be met.
+    fn settle_prerequisites(&mut self) {
+        if self.prerequisites.is_empty() {
+            return;
+        }
+        let mut requirements: Vec<_> =
+            std::mem::take(&mut self.prerequisites).into_iter().collect();
+        requirements.sort_unstable_by_key(|(position, _)| *position);
+        let mut required = vec![Vec::new(); self.flags.len()];
+        let mut indices = PositionMap::default();
+        let mut seen = Seen::default();
+        for (position, (index, documents)) in requirements {
+            let flag = FLAGS.item(index);
+            let prerequisites =
+                self.prerequisites_of_one(flag.field("prerequisites"), documents, &mut seen);
+            self.set_prerequisites(position, prerequisites);
+            if let Some(place) = required.get_mut(position as usize) {
+                *place = std::mem::take(&mut seen.edges);
+            }
+            indices.insert(position, index);
+        }
+        for (position, obstacle) in obstacles(&required) {
+            let index = indices.get(&position).copied().unwrap_or_default();
+            self.problems.report(FLAGS.item(index).field("prerequisites"), obstacle.message());
+            self.set_prerequisites(position, Prerequisites::Unsatisfiable);
+        }
+    }
+
+    fn set_prerequisites(&mut self, position: u32, prerequisites: Prerequisites) {
+        if let Some(flag) = self.flags.get_mut(position as usize) {
+            flag.prerequisites = prerequisites;
+        }
+    }
+
+    fn prerequisites_of_one(
+        &mut self,
+        path: Path<'_>,
+        documents: List<PrerequisiteDocument>,
+        seen: &mut Seen,
+    ) -> Prerequisites {
+        let mut satisfiable = !self.problems.faults(path, &documents, PREREQUISITE_FAILS);
+        let mut compiled = Vec::with_capacity(documents.entries.len());
+        for Entry { index, fields, .. } in documents.entries {
+            match self.prerequisite(path.item(index), fields, seen) {
+                Ok(prerequisite) => compiled.push(prerequisite),
+                Err(Unusable) => satisfiable = false,
+            }
+        }
+        if satisfiable { Prerequisites::All(compiled.into()) } else { Prerequisites::Unsatisfiable }
+    }
+
+    fn prerequisite(
+        &mut self,
+        path: Path<'_>,
+        document: PrerequisiteDocument,
+        seen: &mut Seen,
+    ) -> Result<Prerequisite, Unusable> {
+        let flag_key =
+            self.problems.given(path.field("flag_key"), document.flag_key, PREREQUISITE_FAILS)?;
+        let Some(position) = self.positions.get(&*flag_key).copied() else {
+            self.problems.dangling(path.field("flag_key"), "flag", &flag_key, PREREQUISITE_FAILS);
+            return Err(Unusable);
+        };
+        seen.edges.push(position);
+        let path = path.field("variation_key");
+        let variation_key =
+            self.problems.given(path, document.variation_key, PREREQUISITE_FAILS)?;
+        if !self.has_variation(position, &variation_key, seen) {
+            self.problems.dangling(path, "variation", &variation_key, PREREQUISITE_FAILS);
+            return Err(Unusable);
+        }
+        Ok(Prerequisite { flag: position, variation_key })
+    }
+
+    /// Returns whether a flag can serve a variation of this key. The keys of a flag are collected
+    /// once, however many others require it.
+    fn has_variation(&self, position: u32, key: &str, seen: &mut Seen) -> bool {
+        let keys = seen.variation_keys.entry(position).or_insert_with(|| {
+            let variations =
+                self.flags.get(position as usize).map_or(&[][..], |flag| &flag.variations);
+            let mut keys = TextSet::with_hasher(self.seed);
+            keys.extend(variations.iter().filter_map(|variation| variation.key.clone()));
+            keys
+        });
+        keys.contains(key)
+    }
+}
+
+/// The segments, found by id, and then by key.
+struct Segments {
+    listed: Vec<Segment>,
+    ids: TextMap<u32>,
+    keys: TextMap<u32>,
+}
+
+/// How a segment is named.
+enum Naming {
+    New,
+    /// As one before it.
+    Again(Arc<str>),
+    Nameless,
+}
+
+impl Segments {
+    fn new(seed: Seed) -> Segments {
+        Segments {
+            listed: Vec::new(),
+            ids: TextMap::with_hasher(seed),
+            keys: TextMap::with_hasher(seed),
+        }
+    }
+
+    fn add(
+        &mut self,
+        id: Option<Box<str>>,
+        key: Option<Box<str>>,
+        conditions: Box<[Condition]>,
+    ) -> Naming {
+        let (id, key): (Option<Arc<str>>, Option<Arc<str>>) =
+            (id.map(Into::into), key.map(Into::into));
+        let Some(name) = key.clone().or_else(|| id.clone()) else {
+            return Naming::Nameless;
+        };
+        let position = self.listed.len() as u32;
+        self.listed.push(Segment { name: name.clone(), conditions });
+        let same_id = id.and_then(|id| self.ids.insert(id, position));
+        let same_key = key.and_then(|key| self.keys.insert(key, position));
+        match same_id.or(same_key) {
+            Some(_) => Naming::Again(name),
+            None => Naming::New,
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<u32> {
+        self.ids.get(name).or_else(|| self.keys.get(name)).copied()
+    }
+}
