@@ -89,9 +89,7 @@ fn answer(request: Request, client: &PhaseFlagClient) -> Result<(), Box<dyn Erro
 
 /// Decides which checkout a user sees, and tells the service.
 fn checkout(client: &PhaseFlagClient, user: &str, plan: &str) -> Object {
-    let context = EvaluationContext::new()
-        .user_id(user)
-        .attribute("plan", plan);
+    let context = EvaluationContext::new().user_id(user).attribute("plan", plan);
 
     let new = client.get_boolean_value("new-checkout-flow", false, &context);
     let theme = client.get_string_value("ui-theme", "light", &context);
@@ -99,9 +97,7 @@ fn checkout(client: &PhaseFlagClient, user: &str, plan: &str) -> Object {
 
     let checkout = if new { "one-page" } else { "three-steps" };
     client.track_event(
-        EvaluationEvent::new("new-checkout-flow")
-            .user_id(user)
-            .metadata("checkout", checkout),
+        EvaluationEvent::new("new-checkout-flow").user_id(user).metadata("checkout", checkout),
     );
     Object::from_iter([
         ("checkout", Value::from(checkout)),

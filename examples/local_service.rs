@@ -77,16 +77,9 @@ fn answer(request: &mut Request, rules: &Rules) -> Result<Answer, Answer> {
 /// Serves the rules, or the news that there are no newer ones.
 fn ruleset(request: &Request, rules: &Rules) -> Answer {
     let known = header(request, "If-None-Match").unwrap_or_default();
-    let (status, text) = if known.contains(&rules.etag) {
-        (304, String::new())
-    } else {
-        (200, rules.text.clone())
-    };
-    Answer {
-        status,
-        text,
-        etag: Some(rules.etag.clone()),
-    }
+    let (status, text) =
+        if known.contains(&rules.etag) { (304, String::new()) } else { (200, rules.text.clone()) };
+    Answer { status, text, etag: Some(rules.etag.clone()) }
 }
 
 /// Evaluates the flags that the request lists.
@@ -99,12 +92,9 @@ fn evaluate(request: &Value, rules: &Rules) -> Result<Answer, Answer> {
     let results = rules.ruleset.evaluate_all(&context(&request["context"]));
     let evaluations: BTreeMap<&str, Value> = if keys.contains(&"*") {
         let all = results.iter();
-        all.map(|(key, result)| (key.as_str(), evaluation(Some(result))))
-            .collect()
+        all.map(|(key, result)| (key.as_str(), evaluation(Some(result)))).collect()
     } else {
-        keys.into_iter()
-            .map(|key| (key, evaluation(results.get(key))))
-            .collect()
+        keys.into_iter().map(|key| (key, evaluation(results.get(key)))).collect()
     };
     let data = Object::from_iter([("evaluations", Object::from_iter(evaluations))]);
     Ok(Answer::json(200, Object::from_iter([("data", data)])))
@@ -112,11 +102,9 @@ fn evaluate(request: &Value, rules: &Rules) -> Result<Answer, Answer> {
 
 fn evaluation(result: Option<&EvaluationResult>) -> Value {
     let (value, variation_key, reason) = match result {
-        Some(result) => (
-            result.value().clone(),
-            result.variation_key(),
-            documented(&result.reason()),
-        ),
+        Some(result) => {
+            (result.value().clone(), result.variation_key(), documented(&result.reason()))
+        }
         None => (Value::Null, None, "FLAG_NOT_FOUND"),
     };
     Value::from(Object::from_iter([
@@ -190,17 +178,13 @@ fn context(request: &Value) -> EvaluationContext {
 
 /// Prints events. Takes all of a request, or none.
 fn take_events(request: &Value) -> Result<Answer, Answer> {
-    let events = request["events"]
-        .as_array()
-        .ok_or_else(|| Answer::invalid("`events` must be a list"))?;
+    let events =
+        request["events"].as_array().ok_or_else(|| Answer::invalid("`events` must be a list"))?;
     if events.len() > MAX_EVENTS {
         let message = format!("at most {MAX_EVENTS} events a request");
         return Err(Answer::invalid(message));
     }
-    if events
-        .iter()
-        .any(|event| event["flag_key"].as_str().is_none())
-    {
+    if events.iter().any(|event| event["flag_key"].as_str().is_none()) {
         return Err(Answer::invalid("an event must have a `flag_key`"));
     }
     for event in events {
@@ -212,9 +196,7 @@ fn take_events(request: &Value) -> Result<Answer, Answer> {
 
 fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
     let headers = request.headers().iter();
-    let found = headers
-        .into_iter()
-        .find(|header| header.field.equiv(name))?;
+    let found = headers.into_iter().find(|header| header.field.equiv(name))?;
     Some(found.value.as_str())
 }
 
@@ -224,8 +206,7 @@ fn body(request: &mut Request) -> Result<Value, Answer> {
     reader
         .read_to_string(&mut text)
         .map_err(|error| Answer::error(400, "BAD_REQUEST", error.to_string()))?;
-    text.parse::<Value>()
-        .map_err(|error| Answer::invalid(format!("the body is not JSON: {error}")))
+    text.parse::<Value>().map_err(|error| Answer::invalid(format!("the body is not JSON: {error}")))
 }
 
 /// What a request is answered with.
@@ -237,11 +218,7 @@ struct Answer {
 
 impl Answer {
     fn json(status: u16, body: Object) -> Answer {
-        Answer {
-            status,
-            text: Value::from(body).to_string(),
-            etag: None,
-        }
+        Answer { status, text: Value::from(body).to_string(), etag: None }
     }
 
     fn error(status: u16, code: &str, message: impl Into<String>) -> Answer {
@@ -280,11 +257,7 @@ impl FlagsFile {
         let text = fs::read_to_string(&path)
             .map_err(|error| format!("failed to read `{}`: {error}", path.display()))?;
         let rules = Rules::parse(&text, 1)?;
-        Ok(FlagsFile {
-            path,
-            found: Ok(text),
-            rules,
-        })
+        Ok(FlagsFile { path, found: Ok(text), rules })
     }
 
     /// Takes over what the file holds now, if that is news.
@@ -333,11 +306,6 @@ impl Rules {
         let text = Value::from(document).to_string();
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
-        Ok(Rules {
-            version,
-            ruleset,
-            text,
-            etag: format!("\"{:016x}\"", hasher.finish()),
-        })
+        Ok(Rules { version, ruleset, text, etag: format!("\"{:016x}\"", hasher.finish()) })
     }
 }

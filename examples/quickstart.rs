@@ -12,9 +12,7 @@ const FLAGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/flags.json");
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Without a base URL the client serves its bootstrap, and never touches the network.
-    let client = PhaseFlagClient::builder("", "")
-        .bootstrap_file(FLAGS)
-        .build()?;
+    let client = PhaseFlagClient::builder("", "").bootstrap_file(FLAGS).build()?;
     client.start()?;
 
     print_row("FLAG", "USER", "VALUE", "REASON");
@@ -50,12 +48,7 @@ fn users() -> [(&'static str, EvaluationContext); 4] {
         .attribute("email", "cleo@shop.example")
         .attribute("prefers_contrast", true);
     let stranger = EvaluationContext::new();
-    [
-        ("ada", ada),
-        ("bob", bob),
-        ("cleo", cleo),
-        ("stranger", stranger),
-    ]
+    [("ada", ada), ("bob", bob), ("cleo", cleo), ("stranger", stranger)]
 }
 
 fn print_row(flag: &str, user: &str, value: &str, reason: &str) {

@@ -23,9 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     client.start()?;
     client.wait_until_ready(Duration::from_secs(5))?;
 
-    let context = EvaluationContext::new()
-        .user_id("ada")
-        .attribute("plan", "pro");
+    let context = EvaluationContext::new().user_id("ada").attribute("plan", "pro");
     let enabled = client.get_boolean_value("new-checkout-flow", false, &context);
     println!("new-checkout-flow for ada: {enabled}");
 

@@ -34,9 +34,7 @@ fn client_without_rules() -> Result<PhaseFlagClient, phaseflag::Error> {
 
 /// Returns a client that serves these rules.
 fn client_with_rules(rules: &str) -> Result<PhaseFlagClient, phaseflag::Error> {
-    let client = PhaseFlagClient::builder("", "")
-        .bootstrap_text(rules)
-        .build()?;
+    let client = PhaseFlagClient::builder("", "").bootstrap_text(rules).build()?;
     client.start()?;
     Ok(client)
 }

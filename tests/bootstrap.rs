@@ -89,18 +89,8 @@ fn the_last_that_is_set_counts() {
     let server = Server::start(|_| Reply::Hang);
     let text = || ruleset(0, &["text"]);
     for (builder, key) in [
-        (
-            builder(&server)
-                .bootstrap_text(text())
-                .bootstrap_file(&file.0),
-            "file",
-        ),
-        (
-            builder(&server)
-                .bootstrap_file(&file.0)
-                .bootstrap_text(text()),
-            "text",
-        ),
+        (builder(&server).bootstrap_text(text()).bootstrap_file(&file.0), "file"),
+        (builder(&server).bootstrap_file(&file.0).bootstrap_text(text()), "text"),
     ] {
         assert_eq!(started(builder).flags()[0].key(), key);
     }
@@ -154,11 +144,7 @@ fn offline_mode_is_ready_at_once_with_a_file_or_text() {
 
 #[test]
 fn offline_mode_is_ready_when_everything_has_failed() {
-    for trouble in [
-        Reply::status(500),
-        Reply::json("[oops"),
-        Reply::Raw(Vec::new()),
-    ] {
+    for trouble in [Reply::status(500), Reply::json("[oops"), Reply::Raw(Vec::new())] {
         let shown = format!("{trouble:?}");
         let server = Server::start(move |_| trouble.clone());
         for (builder, requests) in [
@@ -185,11 +171,7 @@ fn offline_mode_is_ready_even_where_the_key_is_refused() {
             "/bootstrap.json" => Reply::json(ruleset(0, &["b"])),
             _ => Reply::status(401),
         });
-        let client = started(
-            builder(&server)
-                .offline_mode(true)
-                .bootstrap_url("/bootstrap.json"),
-        );
+        let client = started(builder(&server).offline_mode(true).bootstrap_url("/bootstrap.json"));
         client.wait_until_ready(SOON).unwrap();
         assert!(client.get_boolean_value("b", false, None));
     }
@@ -206,11 +188,7 @@ fn offline_mode_waits_for_the_bootstrap_url() {
         }
         _ => Reply::status(500),
     });
-    let client = started(
-        builder(&server)
-            .offline_mode(true)
-            .bootstrap_url("/bootstrap.json"),
-    );
+    let client = started(builder(&server).offline_mode(true).bootstrap_url("/bootstrap.json"));
     server.wait_for(1, "/bootstrap.json");
     assert!(!client.is_ready());
     drop(answer);
@@ -247,11 +225,7 @@ fn the_address_is_asked_only_where_the_service_failed() {
     let server = bootstrap_only();
     let client = started(builder(&server).bootstrap_url("/bootstrap.json"));
     wait_until("b", || client.get_boolean_value("b", false, None));
-    let paths: Vec<_> = server
-        .requests()
-        .into_iter()
-        .map(|request| request.path)
-        .collect();
+    let paths: Vec<_> = server.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths[..2], ["/api/v1/sdk/ruleset", "/bootstrap.json"]);
     assert!(!client.is_ready());
 }
@@ -260,19 +234,13 @@ fn the_address_is_asked_only_where_the_service_failed() {
 fn the_address_is_asked_only_where_there_are_no_rules() {
     let server = bootstrap_only();
     let client = started(
-        builder(&server)
-            .bootstrap_text(ruleset(0, &["text"]))
-            .bootstrap_url("/bootstrap.json"),
+        builder(&server).bootstrap_text(ruleset(0, &["text"])).bootstrap_url("/bootstrap.json"),
     );
     server.wait_for(2, RULESET);
     assert!(client.get_boolean_value("text", false, None));
     assert_eq!(server.requests_to("/bootstrap.json").len(), 0);
 
-    let client = started(
-        builder(&server)
-            .bootstrap_text("[oops")
-            .bootstrap_url("/bootstrap.json"),
-    );
+    let client = started(builder(&server).bootstrap_text("[oops").bootstrap_url("/bootstrap.json"));
     wait_until("b", || client.get_boolean_value("b", false, None));
 }
 
@@ -288,11 +256,8 @@ fn the_address_is_asked_once_where_it_gave_rules() {
 #[test]
 fn the_service_replaces_the_rules_of_the_address() {
     let server = bootstrap_only();
-    let client = started(
-        builder(&server)
-            .polling_interval(RAPIDLY)
-            .bootstrap_url("/bootstrap.json"),
-    );
+    let client =
+        started(builder(&server).polling_interval(RAPIDLY).bootstrap_url("/bootstrap.json"));
     wait_until("b", || client.get_boolean_value("b", false, None));
     assert!(!client.is_ready());
     server.respond(|_| Reply::json(ruleset(1, &["a"])));
@@ -335,11 +300,7 @@ fn a_redirect_does_not_take_the_key_along() {
     let elsewhere = bootstrap_only();
     let target = format!("http://{}/bootstrap.json", elsewhere.address());
     let service = Server::start(move |_| Reply::status(302).with("location", &target));
-    let client = started(
-        builder(&service)
-            .offline_mode(true)
-            .bootstrap_url("/bootstrap.json"),
-    );
+    let client = started(builder(&service).offline_mode(true).bootstrap_url("/bootstrap.json"));
     client.wait_until_ready(SOON).unwrap();
     assert_eq!(service.requests().len(), 2);
     assert_eq!(elsewhere.requests().len(), 0);
@@ -368,9 +329,7 @@ fn without_a_service_one_that_cannot_be_read_is_an_error() {
         for offline in [false, true] {
             let client = builder.clone().offline_mode(offline).build().unwrap();
             match client.start().unwrap_err() {
-                Error::Bootstrap {
-                    location, cause, ..
-                } => {
+                Error::Bootstrap { location, cause, .. } => {
                     assert_eq!(location, place);
                     assert_eq!(
                         matches!(cause, BootstrapError::Io { .. }),
@@ -388,10 +347,8 @@ fn without_a_service_one_that_cannot_be_read_is_an_error() {
 #[test]
 fn a_start_that_failed_can_be_tried_again() {
     let file = File::new("again", "[oops");
-    let client = phaseflag::PhaseFlagClient::builder("", "")
-        .bootstrap_file(&file.0)
-        .build()
-        .unwrap();
+    let client =
+        phaseflag::PhaseFlagClient::builder("", "").bootstrap_file(&file.0).build().unwrap();
     client.start().unwrap_err();
     fs::write(&file.0, ruleset(0, &["b"])).unwrap();
     client.start().unwrap();
@@ -401,10 +358,7 @@ fn a_start_that_failed_can_be_tried_again() {
 
 #[test]
 fn a_bad_flag_in_it_leaves_the_others() {
-    let text = format!(
-        r#"[{}, {{"flag_type": "boolean"}}, 7]"#,
-        support::flag("b", true)
-    );
+    let text = format!(r#"[{}, {{"flag_type": "boolean"}}, 7]"#, support::flag("b", true));
     let client = ready(phaseflag::PhaseFlagClient::builder("", "").bootstrap_text(text));
     assert_eq!(client.flags().len(), 1);
     assert_eq!(client.ruleset().unwrap().problems().len(), 2);

@@ -53,9 +53,7 @@ const REASONS: &str = r#"{"data": {"version": 1, "flags": [
      "variations": [{"key": "on", "value": true}]}]}}"#;
 
 fn pro() -> EvaluationContext {
-    EvaluationContext::new()
-        .user_id("user-1")
-        .attribute("plan", "pro")
+    EvaluationContext::new().user_id("user-1").attribute("plan", "pro")
 }
 
 /// A client of these rules, and the server that it got them from.
@@ -68,10 +66,7 @@ fn serving(rules: &str) -> (Server, PhaseFlagClient) {
 #[test]
 fn has_the_documented_defaults() {
     assert_eq!(
-        format!(
-            "{:?}",
-            PhaseFlagClient::builder("https://example.com", "sdk-dev-1")
-        ),
+        format!("{:?}", PhaseFlagClient::builder("https://example.com", "sdk-dev-1")),
         "ClientBuilder { polling_interval: 30s, event_flush_interval: 30s, \
          event_batch_size: 100, event_queue_capacity: 10000, offline_mode: false, \
          request_timeout: 10s, shutdown_timeout: 5s, .. }"
@@ -150,10 +145,7 @@ fn sends_the_key_with_every_call() {
 #[test]
 fn build_touches_nothing() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let client = builder(&server)
-        .bootstrap_file("/no/such/file")
-        .build()
-        .unwrap();
+    let client = builder(&server).bootstrap_file("/no/such/file").build().unwrap();
     assert!(!client.is_ready());
     drop(client);
     assert_eq!(server.requests().len(), 0);
@@ -276,10 +268,7 @@ fn waiting_says_what_the_last_failure_was() {
     let client = started(builder(&server));
     wait_until("a failure", || client.statistics().last_failure.is_some());
     match client.wait_until_ready(Duration::ZERO) {
-        Err(Error::NotReady {
-            cause: Some(RequestError::Status { status: 500, .. }),
-            ..
-        }) => {}
+        Err(Error::NotReady { cause: Some(RequestError::Status { status: 500, .. }), .. }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -310,10 +299,7 @@ fn waiting_ends_when_the_client_is_stopped() {
         client.stop();
         assert!(matches!(waiting.join().unwrap(), Err(Error::Stopped)));
     });
-    assert!(matches!(
-        client.wait_until_ready(NEVER),
-        Err(Error::Stopped)
-    ));
+    assert!(matches!(client.wait_until_ready(NEVER), Err(Error::Stopped)));
 }
 
 #[test]
@@ -361,10 +347,7 @@ fn falsy_values_are_values() {
     assert!(!client.get_boolean_value("off", true, None));
     assert_eq!(client.get_number_value("odd", 7.0, None), 0.0);
     assert_eq!(client.get_string_value("archived", "default", None), "");
-    assert_eq!(
-        client.get_json_value("off", Value::Null, None),
-        Value::from(false)
-    );
+    assert_eq!(client.get_json_value("off", Value::Null, None), Value::from(false));
 }
 
 #[test]
@@ -375,10 +358,7 @@ fn an_unknown_flag_gives_the_default() {
         assert!(client.get_boolean_value("unknown", true, None));
         assert_eq!(client.get_string_value("unknown", "x", None), "x");
         assert_eq!(client.get_number_value("unknown", 1.5, None), 1.5);
-        assert_eq!(
-            client.get_json_value("unknown", [1, 2], None),
-            Value::from([1, 2])
-        );
+        assert_eq!(client.get_json_value("unknown", [1, 2], None), Value::from([1, 2]));
         assert_eq!(client.get_json_value("", Value::Null, None), Value::Null);
         assert_eq!(client.get_variation("unknown", None), None);
     }
@@ -405,12 +385,7 @@ fn the_default_context_is_for_calls_without_one() {
     assert!(!client.get_boolean_value("targeted", true, &nobody));
     assert!(!client.get_boolean_value("targeted", true, &other));
     assert!(client.get_boolean_value("targeted", false, &pro()));
-    let reason = |context| {
-        client
-            .get_variation("rolled-out", context)
-            .unwrap()
-            .reason()
-    };
+    let reason = |context| client.get_variation("rolled-out", context).unwrap().reason();
     assert_eq!(reason(None), Reason::PercentageRollout);
     assert_eq!(reason(Some(&nobody)), Reason::Default);
     let all = |context| client.evaluate_all(context)["targeted"].reason();
@@ -430,19 +405,9 @@ fn a_variation_says_value_reason_and_key() {
     let (_server, client) = serving(REASONS);
     for (key, value, reason, variation_key) in [
         ("targeted", Value::from(true), "targeting_match", Some("on")),
-        (
-            "rolled-out",
-            Value::from(true),
-            "percentage_rollout",
-            Some("on"),
-        ),
+        ("rolled-out", Value::from(true), "percentage_rollout", Some("on")),
         ("inactive", Value::from(false), "flag_inactive", Some("off")),
-        (
-            "gated",
-            Value::from(false),
-            "prerequisite_failed",
-            Some("off"),
-        ),
+        ("gated", Value::from(false), "prerequisite_failed", Some("off")),
         ("dangling", Value::Null, "default", None),
     ] {
         let result = client.get_variation(key, &pro()).unwrap();
@@ -467,10 +432,7 @@ fn a_result_outlives_its_client() {
 fn flags_tell_key_kind_and_state() {
     let (_server, client) = serving(KINDS);
     let flags = client.flags();
-    let flags: Vec<_> = flags
-        .iter()
-        .map(|flag| (flag.key(), flag.kind(), flag.is_on()))
-        .collect();
+    let flags: Vec<_> = flags.iter().map(|flag| (flag.key(), flag.kind(), flag.is_on())).collect();
     assert_eq!(
         flags,
         [
@@ -505,10 +467,7 @@ fn all_flags_are_of_one_ruleset() {
     let rules = [true, false].map(|value| {
         let flags: Vec<_> = keys.iter().map(|key| flag(key, value)).collect();
         let version = u64::from(value);
-        format!(
-            r#"{{"version": {version}, "flags": [{}]}}"#,
-            flags.join(",")
-        )
+        format!(r#"{{"version": {version}, "flags": [{}]}}"#, flags.join(","))
     });
     let server = Server::start(move |request| Reply::json(rules[request.number % 2].clone()));
     let client = ready(builder(&server).polling_interval(Duration::from_nanos(1)));
@@ -612,28 +571,15 @@ fn statistics_count_polls_and_events() {
         .build()
         .unwrap();
     let before = client.statistics();
-    assert_eq!(
-        (
-            before.polls,
-            before.rulesets_accepted,
-            before.rulesets_refused
-        ),
-        (0, 0, 0)
-    );
+    assert_eq!((before.polls, before.rulesets_accepted, before.rulesets_refused), (0, 0, 0));
     assert!(before.last_failure.is_none());
     assert_eq!(before.events.dropped(), 0);
     client.start().unwrap();
     server.wait_for(6, "/sdk/ruleset");
     client.track_event(EvaluationEvent::new("a"));
     let after = client.statistics();
-    assert_eq!(
-        (after.polls, after.rulesets_accepted, after.rulesets_refused),
-        (5, 2, 1)
-    );
-    assert!(matches!(
-        after.last_failure,
-        Some(RequestError::Status { status: 503, .. })
-    ));
+    assert_eq!((after.polls, after.rulesets_accepted, after.rulesets_refused), (5, 2, 1));
+    assert!(matches!(after.last_failure, Some(RequestError::Status { status: 503, .. })));
     assert_eq!((after.events.queued, after.events.delivered), (1, 0));
 }
 

@@ -55,67 +55,28 @@ fn poll(settings: impl FnOnce(ClientBuilder) -> ClientBuilder, reply: Reply) -> 
 fn settings_are_refused_by_name() {
     let zero = Duration::ZERO;
     for (builder, reason) in [
-        (
-            at("nonsense"),
-            "`base_url` is not a URL with a scheme and a host",
-        ),
+        (at("nonsense"), "`base_url` is not a URL with a scheme and a host"),
         (at("localhost/api/v1"), "`base_url` is not a URL"),
         (at("localhost:8000/api/v1"), "`base_url` is not a URL"),
-        (
-            at("/api/v1"),
-            "`base_url` is not a URL with a scheme and a host",
-        ),
-        (
-            at("http://"),
-            "`base_url` is not a URL with a scheme and a host",
-        ),
+        (at("/api/v1"), "`base_url` is not a URL with a scheme and a host"),
+        (at("http://"), "`base_url` is not a URL with a scheme and a host"),
         (at("/"), "`base_url` is not a URL"),
         (at("http://exa mple.com"), "`base_url` is not a URL"),
-        (
-            at("http://:80/api/v1"),
-            "`base_url` has no host: `http://:80/api/v1`",
-        ),
-        (
-            at("http://localhost:99999"),
-            "`base_url` has no valid port: `http://localhost:99999`",
-        ),
+        (at("http://:80/api/v1"), "`base_url` has no host: `http://:80/api/v1`"),
+        (at("http://localhost:99999"), "`base_url` has no valid port: `http://localhost:99999`"),
         (
             at("ftp://localhost/api/v1"),
             "`base_url` must begin with http:// or https://: `ftp://localhost/api/v1`",
         ),
-        (
-            at("http://localhost/api/v1?key=1"),
-            "`base_url` must not hold a query or a fragment",
-        ),
-        (
-            at("http://localhost/api/v1#top"),
-            "`base_url` must not hold a query or a fragment",
-        ),
-        (
-            at("http://user:secret@localhost/api/v1"),
-            "`base_url` must not hold credentials",
-        ),
+        (at("http://localhost/api/v1?key=1"), "`base_url` must not hold a query or a fragment"),
+        (at("http://localhost/api/v1#top"), "`base_url` must not hold a query or a fragment"),
+        (at("http://user:secret@localhost/api/v1"), "`base_url` must not hold credentials"),
         (with_key(""), "`api_key` must not be empty"),
-        (
-            with_key("sdk-dev-1\n"),
-            "`api_key` holds characters that no header can carry",
-        ),
-        (
-            with_key("sdk\0dev"),
-            "`api_key` holds characters that no header can carry",
-        ),
-        (
-            settings().event_flush_interval(zero),
-            "`event_flush_interval` must not be zero",
-        ),
-        (
-            settings().event_queue_capacity(0),
-            "`event_queue_capacity` must not be zero",
-        ),
-        (
-            settings().event_batch_size(0),
-            "`event_batch_size` must not be zero",
-        ),
+        (with_key("sdk-dev-1\n"), "`api_key` holds characters that no header can carry"),
+        (with_key("sdk\0dev"), "`api_key` holds characters that no header can carry"),
+        (settings().event_flush_interval(zero), "`event_flush_interval` must not be zero"),
+        (settings().event_queue_capacity(0), "`event_queue_capacity` must not be zero"),
+        (settings().event_batch_size(0), "`event_batch_size` must not be zero"),
         (
             settings().event_batch_size(11).event_queue_capacity(10),
             "`event_batch_size` must not be larger than `event_queue_capacity`, which is 10",
@@ -136,10 +97,7 @@ fn settings_are_refused_by_name() {
             settings().bootstrap_url("flags.json"),
             "`bootstrap_url` is not a URL with a scheme and a host",
         ),
-        (
-            settings().bootstrap_url("file:///flags.json"),
-            "`bootstrap_url` is not a URL",
-        ),
+        (settings().bootstrap_url("file:///flags.json"), "`bootstrap_url` is not a URL"),
         (
             settings().bootstrap_url("gopher://localhost/flags.json"),
             "`bootstrap_url` must begin with http:// or https://: `gopher://localhost/flags.json`",
@@ -154,19 +112,12 @@ fn settings_are_refused_by_name() {
         ),
         (settings().proxy(""), "`proxy` is not a proxy's URL"),
         (settings().proxy("a b"), "`proxy` is not a proxy's URL"),
-        (
-            settings().proxy("ftp://localhost"),
-            "`proxy` is not a proxy's URL",
-        ),
+        (settings().proxy("ftp://localhost"), "`proxy` is not a proxy's URL"),
     ] {
         let shown = format!("{builder:?}");
         let error = builder.build().expect_err(reason);
         assert!(matches!(error, Error::InvalidSetting { .. }));
-        assert_eq!(
-            chain(&error),
-            [format!("failed to build client: {reason}")],
-            "{shown}"
-        );
+        assert_eq!(chain(&error), [format!("failed to build client: {reason}")], "{shown}");
         assert!(!error.to_string().contains("secret"));
     }
 }
@@ -183,10 +134,7 @@ fn a_proxy_that_cannot_be_used_is_refused() {
         match settings().proxy(url).build() {
             Err(error @ Error::InvalidSetting { .. }) => {
                 let text = error.to_string();
-                assert!(
-                    text.starts_with("failed to build client: `proxy` "),
-                    "{text}"
-                );
+                assert!(text.starts_with("failed to build client: `proxy` "), "{text}");
                 assert!(!text.contains("secret"));
             }
             other => panic!("{url}: {other:?}"),
@@ -355,18 +303,12 @@ fn a_ruleset_that_is_none() {
             "failed to parse ruleset: the end of the text where a value was expected at line 1, \
              column 1",
         ),
-        (
-            "{}",
-            "failed to parse ruleset: expected a list of flags at `flags`, found nothing",
-        ),
+        ("{}", "failed to parse ruleset: expected a list of flags at `flags`, found nothing"),
         (
             r#"{"flags": true}"#,
             "failed to parse ruleset: expected a list of flags at `flags`, found a boolean",
         ),
-        (
-            "null",
-            "failed to parse ruleset: expected a list of flags, found null",
-        ),
+        ("null", "failed to parse ruleset: expected a list of flags, found null"),
     ] {
         assert_eq!(chain(&Ruleset::parse(text).unwrap_err()), [expected]);
     }
@@ -396,16 +338,9 @@ fn a_thread_that_cannot_be_started() {
 #[test]
 fn a_client_at_the_wrong_time_of_its_life() {
     let client = settings().build().unwrap();
+    assert_eq!(chain(&client.flush_events().unwrap_err()), ["the client has not been started"]);
     assert_eq!(
-        chain(&client.flush_events().unwrap_err()),
-        ["the client has not been started"]
-    );
-    assert_eq!(
-        chain(
-            &client
-                .wait_until_ready(Duration::from_millis(15))
-                .unwrap_err()
-        ),
+        chain(&client.wait_until_ready(Duration::from_millis(15)).unwrap_err()),
         ["the client was not ready within 15ms: no answer yet"]
     );
     client.stop();
@@ -496,16 +431,11 @@ fn a_service_that_cannot_be_reached() {
 #[test]
 fn an_answer_that_does_not_come() {
     let server = Server::start(|_| Reply::Hang);
-    let client = builder(&server)
-        .request_timeout(Duration::from_millis(40))
-        .build()
-        .unwrap();
+    let client = builder(&server).request_timeout(Duration::from_millis(40)).build().unwrap();
     let url = server.url();
     assert_eq!(
         chain(&client.evaluate("checkout", None).unwrap_err()),
-        [format!(
-            "failed to get an answer from `{url}/evaluate` within 40ms"
-        )]
+        [format!("failed to get an answer from `{url}/evaluate` within 40ms")]
     );
 }
 
@@ -515,23 +445,11 @@ fn a_status_that_is_no_success() {
         (500, "", ""),
         (500, "<html>oops</html>", ""),
         (500, "[1, 2]", ""),
-        (
-            500,
-            r#"{"error": {"code": "INTERNAL", "message": "out of order"}}"#,
-            ": out of order",
-        ),
-        (
-            422,
-            r#"{"error": {"code": 422, "message": "bad"}}"#,
-            ": bad",
-        ),
+        (500, r#"{"error": {"code": "INTERNAL", "message": "out of order"}}"#, ": out of order"),
+        (422, r#"{"error": {"code": 422, "message": "bad"}}"#, ": bad"),
         (503, r#"{"error": "out of order"}"#, ": out of order"),
         (400, r#"{"detail": "malformed"}"#, ": malformed"),
-        (
-            422,
-            r#"{"detail": [{"loc": ["body"], "msg": "field required"}]}"#,
-            ": field required",
-        ),
+        (422, r#"{"detail": [{"loc": ["body"], "msg": "field required"}]}"#, ": field required"),
         (422, r#"{"detail": ["first", "second"]}"#, ": first"),
         (500, r#"{"error": {"message": 7}, "detail": null}"#, ""),
         (302, "", ""),
@@ -540,9 +458,7 @@ fn a_status_that_is_no_success() {
         let url = server.url();
         assert_eq!(
             chain(&error),
-            [format!(
-                "`{url}/evaluate` answered with status {status}{message}"
-            )]
+            [format!("`{url}/evaluate` answered with status {status}{message}")]
         );
     }
 }
@@ -552,10 +468,7 @@ fn a_message_does_not_repeat_the_key_and_has_an_end() {
     let body = format!(r#"{{"detail": "no key sdk-dev-1{}"}}"#, "!".repeat(1000));
     let (server, error) = evaluate(Reply::status(500).with_body(body));
     let text = error.to_string();
-    let beginning = format!(
-        "`{}/evaluate` answered with status 500: no key [key]!!",
-        server.url()
-    );
+    let beginning = format!("`{}/evaluate` answered with status 500: no key [key]!!", server.url());
     assert!(text.starts_with(&beginning), "{text}");
     assert!(text.len() < beginning.len() + 400);
 }
@@ -568,14 +481,7 @@ fn the_code_and_the_wait_can_be_read() {
     let (_server, error) = evaluate(reply);
     match error {
         Error::Request {
-            cause:
-                RequestError::Status {
-                    status: 429,
-                    code,
-                    message,
-                    retry_after,
-                    ..
-                },
+            cause: RequestError::Status { status: 429, code, message, retry_after, .. },
             ..
         } => {
             assert_eq!(code, "RATE_LIMITED");
@@ -599,10 +505,7 @@ fn a_304_that_was_not_asked_for() {
 fn a_ruleset_that_is_not_there_suggests_the_path() {
     for (body, message) in [
         ("", "does the base URL lack its `/api/v1`?"),
-        (
-            r#"{"detail": "Not Found"}"#,
-            "Not Found (does the base URL lack its `/api/v1`?)",
-        ),
+        (r#"{"detail": "Not Found"}"#, "Not Found (does the base URL lack its `/api/v1`?)"),
     ] {
         let server = Server::start(move |_| Reply::status(404).with_body(body));
         let url = format!("http://{}", server.address());
@@ -611,24 +514,17 @@ fn a_ruleset_that_is_not_there_suggests_the_path() {
         let failure = client.statistics().last_failure.unwrap();
         assert_eq!(
             chain(&failure),
-            [format!(
-                "`{url}/sdk/ruleset` answered with status 404: {message}"
-            )]
+            [format!("`{url}/sdk/ruleset` answered with status 404: {message}")]
         );
     }
 }
 
 #[test]
 fn a_body_that_is_too_large() {
-    let (url, error) = poll(
-        |builder| builder.max_body_size(20),
-        Reply::json(ruleset(1, &["a"])),
-    );
+    let (url, error) = poll(|builder| builder.max_body_size(20), Reply::json(ruleset(1, &["a"])));
     assert_eq!(
         chain(&error)[1..],
-        [format!(
-            "`{url}/sdk/ruleset` answered with more than 20 bytes"
-        )]
+        [format!("`{url}/sdk/ruleset` answered with more than 20 bytes")]
     );
 }
 
@@ -649,10 +545,8 @@ fn a_body_in_an_encoding_that_was_not_asked_for() {
         if cfg!(feature = "gzip") && encoding == "gzip" {
             continue;
         }
-        let (url, error) = poll(
-            |builder| builder,
-            Reply::json("xyz").with("content-encoding", encoding),
-        );
+        let (url, error) =
+            poll(|builder| builder, Reply::json("xyz").with("content-encoding", encoding));
         assert_eq!(
             chain(&error)[1..],
             [format!(
@@ -697,22 +591,14 @@ fn an_answer_that_is_none() {
         ),
         ("{}", "it holds no reason"),
         ("null", "it holds no reason"),
-        (
-            r#"{"data": {"evaluations": {}}}"#,
-            "it does not hold the flag `checkout`",
-        ),
-        (
-            r#"{"data": {"evaluations": {"checkout": {"value": 1}}}}"#,
-            "it holds no reason",
-        ),
+        (r#"{"data": {"evaluations": {}}}"#, "it does not hold the flag `checkout`"),
+        (r#"{"data": {"evaluations": {"checkout": {"value": 1}}}}"#, "it holds no reason"),
     ] {
         let (server, error) = evaluate(Reply::json(body));
         let url = server.url();
         assert_eq!(
             chain(&error),
-            [format!(
-                "`{url}/evaluate` answered with something else than documented: {reason}"
-            )]
+            [format!("`{url}/evaluate` answered with something else than documented: {reason}")]
         );
     }
     let (server, error) = evaluate(Reply::status(200).with_body([0xff]));

@@ -38,9 +38,7 @@ files! {
 
 /// Runs every case of a file, and names each one that fails.
 fn run(file: &str, text: &str) {
-    let groups: Value = text
-        .parse()
-        .unwrap_or_else(|error| panic!("{file}: {error}"));
+    let groups: Value = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
     let mut failures = Vec::new();
     let mut count = 0;
     for group in list(&groups) {
@@ -65,10 +63,7 @@ type Check<'a> = &'a mut dyn FnMut(String, Result<(), String>);
 fn cases(group: &Value, check: Check<'_>) {
     let texts = match group.get("text") {
         Some(text) => vec![string(text).to_owned()],
-        None => list(&group["rulesets"])
-            .iter()
-            .map(Value::to_string)
-            .collect(),
+        None => list(&group["rulesets"]).iter().map(Value::to_string).collect(),
     };
     assert!(!texts.is_empty());
     for (number, text) in texts.iter().enumerate() {
@@ -76,10 +71,7 @@ fn cases(group: &Value, check: Check<'_>) {
             Ok(ruleset) => ruleset,
             Err(error) => return check(format!("ruleset {number}"), Err(error.to_string())),
         };
-        check(
-            format!("problems of ruleset {number}"),
-            same_problems(&ruleset, &group["problems"]),
-        );
+        check(format!("problems of ruleset {number}"), same_problems(&ruleset, &group["problems"]));
         for case in list(&group["cases"]) {
             let context = context(&case["context"]);
             let flag = string(&case["flag"]);
@@ -98,21 +90,15 @@ fn same_problems(ruleset: &Ruleset, expected: &Value) -> Result<(), String> {
     if found == expected {
         return Ok(());
     }
-    Err(format!(
-        "expected {expected:?}, found {:#?}",
-        ruleset.problems()
-    ))
+    Err(format!("expected {expected:?}, found {:#?}", ruleset.problems()))
 }
 
 fn same_answer(case: &Value, result: Option<EvaluationResult>) -> Result<(), String> {
     let answer = match &result {
         None => "unknown".to_owned(),
-        Some(result) => format!(
-            "{} {} {:?}",
-            result.value(),
-            result.reason(),
-            result.variation_key()
-        ),
+        Some(result) => {
+            format!("{} {} {:?}", result.value(), result.reason(), result.variation_key())
+        }
     };
     let expected = match case["unknown"].as_bool() {
         Some(true) => "unknown".to_owned(),
@@ -172,17 +158,11 @@ fn table(group: &Value, rows: &[Value], check: Check<'_>) {
 /// The attributes that a row holds for, and whether the condition must be reported.
 fn expectation<'a>(row: &'a Value, names: Vec<&'a str>) -> (Vec<&'a str>, bool) {
     let listed = |field: &Value| -> Vec<String> {
-        list(field)
-            .iter()
-            .map(|name| string(name).to_owned())
-            .collect()
+        list(field).iter().map(|name| string(name).to_owned()).collect()
     };
     let (holds, fails) = (listed(&row["holds"]), listed(&row["holds_except"]));
     for name in holds.iter().chain(&fails) {
-        assert!(
-            names.contains(&name.as_str()),
-            "no attribute `{name}`: {row}"
-        );
+        assert!(names.contains(&name.as_str()), "no attribute `{name}`: {row}");
     }
     let all_but = row.get("holds_except").is_some();
     let expected = names.into_iter().filter(|name| match all_but {
@@ -245,23 +225,18 @@ fn attribute_value(value: &Value) -> AttributeValue {
 fn list(value: &Value) -> &[Value] {
     match value {
         Value::Null => &[],
-        _ => value
-            .as_array()
-            .unwrap_or_else(|| panic!("no list: {value}")),
+        _ => value.as_array().unwrap_or_else(|| panic!("no list: {value}")),
     }
 }
 
 fn string(value: &Value) -> &str {
-    value
-        .as_str()
-        .unwrap_or_else(|| panic!("no string: {value}"))
+    value.as_str().unwrap_or_else(|| panic!("no string: {value}"))
 }
 
 /// A flag that serves `on` to everyone and requires `on` of others; `off` is its default.
 fn requiring(key: usize, required: &[usize]) -> String {
-    let required = required
-        .iter()
-        .map(|key| format!(r#"{{"flag_key": "{key}", "variation_key": "on"}}"#));
+    let required =
+        required.iter().map(|key| format!(r#"{{"flag_key": "{key}", "variation_key": "on"}}"#));
     format!(
         r#"{{
             "key": "{key}",
@@ -345,11 +320,7 @@ fn a_ring_of_ten_thousand_flags_serves_defaults() {
     let ruleset = Ruleset::parse(&text).unwrap();
     assert_eq!(ruleset.problems().len(), length);
     let results = ruleset.evaluate_all(None);
-    assert!(
-        results
-            .values()
-            .all(|it| it.reason().as_str() == "prerequisite_failed")
-    );
+    assert!(results.values().all(|it| it.reason().as_str() == "prerequisite_failed"));
 }
 
 #[test]
@@ -363,10 +334,7 @@ fn sixty_layers_that_require_the_layer_below_twice_are_sixty_evaluations() {
         None => requiring(key, &[]),
         Some(below) => requiring(key, &[below * 2, below * 2 + 1]),
     });
-    for flags in [
-        one_flag.collect::<Vec<_>>().join(","),
-        two_flags.collect::<Vec<_>>().join(","),
-    ] {
+    for flags in [one_flag.collect::<Vec<_>>().join(","), two_flags.collect::<Vec<_>>().join(",")] {
         let ruleset = Ruleset::parse(&format!("[{flags}]")).unwrap();
         let start = Instant::now();
         let results = ruleset.evaluate_all(None);
@@ -390,10 +358,7 @@ fn a_flag_that_is_required_many_times_is_evaluated_once() {
     let ruleset = Ruleset::parse(&format!("[{leaf}, {top}]")).unwrap();
 
     let start = Instant::now();
-    assert_eq!(
-        ruleset.evaluate("leaf", None).unwrap().value(),
-        &Value::from(1)
-    );
+    assert_eq!(ruleset.evaluate("leaf", None).unwrap().value(), &Value::from(1));
     let once = start.elapsed();
     let start = Instant::now();
     assert_eq!(reason(&ruleset, 0), "1 targeting_match");
@@ -410,10 +375,7 @@ fn no_context_is_a_context_that_says_nothing() {
     let nobody = EvaluationContext::new();
     assert_eq!(ruleset.evaluate("f", None), ruleset.evaluate("f", &nobody));
     assert_eq!(ruleset.evaluate_all(None), ruleset.evaluate_all(&nobody));
-    assert_eq!(
-        ruleset.evaluate("f", None).unwrap().reason().to_string(),
-        "targeting_match"
-    );
+    assert_eq!(ruleset.evaluate("f", None).unwrap().reason().to_string(), "targeting_match");
 }
 
 #[cfg(feature = "regex")]
@@ -464,10 +426,7 @@ mod patterns {
     fn take_at_most_64_kib() {
         assert_eq!(problem("a{500}"), None);
         let problem = problem("(a{500}){500}").unwrap();
-        assert!(
-            problem.starts_with("the pattern does not compile: "),
-            "{problem}"
-        );
+        assert!(problem.starts_with("the pattern does not compile: "), "{problem}");
     }
 
     #[test]

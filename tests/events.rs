@@ -37,18 +37,13 @@ fn events(request: &Request) -> Vec<Value> {
 }
 
 fn sizes(requests: &[Request]) -> Vec<usize> {
-    requests
-        .iter()
-        .map(|request| events(request).len())
-        .collect()
+    requests.iter().map(|request| events(request).len()).collect()
 }
 
 /// The flags of all events, in the order in which they came.
 fn flags(requests: &[Request]) -> Vec<String> {
     let events = requests.iter().flat_map(events);
-    events
-        .map(|event| event["flag_key"].as_str().unwrap().to_owned())
-        .collect()
+    events.map(|event| event["flag_key"].as_str().unwrap().to_owned()).collect()
 }
 
 fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
@@ -215,9 +210,7 @@ fn a_flush_that_fails_keeps_what_is_queued() {
     for _ in 0..3 {
         let before = server.requests_to(EVENTS).len();
         match client.flush_events() {
-            Err(Error::Flush {
-                queued, rejected, ..
-            }) => assert_eq!((queued, rejected), (5, 0)),
+            Err(Error::Flush { queued, rejected, .. }) => assert_eq!((queued, rejected), (5, 0)),
             other => panic!("{other:?}"),
         }
         assert!(server.requests_to(EVENTS).len() > before);
@@ -290,10 +283,7 @@ fn the_time_is_that_of_tracking() {
     thread::sleep(Duration::from_millis(5));
     client.flush_events().unwrap();
     let events = events(&server.requests_to(EVENTS)[0]);
-    let times: Vec<_> = events
-        .iter()
-        .map(|event| event["timestamp"].as_str().unwrap())
-        .collect();
+    let times: Vec<_> = events.iter().map(|event| event["timestamp"].as_str().unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");
     for time in times {
         assert_eq!(time.len(), "2026-04-04T15:00:00.000Z".len(), "{time}");
@@ -340,10 +330,7 @@ fn after_the_end_they_are_dropped_and_counted() {
     track(&client, 0..3);
     client.flush_events().unwrap();
     let counts = client.statistics().events;
-    assert_eq!(
-        (counts.queued, counts.delivered, counts.dropped_undelivered),
-        (0, 0, 3)
-    );
+    assert_eq!((counts.queued, counts.delivered, counts.dropped_undelivered), (0, 0, 3));
     assert_eq!(counts.dropped(), 3);
     drop(client);
     assert_eq!(server.requests_to(EVENTS).len(), 0);
@@ -364,11 +351,7 @@ fn without_a_service_they_are_dropped_and_counted() {
 #[test]
 fn a_full_queue_drops_the_newest_and_counts() {
     let server = server();
-    let client = patient(&server)
-        .event_queue_capacity(3)
-        .event_batch_size(3)
-        .build()
-        .unwrap();
+    let client = patient(&server).event_queue_capacity(3).event_batch_size(3).build().unwrap();
     track(&client, 0..5);
     let counts = client.statistics().events;
     assert_eq!((counts.queued, counts.dropped_queue_full), (3, 2));
@@ -411,11 +394,7 @@ fn those_in_flight_count_for_the_capacity() {
 #[test]
 fn tracking_never_blocks() {
     let server = Server::start(|_| Reply::Hang);
-    let client = started(
-        patient(&server)
-            .event_batch_size(1)
-            .shutdown_timeout(Duration::ZERO),
-    );
+    let client = started(patient(&server).event_batch_size(1).shutdown_timeout(Duration::ZERO));
     let start = Instant::now();
     track(&client, 0..20_000);
     assert!(start.elapsed() < Duration::from_secs(10));

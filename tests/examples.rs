@@ -123,16 +123,11 @@ fn local_service_evaluates() {
         assert_eq!(evaluations[key]["reason"].as_str(), Some(reason), "{key}");
     }
 
-    let all = service.post(
-        "/evaluate",
-        r#"{"flags": ["*"], "context": {"attributes": {"plan": "pro"}}}"#,
-    );
+    let all = service
+        .post("/evaluate", r#"{"flags": ["*"], "context": {"attributes": {"plan": "pro"}}}"#);
     let all = all.json()["data"]["evaluations"].clone();
     assert_eq!(all.as_object().map(Object::len), Some(8));
-    assert_eq!(
-        all["new-checkout-flow"]["reason"].as_str(),
-        Some("TARGETING_RULE")
-    );
+    assert_eq!(all["new-checkout-flow"]["reason"].as_str(), Some("TARGETING_RULE"));
     assert_eq!(service.post("/evaluate", "{}").status, 422);
     assert_eq!(service.post("/evaluate", "{").status, 422);
 }
@@ -191,18 +186,14 @@ fn local_service_and_client_come_to_the_same_answers() {
 
     let file = FlagsFile::new("same", FLAGS);
     let service = Service::start(&file.path);
-    let client = PhaseFlagClient::builder(&service.base_url, "sdk-dev-local")
-        .build()
-        .unwrap();
+    let client = PhaseFlagClient::builder(&service.base_url, "sdk-dev-local").build().unwrap();
     client.start().unwrap();
     client.wait_until_ready(SOON).unwrap();
     let ada = EvaluationContext::new()
         .user_id("ada")
         .attribute("plan", "pro")
         .attribute("app_version", "4.2.0");
-    let session = EvaluationContext::new()
-        .session_id("bob")
-        .attribute("prefers_contrast", true);
+    let session = EvaluationContext::new().session_id("bob").attribute("prefers_contrast", true);
     assert_eq!(client.flags().len(), 8);
     for context in [&ada, &session, &EvaluationContext::new()] {
         for flag in client.flags() {
@@ -420,12 +411,7 @@ impl Program {
         forward(Box::new(child.stdout.take().unwrap()));
         forward(Box::new(child.stderr.take().unwrap()));
         let input = child.stdin.take().unwrap();
-        Program {
-            child,
-            input,
-            lines,
-            untaken: Vec::new(),
-        }
+        Program { child, input, lines, untaken: Vec::new() }
     }
 
     /// Takes the first line of output or errors that contains this; waits for it where it has not
@@ -495,9 +481,7 @@ fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> An
     let (address, path) = rest.split_at(rest.find('/').unwrap());
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
-    let headers = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"));
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
          Content-Length: {}\r\n{}\r\n{body}",
@@ -509,9 +493,5 @@ fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> An
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer {
-        status,
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }

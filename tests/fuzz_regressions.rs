@@ -9,8 +9,14 @@ use arbtest::arbtest;
 
 #[path = "../fuzz/bodies/evaluate.rs"]
 mod evaluate;
+#[cfg(feature = "http")]
+#[path = "../fuzz/bodies/event_body.rs"]
+mod event_body;
 #[path = "../fuzz/bodies/parse_ruleset.rs"]
 mod parse_ruleset;
+#[cfg(feature = "http")]
+#[path = "../fuzz/bodies/remote_answer.rs"]
+mod remote_answer;
 #[path = "../fuzz/bodies/version.rs"]
 mod version;
 
@@ -51,6 +57,18 @@ fn evaluate_bodies_hold() {
 #[test]
 fn version_bodies_hold() {
     run("version", version::run);
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn remote_answer_bodies_hold() {
+    run("remote_answer", remote_answer::run);
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn event_body_bodies_hold() {
+    run("event_body", event_body::run);
 }
 
 #[test]

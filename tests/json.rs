@@ -24,8 +24,7 @@ fn accepted(text: &str, expected: &str) {
 
 #[track_caller]
 fn read(text: &str) -> Value {
-    text.parse()
-        .unwrap_or_else(|error| panic!("{text:?}: {error}"))
+    text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
 #[test]
@@ -319,10 +318,7 @@ fn every_way_to_write_json_is_accepted() {
         ("\"\"", "\"\""),
         ("\"a b\"", "\"a b\""),
         ("\"ü😀\"", "\"ü😀\""),
-        (
-            "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
-            "\"\\\"\\\\/\\b\\f\\n\\r\\t\"",
-        ),
+        ("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\\"\\\\/\\b\\f\\n\\r\\t\""),
         ("\"\\u0041\\u00FC\\u00fc\"", "\"Aüü\""),
         ("\"\\ud83d\\ude00\"", "\"😀\""),
         ("\"\\uD83D\\uDE00\"", "\"😀\""),
@@ -348,9 +344,7 @@ fn nesting_is_bounded_at_128() {
         let inner = "0";
         assert!(nested(open, inner, close, 128).parse::<Value>().is_ok());
         for depth in [129, 130, 1_000_000] {
-            let error = nested(open, inner, close, depth)
-                .parse::<Value>()
-                .unwrap_err();
+            let error = nested(open, inner, close, depth).parse::<Value>().unwrap_err();
             let column = open.len() * 128 + 1;
             assert_eq!(
                 error.to_string(),
@@ -416,10 +410,7 @@ fn every_finite_float_is_in_range() {
     }
     let expected = format!("1{}", "0".repeat(308));
     assert_eq!(read(&expected).as_f64(), Some(1e308));
-    refused(
-        &format!("1{}", "0".repeat(309)),
-        "a number out of range at line 1, column 1",
-    );
+    refused(&format!("1{}", "0".repeat(309)), "a number out of range at line 1, column 1");
 }
 
 #[test]
@@ -427,10 +418,7 @@ fn numbers_of_a_thousand_digits() {
     let zeros = "0".repeat(1000);
     let nines = "9".repeat(1000);
     refused(&nines, "a number out of range at line 1, column 1");
-    refused(
-        &format!("-{nines}.5"),
-        "a number out of range at line 1, column 1",
-    );
+    refused(&format!("-{nines}.5"), "a number out of range at line 1, column 1");
     assert_eq!(read(&format!("0.{nines}")).as_f64(), Some(1.0));
     assert_eq!(read(&format!("0.{zeros}1")).as_f64(), Some(0.0));
     assert_eq!(read(&format!("0.{zeros}")).as_f64(), Some(0.0));
@@ -452,11 +440,7 @@ fn floats_of_15_digits_are_exact_to_15_digits() {
         let text = format!("{sign}{digits}e{exponent}");
         let found = read(&text).as_f64().unwrap();
         let expected: f64 = text.parse().unwrap();
-        assert_eq!(
-            format!("{found:.14e}"),
-            format!("{expected:.14e}"),
-            "{text}"
-        );
+        assert_eq!(format!("{found:.14e}"), format!("{expected:.14e}"), "{text}");
         Ok(())
     });
 }
@@ -579,10 +563,7 @@ fn values_are_made_from_what_rust_has() {
         (Value::from(None::<bool>), "null"),
         ((1..=3).collect(), "[1,2,3]"),
         (Value::from(Object::new()), "{}"),
-        (
-            Value::from(Object::from_iter([("b", 1), ("a", 2)])),
-            "{\"a\":2,\"b\":1}",
-        ),
+        (Value::from(Object::from_iter([("b", 1), ("a", 2)])), "{\"a\":2,\"b\":1}"),
         (
             Value::from("\"\\/\u{8}\u{c}\n\r\t\0\u{1f}ü"),
             "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001fü\"",
@@ -604,10 +585,7 @@ fn an_object_keeps_the_last_value_of_a_key() {
     assert_eq!(object.get("d"), None);
     let keys: Vec<&str> = object.iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["a", "b", "c"]);
-    assert_eq!(
-        Value::from(object),
-        read("{\"c\": \"new\", \"b\": 4, \"a\": \"newer\"}")
-    );
+    assert_eq!(Value::from(object), read("{\"c\": \"new\", \"b\": 4, \"a\": \"newer\"}"));
     assert!(Object::new().is_empty());
     let many: Vec<String> = (0..1000).map(|n| format!("\"{}\": {n}", n % 10)).collect();
     let object = read(&format!("{{{}}}", many.join(",")));
@@ -771,10 +749,7 @@ fn nearly_json(u: &mut Unstructured<'_>) -> arbitrary::Result<String> {
             text[position] =
                 *u.choose(&['"', '\\', '{', '}', '[', ']', ',', ':', '0', 'e', '\n'])?
         }
-        2 => text.insert(
-            position,
-            *u.choose(&['"', '\\', '-', '.', ',', ' ', '0', '\u{1}'])?,
-        ),
+        2 => text.insert(position, *u.choose(&['"', '\\', '-', '.', ',', ' ', '0', '\u{1}'])?),
         _ => text.truncate(position),
     }
     Ok(text.into_iter().collect())
@@ -785,25 +760,17 @@ fn nearly_json(u: &mut Unstructured<'_>) -> arbitrary::Result<String> {
 fn refusals_are_explained(text: &str) {
     let value = text.parse::<Value>();
     if let Err(error) = &value {
-        assert!(
-            !error.to_string().starts_with("a document that is not JSON"),
-            "{text:?}: {error}"
-        );
+        assert!(!error.to_string().starts_with("a document that is not JSON"), "{text:?}: {error}");
         let lines: Vec<&str> = text.split('\n').collect();
         let line = lines.get(error.line() - 1).copied().unwrap_or_default();
         assert!(error.line() <= lines.len(), "{text:?}: {error}");
-        assert!(
-            error.column() <= line.chars().count() + 1,
-            "{text:?}: {error}"
-        );
+        assert!(error.column() <= line.chars().count() + 1, "{text:?}: {error}");
     }
     match Ruleset::parse(text) {
         Ok(_) => assert!(value.is_ok(), "{text:?}"),
         Err(error) => match value {
             Ok(_) => assert!(
-                error
-                    .to_string()
-                    .starts_with("failed to parse ruleset: expected a list of flags"),
+                error.to_string().starts_with("failed to parse ruleset: expected a list of flags"),
                 "{text:?}: {error}"
             ),
             Err(cause) => assert_eq!(

@@ -46,13 +46,7 @@ fn expected(
     changed: &str,
     segments: bool,
 ) -> (usize, String, String, String, bool) {
-    (
-        len,
-        added.to_owned(),
-        removed.to_owned(),
-        changed.to_owned(),
-        segments,
-    )
+    (len, added.to_owned(), removed.to_owned(), changed.to_owned(), segments)
 }
 
 /// A client that polls rapidly, not yet started, and the server that serves these rulesets one
@@ -67,10 +61,7 @@ fn serving(rulesets: Vec<String>) -> (Server, PhaseFlagClient) {
 }
 
 fn document(flags: &[String], segments: &str) -> String {
-    format!(
-        r#"{{"flags": [{}], "segments": [{segments}]}}"#,
-        flags.join(",")
-    )
+    format!(r#"{{"flags": [{}], "segments": [{segments}]}}"#, flags.join(","))
 }
 
 /// A flag that serves `true` to those of a segment.
@@ -118,10 +109,7 @@ fn they_hear_of_every_kind_of_change() {
                 {"variation": "on", "percentage": 10}, {"variation": "off", "percentage": 90}]}]}"#;
     for (old, new) in [
         (r#""enabled": true"#, r#""enabled": false"#),
-        (
-            r#""default_variation": "off""#,
-            r#""default_variation": "on""#,
-        ),
+        (r#""default_variation": "off""#, r#""default_variation": "on""#),
         (r#""value": false"#, r#""value": null"#),
         (r#""variation_key": "v""#, r#""variation_key": "w""#),
         (r#""operator": "is""#, r#""operator": "is_not""#),
@@ -140,11 +128,7 @@ fn they_hear_of_every_kind_of_change() {
         let heard = hear(&client);
         client.start().unwrap();
         next(&heard);
-        assert_eq!(
-            told(&next(&heard)),
-            expected(2, "", "", "a", false),
-            "{new}"
-        );
+        assert_eq!(told(&next(&heard)), expected(2, "", "", "a", false), "{new}");
     }
 }
 
@@ -203,10 +187,7 @@ fn a_first_ruleset_without_flags_is_no_change() {
 #[test]
 fn they_hear_of_the_bootstrap_and_of_the_first_fetch() {
     let server = Server::with_ruleset(ruleset(1, &["a", "b"]));
-    let client = builder(&server)
-        .bootstrap_text(ruleset(0, &["a"]))
-        .build()
-        .unwrap();
+    let client = builder(&server).bootstrap_text(ruleset(0, &["a"])).build().unwrap();
     let (sender, heard) = channel();
     client.on_flags_changed(move |change| {
         sender.send((told(change), thread::current().id())).unwrap();
@@ -247,10 +228,7 @@ fn the_rules_are_in_force_when_they_hear() {
     });
     client.start().unwrap();
     for key in ["a", "b"] {
-        assert_eq!(
-            heard.recv_timeout(SOON).unwrap(),
-            (true, vec![key.to_owned()])
-        );
+        assert_eq!(heard.recv_timeout(SOON).unwrap(), (true, vec![key.to_owned()]));
     }
     subscription.unsubscribe();
 }
@@ -351,10 +329,8 @@ fn a_listener_that_panics_stops_nobody() {
 
 #[test]
 fn a_listener_that_panics_does_not_fail_the_start() {
-    let client = PhaseFlagClient::builder("", "")
-        .bootstrap_text(ruleset(1, &["a"]))
-        .build()
-        .unwrap();
+    let client =
+        PhaseFlagClient::builder("", "").bootstrap_text(ruleset(1, &["a"])).build().unwrap();
     client.on_flags_changed(|_| panic::resume_unwind(Box::new("on purpose")));
     client.start().unwrap();
     assert!(client.is_ready());
@@ -427,10 +403,7 @@ fn a_listener_may_stop_the_client() {
 #[test]
 fn a_listener_may_stop_the_client_while_it_starts() {
     let server = Server::with_ruleset(ruleset(1, &["a", "b"]));
-    let client = builder(&server)
-        .bootstrap_text(ruleset(0, &["a"]))
-        .build()
-        .unwrap();
+    let client = builder(&server).bootstrap_text(ruleset(0, &["a"])).build().unwrap();
     let stopped = client.clone();
     let subscription = client.on_flags_changed(move |_| stopped.stop());
     assert!(matches!(client.start(), Err(Error::Stopped)));

@@ -12,9 +12,7 @@ const RULES: &str = r#"{"flags": [{"key": "a", "default_variation": "v",
 #[test]
 fn a_base_url_is_refused() {
     for url in ["http://localhost/api/v1", "https://example.com", "nonsense"] {
-        let error = PhaseFlagClient::builder(url, "sdk-dev-1")
-            .build()
-            .unwrap_err();
+        let error = PhaseFlagClient::builder(url, "sdk-dev-1").build().unwrap_err();
         assert_eq!(
             error.to_string(),
             "failed to build client: `base_url` needs the feature `http`"
@@ -28,10 +26,7 @@ fn a_bootstrap_url_is_refused() {
         .bootstrap_url("http://localhost/bootstrap.json")
         .build()
         .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "failed to build client: `bootstrap_url` needs a `base_url`"
-    );
+    assert_eq!(error.to_string(), "failed to build client: `bootstrap_url` needs a `base_url`");
 }
 
 #[test]

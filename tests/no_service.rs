@@ -64,10 +64,7 @@ fn starts_no_thread() {
 fn serves_text_and_files() {
     let path = std::env::temp_dir().join(format!("phaseflag-{}.json", std::process::id()));
     fs::write(&path, RULES).unwrap();
-    for builder in [
-        builder().bootstrap_text(RULES),
-        builder().bootstrap_file(&path),
-    ] {
+    for builder in [builder().bootstrap_text(RULES), builder().bootstrap_file(&path)] {
         let client = builder.build().unwrap();
         assert!(!client.get_boolean_value("a", false, None));
         client.start().unwrap();
@@ -130,9 +127,7 @@ fn listeners_hear_of_the_bootstrap() {
     let client = builder().bootstrap_text(RULES).build().unwrap();
     let (sender, heard) = std::sync::mpsc::channel();
     client.on_flags_changed(move |change| {
-        sender
-            .send((change.len(), change.added().to_vec()))
-            .unwrap();
+        sender.send((change.len(), change.added().to_vec())).unwrap();
     });
     client.start().unwrap();
     assert_eq!(heard.try_recv(), Ok((1, vec!["a".to_owned()])));
@@ -142,11 +137,7 @@ fn listeners_hear_of_the_bootstrap() {
 
 #[test]
 fn ends_at_once() {
-    let client = builder()
-        .bootstrap_text(RULES)
-        .shutdown_timeout(Duration::MAX)
-        .build()
-        .unwrap();
+    let client = builder().bootstrap_text(RULES).shutdown_timeout(Duration::MAX).build().unwrap();
     client.start().unwrap();
     client.track_event(EvaluationEvent::new("a"));
     let start = Instant::now();

@@ -15,10 +15,7 @@ const RULES: &str = r#"{"version": 1, "flags": [
 
 /// A client that serves these rules, without a service.
 fn client() -> PhaseFlagClient {
-    let client = PhaseFlagClient::builder("", "")
-        .bootstrap_text(RULES)
-        .build()
-        .unwrap();
+    let client = PhaseFlagClient::builder("", "").bootstrap_text(RULES).build().unwrap();
     client.start().unwrap();
     client
 }
@@ -44,10 +41,7 @@ fn they_need_no_rules_and_no_start() {
     assert!(client.get_boolean_value("boolean", false, None));
     assert_eq!(client.get_string_value("string", "", None), "text");
     assert_eq!(client.get_number_value("number", 0.0, None), 3.0);
-    assert_eq!(
-        client.get_json_value("json", Value::Null, None),
-        Value::from([1, 2])
-    );
+    assert_eq!(client.get_json_value("json", Value::Null, None), Value::from([1, 2]));
     let keys: Vec<_> = client.evaluate_all(None).into_keys().collect();
     assert_eq!(keys, ["boolean", "json", "number", "string"]);
 }
@@ -64,20 +58,15 @@ fn one_of_another_type_gives_the_default() {
     assert_eq!(client.get_string_value("gate", "default", None), "default");
     client.set_override("gate", Value::Null);
     assert!(!client.get_boolean_value("gate", false, None));
-    assert_eq!(
-        client.get_json_value("gate", "default", None),
-        Value::from("default")
-    );
+    assert_eq!(client.get_json_value("gate", "default", None), Value::from("default"));
 }
 
 #[test]
 fn their_reason_says_so() {
     let client = client();
-    for (key, value) in [
-        ("gate", Value::from(false)),
-        ("unknown", Value::from("x")),
-        ("off", Value::Null),
-    ] {
+    for (key, value) in
+        [("gate", Value::from(false)), ("unknown", Value::from("x")), ("off", Value::Null)]
+    {
         client.set_override(key, value.clone());
         for result in [
             client.get_variation(key, None).unwrap(),
@@ -119,10 +108,7 @@ fn prerequisites_do_not_see_them() {
     client.set_override("gate", false);
     let result = client.get_variation("gated", None).unwrap();
     assert_eq!(result.reason(), Reason::TargetingMatch);
-    assert_eq!(
-        client.evaluate_all(None)["gated"].reason(),
-        Reason::TargetingMatch
-    );
+    assert_eq!(client.evaluate_all(None)["gated"].reason(), Reason::TargetingMatch);
 }
 
 #[test]
@@ -169,17 +155,11 @@ fn every_kind_of_value_can_be_set() {
         (Value::from(u64::MAX), "18446744073709551615"),
         (Value::from(String::from("text")), "\"text\""),
         (Value::from(vec!["a", "b"]), r#"["a","b"]"#),
-        (
-            r#"{"a": {"b": [null]}}"#.parse().unwrap(),
-            r#"{"a":{"b":[null]}}"#,
-        ),
+        (r#"{"a": {"b": [null]}}"#.parse().unwrap(), r#"{"a":{"b":[null]}}"#),
     ] {
         client.set_override("gate", value.clone());
         let result = client.get_variation("gate", None).unwrap();
         assert_eq!(result.value(), &value);
-        assert_eq!(
-            client.get_json_value("gate", Value::Null, None).to_string(),
-            json
-        );
+        assert_eq!(client.get_json_value("gate", Value::Null, None).to_string(), json);
     }
 }

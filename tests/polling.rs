@@ -31,18 +31,12 @@ fn counting(client: &PhaseFlagClient) -> Arc<AtomicUsize> {
 }
 
 fn conditions(requests: &[Request]) -> Vec<Option<&str>> {
-    requests
-        .iter()
-        .map(|request| request.header("if-none-match"))
-        .collect()
+    requests.iter().map(|request| request.header("if-none-match")).collect()
 }
 
 /// The times between the requests.
 fn gaps(requests: &[Request]) -> Vec<Duration> {
-    requests
-        .windows(2)
-        .map(|pair| pair[1].at - pair[0].at)
-        .collect()
+    requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
 }
 
 #[test]
@@ -139,19 +133,14 @@ fn an_etag_is_kept_only_with_an_accepted_ruleset() {
         0 => Reply::json("no ruleset").with("etag", r#""bad""#),
         1 => Reply::json(ruleset(1, &["a"])).with("etag", r#""good""#),
         2 => Reply::json(r#"{"flags": 1}"#).with("etag", r#""worse""#),
-        3 => Reply::status(500)
-            .with("etag", r#""worst""#)
-            .with("retry-after", "0"),
+        3 => Reply::status(500).with("etag", r#""worst""#).with("retry-after", "0"),
         4 => Reply::json(ruleset(2, &["b"])),
         _ => Reply::status(503),
     });
     let client = started(builder(&server).polling_interval(RAPIDLY));
     let requests = server.wait_for(6, RULESET);
     let good = Some(r#""good""#);
-    assert_eq!(
-        conditions(&requests[..6]),
-        [None, None, good, good, good, None]
-    );
+    assert_eq!(conditions(&requests[..6]), [None, None, good, good, good, None]);
     assert!(client.get_boolean_value("b", false, None));
     assert_eq!(client.statistics().rulesets_refused, 2);
 }
@@ -190,10 +179,7 @@ fn a_new_etag_comes_with_an_equal_body() {
     });
     let _client = started(builder(&server).polling_interval(RAPIDLY));
     let requests = server.wait_for(3, RULESET);
-    assert_eq!(
-        conditions(&requests[..3]),
-        [None, Some(r#""0""#), Some(r#""1""#)]
-    );
+    assert_eq!(conditions(&requests[..3]), [None, Some(r#""0""#), Some(r#""1""#)]);
 }
 
 #[test]
@@ -210,11 +196,7 @@ fn a_bad_answer_leaves_the_rules_in_use() {
         Reply::Raw(Vec::new()),
     ] {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
-        let client = ready(
-            builder(&server)
-                .polling_interval(RAPIDLY)
-                .conditional_fetch(false),
-        );
+        let client = ready(builder(&server).polling_interval(RAPIDLY).conditional_fetch(false));
         let shown = format!("{bad:?}");
         server.respond(move |_| bad.clone());
         wait_until(&shown, || client.statistics().last_failure.is_some());
@@ -345,10 +327,7 @@ fn both_dialects_and_a_bare_list_are_read() {
     ] {
         let server = Server::with_ruleset(body);
         let client = ready(builder(&server));
-        assert_eq!(
-            client.get_json_value("a", Value::Null, None),
-            Value::from(true)
-        );
+        assert_eq!(client.get_json_value("a", Value::Null, None), Value::from(true));
     }
 }
 

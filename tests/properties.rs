@@ -9,10 +9,7 @@ use arbitrary::Unstructured;
 use arbtest::arbtest;
 use phaseflag::{EvaluationContext, Ruleset, Value};
 
-#[allow(
-    dead_code,
-    reason = "the body's own entry is run with the other fuzz bodies"
-)]
+#[allow(dead_code, reason = "the body's own entry is run with the other fuzz bodies")]
 #[path = "../fuzz/bodies/evaluate.rs"]
 mod evaluate;
 
@@ -20,10 +17,7 @@ use evaluate::Maker;
 
 fn maker<'a>(u: &mut Unstructured<'a>, faults: bool) -> arbitrary::Result<Maker<'a>> {
     let length = u.len();
-    Ok(Maker {
-        u: Unstructured::new(u.bytes(length)?),
-        faults,
-    })
+    Ok(Maker { u: Unstructured::new(u.bytes(length)?), faults })
 }
 
 #[test]
@@ -146,11 +140,7 @@ mod model {
     impl<'a> Model<'a> {
         pub(super) fn new(document: &'a Value, context: &'a EvaluationContext) -> Model<'a> {
             let root = document.get("data").unwrap_or(document);
-            Model {
-                flags: list(&root["flags"]),
-                segments: list(&root["segments"]),
-                context,
-            }
+            Model { flags: list(&root["flags"]), segments: list(&root["segments"]), context }
         }
 
         pub(super) fn evaluate(&self, key: &str) -> Answer {

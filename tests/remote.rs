@@ -49,11 +49,7 @@ fn bare(value: &str, reason: &str) -> Reply {
 }
 
 fn paths(server: &Server) -> Vec<String> {
-    server
-        .requests()
-        .into_iter()
-        .map(|request| request.path)
-        .collect()
+    server.requests().into_iter().map(|request| request.path).collect()
 }
 
 #[test]
@@ -90,41 +86,20 @@ fn accepts_either_answer_on_either_path() {
 fn reads_every_reason_and_keeps_those_it_does_not_know() {
     for (name, reason, shown) in [
         ("TARGETING_RULE", Reason::TargetingMatch, "targeting_match"),
-        (
-            "PERCENTAGE_ROLLOUT",
-            Reason::PercentageRollout,
-            "percentage_rollout",
-        ),
+        ("PERCENTAGE_ROLLOUT", Reason::PercentageRollout, "percentage_rollout"),
         ("DEFAULT", Reason::Default, "default"),
         ("DISABLED", Reason::FlagInactive, "flag_inactive"),
-        (
-            "PREREQUISITE",
-            Reason::PrerequisiteFailed,
-            "prerequisite_failed",
-        ),
+        ("PREREQUISITE", Reason::PrerequisiteFailed, "prerequisite_failed"),
         ("targeting_match", Reason::TargetingMatch, "targeting_match"),
-        (
-            "percentage_rollout",
-            Reason::PercentageRollout,
-            "percentage_rollout",
-        ),
+        ("percentage_rollout", Reason::PercentageRollout, "percentage_rollout"),
         ("default", Reason::Default, "default"),
         ("flag_inactive", Reason::FlagInactive, "flag_inactive"),
-        (
-            "prerequisite_failed",
-            Reason::PrerequisiteFailed,
-            "prerequisite_failed",
-        ),
-        (
-            "HOLDOUT_Group",
-            Reason::Other("HOLDOUT_Group".into()),
-            "HOLDOUT_Group",
-        ),
+        ("prerequisite_failed", Reason::PrerequisiteFailed, "prerequisite_failed"),
+        ("HOLDOUT_Group", Reason::Other("HOLDOUT_Group".into()), "HOLDOUT_Group"),
     ] {
-        for reply in [
-            documented(&format!(r#"{{"value": true, "reason": "{name}"}}"#)),
-            bare("true", name),
-        ] {
+        for reply in
+            [documented(&format!(r#"{{"value": true, "reason": "{name}"}}"#)), bare("true", name)]
+        {
             let result = ask(reply).unwrap();
             assert_eq!(result.reason(), reason);
             assert_eq!(result.reason().as_str(), shown);
@@ -158,14 +133,8 @@ fn asks_one_question_that_both_services_read() {
             r#"{"user_key": "user-123", "user_id": "user-123", "session_id": "sess-1",
                 "attributes": {"plan": "pro", "age": 365, "ratio": 0.5, "beta": true}}"#,
         ),
-        (
-            &session,
-            r#"{"user_key": "sess-1", "session_id": "sess-1", "attributes": {}}"#,
-        ),
-        (
-            &user,
-            r#"{"user_key": "user-123", "user_id": "user-123", "attributes": {}}"#,
-        ),
+        (&session, r#"{"user_key": "sess-1", "session_id": "sess-1", "attributes": {}}"#),
+        (&user, r#"{"user_key": "user-123", "user_id": "user-123", "attributes": {}}"#),
         (&nobody, r#"{"attributes": {}}"#),
     ] {
         let server = older(|_| bare("true", "default"));
@@ -207,11 +176,8 @@ fn the_default_context_applies_and_is_not_merged() {
     client.evaluate("checkout", None).unwrap();
     let other = EvaluationContext::new().session_id("s");
     client.evaluate("checkout", &other).unwrap();
-    let contexts: Vec<_> = server
-        .requests()
-        .iter()
-        .map(|request| request.json()["context"].to_string())
-        .collect();
+    let contexts: Vec<_> =
+        server.requests().iter().map(|request| request.json()["context"].to_string()).collect();
     assert_eq!(
         contexts,
         [
@@ -369,14 +335,8 @@ fn nothing_is_retried() {
 #[test]
 fn an_answer_that_does_not_come_is_a_failed_request() {
     let server = Server::start(|_| Reply::Hang);
-    let client = builder(&server)
-        .request_timeout(Duration::from_millis(50))
-        .build()
-        .unwrap();
-    assert!(matches!(
-        client.evaluate("checkout", None),
-        Err(Error::Request { .. })
-    ));
+    let client = builder(&server).request_timeout(Duration::from_millis(50)).build().unwrap();
+    assert!(matches!(client.evaluate("checkout", None), Err(Error::Request { .. })));
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -411,10 +371,7 @@ fn works_before_the_start_and_records_nothing() {
 #[test]
 fn without_a_service_there_is_nobody_to_ask() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
-    assert!(matches!(
-        client.evaluate("checkout", None),
-        Err(Error::NoService)
-    ));
+    assert!(matches!(client.evaluate("checkout", None), Err(Error::NoService)));
     client.set_override("checkout", true);
     let result = client.evaluate("checkout", None).unwrap();
     assert_eq!(result.reason(), Reason::Override);

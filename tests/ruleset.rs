@@ -23,19 +23,12 @@ fn refused(text: &str, expected: &str) {
 
 /// The answer in one line, such as `true targeting_match on`.
 fn answer(ruleset: &Ruleset, key: &str) -> String {
-    let context = EvaluationContext::new()
-        .user_id("user-123")
-        .attribute("plan", "pro");
+    let context = EvaluationContext::new().user_id("user-123").attribute("plan", "pro");
     match ruleset.evaluate(key, &context) {
         None => "unknown".to_owned(),
         Some(result) => {
             let key = result.variation_key().map(|key| format!(" {key}"));
-            format!(
-                "{} {}{}",
-                result.value(),
-                result.reason(),
-                key.unwrap_or_default()
-            )
+            format!("{} {}{}", result.value(), result.reason(), key.unwrap_or_default())
         }
     }
 }
@@ -106,9 +99,7 @@ fn one_malformed_part_does_not_take_the_others_with_it() {
         ];
         if found != expected {
             let name = case["name"].as_str().unwrap();
-            failures.push(format!(
-                "{name}:\n  expected {expected:?}\n  found    {found:?}"
-            ));
+            failures.push(format!("{name}:\n  expected {expected:?}\n  found    {found:?}"));
         }
     }
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
@@ -142,20 +133,12 @@ fn documents_without_a_list_of_flags_are_refused() {
         (r#"{"flags": 3}"#, "flags", "a number"),
         (r#"{"flags": "[]"}"#, "flags", "a string"),
         (r#"{"flags": {"checkout": {}}}"#, "flags", "an object"),
-        (
-            r#"{"flags": 3, "data": {"flags": []}}"#,
-            "flags",
-            "a number",
-        ),
+        (r#"{"flags": 3, "data": {"flags": []}}"#, "flags", "a number"),
         (r#"{"data": {}}"#, "data.flags", "nothing"),
         (r#"{"data": {"flags": null}}"#, "data.flags", "nothing"),
         (r#"{"data": {"flags": {}}}"#, "data.flags", "an object"),
         (r#"{"data": {"flags": 3}}"#, "data.flags", "a number"),
-        (
-            r#"{"data": {"data": {"flags": []}}}"#,
-            "data.flags",
-            "nothing",
-        ),
+        (r#"{"data": {"data": {"flags": []}}}"#, "data.flags", "nothing"),
         (r#"{"data": 5}"#, "data", "a number"),
         (r#"{"data": "[]"}"#, "data", "a string"),
         (r#"{"data": true}"#, "data", "a boolean"),
@@ -219,10 +202,7 @@ fn the_version_is_kept_as_it_came() {
         (r#"{"version": null, "flags": []}"#, Value::Null),
         (r#"{"flags": []}"#, Value::Null),
         ("[]", Value::Null),
-        (
-            r#"{"version": 18446744073709551615, "flags": []}"#,
-            Value::from(u64::MAX),
-        ),
+        (r#"{"version": 18446744073709551615, "flags": []}"#, Value::from(u64::MAX)),
     ] {
         assert_eq!(parse(text).version(), &version, "{text}");
     }
@@ -235,10 +215,8 @@ fn flags_are_listed_in_the_order_of_the_document() {
             {"key": "n", "flag_type": "number", "status": "active"}, {"key": "j", "flag_type": "json"},
             {"key": "odd", "flag_type": "color", "status": "archived"}, {"key": "odder", "flag_type": []}]"#,
     );
-    let flags: Vec<_> = ruleset
-        .flags()
-        .map(|flag| (flag.key().to_owned(), flag.kind(), flag.is_on()))
-        .collect();
+    let flags: Vec<_> =
+        ruleset.flags().map(|flag| (flag.key().to_owned(), flag.kind(), flag.is_on())).collect();
     let expected = [
         ("b", FlagKind::Boolean, true),
         ("a", FlagKind::String, true),
@@ -248,10 +226,7 @@ fn flags_are_listed_in_the_order_of_the_document() {
         ("odd", FlagKind::Unknown, false),
         ("odder", FlagKind::Unknown, true),
     ];
-    assert_eq!(
-        flags,
-        expected.map(|(key, kind, on)| (key.to_owned(), kind, on))
-    );
+    assert_eq!(flags, expected.map(|(key, kind, on)| (key.to_owned(), kind, on)));
     assert_eq!(ruleset.flags().len(), 7);
     assert_eq!(ruleset.problems(), []);
 }
@@ -263,12 +238,7 @@ fn of_two_flags_of_one_key_the_last_wins_and_is_reported() {
             r#"{{"key": "f", "default_variation": "v", "variations": [{{"key": "v", "value": {value}}}]}}"#
         )
     };
-    let ruleset = parse(&format!(
-        "[{}, {}, 5, {}]",
-        flag(1),
-        r#"{"key": "g"}"#,
-        flag(2)
-    ));
+    let ruleset = parse(&format!("[{}, {}, 5, {}]", flag(1), r#"{"key": "g"}"#, flag(2)));
     assert_eq!(answer(&ruleset, "f"), "2 default v");
     assert_eq!(ruleset.len(), 2);
     assert_eq!(
@@ -333,11 +303,7 @@ const PLACES: [(&str, &str, usize); 26] = [
     (r#"{"flags": [], "segments": "#, "}", 1),
     (r#"{"flags": [], "segments": [{"id": "#, "}]}", 3),
     (r#"{"flags": [], "segments": [{"ignored": "#, "}]}", 3),
-    (
-        r#"{"data": {"flags": [{"key": "f", "variations": [{"value": "#,
-        "}]}]}}",
-        6,
-    ),
+    (r#"{"data": {"flags": [{"key": "f", "variations": [{"value": "#, "}]}]}}", 6),
     (r#"{"data": {"flags": [{"key": "f", "ignored": "#, "}]}}", 4),
     ("[", "]", 1),
     (r#"[{"key": "#, "}]", 2),
@@ -348,47 +314,15 @@ const PLACES: [(&str, &str, usize); 26] = [
     (r#"[{"key": "f", "variations": ["#, "]}]", 3),
     (r#"[{"key": "f", "variations": [{"value": "#, "}]}]", 4),
     (r#"[{"key": "f", "variations": [{"key": "#, "}]}]", 4),
-    (
-        r#"[{"key": "f", "prerequisites": [{"flag_key": "#,
-        "}]}]",
-        4,
-    ),
+    (r#"[{"key": "f", "prerequisites": [{"flag_key": "#, "}]}]", 4),
     (r#"[{"key": "f", "targeting_rules": ["#, "]}]", 3),
-    (
-        r#"[{"key": "f", "targeting_rules": [{"priority": "#,
-        "}]}]",
-        4,
-    ),
-    (
-        r#"[{"key": "f", "targeting_rules": [{"segment_id": "#,
-        "}]}]",
-        4,
-    ),
-    (
-        r#"[{"key": "f", "targeting_rules": [{"conditions": [{"value": "#,
-        "}]}]}]",
-        6,
-    ),
-    (
-        r#"[{"key": "f", "targeting_rules": [{"conditions": [{"attribute": "#,
-        "}]}]}]",
-        6,
-    ),
-    (
-        r#"[{"key": "f", "targeting_rules": [{"percentage_rollout": "#,
-        "}]}]",
-        4,
-    ),
-    (
-        r#"[{"key": "f", "targeting_rules": [{"percentage_rollout": {"variations": "#,
-        "}}]}]",
-        5,
-    ),
-    (
-        r#"[{"key": "f", "targeting_rules": [{"percentage_rollout": [{"weight": "#,
-        "}]}]}]",
-        6,
-    ),
+    (r#"[{"key": "f", "targeting_rules": [{"priority": "#, "}]}]", 4),
+    (r#"[{"key": "f", "targeting_rules": [{"segment_id": "#, "}]}]", 4),
+    (r#"[{"key": "f", "targeting_rules": [{"conditions": [{"value": "#, "}]}]}]", 6),
+    (r#"[{"key": "f", "targeting_rules": [{"conditions": [{"attribute": "#, "}]}]}]", 6),
+    (r#"[{"key": "f", "targeting_rules": [{"percentage_rollout": "#, "}]}]", 4),
+    (r#"[{"key": "f", "targeting_rules": [{"percentage_rollout": {"variations": "#, "}}]}]", 5),
+    (r#"[{"key": "f", "targeting_rules": [{"percentage_rollout": [{"weight": "#, "}]}]}]", 6),
 ];
 
 #[test]
@@ -430,9 +364,7 @@ fn a_million_levels_do_not_exhaust_the_stack() {
 #[test]
 fn lists_of_five_million_numbers() {
     let zeros = "0,".repeat(5_000_000);
-    let ruleset = within(MINUTE, || {
-        parse(&format!(r#"{{"ignored": [{zeros}0], "flags": []}}"#))
-    });
+    let ruleset = within(MINUTE, || parse(&format!(r#"{{"ignored": [{zeros}0], "flags": []}}"#)));
     assert_eq!(ruleset.problems(), []);
 
     let ruleset = within(MINUTE, || parse(&format!(r#"[{zeros}{{"key": "f"}}]"#)));
@@ -461,26 +393,14 @@ fn problems_are_kept_up_to_ten_thousand() {
     for (count, kept, last) in [
         (9_999, 9_999, None),
         (10_000, 10_000, None),
-        (
-            10_001,
-            10_001,
-            Some("flags: 1 more problems were left out of this list"),
-        ),
-        (
-            30_000,
-            10_001,
-            Some("flags: 20000 more problems were left out of this list"),
-        ),
+        (10_001, 10_001, Some("flags: 1 more problems were left out of this list")),
+        (30_000, 10_001, Some("flags: 20000 more problems were left out of this list")),
     ] {
         for (before, one, after) in [
             ("[", "5", "]"),
             ("[", "{}", "]"),
             (r#"[{"key": "f", "variations": ["#, "null", "]}]"),
-            (
-                r#"[{"key": "f", "targeting_rules": ["#,
-                r#"{"variation": "gone"}"#,
-                "]}]",
-            ),
+            (r#"[{"key": "f", "targeting_rules": ["#, r#"{"variation": "gone"}"#, "]}]"),
             (
                 r#"[{"key": "f", "prerequisites": ["#,
                 r#"{"flag_key": "gone", "variation_key": ""}"#,
@@ -541,9 +461,7 @@ fn a_flag_with_a_hundred_thousand_rules() {
 
 #[test]
 fn a_hundred_thousand_targets_are_looked_up_and_not_scanned() {
-    let targets: Vec<String> = (0..100_000)
-        .map(|number| format!("\"user-{number}\""))
-        .collect();
+    let targets: Vec<String> = (0..100_000).map(|number| format!("\"user-{number}\"")).collect();
     let ruleset = within(MINUTE, || {
         parse(&format!(
             r#"[{{"key": "f", "default_variation": "off",
@@ -569,9 +487,8 @@ fn a_hundred_thousand_targets_are_looked_up_and_not_scanned() {
 #[test]
 fn many_variations_and_many_references_to_them() {
     let count = 50_000;
-    let variations: Vec<String> = (0..count)
-        .map(|number| format!(r#"{{"key": "v{number}", "value": {number}}}"#))
-        .collect();
+    let variations: Vec<String> =
+        (0..count).map(|number| format!(r#"{{"key": "v{number}", "value": {number}}}"#)).collect();
     let rules: Vec<String> = (0..count)
         .map(|number| format!(r#"{{"variation": "v{number}", "conditions": [{{}}]}}"#))
         .collect();
@@ -589,13 +506,9 @@ fn many_variations_and_many_references_to_them() {
 #[test]
 fn many_prerequisites_on_a_flag_of_many_variations() {
     let count = 10_000;
-    let variations: Vec<String> = (0..count)
-        .map(|number| format!(r#"{{"key": "v{number}"}}"#))
-        .collect();
-    let last = format!(
-        r#"{{"flag_key": "leaf", "variation_key": "v{}"}}"#,
-        count - 1
-    );
+    let variations: Vec<String> =
+        (0..count).map(|number| format!(r#"{{"key": "v{number}"}}"#)).collect();
+    let last = format!(r#"{{"flag_key": "leaf", "variation_key": "v{}"}}"#, count - 1);
     let text = |prerequisites: &str| {
         format!(
             r#"[{{"key": "leaf", "default_variation": "v0", "variations": [{}]}},
@@ -604,10 +517,8 @@ fn many_prerequisites_on_a_flag_of_many_variations() {
         )
     };
     let first = last.replace(&format!("v{}", count - 1), "v0");
-    let (to_first, to_last) = (
-        text(&vec![first; count].join(",")),
-        text(&vec![last; count].join(",")),
-    );
+    let (to_first, to_last) =
+        (text(&vec![first; count].join(",")), text(&vec![last; count].join(",")));
     let time = |text: &str| {
         let start = Instant::now();
         let ruleset = parse(text);
@@ -663,11 +574,9 @@ fn every_character_may_be_in_a_key() {
     ] {
         assert_eq!(answer(&ruleset, key), expected, "{key:?}");
     }
-    for text in [
-        r#"[{"key": "\ud800"}]"#,
-        r#"[{"key": "\udc00\ud800"}]"#,
-        r#"[{"key": "\ud800x"}]"#,
-    ] {
+    for text in
+        [r#"[{"key": "\ud800"}]"#, r#"[{"key": "\udc00\ud800"}]"#, r#"[{"key": "\ud800x"}]"#]
+    {
         refused(
             text,
             "failed to parse ruleset: an invalid escape in a string at line 1, column 11",
@@ -695,9 +604,7 @@ fn numbers_of_a_thousand_digits_stand_where_numbers_may() {
 
 /// FNV-1a of 64 bits as it is published, from its public starting state.
 fn fnv1a(state: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(state, |state, byte| {
-        (state ^ u64::from(*byte)).wrapping_mul(FNV_PRIME)
-    })
+    bytes.iter().fold(state, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }
 
 const FNV_PRIME: u64 = 0x100_0000_01b3;
@@ -726,10 +633,8 @@ fn colliding_pair(state: u64) -> (String, String) {
             if printable(other) {
                 texts.0.push(byte as u8);
                 texts.1.push(other as u8);
-                let next = (
-                    (states.0 ^ byte).wrapping_mul(FNV_PRIME),
-                    target.wrapping_mul(FNV_PRIME),
-                );
+                let next =
+                    ((states.0 ^ byte).wrapping_mul(FNV_PRIME), target.wrapping_mul(FNV_PRIME));
                 if extend(next, texts) {
                     return true;
                 }
@@ -753,17 +658,12 @@ fn colliding_keys() -> Vec<String> {
     for _ in 0..18 {
         let (one, other) = colliding_pair(state);
         state = fnv1a(state, one.as_bytes());
-        let longer = keys
-            .iter()
-            .flat_map(|key| [format!("{key}{one}"), format!("{key}{other}")]);
+        let longer = keys.iter().flat_map(|key| [format!("{key}{one}"), format!("{key}{other}")]);
         keys = longer.collect();
     }
     assert_eq!(keys.len(), 262_144);
     assert_eq!(keys.iter().collect::<HashSet<_>>().len(), keys.len());
-    assert!(
-        keys.iter()
-            .all(|key| fnv1a(FNV_START, key.as_bytes()) == state)
-    );
+    assert!(keys.iter().all(|key| fnv1a(FNV_START, key.as_bytes()) == state));
     keys
 }
 
@@ -771,9 +671,8 @@ fn colliding_keys() -> Vec<String> {
 #[test]
 fn keys_that_collide_cost_what_other_keys_cost() {
     let colliding = colliding_keys();
-    let ordinary: Vec<String> = (0..colliding.len())
-        .map(|number| format!("{number:0180}"))
-        .collect();
+    let ordinary: Vec<String> =
+        (0..colliding.len()).map(|number| format!("{number:0180}")).collect();
     assert_eq!(colliding[0].len(), ordinary[0].len());
 
     let flags = |keys: &[String]| {

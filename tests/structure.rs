@@ -56,10 +56,7 @@ const LAST: [&str; 2] = ["builder", "lib"];
 
 /// The files that may name a dependency.
 const DOORS: [(&str, &[&str]); 6] = [
-    (
-        "miniserde",
-        &["json", "value", "ruleset/place", "ruleset/document"],
-    ),
+    ("miniserde", &["json", "value", "ruleset/place", "ruleset/document"]),
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
     ("ureq", &["address", "proxy", "tls", "http"]),
@@ -89,16 +86,11 @@ fn order() -> Vec<&'static str> {
 
 /// The code of a file, without comments and unit tests.
 fn code(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("src")
-        .join(file)
-        .with_extension("rs");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file).with_extension("rs");
     let text =
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let code = text.split("#[cfg(test)]").next().unwrap();
-    let lines = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -116,11 +108,8 @@ fn names_after(code: &str, prefix: &str) -> BTreeSet<String> {
         };
         let one = !rest.starts_with('{');
         for name in list.split(',').take(if one { 1 } else { usize::MAX }) {
-            let name = name
-                .trim()
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                .next()
-                .unwrap();
+            let name =
+                name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
             names.insert(name.to_owned());
         }
     }
@@ -135,10 +124,7 @@ fn every_file_has_its_place() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "rs") {
-                found.insert(format!(
-                    "{prefix}{}",
-                    path.file_stem().unwrap().to_str().unwrap()
-                ));
+                found.insert(format!("{prefix}{}", path.file_stem().unwrap().to_str().unwrap()));
             }
         }
     }
@@ -156,23 +142,14 @@ fn a_file_uses_only_files_above_it() {
         if in_core {
             for prefix in ["super::", "crate::ruleset::"] {
                 used.extend(
-                    names_after(&code, prefix)
-                        .into_iter()
-                        .map(|name| format!("ruleset/{name}")),
+                    names_after(&code, prefix).into_iter().map(|name| format!("ruleset/{name}")),
                 );
             }
         }
         for name in used {
-            let name = if name == "ruleset" && !in_core {
-                "ruleset/mod".to_owned()
-            } else {
-                name
-            };
+            let name = if name == "ruleset" && !in_core { "ruleset/mod".to_owned() } else { name };
             if let Some(other) = position(&name) {
-                assert!(
-                    other <= place,
-                    "`{file}` uses `{name}`, which does not stand above it"
-                );
+                assert!(other <= place, "`{file}` uses `{name}`, which does not stand above it");
             }
         }
     }
@@ -189,20 +166,14 @@ fn each_dependency_has_its_doors() {
                 let whole = !before.is_some_and(|c| c.is_alphanumeric() || "_:\"-/".contains(c));
                 whole && after.starts_with("::")
             });
-            assert!(
-                !named || doors.contains(&file),
-                "`{file}` names `{dependency}`"
-            );
+            assert!(!named || doors.contains(&file), "`{file}` names `{dependency}`");
         }
     }
 }
 
 #[test]
 fn the_core_is_pure() {
-    for file in order()
-        .into_iter()
-        .filter(|file| file.starts_with("ruleset/"))
-    {
+    for file in order().into_iter().filter(|file| file.starts_with("ruleset/")) {
         let code = code(file);
         for impure in IMPURE {
             assert!(!code.contains(impure), "`{file}` touches `{impure}`");

@@ -55,10 +55,7 @@ fn nobody_sees_half_of_a_ruleset() {
                     let all = client.evaluate_all(&context);
                     let version = all["gate"].value().as_i64().unwrap() as usize;
                     assert_eq!(all.len(), 11 + version % 10);
-                    assert!(
-                        all.values()
-                            .all(|result| result.value() == all["gate"].value())
-                    );
+                    assert!(all.values().all(|result| result.value() == all["gate"].value()));
 
                     let flags = client.flags();
                     assert_eq!(flags[0].key(), "gate");
@@ -102,10 +99,7 @@ fn everybody_may_do_everything_at_once() {
                 for round in 0..50 {
                     let subscription = client.on_flags_changed(|_| {});
                     client.set_override(&own, round);
-                    assert_eq!(
-                        client.get_json_value(&own, Value::Null, None),
-                        Value::from(round)
-                    );
+                    assert_eq!(client.get_json_value(&own, Value::Null, None), Value::from(round));
                     assert!(client.evaluate_all(None).len() >= 11);
                     client.track_event(phaseflag::EvaluationEvent::new("gate"));
                     client.evaluate("gate", None).unwrap();

@@ -49,9 +49,8 @@ fn number(u: &mut Unstructured<'_>) -> Result<u64> {
 }
 
 fn prerelease(u: &mut Unstructured<'_>) -> Result<String> {
-    const WORDS: [&str; 14] = [
-        "alpha", "beta", "rc", "a", "A", "Z", "-", "--", "-1", "0a", "00a", "1-", "x-y", "01x",
-    ];
+    const WORDS: [&str; 14] =
+        ["alpha", "beta", "rc", "a", "A", "Z", "-", "--", "-1", "0a", "00a", "1-", "x-y", "01x"];
     let mut identifiers = Vec::new();
     for _ in 0..u.int_in_range(1..=4)? {
         identifiers.push(match u.ratio(1, 2)? {
@@ -98,11 +97,7 @@ fn semver_is_ordered_as_the_semver_crate_orders_it() {
             ordering => Some(ordering),
         };
         assert_eq!(compare(&left, &right), expected, "{left} and {right}");
-        assert_eq!(
-            compare(&right, &left),
-            expected.map(Ordering::reverse),
-            "{right} and {left}"
-        );
+        assert_eq!(compare(&right, &left), expected.map(Ordering::reverse), "{right} and {left}");
         Ok(())
     })
     .budget_ms(1500);
@@ -114,10 +109,7 @@ fn what_the_semver_crate_reads_is_a_version() {
         let mut text = version(u)?;
         assert!(is_version(&text), "{text}");
         let position = u.choose_index(text.len())?;
-        text.insert(
-            position,
-            *u.choose(&['.', '-', '+', '0', 'a', ' ', '_', 'é'])?,
-        );
+        text.insert(position, *u.choose(&['.', '-', '+', '0', 'a', ' ', '_', 'é'])?);
         if semver::Version::parse(&text).is_ok() {
             assert!(is_version(&text), "{text}");
         }
@@ -138,12 +130,7 @@ fn a_prefix_missing_parts_and_zeros_in_front_do_not_count() {
         let zeros: Vec<String> = release.split('.').map(|part| format!("00{part}")).collect();
         let longer = format!("{release}.0.0{rest}");
         let shorter = format!("{}{rest}", release.trim_end_matches(".0"));
-        for same in [
-            format!("v{left}"),
-            longer,
-            shorter,
-            format!("{}{rest}", zeros.join(".")),
-        ] {
+        for same in [format!("v{left}"), longer, shorter, format!("{}{rest}", zeros.join("."))] {
             assert_eq!(compare(&same, &right), expected, "{same} and {right}");
             assert_eq!(
                 compare(&right, &same),
@@ -187,32 +174,16 @@ fn beyond_semver() {
         ("1-Z", "1-a", Ordering::Less),
         ("1-a", "1-a.0", Ordering::Less),
         ("1-a-b", "1-a.b", Ordering::Greater),
-        (
-            "18446744073709551615",
-            "18446744073709551616",
-            Ordering::Less,
-        ),
-        (
-            "1.18446744073709551616",
-            "1.18446744073709551617",
-            Ordering::Less,
-        ),
+        ("18446744073709551615", "18446744073709551616", Ordering::Less),
+        ("1.18446744073709551616", "1.18446744073709551617", Ordering::Less),
         (
             "340282366920938463463374607431768211456",
             "340282366920938463463374607431768211457",
             Ordering::Less,
         ),
-        (
-            "1-18446744073709551616",
-            "1-18446744073709551617",
-            Ordering::Less,
-        ),
+        ("1-18446744073709551616", "1-18446744073709551617", Ordering::Less),
         (&nines, &ten, Ordering::Less),
-        (
-            &format!("1.{nines}.{nines}"),
-            &format!("1.{nines}.{ten}"),
-            Ordering::Less,
-        ),
+        (&format!("1.{nines}.{nines}"), &format!("1.{nines}.{ten}"), Ordering::Less),
         (&format!("1-{nines}"), &format!("1-{ten}"), Ordering::Less),
         (&format!("1-{nines}"), "1-a", Ordering::Less),
         (&format!("0{nines}"), &nines, Ordering::Equal),
@@ -236,10 +207,7 @@ fn versions_of_many_parts() {
     assert_eq!(compare(&long, &zeros), None);
     assert!(is_version(&zeros));
     let dotted = format!("1-{long}");
-    assert_eq!(
-        compare(&dotted, &format!("1-{longer}")),
-        Some(Ordering::Less)
-    );
+    assert_eq!(compare(&dotted, &format!("1-{longer}")), Some(Ordering::Less));
 }
 
 #[test]

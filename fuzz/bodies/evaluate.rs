@@ -5,17 +5,10 @@ use phaseflag::{AttributeValue, EvaluationContext, Object, Ruleset, Value};
 
 /// Makes a ruleset and contexts from the bytes, and evaluates them.
 pub fn run(data: &[u8]) {
-    let mut maker = Maker {
-        u: Unstructured::new(data),
-        faults: true,
-    };
+    let mut maker = Maker { u: Unstructured::new(data), faults: true };
     let _ = maker.ruleset().and_then(|document| {
-        let contexts = [
-            EvaluationContext::new(),
-            maker.context()?,
-            maker.context()?,
-            maker.context()?,
-        ];
+        let contexts =
+            [EvaluationContext::new(), maker.context()?, maker.context()?, maker.context()?];
         answers_agree(&document.to_string(), &contexts);
         Ok(())
     });
@@ -242,20 +235,12 @@ impl Maker<'_> {
         let target = match choice {
             0 => Value::Null,
             1 | 2 => self.list(12, Maker::scalar)?,
-            3 => Value::from(
-                *self
-                    .u
-                    .choose(&["^p", "\\d+", "(?i)PRO", "(", "(?=a)", ".*r"])?,
-            ),
+            3 => Value::from(*self.u.choose(&["^p", "\\d+", "(?i)PRO", "(", "(?=a)", ".*r"])?),
             4 => Value::from(self.u.arbitrary::<&str>()?),
             5 => Value::from(self.u.arbitrary::<i32>()?),
             _ => self.scalar()?,
         };
-        let condition = [
-            ("attribute", attribute),
-            ("operator", operator),
-            ("value", target),
-        ];
+        let condition = [("attribute", attribute), ("operator", operator), ("value", target)];
         self.or_fault(object(condition))
     }
 

@@ -49,11 +49,7 @@ impl Request {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// A whole answer; `Content-Length` is added.
-    Answer {
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: Vec<u8>,
-    },
+    Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
     /// These bytes, and then the end of the connection.
     Raw(Vec<u8>),
     /// These bytes, one at a time with this time between, until the client goes away.
@@ -66,17 +62,11 @@ pub enum Reply {
 
 impl Reply {
     pub fn status(status: u16) -> Reply {
-        Reply::Answer {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-        }
+        Reply::Answer { status, headers: Vec::new(), body: Vec::new() }
     }
 
     pub fn json(body: impl Into<String>) -> Reply {
-        Reply::status(200)
-            .with_body(body.into())
-            .with("content-type", "application/json")
+        Reply::status(200).with_body(body.into()).with("content-type", "application/json")
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Reply {
@@ -169,20 +159,13 @@ impl Server {
 
     /// The requests so far whose path ends so.
     pub fn requests_to(&self, path: &str) -> Vec<Request> {
-        self.requests()
-            .into_iter()
-            .filter(|request| request.path.ends_with(path))
-            .collect()
+        self.requests().into_iter().filter(|request| request.path.ends_with(path)).collect()
     }
 
     /// Waits until that many requests have come whose path ends so, and returns them.
     pub fn wait_for(&self, count: usize, path: &str) -> Vec<Request> {
         let few = |requests: &mut Vec<Request>| {
-            requests
-                .iter()
-                .filter(|request| request.path.ends_with(path))
-                .count()
-                < count
+            requests.iter().filter(|request| request.path.ends_with(path)).count() < count
         };
         let requests = lock(&self.shared.requests);
         let (requests, timeout) = self
@@ -190,10 +173,7 @@ impl Server {
             .came
             .wait_timeout_while(requests, SOON, few)
             .unwrap_or_else(PoisonError::into_inner);
-        assert!(
-            !timeout.timed_out(),
-            "fewer than {count} requests to {path}: {requests:#?}"
-        );
+        assert!(!timeout.timed_out(), "fewer than {count} requests to {path}: {requests:#?}");
         drop(requests);
         self.requests_to(path)
     }
@@ -251,14 +231,8 @@ impl Shared {
         reader.read_exact(&mut body).ok()?;
         let body = String::from_utf8(body).expect("a body in UTF-8");
         let mut requests = lock(&self.requests);
-        let request = Request {
-            method,
-            path,
-            headers,
-            body,
-            number: requests.len(),
-            at: Instant::now(),
-        };
+        let request =
+            Request { method, path, headers, body, number: requests.len(), at: Instant::now() };
         requests.push(request.clone());
         self.came.notify_all();
         Some(request)
@@ -267,11 +241,7 @@ impl Shared {
     /// Writes the reply, and returns whether the connection goes on.
     fn write(&self, writer: &mut TcpStream, reply: Reply) -> bool {
         match reply {
-            Reply::Answer {
-                status,
-                headers,
-                body,
-            } => {
+            Reply::Answer { status, headers, body } => {
                 let mut head = format!("HTTP/1.1 {status} Status\r\n");
                 for (name, value) in headers {
                     head += &format!("{name}: {value}\r\n");
@@ -341,10 +311,7 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
 /// A ruleset of dialect D with one boolean flag for each key, on for everybody.
 pub fn ruleset(version: u64, keys: &[&str]) -> String {
     let flags: Vec<_> = keys.iter().map(|key| flag(key, true)).collect();
-    format!(
-        r#"{{"data": {{"version": {version}, "flags": [{}]}}}}"#,
-        flags.join(",")
-    )
+    format!(r#"{{"data": {{"version": {version}, "flags": [{}]}}}}"#, flags.join(","))
 }
 
 /// A boolean flag that serves the same to everybody.

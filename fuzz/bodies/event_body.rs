@@ -1,0 +1,76 @@
+//! Events of any shape: what is sent is JSON, and says what was tracked.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use arbitrary::Unstructured;
+use phaseflag::{EvaluationEvent, Object, PhaseFlagClient, Value};
+
+#[path = "../server.rs"]
+mod server;
+
+static SERVICE: LazyLock<(server::Server, PhaseFlagClient)> = LazyLock::new(|| {
+    let server = server::Server::start();
+    server.answer(202, b"{}");
+    let client = PhaseFlagClient::builder(server.url(), "sdk-fuzz")
+        .polling_interval(Duration::ZERO)
+        .build()
+        .expect("a client");
+    client.start().expect("a start");
+    (server, client)
+});
+
+/// Builds an event from the bytes, delivers it, and reads what arrived.
+pub fn run(data: &[u8]) {
+    let mut source = Unstructured::new(data);
+    let _ = deliver(&mut source);
+}
+
+fn deliver(source: &mut Unstructured<'_>) -> arbitrary::Result<()> {
+    let flag: String = source.arbitrary()?;
+    let user: Option<String> = source.arbitrary()?;
+    let mut event = EvaluationEvent::new(&flag);
+    if let Some(user) = &user {
+        event = event.user_id(user);
+    }
+    let mut metadata = Object::new();
+    for _ in 0..source.int_in_range(0..=4)? {
+        let (name, value): (String, _) = (source.arbitrary()?, value(source, 6)?);
+        metadata.insert(&name, value.clone());
+        event = event.metadata(&name, value);
+    }
+    let (server, client) = &*SERVICE;
+    client.track_event(event);
+    client.flush_events().expect("a delivery");
+    let body = String::from_utf8(server.request()).expect("UTF-8");
+    let body: Value = body.parse().expect("JSON");
+    let arrived = &body["events"][0];
+    assert_eq!(arrived["flag_key"], Value::from(&flag));
+    assert_eq!(arrived["user_id"], Value::from(user));
+    let metadata = if metadata.is_empty() { Value::Null } else { Value::from(metadata) };
+    assert_eq!(arrived["metadata"], metadata);
+    assert!(arrived["timestamp"].as_str().is_some_and(|time| time.len() == 24));
+    Ok(())
+}
+
+fn value(source: &mut Unstructured<'_>, depth: u8) -> arbitrary::Result<Value> {
+    let kinds = if depth == 0 { 4 } else { 6 };
+    Ok(match source.int_in_range(0..=kinds)? {
+        0 => Value::Null,
+        1 => Value::from(source.arbitrary::<bool>()?),
+        2 => Value::from(source.arbitrary::<i64>()?),
+        3 => Value::from(source.arbitrary::<u64>()?),
+        4 => Value::from(source.arbitrary::<String>()?),
+        5 => {
+            let elements = (0..source.int_in_range(0..=3)?).map(|_| value(source, depth - 1));
+            Value::from(elements.collect::<Result<Vec<_>, _>>()?)
+        }
+        _ => {
+            let mut object = Object::new();
+            for _ in 0..source.int_in_range(0..=3)? {
+                object.insert(source.arbitrary::<String>()?, value(source, depth - 1)?);
+            }
+            Value::from(object)
+        }
+    })
+}

@@ -1,0 +1,33 @@
+//! Any bytes as the service's answer to remote evaluation, with statuses of success and failure.
+
+use std::sync::LazyLock;
+
+use phaseflag::{EvaluationContext, PhaseFlagClient};
+
+#[path = "../server.rs"]
+mod server;
+
+const KEY: &str = "sdk-fuzz-secret";
+
+const STATUSES: [u16; 12] = [200, 200, 200, 200, 201, 400, 401, 403, 404, 404, 422, 500];
+
+static SERVICE: LazyLock<(server::Server, PhaseFlagClient)> = LazyLock::new(|| {
+    let server = server::Server::start();
+    let client = PhaseFlagClient::builder(server.url(), KEY).build().expect("a client");
+    (server, client)
+});
+
+/// Takes the status from the first byte, and the answer from the others.
+pub fn run(data: &[u8]) {
+    let Some((first, answer)) = data.split_first() else { return };
+    let (server, client) = &*SERVICE;
+    server.answer(STATUSES[usize::from(*first) % STATUSES.len()], answer);
+    let context = EvaluationContext::new().user_id("user-1").attribute("plan", "pro");
+    match client.evaluate("checkout", &context) {
+        Ok(result) => assert_eq!(result, client.evaluate("checkout", &context).expect("the same")),
+        Err(error) => {
+            let text = format!("{error} {error:#} {error:?}");
+            assert!(!text.contains(KEY), "{text}");
+        }
+    }
+}
