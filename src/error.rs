@@ -368,6 +368,7 @@ impl RequestError {
                 write!(f, "`{url}` answered with status {status}")?;
                 match (status, message.as_str()) {
                     (304, "") => f.write_str(" to a request without a condition"),
+                    (300..=399, "") => f.write_str(", and redirects are not followed"),
                     (_, "") => Ok(()),
                     (_, message) => write!(f, ": {message}"),
                 }

@@ -1,7 +1,7 @@
 //! The queue of events, and the thread that delivers them.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
@@ -12,7 +12,7 @@ use crate::error::{Error, RequestError};
 use crate::events::{Admission, EvaluationEvent, Ledger, body};
 use crate::http::Http;
 use crate::logging::log;
-use crate::worker::StopSignal;
+use crate::worker::{Never, StopSignal};
 
 const EVENTS: &str = "/sdk/events";
 
@@ -38,6 +38,9 @@ pub(crate) struct EventQueue {
     wake: Sender<()>,
     batch_size: usize,
     ledger: Arc<Ledger>,
+    /// Closed when the client gives up on what is left.
+    open: Mutex<Option<Sender<Never>>>,
+    given_up: Receiver<Never>,
 }
 
 /// The end of the queue that the thread takes over.
@@ -50,9 +53,11 @@ pub(crate) struct EventSource {
 pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> (EventQueue, EventSource) {
     let (messages, received) = unbounded();
     let (wake, woken) = bounded(1);
+    let (open, given_up) = bounded(0);
+    let open = Mutex::new(Some(open));
     let batch_size = config.event_batch_size;
     (
-        EventQueue { messages, wake, batch_size, ledger },
+        EventQueue { messages, wake, batch_size, ledger, open, given_up },
         EventSource { messages: received, wake: woken },
     )
 }
@@ -83,7 +88,16 @@ impl EventQueue {
         let (reply, answer) = bounded(1);
         self.messages.send(Message::Flush(reply)).map_err(|_| Error::Stopped)?;
         let _ = self.wake.try_send(());
-        answer.recv().unwrap_or(Err(Error::Stopped))
+        select! {
+            recv(answer) -> outcome => outcome.unwrap_or(Err(Error::Stopped)),
+            recv(self.given_up) -> _ => answer.try_recv().unwrap_or(Err(Error::Stopped)),
+        }
+    }
+
+    /// Counts what is left as dropped, and lets those go who wait for a flush.
+    pub(crate) fn give_up(&self) {
+        self.ledger.close();
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -102,6 +116,8 @@ pub(crate) struct Flusher {
     backoff: Backoff,
     /// Before this, nothing is tried that was not asked for.
     retry: Option<Instant>,
+    /// Whether the service refused the last events for good.
+    rejecting: bool,
     shutdown_timeout: Duration,
     /// When the client will not wait any longer.
     deadline: Option<Instant>,
@@ -136,6 +152,7 @@ impl Flusher {
             due: None,
             backoff: Backoff::new(config.event_flush_interval),
             retry: None,
+            rejecting: false,
             shutdown_timeout: config.shutdown_timeout,
             deadline: None,
         }
@@ -258,14 +275,17 @@ impl Flusher {
         };
         match &delivery {
             Delivery::Done => {
-                log!(debug, "{count} events delivered");
+                log!(debug, "delivered events: {count}");
+                self.rejecting = false;
                 self.ledger.deliver(count);
                 self.settle(count);
                 self.request_size = self.batch_size.min(MAX_REQUEST).min(self.request_size * 2);
             }
             Delivery::Split => self.request_size = count / 2,
             Delivery::Rejected(_, failure) => {
-                log!(warn, "{count} events dropped: {failure}");
+                if !std::mem::replace(&mut self.rejecting, true) {
+                    log!(warn, "the service refuses events, which are dropped: {failure}");
+                }
                 self.ledger.reject(count);
                 self.settle(count);
             }
@@ -313,7 +333,7 @@ impl Flusher {
         }
         let lost = self.ledger.close();
         if lost > 0 {
-            log!(warn, "{lost} events could not be delivered before the end");
+            log!(warn, "events that could not be delivered before the end: {lost}");
         }
     }
 

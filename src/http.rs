@@ -279,11 +279,12 @@ fn text(headers: &HeaderMap, name: ureq::http::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// ureq knows the name of the encoding in lower case alone.
 fn is_readable(encoding: &str) -> bool {
     let encoding = encoding.trim();
     encoding.is_empty()
         || encoding.eq_ignore_ascii_case("identity")
-        || cfg!(feature = "gzip") && encoding.eq_ignore_ascii_case("gzip")
+        || cfg!(feature = "gzip") && encoding == "gzip"
 }
 
 /// Reads seconds or an HTTP date; `None` for anything else.

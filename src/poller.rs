@@ -28,6 +28,8 @@ pub(crate) struct Poller {
     offline_mode: bool,
     hasher: RandomState,
     accepted: Option<Accepted>,
+    /// Whether the last failure was a refused key.
+    refused: bool,
 }
 
 /// The last body that became the ruleset in use.
@@ -48,6 +50,7 @@ impl Poller {
             offline_mode: config.offline_mode,
             hasher: RandomState::new(),
             accepted: None,
+            refused: false,
         }
     }
 
@@ -115,9 +118,12 @@ impl Poller {
     }
 
     fn fail(&mut self, failure: &RequestError, stop: &StopSignal) {
-        if !self.backoff.is_failing() {
+        // A key that is refused amid other failures is worth a line of its own.
+        let refused = setback(failure) == Setback::Hopeless;
+        if !self.backoff.is_failing() || refused && !self.refused {
             log!(warn, "failed to fetch the ruleset: {failure:#}");
         }
+        self.refused = refused;
         // Whoever waits hears of the failure at once, but in offline mode it is no reason to give
         // up before the bootstrap has been tried.
         if self.offline_mode {

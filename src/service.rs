@@ -88,7 +88,7 @@ impl Service {
                 flusher.wait(deadline);
             }
         }
-        self.ledger.close();
+        self.events.give_up();
     }
 
     pub(crate) fn track(&self, event: EvaluationEvent) {

@@ -452,7 +452,7 @@ fn a_status_that_is_no_success() {
         (422, r#"{"detail": [{"loc": ["body"], "msg": "field required"}]}"#, ": field required"),
         (422, r#"{"detail": ["first", "second"]}"#, ": first"),
         (500, r#"{"error": {"message": 7}, "detail": null}"#, ""),
-        (302, "", ""),
+        (302, "", ", and redirects are not followed"),
     ] {
         let (server, error) = evaluate(Reply::status(status).with_body(body));
         let url = server.url();

@@ -54,8 +54,6 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// These bytes, one at a time with this time between, until the client goes away.
     Drip(Vec<u8>, Duration),
-    /// These bytes, and then a reset of the connection.
-    Reset(Vec<u8>),
     /// Nothing, until the client goes away or the server ends.
     Hang,
 }
@@ -264,11 +262,6 @@ impl Shared {
                     }
                     thread::sleep(pause);
                 }
-                false
-            }
-            Reply::Reset(bytes) => {
-                let _ = writer.write_all(&bytes);
-                // Closing with unread input makes the kernel send a reset.
                 false
             }
             Reply::Hang => {

@@ -1,0 +1,126 @@
+//! What a thousand clients leave behind: no thread, socket or file descriptor.
+//!
+//! One test alone: it counts what its whole process holds.
+#![cfg(all(feature = "http", target_os = "linux"))]
+
+mod support;
+#[path = "support/wire.rs"]
+mod wire;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phaseflag::{EvaluationEvent, PhaseFlagClient};
+use support::{SOON, ruleset};
+use wire::{Wire, answer, hang, read_request};
+
+const CLIENTS: usize = 1000;
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What the request timeout may become on a machine that is busy with something else.
+const AT_MOST: Duration = Duration::from_secs(5);
+
+/// How many of each kind of thing this process holds.
+fn held() -> BTreeMap<String, usize> {
+    let mut held = BTreeMap::new();
+    let mut count = |kind: String| *held.entry(kind).or_default() += 1;
+    for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+        if let Ok(name) = fs::read_to_string(task.path().join("comm")) {
+            count(format!("thread {}", name.trim()));
+        }
+    }
+    for descriptor in fs::read_dir("/proc/self/fd").unwrap().flatten() {
+        if let Ok(target) = fs::read_link(descriptor.path()) {
+            let target = target.to_string_lossy().into_owned();
+            let kind = target.split_once(':').map_or("file", |(kind, _)| kind);
+            count(format!("descriptor of a {kind}"));
+        }
+    }
+    held
+}
+
+/// Waits until nothing is held that was not held before.
+fn wait_for_nothing_more(before: &BTreeMap<String, usize>) {
+    let begun = Instant::now();
+    loop {
+        let now = held();
+        let more: Vec<_> = now
+            .iter()
+            .filter(|(kind, count)| before.get(*kind).is_none_or(|before| before < *count))
+            .collect();
+        if more.is_empty() {
+            return;
+        }
+        assert!(begun.elapsed() < AT_MOST, "more than before: {more:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Answers, hangs, drips or closes, by turns.
+fn serve(mut stream: TcpStream, number: usize) {
+    let Some(request) = read_request(&mut stream) else {
+        return;
+    };
+    match number % 4 {
+        0 => hang(stream),
+        1 => {
+            for _ in 0..1000 {
+                if !answer(&mut stream, 102, "") {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        2 => {}
+        _ => {
+            let status = if request.starts_with("GET") { 200 } else { 202 };
+            let body = ruleset(1, &["a"]);
+            while answer(&mut stream, status, &body) && read_request(&mut stream).is_some() {}
+        }
+    }
+}
+
+#[test]
+fn a_thousand_clients_leave_nothing_behind() {
+    let wire = Wire::start(serve);
+    // What the first use of anything keeps for good is no leak.
+    run(&wire.url(), 0);
+    thread::sleep(Duration::from_millis(100));
+    let before = held();
+    let begun = Instant::now();
+    for number in 0..CLIENTS {
+        run(&wire.url(), number);
+        // The server's own threads would be the limit otherwise.
+        if number % 100 == 0 {
+            wait_for_nothing_more(&before);
+        }
+    }
+    let took = begun.elapsed();
+    wait_for_nothing_more(&before);
+    assert!(took < 2 * SOON, "a thousand clients took {took:?}");
+    assert!(wire.connections() > CLIENTS / 2);
+}
+
+fn run(url: &str, number: usize) {
+    let client = PhaseFlagClient::builder(url, "sdk-dev-1")
+        .request_timeout(REQUEST_TIMEOUT)
+        .shutdown_timeout(Duration::from_millis(5))
+        .polling_interval(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    client.start().unwrap();
+    if number.is_multiple_of(5) {
+        client.track_event(EvaluationEvent::new("a"));
+    }
+    match number % 3 {
+        0 => client.stop(),
+        // Some are dropped in the midst of a request.
+        1 => {
+            let _ = client.wait_until_ready(Duration::from_millis(2));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,146 @@
+//! A server on loopback that works on bare connections, for what no HTTP server would do.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A running server. It accepts no more when it is dropped.
+pub struct Wire {
+    address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Wire {
+    /// Starts a server that hands each connection, and how many came before, to a thread.
+    pub fn start(handler: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Wire {
+        Wire::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), handler)
+    }
+
+    /// Does the same with a listener that is there.
+    pub fn on(
+        listener: TcpListener,
+        handler: impl Fn(TcpStream, usize) + Send + Sync + 'static,
+    ) -> Wire {
+        let wire = Wire {
+            address: listener.local_addr().expect("an address"),
+            accepted: Arc::default(),
+            stopped: Arc::default(),
+        };
+        let (accepted, stopped) = (wire.accepted.clone(), wire.stopped.clone());
+        let handler = Arc::new(handler);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if stopped.load(Ordering::Acquire) {
+                    return;
+                }
+                let number = accepted.fetch_add(1, Ordering::AcqRel);
+                let _ = stream.set_nodelay(true);
+                let handler = handler.clone();
+                thread::spawn(move || handler(stream, number));
+            }
+        });
+        wire
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL of the service that this server plays.
+    pub fn url(&self) -> String {
+        format!("http://{}/api/v1", self.address)
+    }
+
+    /// How many connections have come.
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Release);
+        // Wakes the thread that accepts, so that it sees the end.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// Waits for the first byte of a request, writes this, and resets the connection: the kernel does
+/// that where a socket is closed with input that nobody has read.
+pub fn reset_after(mut stream: TcpStream, bytes: &[u8]) {
+    let _ = stream.peek(&mut [0]);
+    let _ = stream.write_all(bytes);
+}
+
+/// Reads one request, and returns it as it came; `None` at the end of the connection.
+pub fn read_request(stream: &mut impl Read) -> Option<String> {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).ok()?;
+        request.extend(byte);
+    }
+    let head = String::from_utf8(request).ok()?;
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(0, |(_, length)| length.trim().parse().unwrap_or(0));
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some(head + &String::from_utf8(body).ok()?)
+}
+
+/// Writes an answer of JSON that keeps the connection.
+pub fn answer(stream: &mut impl Write, status: u16, body: &str) -> bool {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(answer.as_bytes()).is_ok() && stream.flush().is_ok()
+}
+
+/// Reads until the other side goes away.
+pub fn hang(mut stream: TcpStream) {
+    let mut rest = [0; 1024];
+    while matches!(stream.read(&mut rest), Ok(1..)) {}
+}
+
+/// A port that is listened to and accepts nothing: who connects to it waits.
+pub struct Blackhole {
+    listener: TcpListener,
+    queued: Vec<TcpStream>,
+}
+
+impl Blackhole {
+    pub fn open() -> Blackhole {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let mut queued = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            queued.push(stream);
+            assert!(queued.len() < 5000, "the backlog never fills up");
+        }
+        Blackhole { listener, queued }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().expect("an address")
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/api/v1", self.address())
+    }
+}
+
+/// Runs something that must be over in time, and returns what it returns.
+pub fn within<T>(limit: Duration, what: &str, run: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let result = run();
+    let took = begun.elapsed();
+    assert!(took < limit, "{what} took {took:?}, more than {limit:?}");
+    result
+}
