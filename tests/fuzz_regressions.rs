@@ -17,6 +17,9 @@ mod parse_ruleset;
 #[cfg(feature = "http")]
 #[path = "../fuzz/bodies/remote_answer.rs"]
 mod remote_answer;
+#[cfg(feature = "http")]
+#[path = "../fuzz/server.rs"]
+mod server;
 #[path = "../fuzz/bodies/version.rs"]
 mod version;
 

@@ -6,11 +6,10 @@ use std::time::Duration;
 use arbitrary::Unstructured;
 use phaseflag::{EvaluationEvent, Object, PhaseFlagClient, Value};
 
-#[path = "../server.rs"]
-mod server;
+use crate::server::Server;
 
-static SERVICE: LazyLock<(server::Server, PhaseFlagClient)> = LazyLock::new(|| {
-    let server = server::Server::start();
+static SERVICE: LazyLock<(Server, PhaseFlagClient)> = LazyLock::new(|| {
+    let server = Server::start();
     server.answer(202, b"{}");
     let client = PhaseFlagClient::builder(server.url(), "sdk-fuzz")
         .polling_interval(Duration::ZERO)

@@ -4,15 +4,14 @@ use std::sync::LazyLock;
 
 use phaseflag::{EvaluationContext, PhaseFlagClient};
 
-#[path = "../server.rs"]
-mod server;
+use crate::server::Server;
 
 const KEY: &str = "sdk-fuzz-secret";
 
 const STATUSES: [u16; 12] = [200, 200, 200, 200, 201, 400, 401, 403, 404, 404, 422, 500];
 
-static SERVICE: LazyLock<(server::Server, PhaseFlagClient)> = LazyLock::new(|| {
-    let server = server::Server::start();
+static SERVICE: LazyLock<(Server, PhaseFlagClient)> = LazyLock::new(|| {
+    let server = Server::start();
     let client = PhaseFlagClient::builder(server.url(), KEY).build().expect("a client");
     (server, client)
 });

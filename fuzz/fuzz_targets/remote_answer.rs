@@ -2,5 +2,7 @@
 
 #[path = "../bodies/remote_answer.rs"]
 mod remote_answer;
+#[path = "../server.rs"]
+mod server;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| remote_answer::run(data));
