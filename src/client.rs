@@ -91,7 +91,8 @@ impl PhaseFlagClient {
     }
 
     /// Loads the bootstrap file or text, starts polling and delivering events, and returns without
-    /// waiting for the network. Calling it again does nothing more.
+    /// waiting for the network. Calling it again does nothing more, nor does it wait for a start
+    /// that is under way on another thread.
     ///
     /// # Errors
     ///
@@ -276,12 +277,15 @@ impl PhaseFlagClient {
     }
 
     /// Delivers every event that was tracked before, those in flight included, and waits for that.
-    /// Each batch is tried once, at once. Returns immediately where nothing is queued.
+    /// Each batch is tried once, at once, and takes at most `request_timeout`. Returns immediately
+    /// where nothing is queued.
     ///
     /// # Errors
     ///
-    /// [`Error::Flush`] at the first failure; what was not delivered stays queued.
-    /// [`Error::NotStarted`] before `start`.
+    /// [`Error::Flush`] at the first failure that may pass: what was not delivered stays queued. A
+    /// batch that the service refuses for good is dropped, and reported when the others have been
+    /// tried. [`Error::NotStarted`] before `start`; [`Error::Stopped`] where the client is stopped
+    /// meanwhile.
     pub fn flush_events(&self) -> Result<(), Error> {
         match &self.inner.service {
             None => Ok(()),
@@ -306,6 +310,7 @@ impl PhaseFlagClient {
             rulesets_refused: polls.refused,
             last_failure: polls.last_failure,
             events: self.inner.ledger.counts(),
+            last_delivery_failure: self.inner.ledger.last_failure(),
         }
     }
 }
@@ -324,6 +329,8 @@ pub struct Statistics {
     pub last_failure: Option<RequestError>,
     /// What became of the events.
     pub events: EventCounts,
+    /// The last failure to deliver events; it stays when deliveries succeed again.
+    pub last_delivery_failure: Option<RequestError>,
 }
 
 impl Inner {

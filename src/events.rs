@@ -1,10 +1,12 @@
 //! `EvaluationEvent`, and the ledger that bounds events and counts what became of each. Pure.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 #[cfg(feature = "http")]
 use crate::date;
+use crate::error::RequestError;
 use crate::value::{Object, Value};
 
 /// The deepest nesting of a detail, which others will have to read.
@@ -119,6 +121,7 @@ pub(crate) struct Ledger {
     full: AtomicBool,
     rejected: AtomicU64,
     abandoned: AtomicU64,
+    last_failure: Mutex<Option<RequestError>>,
 }
 
 /// What became of the events so far.
@@ -165,7 +168,19 @@ impl Ledger {
             full: AtomicBool::new(false),
             rejected: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
+            last_failure: Mutex::default(),
         }
+    }
+
+    /// Notes why events were not delivered.
+    pub(crate) fn note(&self, failure: &RequestError) {
+        let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(failure.clone());
+    }
+
+    /// Returns why events were last not delivered.
+    pub(crate) fn last_failure(&self) -> Option<RequestError> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes an event in, or counts it as dropped.

@@ -26,12 +26,17 @@ impl Flags {
     ) {
         let before = self.store.replace(ruleset);
         log!(debug, "{} flags from {origin} are in force", ruleset.len());
-        if let Some(problem) = ruleset.problems().first() {
-            log!(
-                warn,
-                "the ruleset from {origin} has {} problems, the first: {problem}",
-                ruleset.problems().len()
-            );
+        let known = before.as_ref().map(Ruleset::problems).unwrap_or_default();
+        match ruleset.problems() {
+            problems if problems == known => {}
+            [] => log!(info, "the ruleset from {origin} has no problems any more"),
+            problems @ [first, ..] => {
+                log!(
+                    warn,
+                    "problems of the ruleset from {origin}: {}; first: {first}",
+                    problems.len()
+                );
+            }
         }
         announce(&self.readiness);
         self.listeners.notify(before.as_ref(), ruleset);

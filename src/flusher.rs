@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
@@ -19,10 +20,7 @@ const EVENTS: &str = "/sdk/events";
 /// The most events that the service takes in one request.
 const MAX_REQUEST: usize = 500;
 
-/// How often delivery is tried while the client stops.
-const LAST_TRIES: u32 = 3;
-
-/// The time between the last tries.
+/// The time before the second try while the client stops; each one after it is twice as long.
 const LAST_RETRY: Duration = Duration::from_millis(200);
 
 /// What travels to the thread; that a flush takes the same way keeps it behind earlier events.
@@ -44,6 +42,7 @@ pub(crate) struct EventQueue {
 }
 
 /// The end of the queue that the thread takes over.
+#[derive(Clone, Debug)]
 pub(crate) struct EventSource {
     messages: Receiver<Message>,
     wake: Receiver<()>,
@@ -67,7 +66,7 @@ impl EventQueue {
     pub(crate) fn push(&self, event: EvaluationEvent) {
         match self.ledger.admit() {
             Admission::Queued(count) => {
-                // Fails only after the end of the thread, which leaves the counting to the ledger.
+                // Cannot fail: the service holds the other end, too.
                 let _ = self.messages.send(Message::Event(event));
                 if count == self.batch_size {
                     let _ = self.wake.try_send(());
@@ -107,6 +106,8 @@ pub(crate) struct Flusher {
     ledger: Arc<Ledger>,
     source: EventSource,
     outbox: VecDeque<EvaluationEvent>,
+    /// Those who wait for a flush.
+    waiting: Vec<Sender<Result<(), Error>>>,
     batch_size: usize,
     /// How many events the next request may hold; less than usual after one was too large.
     request_size: usize,
@@ -131,6 +132,16 @@ enum Delivery {
     /// The service does not want these events.
     Rejected(usize, RequestError),
     Failed(RequestError),
+    /// The client has given up on what is left.
+    Abandoned,
+}
+
+/// What a flush could not deliver.
+#[derive(Clone)]
+struct Undelivered {
+    queued: usize,
+    rejected: usize,
+    cause: RequestError,
 }
 
 impl Flusher {
@@ -146,6 +157,7 @@ impl Flusher {
             ledger,
             source,
             outbox: VecDeque::new(),
+            waiting: Vec::new(),
             batch_size,
             request_size: batch_size.min(MAX_REQUEST),
             interval: config.event_flush_interval,
@@ -162,6 +174,7 @@ impl Flusher {
     pub(crate) fn run(mut self, stop: &StopSignal) {
         while self.sleep(stop) {
             self.collect();
+            self.answer_flushes();
             self.deliver_due();
         }
         self.finish();
@@ -188,7 +201,7 @@ impl Flusher {
         }
     }
 
-    /// Takes everything out of the queue, and answers those who wait for a flush.
+    /// Takes everything out of the queue.
     fn collect(&mut self) {
         while let Ok(message) = self.source.messages.try_recv() {
             self.take(message);
@@ -201,11 +214,26 @@ impl Flusher {
                 self.outbox.push_back(event);
                 self.due.get_or_insert_with(|| Instant::now() + self.interval);
             }
-            Message::Flush(reply) => {
-                let outcome = self.deliver_all();
-                // Whoever asked may have gone.
-                let _ = reply.send(outcome);
-            }
+            Message::Flush(reply) => self.waiting.push(reply),
+        }
+    }
+
+    /// Delivers everything for those who wait for a flush, all of them at once.
+    fn answer_flushes(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let outcome = self.deliver_all();
+        for reply in self.waiting.drain(..) {
+            let outcome = match outcome.clone() {
+                None if self.ledger.is_closed() => Err(Error::Stopped),
+                None => Ok(()),
+                Some(Undelivered { queued, rejected, cause }) => {
+                    Err(Error::Flush { queued, rejected, cause })
+                }
+            };
+            // Whoever asked may have gone.
+            let _ = reply.send(outcome);
         }
     }
 
@@ -224,16 +252,19 @@ impl Flusher {
                 return;
             }
             let before = self.outbox.len();
-            if let Delivery::Failed(_) = self.deliver(due) {
+            if let Delivery::Failed(_) | Delivery::Abandoned = self.deliver(due) {
                 return;
             }
             due = due.saturating_sub(before - self.outbox.len());
             self.collect();
+            if !self.waiting.is_empty() {
+                return self.answer_flushes();
+            }
         }
     }
 
-    /// Tries everything in the outbox at once, each batch one time.
-    fn deliver_all(&mut self) -> Result<(), Error> {
+    /// Tries everything in the outbox at once, each batch one time; returns what went wrong.
+    fn deliver_all(&mut self) -> Option<Undelivered> {
         let mut rejected = 0;
         let mut refusal = None;
         while !self.outbox.is_empty() {
@@ -244,23 +275,19 @@ impl Flusher {
                     refusal = Some(cause);
                 }
                 Delivery::Failed(cause) => {
-                    return Err(Error::Flush { queued: self.outbox.len(), rejected, cause });
+                    return Some(Undelivered { queued: self.outbox.len(), rejected, cause });
                 }
+                Delivery::Abandoned => return None,
             }
         }
-        match refusal {
-            _ if self.ledger.is_closed() => Err(Error::Stopped),
-            Some(cause) => Err(Error::Flush { queued: 0, rejected, cause }),
-            None => Ok(()),
-        }
+        refusal.map(|cause| Undelivered { queued: 0, rejected, cause })
     }
 
     /// Makes one request, of at most so many events.
     fn deliver(&mut self, at_most: usize) -> Delivery {
         if self.ledger.is_closed() {
-            // The client has given up on them.
             self.outbox.clear();
-            return Delivery::Done;
+            return Delivery::Abandoned;
         }
         let count = self.outbox.len().min(self.request_size).min(at_most);
         let body = body(self.outbox.iter().take(count));
@@ -287,9 +314,11 @@ impl Flusher {
                     log!(warn, "the service refuses events, which are dropped: {failure}");
                 }
                 self.ledger.reject(count);
+                self.ledger.note(failure);
                 self.settle(count);
             }
             Delivery::Failed(failure) => self.fail(failure),
+            Delivery::Abandoned => {}
         }
         delivery
     }
@@ -311,25 +340,28 @@ impl Flusher {
         if !self.backoff.is_failing() {
             log!(warn, "failed to deliver events: {failure:#}");
         }
+        self.ledger.note(failure);
         let delay = self.backoff.after_failure(setback(failure));
         self.retry = Some(Instant::now() + delay);
     }
 
-    /// Delivers what is left, and counts what cannot be.
+    /// Delivers what is left while there is time, and counts what cannot be delivered.
     fn finish(mut self) {
         self.deadline = Some(Instant::now() + self.shutdown_timeout);
         self.collect();
-        for _ in 0..LAST_TRIES {
-            match self.deliver_all() {
-                Err(Error::Flush { queued, cause, .. })
-                    if queued > 0
-                        && setback(&cause) == Setback::Passing
-                        && self.time_left() > LAST_RETRY =>
-                {
-                    std::thread::sleep(LAST_RETRY);
-                }
-                _ => break,
+        self.answer_flushes();
+        let mut delay = LAST_RETRY;
+        while let Some(Undelivered { queued: 1.., cause, .. }) = self.deliver_all() {
+            let pause = match setback(&cause) {
+                Setback::Passing => delay,
+                Setback::RetryAfter(least) => delay.max(least),
+                Setback::Hopeless => break,
+            };
+            if pause >= self.time_left() {
+                break;
             }
+            thread::sleep(pause);
+            delay *= 2;
         }
         let lost = self.ledger.close();
         if lost > 0 {

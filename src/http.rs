@@ -31,6 +31,9 @@ const MAX_ERROR_BODY: u64 = 64 * 1024;
 /// As much of a body as is read when nobody wants to know it.
 const MAX_IGNORED_BODY: u64 = 64 * 1024;
 
+/// How long such a body is waited for.
+const IGNORED_BODY_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// As much of the service's message as an error repeats, in characters.
 const MAX_MESSAGE: usize = 300;
 
@@ -58,7 +61,16 @@ pub(crate) struct Answer {
 struct Exchange<'a> {
     url: &'a str,
     timeout: Duration,
+    /// Whether 304 is an answer.
     conditional: bool,
+    body: Expected,
+}
+
+/// What a body of success is good for.
+#[derive(Clone, Copy, PartialEq)]
+enum Expected {
+    Read,
+    Ignored,
 }
 
 impl Http {
@@ -107,7 +119,12 @@ impl Http {
         with_key: bool,
         etag: Option<&str>,
     ) -> Result<Answer, RequestError> {
-        let exchange = Exchange { url, timeout: self.timeout, conditional: etag.is_some() };
+        let exchange = Exchange {
+            url,
+            timeout: self.timeout,
+            conditional: etag.is_some(),
+            body: Expected::Read,
+        };
         self.run(exchange, |http, exchange| {
             let request = http.agent.get(url).header(ACCEPT, "application/json");
             let mut request = request.header(CONNECTION, "close");
@@ -125,7 +142,8 @@ impl Http {
     /// Sends JSON to `path`, which begins with `/`, and reads the answer.
     pub(crate) fn post(&self, path: &str, body: &str) -> Result<Answer, RequestError> {
         let url = self.url(path);
-        let exchange = Exchange { url: &url, timeout: self.timeout, conditional: false };
+        let exchange =
+            Exchange { url: &url, timeout: self.timeout, conditional: false, body: Expected::Read };
         self.run(exchange, |http, exchange| http.read(exchange, http.send(exchange, body)?))
     }
 
@@ -139,20 +157,30 @@ impl Http {
     ) -> Result<(), RequestError> {
         let url = self.url(path);
         let timeout = self.timeout.min(time_left);
-        self.run(Exchange { url: &url, timeout, conditional: false }, |http, exchange| {
-            let mut response = http.send(exchange, body)?;
-            // A body that is read to its end lets the connection be used again.
-            let _ = response.body_mut().with_config().limit(MAX_IGNORED_BODY).read_to_vec();
-            Ok(())
-        })
+        self.run(
+            Exchange { url: &url, timeout, conditional: false, body: Expected::Ignored },
+            |http, exchange| {
+                let mut response = http.send(exchange, body)?;
+                // A body that is read to its end lets the connection be used again. One that does not
+                // come at once is not waited for.
+                if response.body().content_length().is_some_and(|length| length <= MAX_IGNORED_BODY)
+                {
+                    let _ = response.body_mut().read_to_vec();
+                }
+                Ok(())
+            },
+        )
     }
 
     fn send(&self, exchange: Exchange<'_>, body: &str) -> Result<Response<Body>, RequestError> {
         let request = self.agent.post(exchange.url).header(API_KEY, &self.key_header);
         let request = request.header(CONTENT_TYPE, "application/json");
         let request = request.header(ACCEPT, "application/json");
-        let sent = request.config().timeout_global(Some(exchange.timeout)).build().send(body);
-        self.accept(exchange, sent)
+        let mut config = request.config().timeout_global(Some(exchange.timeout));
+        if exchange.body == Expected::Ignored {
+            config = config.timeout_recv_body(Some(IGNORED_BODY_TIMEOUT));
+        }
+        self.accept(exchange, config.build().send(body))
     }
 
     /// Returns the address of `path`, which begins with `/`.
@@ -203,6 +231,9 @@ impl Http {
     ) -> Result<Answer, RequestError> {
         let header = |name| text(response.headers(), name).map(str::to_owned);
         let etag = header(ETAG);
+        if response.status() == 304 {
+            return Ok(Answer { not_modified: true, etag, body: Vec::new() });
+        }
         if let Some(encoding) = header(CONTENT_ENCODING).filter(|encoding| !is_readable(encoding)) {
             let encoding = self.without_key(&encoding);
             return Err(RequestError::Encoding { url: exchange.url.to_owned(), encoding });
@@ -210,7 +241,7 @@ impl Http {
         let limit = self.max_body_size as u64;
         let body = response.body_mut().with_config().limit(limit).read_to_vec();
         let body = body.map_err(|error| self.failure(exchange, error))?;
-        Ok(Answer { not_modified: response.status() == 304, etag, body })
+        Ok(Answer { not_modified: false, etag, body })
     }
 
     fn failure(&self, exchange: Exchange<'_>, error: ureq::Error) -> RequestError {

@@ -102,7 +102,13 @@ impl Listeners {
             if !self.has(number) {
                 continue;
             }
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| callback(&change))) {
+            // The callback is dropped inside, too: it may be the last handle of a listener that
+            // has unsubscribed itself, and what it has captured may panic.
+            let call = AssertUnwindSafe(|| {
+                callback(&change);
+                drop(callback);
+            });
+            if let Err(payload) = catch_unwind(call) {
                 log!(warn, "a listener panicked");
                 // Dropping it runs the listener's code once more, which may panic once more.
                 std::mem::forget(payload);
@@ -143,7 +149,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Removes the listener. A call of it that has begun goes on; no other begins.
+    /// Removes the listener. A call of it that has begun, or is about to, goes on.
     pub fn unsubscribe(&self) {
         if let Some(listeners) = self.listeners.upgrade() {
             listeners.remove(self.number);

@@ -152,7 +152,11 @@ impl Poller {
             return;
         }
         match fetched {
-            Ok(ruleset) => self.flags.install(&ruleset, "the bootstrap URL", |_| ()),
+            Ok(ruleset) => self.flags.install(&ruleset, "the bootstrap URL", |readiness| {
+                if self.offline_mode {
+                    readiness.make_ready();
+                }
+            }),
             Err(failure) if !self.backoff.is_failing() => {
                 log!(warn, "failed to fetch the bootstrap: {failure:#}");
             }

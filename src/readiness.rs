@@ -23,6 +23,8 @@ pub enum ClientState {
     },
     /// The service refused the API key; the rules of before are in use, where there are any.
     KeyRefused,
+    /// The client was stopped; the last rules are in use, where there are any.
+    Stopped,
 }
 
 impl fmt::Display for ClientState {
@@ -35,6 +37,7 @@ impl fmt::Display for ClientState {
                 f.pad(&format!("stale for {}s", age.as_secs()))
             }
             ClientState::KeyRefused => f.pad("key refused"),
+            ClientState::Stopped => f.pad("stopped"),
         }
     }
 }
@@ -106,7 +109,9 @@ impl Readiness {
 
     pub(crate) fn state(&self) -> ClientState {
         let polls = self.lock();
-        if polls.key_refused {
+        if polls.stopped {
+            ClientState::Stopped
+        } else if polls.key_refused {
             ClientState::KeyRefused
         } else if !self.is_ready() {
             ClientState::NotReady

@@ -43,12 +43,12 @@ impl Remote {
     ) -> Result<EvaluationResult, Error> {
         let body = question(flag, context);
         if self.older.load(Ordering::Acquire) {
-            return self.ask_older(flag, &body);
+            return self.ask_older(flag, &body, true);
         }
         match self.http.post(EVALUATE, &body) {
             Err(failure) if is_about(&failure, flag) => Err(not_found(flag)),
             Err(failure) if failure.status() == Some(404) => {
-                let result = self.ask_older(flag, &body);
+                let result = self.ask_older(flag, &body, false);
                 // A service that answers there has shown which one it is; one that has neither
                 // path may be a proxy's page during an update.
                 if !matches!(&result, Err(Error::Request { .. } | Error::KeyRefused { .. })) {
@@ -60,12 +60,13 @@ impl Remote {
         }
     }
 
-    fn ask_older(&self, flag: &str, body: &str) -> Result<EvaluationResult, Error> {
+    /// Asks on the older path. Where that is known to be there, a 404 can only be about the flag.
+    fn ask_older(&self, flag: &str, body: &str, known: bool) -> Result<EvaluationResult, Error> {
         match self.http.post(OLDER_EVALUATE, body) {
             Err(failure) if failure.status() == Some(400) => {
                 Err(Error::FlagInactive { flag: flag.to_owned() })
             }
-            Err(failure) if failure.status() == Some(404) && !is_no_path(&failure) => {
+            Err(failure) if failure.status() == Some(404) && (known || !is_no_path(&failure)) => {
                 Err(not_found(flag))
             }
             answer => self.judge(OLDER_EVALUATE, flag, answer.map(|answer| answer.body)),

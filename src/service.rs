@@ -20,15 +20,15 @@ use crate::worker::Worker;
 pub(crate) struct Service {
     http: Arc<Http>,
     events: EventQueue,
+    /// The other end of the queue, for the flusher.
+    source: EventSource,
     ledger: Arc<Ledger>,
     remote: Remote,
     threads: Mutex<Threads>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Threads {
-    /// The end of the queue, until the flusher takes it over.
-    source: Option<EventSource>,
     poller: Option<Arc<Worker>>,
     flusher: Option<Arc<Worker>>,
 }
@@ -38,13 +38,13 @@ impl Service {
     pub(crate) fn new(config: &Config, ledger: Arc<Ledger>) -> Result<Service, Error> {
         let http = Arc::new(Http::new(config)?);
         let (events, source) = queue(config, ledger.clone());
-        let threads = Threads { source: Some(source), ..Threads::default() };
         Ok(Service {
             remote: Remote::new(http.clone()),
             http,
             events,
             ledger,
-            threads: Mutex::new(threads),
+            source,
+            threads: Mutex::default(),
         })
     }
 
@@ -60,9 +60,10 @@ impl Service {
 
     fn start_flusher(&self, config: &Config) -> Result<(), Error> {
         let mut threads = self.threads();
-        let Some(source) = threads.source.take() else {
+        if threads.flusher.is_some() {
             return Ok(());
-        };
+        }
+        let source = self.source.clone();
         let flusher = Flusher::new(self.http.clone(), self.ledger.clone(), source, config);
         let flusher = Worker::spawn("phaseflag-events", move |stop| flusher.run(&stop))
             .map_err(|cause| Error::Thread { cause })?;
@@ -109,14 +110,5 @@ impl Service {
 
     fn threads(&self) -> MutexGuard<'_, Threads> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Threads {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Threads")
-            .field("poller", &self.poller)
-            .field("flusher", &self.flusher)
-            .finish()
     }
 }

@@ -549,6 +549,11 @@ impl Slot {
         Slot { value: None, depth }
     }
 
+    /// Returns whether nothing was read, or `null`.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.value.as_ref().is_none_or(Value::is_null)
+    }
+
     /// Takes what was read; `None` where nothing was.
     pub(crate) fn take(&mut self) -> Option<Value> {
         self.value.take()

@@ -1,5 +1,7 @@
 //! What the fields of a document hold; what they should not hold is reported with its path.
 
+use std::fmt::Display;
+
 use super::condition::excerpt;
 use super::place::{Field, List, Scalar, Shape};
 use super::problem::{Path, Problems};
@@ -85,7 +87,7 @@ impl Problems {
         &mut self,
         path: Path<'_>,
         expected: &str,
-        found: &str,
+        found: impl Display,
         consequence: &str,
     ) {
         self.report(path, format_args!("expected {expected}, found {found}: {consequence}"));

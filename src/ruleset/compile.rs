@@ -14,7 +14,7 @@ use super::document::{
 };
 use super::flag::{Flag, FlagKind, Prerequisites, Rollout, Rule, Serves, Variation};
 use super::pattern::Patterns;
-use super::place::{Entry, Field, List, Shape};
+use super::place::{Entry, Field, Found, List, Shape};
 use super::problem::{Path, Problems};
 use super::table::{PositionMap, Seed, TextMap};
 use super::variations::Variations;
@@ -99,7 +99,7 @@ impl Consumer for Compiler {
         }
     }
 
-    fn malformed_flag(&mut self, index: usize, found: &'static str) {
+    fn malformed_flag(&mut self, index: usize, found: Found) {
         self.problems.mismatch(FLAGS.item(index), "an object", found, FLAG_LEFT_OUT);
     }
 }
@@ -251,9 +251,10 @@ impl Compiler {
     fn rollout(
         &mut self,
         path: Path<'_>,
-        document: RolloutDocument,
+        document: Option<Box<RolloutDocument>>,
         variations: &Variations,
     ) -> Result<Option<Rollout>, Unusable> {
+        let Some(document) = document else { return Ok(None) };
         match document.shape {
             Shape::Absent => return Ok(None),
             Shape::Given => {}

@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use super::pattern::{Pattern, Patterns};
+use super::pattern::{Effort, Pattern, Patterns};
 use super::table::{Seed, TextSet};
 use super::version::Version;
 use crate::context::{AttributeValue, EvaluationContext};
@@ -26,8 +26,8 @@ impl Condition {
         Condition { attribute: Attribute::UserId, test: Test::Never };
 
     /// Returns whether the context satisfies the condition.
-    pub(super) fn holds(&self, context: &EvaluationContext) -> bool {
-        self.test.holds(self.attribute.read(context))
+    pub(super) fn holds(&self, context: &EvaluationContext, effort: &mut Effort) -> bool {
+        self.test.holds(self.attribute.read(context), effort)
     }
 }
 
@@ -138,7 +138,7 @@ impl Test {
     }
 
     /// Returns whether the attribute satisfies the operator.
-    pub(super) fn holds(&self, subject: Option<Subject<'_>>) -> bool {
+    fn holds(&self, subject: Option<Subject<'_>>, effort: &mut Effort) -> bool {
         let Some(subject) = subject else {
             return matches!(self, Test::IsNot(_) | Test::NotContains(_) | Test::NotOneOf(_));
         };
@@ -151,7 +151,9 @@ impl Test {
             Test::NotOneOf(targets) => subject.with_text(|text| !targets.contain(text)),
             Test::GreaterThan(bound) => subject.number().is_some_and(|number| number > *bound),
             Test::LessThan(bound) => subject.number().is_some_and(|number| number < *bound),
-            Test::MatchesRegex(pattern) => subject.with_text(|text| pattern.is_found_in(text)),
+            Test::MatchesRegex(pattern) => {
+                subject.with_text(|text| pattern.is_found_in(text, effort))
+            }
             Test::VersionGreaterThan(bound) => {
                 precedence(subject, bound) == Some(Ordering::Greater)
             }

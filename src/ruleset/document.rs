@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
-use super::place::{AnyField, Entry, Field, Fields, List, Members, Scalar, Shape, refuse_scalars};
+use super::place::{
+    AnyField, Entry, Field, Fields, Found, List, Members, Scalar, Shape, refuse_scalars,
+};
 use crate::error::RulesetError;
 use crate::json::{self, Skip, deeper};
 use crate::value::{Number, Value};
@@ -21,7 +23,7 @@ pub(super) trait Consumer: Default {
     fn flag(&mut self, index: usize, flag: &mut FlagDocument);
 
     /// Takes note of an element that is no object.
-    fn malformed_flag(&mut self, index: usize, found: &'static str);
+    fn malformed_flag(&mut self, index: usize, found: Found);
 }
 
 /// A word of the service's own vocabulary. The usual ones take no memory.
@@ -106,7 +108,7 @@ pub(super) struct RuleDocument {
     pub(super) variation: Field<Box<str>>,
     pub(super) variation_id: Field<Box<str>>,
     pub(super) segment_id: Field<Box<str>>,
-    pub(super) percentage_rollout: RolloutDocument,
+    pub(super) percentage_rollout: Option<Box<RolloutDocument>>,
 }
 
 #[derive(Debug, Default)]
@@ -155,10 +157,13 @@ impl<C: Consumer> Document<C> {
             if root.segments.shape == Shape::Absent {
                 root.segments = outer.segments;
             }
+            if root.version.is_absent() {
+                root.version = outer.version;
+            }
             (parent, path) = ("data", "data.flags");
         }
         if let Shape::Malformed(found) = root.shape {
-            return Err(RulesetError::shape(parent, found));
+            return Err(RulesetError::shape(parent, found.as_str()));
         }
         match root.flags.shape {
             Shape::Given => Ok(Document {
@@ -167,7 +172,7 @@ impl<C: Consumer> Document<C> {
                 version: root.version.into_value(),
             }),
             Shape::Absent => Err(RulesetError::shape(path, "nothing")),
-            Shape::Malformed(found) => Err(RulesetError::shape(path, found)),
+            Shape::Malformed(found) => Err(RulesetError::shape(path, found.as_str())),
         }
     }
 }
@@ -184,7 +189,7 @@ struct Root<C> {
 }
 
 impl<C> Root<C> {
-    fn malformed(&mut self, found: &'static str) -> miniserde::Result<()> {
+    fn malformed(&mut self, found: Found) -> miniserde::Result<()> {
         self.shape = Shape::Malformed(found);
         Ok(())
     }
@@ -206,7 +211,7 @@ impl<C: Consumer> Visitor for Root<C> {
     refuse_scalars!();
 
     fn null(&mut self) -> miniserde::Result<()> {
-        self.malformed("null")
+        self.malformed(Found::Null)
     }
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
@@ -241,7 +246,7 @@ impl<C: Consumer> FlagList<C> {
         self
     }
 
-    fn malformed(&mut self, found: &'static str) -> miniserde::Result<()> {
+    fn malformed(&mut self, found: Found) -> miniserde::Result<()> {
         self.shape = Shape::Malformed(found);
         Ok(())
     }
@@ -262,7 +267,7 @@ impl<C: Consumer> Visitor for FlagList<C> {
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
-        self.shape = Shape::Malformed("an object");
+        self.shape = Shape::Malformed(Found::Object);
         Ok(Box::new(Skip::at(deeper(self.depth)?)))
     }
 }
@@ -320,7 +325,7 @@ impl RolloutDocument {
         self
     }
 
-    fn malformed(&mut self, found: &'static str) -> miniserde::Result<()> {
+    fn malformed(&mut self, found: Found) -> miniserde::Result<()> {
         self.shape = Shape::Malformed(found);
         Ok(())
     }
@@ -377,6 +382,10 @@ impl Fields for VariationDocument {
             _ => return None,
         })
     }
+
+    fn is_void(&self) -> bool {
+        self.id.is_absent() && self.key.is_absent()
+    }
 }
 
 impl Fields for PrerequisiteDocument {
@@ -397,9 +406,20 @@ impl Fields for RuleDocument {
             "variation" => self.variation.begin(depth),
             "variation_id" => self.variation_id.begin(depth),
             "segment_id" => self.segment_id.begin(depth),
-            "percentage_rollout" => self.percentage_rollout.begin(depth),
+            "percentage_rollout" => self.percentage_rollout.get_or_insert_default().begin(depth),
             _ => return None,
         })
+    }
+
+    fn is_void(&self) -> bool {
+        let rollout = self.percentage_rollout.as_ref();
+        rollout.is_none_or(|rollout| rollout.shape == Shape::Absent)
+            && self.variation.is_absent()
+            && self.variation_id.is_absent()
+            && self.segment_id.is_absent()
+            && self.conditions.is_empty()
+            && !matches!(self.conditions.shape, Shape::Malformed(_))
+            && !matches!(self.priority, Field::Malformed(_))
     }
 }
 
@@ -412,6 +432,14 @@ impl Fields for RolloutEntryDocument {
             "weight" => self.weight.begin(depth),
             _ => return None,
         })
+    }
+
+    /// Without a weight it is never served.
+    fn is_void(&self) -> bool {
+        self.variation.is_absent()
+            && self.variation_id.is_absent()
+            && self.percentage.is_absent()
+            && self.weight.is_absent()
     }
 }
 

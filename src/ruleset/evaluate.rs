@@ -3,6 +3,7 @@
 use super::bucket;
 use super::condition::Condition;
 use super::flag::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
+use super::pattern::Effort;
 use super::result::{Outcome, Reason};
 use super::table::PositionMap;
 use crate::context::EvaluationContext;
@@ -15,14 +16,27 @@ pub(super) struct Evaluator<'a> {
     settled: Memory<Option<u32>>,
     /// Which segments the context is in.
     segments: Memory<bool>,
+    /// What is left for searching patterns.
+    effort: Effort,
 }
 
 impl<'a> Evaluator<'a> {
     pub(super) fn new(tables: &'a Tables, context: &'a EvaluationContext) -> Evaluator<'a> {
-        Evaluator { tables, context, settled: Memory::default(), segments: Memory::default() }
+        Evaluator {
+            tables,
+            context,
+            settled: Memory::default(),
+            segments: Memory::default(),
+            effort: Effort::new(),
+        }
     }
 
     pub(super) fn evaluate(&mut self, flag: &Flag) -> Outcome {
+        self.effort = Effort::new();
+        self.decide(flag)
+    }
+
+    fn decide(&mut self, flag: &Flag) -> Outcome {
         if !flag.on {
             return Outcome::default_of(flag, Reason::FlagInactive);
         }
@@ -61,7 +75,7 @@ impl<'a> Evaluator<'a> {
     /// Returns what a required flag serves. The compiler bounds the depth of the recursion.
     fn settle(&mut self, position: u32, flag: &Flag) -> Option<u32> {
         self.settled.get(position).unwrap_or_else(|| {
-            let served = self.evaluate(flag).variation;
+            let served = self.decide(flag).variation;
             self.settled.insert(position, served);
             served
         })
@@ -80,8 +94,8 @@ impl<'a> Evaluator<'a> {
         })
     }
 
-    fn hold(&self, conditions: &[Condition]) -> bool {
-        conditions.iter().all(|condition| condition.holds(self.context))
+    fn hold(&mut self, conditions: &[Condition]) -> bool {
+        conditions.iter().all(|condition| condition.holds(self.context, &mut self.effort))
     }
 
     fn serve(&self, flag: &Flag, serves: &Serves) -> Option<Outcome> {

@@ -23,6 +23,29 @@ const MAX_COMPILED_TOGETHER: usize = 64 * 1024 * 1024;
 #[cfg(feature = "regex")]
 const MAX_SUBJECT: usize = 10_000;
 
+/// How much searching one evaluation may cost, as kilobytes of pattern times characters of text:
+/// four times the longest search that there is.
+const MAX_EFFORT: u64 = 4 * 48 * 10_000;
+
+/// What is left of the searching that one evaluation may do.
+///
+/// Each search is bounded, but a flag may ask for any number of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effort(u64);
+
+impl Effort {
+    pub(super) fn new() -> Effort {
+        Effort(MAX_EFFORT)
+    }
+
+    #[cfg(feature = "regex")]
+    fn spend(&mut self, cost: u64) -> bool {
+        let rest = self.0.checked_sub(cost);
+        self.0 = rest.unwrap_or(0);
+        rest.is_some()
+    }
+}
+
 #[cfg(feature = "regex")]
 pub(super) use with_regex::{Pattern, Patterns};
 #[cfg(not(feature = "regex"))]
@@ -39,19 +62,25 @@ mod with_regex {
 
     /// A compiled pattern.
     #[derive(Clone, Debug)]
-    pub(in crate::ruleset) struct Pattern(Arc<Regex>);
+    pub(in crate::ruleset) struct Pattern {
+        regex: Arc<Regex>,
+        /// The most memory that it may take.
+        size: usize,
+    }
 
     impl Pattern {
-        /// Returns whether the pattern is found anywhere in the text.
-        pub(in crate::ruleset) fn is_found_in(&self, text: &str) -> bool {
+        /// Returns whether the pattern is found anywhere in the text; it is not where the search
+        /// would take more than what is left of the effort.
+        pub(in crate::ruleset) fn is_found_in(&self, text: &str, effort: &mut Effort) -> bool {
             let end = text.char_indices().nth(MAX_SUBJECT).map_or(text.len(), |(end, _)| end);
-            self.0.is_match(text.get(..end).unwrap_or(text))
+            let text = text.get(..end).unwrap_or(text);
+            effort.spend((self.size / 1024 * text.len()) as u64) && self.regex.is_match(text)
         }
     }
 
     impl PartialEq for Pattern {
         fn eq(&self, other: &Pattern) -> bool {
-            self.0.as_str() == other.0.as_str()
+            self.regex.as_str() == other.regex.as_str()
         }
     }
 
@@ -75,22 +104,27 @@ mod with_regex {
             if let Some(known) = self.known.get(pattern) {
                 return known.clone();
             }
-            let compiled = self.fit(pattern).map(|regex| Pattern(Arc::new(regex)));
+            let compiled = self.fit(pattern);
             self.known.insert(pattern.into(), compiled.clone());
             compiled
         }
 
-        /// Compiles a pattern where there is room left. One that fails takes room, too: finding
-        /// that out costs as much as compiling it.
-        fn fit(&mut self, pattern: &str) -> Result<Regex, String> {
+        /// Compiles a pattern where there is room left. One that is too large takes room, too:
+        /// finding that out costs as much as compiling it.
+        fn fit(&mut self, pattern: &str) -> Result<Pattern, String> {
+            let pattern_of = |regex, size| Pattern { regex: Arc::new(regex), size };
             let mut builder = RegexBuilder::new(pattern);
             self.take(ORDINARY_COMPILED)?;
-            if let Ok(regex) = builder.size_limit(ORDINARY_COMPILED).build() {
-                return Ok(regex);
+            let failure = |error| format!("the pattern does not compile: {error}");
+            match builder.size_limit(ORDINARY_COMPILED).build() {
+                Ok(regex) => return Ok(pattern_of(regex, ORDINARY_COMPILED)),
+                // The one failure that a larger limit can mend.
+                Err(error) if error.to_string().contains("size limit") => {}
+                Err(error) => return Err(failure(error)),
             }
             self.take(MAX_COMPILED - ORDINARY_COMPILED)?;
-            let regex = builder.size_limit(MAX_COMPILED).build();
-            regex.map_err(|error| format!("the pattern does not compile: {error}"))
+            let regex = builder.size_limit(MAX_COMPILED).build().map_err(failure)?;
+            Ok(pattern_of(regex, MAX_COMPILED))
         }
 
         fn take(&mut self, size: usize) -> Result<(), String> {
@@ -103,6 +137,7 @@ mod with_regex {
 
 #[cfg(not(feature = "regex"))]
 mod without_regex {
+    use super::Effort;
     use crate::ruleset::table::Seed;
 
     /// A compiled pattern, of which there is none without the feature.
@@ -110,7 +145,7 @@ mod without_regex {
     pub(in crate::ruleset) enum Pattern {}
 
     impl Pattern {
-        pub(in crate::ruleset) fn is_found_in(&self, _: &str) -> bool {
+        pub(in crate::ruleset) fn is_found_in(&self, _: &str, _: &mut Effort) -> bool {
             match *self {}
         }
     }

@@ -3,6 +3,7 @@
 //! A field of the wrong shape is kept as such instead of failing the document. Places know how
 //! deep they stand, so that nesting is bounded while it is read.
 
+use std::fmt;
 use std::sync::Arc;
 
 use miniserde::de::{Map, Seq, Visitor};
@@ -17,28 +18,59 @@ const MAX_FAULTS: usize = 10_000;
 macro_rules! refuse_scalars {
     () => {
         fn boolean(&mut self, _: bool) -> miniserde::Result<()> {
-            self.malformed("a boolean")
+            self.malformed(Found::Boolean)
         }
 
         fn string(&mut self, _: &str) -> miniserde::Result<()> {
-            self.malformed("a string")
+            self.malformed(Found::String)
         }
 
         fn negative(&mut self, _: i64) -> miniserde::Result<()> {
-            self.malformed("a number")
+            self.malformed(Found::Number)
         }
 
         fn nonnegative(&mut self, _: u64) -> miniserde::Result<()> {
-            self.malformed("a number")
+            self.malformed(Found::Number)
         }
 
         fn float(&mut self, _: f64) -> miniserde::Result<()> {
-            self.malformed("a number")
+            self.malformed(Found::Number)
         }
     };
 }
 
 pub(super) use refuse_scalars;
+
+/// What stands where something else was expected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Found {
+    Null,
+    Boolean,
+    Number,
+    String,
+    List,
+    Object,
+}
+
+impl Found {
+    /// Returns its name, with its article.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Found::Null => "null",
+            Found::Boolean => "a boolean",
+            Found::Number => "a number",
+            Found::String => "a string",
+            Found::List => "a list",
+            Found::Object => "an object",
+        }
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// Whether something is there, and in the shape that was expected.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -46,8 +78,8 @@ pub(super) enum Shape {
     #[default]
     Absent,
     Given,
-    /// Holds what was found instead, with its article.
-    Malformed(&'static str),
+    /// Holds what was found instead.
+    Malformed(Found),
 }
 
 /// A scalar field.
@@ -58,8 +90,8 @@ pub(super) enum Field<T> {
         depth: u8,
     },
     Given(T),
-    /// Holds what was found instead, with its article.
-    Malformed(&'static str),
+    /// Holds what was found instead.
+    Malformed(Found),
 }
 
 impl<T> Default for Field<T> {
@@ -74,12 +106,16 @@ impl<T: Scalar> Field<T> {
         self
     }
 
-    fn set(&mut self, value: Option<T>, found: &'static str) -> miniserde::Result<()> {
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Field::Absent { .. })
+    }
+
+    fn set(&mut self, value: Option<T>, found: Found) -> miniserde::Result<()> {
         *self = value.map_or(Field::Malformed(found), Field::Given);
         Ok(())
     }
 
-    fn skip(&mut self, found: &'static str) -> miniserde::Result<Box<Skip>> {
+    fn skip(&mut self, found: Found) -> miniserde::Result<Box<Skip>> {
         let depth = match self {
             Field::Absent { depth } => *depth,
             Field::Given(_) | Field::Malformed(_) => 0,
@@ -145,31 +181,31 @@ impl<T: Scalar> Visitor for Field<T> {
     }
 
     fn boolean(&mut self, value: bool) -> miniserde::Result<()> {
-        self.set(T::from_bool(value), "a boolean")
+        self.set(T::from_bool(value), Found::Boolean)
     }
 
     fn string(&mut self, value: &str) -> miniserde::Result<()> {
-        self.set(T::from_text(value), "a string")
+        self.set(T::from_text(value), Found::String)
     }
 
     fn negative(&mut self, value: i64) -> miniserde::Result<()> {
-        self.set(T::from_number(value.into()), "a number")
+        self.set(T::from_number(value.into()), Found::Number)
     }
 
     fn nonnegative(&mut self, value: u64) -> miniserde::Result<()> {
-        self.set(T::from_number(value.into()), "a number")
+        self.set(T::from_number(value.into()), Found::Number)
     }
 
     fn float(&mut self, value: f64) -> miniserde::Result<()> {
-        self.set(Number::from_f64(value).and_then(T::from_number), "a number")
+        self.set(Number::from_f64(value).and_then(T::from_number), Found::Number)
     }
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
-        Ok(self.skip("a list")?)
+        Ok(self.skip(Found::List)?)
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
-        Ok(self.skip("an object")?)
+        Ok(self.skip(Found::Object)?)
     }
 }
 
@@ -187,6 +223,11 @@ impl AnyField {
     pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
         self.0 = Slot::at(depth);
         &mut self.0
+    }
+
+    /// Returns whether nothing has been read, or `null`.
+    pub(super) fn is_absent(&self) -> bool {
+        self.0.is_absent()
     }
 
     /// Returns the value; `null` where the field is absent.
@@ -225,12 +266,12 @@ pub(super) struct Faults(Option<Box<FaultList>>);
 
 #[derive(Debug, Default)]
 struct FaultList {
-    listed: Vec<(usize, &'static str)>,
+    listed: Vec<(usize, Found)>,
     total: usize,
 }
 
 impl Faults {
-    fn add(&mut self, index: usize, found: &'static str) {
+    fn add(&mut self, index: usize, found: Found) {
         let faults = self.0.get_or_insert_default();
         if faults.listed.len() < MAX_FAULTS {
             faults.listed.push((index, found));
@@ -239,7 +280,7 @@ impl Faults {
     }
 
     /// Returns the positions that are remembered, and what stands there.
-    pub(super) fn listed(&self) -> &[(usize, &'static str)] {
+    pub(super) fn listed(&self) -> &[(usize, Found)] {
         self.0.as_ref().map_or(&[], |faults| &faults.listed)
     }
 
@@ -271,7 +312,7 @@ impl<T: Fields> List<T> {
         self
     }
 
-    fn malformed(&mut self, found: &'static str) -> miniserde::Result<()> {
+    fn malformed(&mut self, found: Found) -> miniserde::Result<()> {
         self.shape = Shape::Malformed(found);
         Ok(())
     }
@@ -291,7 +332,7 @@ impl<T: Fields> Visitor for List<T> {
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
-        self.shape = Shape::Malformed("an object");
+        self.shape = Shape::Malformed(Found::Object);
         Ok(Box::new(Skip::at(deeper(self.depth)?)))
     }
 }
@@ -303,14 +344,15 @@ struct Entries<'a, T> {
     count: usize,
 }
 
-impl<T> Entries<'_, T> {
-    /// Takes the last element out again where it turned out to be no object.
+impl<T: Fields> Entries<'_, T> {
+    /// Takes the last element out again where it turned out to be no object, or to say nothing.
     fn settle(&mut self) {
         let List { entries, faults, .. } = &mut *self.list;
-        if let Some(entry) = entries.last()
-            && let Some(found) = entry.found()
-        {
+        let Some(entry) = entries.last() else { return };
+        if let Some(found) = entry.found() {
             faults.add(entry.index, found);
+            entries.pop();
+        } else if entry.fields.is_void() {
             entries.pop();
         }
     }
@@ -341,15 +383,15 @@ impl<T> Entry<T> {
     }
 
     /// Returns what was found instead of an object, with its article.
-    pub(super) fn found(&self) -> Option<&'static str> {
+    pub(super) fn found(&self) -> Option<Found> {
         match self.shape {
             Shape::Given => None,
             Shape::Malformed(found) => Some(found),
-            Shape::Absent => Some("null"),
+            Shape::Absent => Some(Found::Null),
         }
     }
 
-    fn malformed(&mut self, found: &'static str) -> miniserde::Result<()> {
+    fn malformed(&mut self, found: Found) -> miniserde::Result<()> {
         self.shape = Shape::Malformed(found);
         Ok(())
     }
@@ -357,13 +399,13 @@ impl<T> Entry<T> {
 
 impl<T: Fields> Visitor for Entry<T> {
     fn null(&mut self) -> miniserde::Result<()> {
-        self.malformed("null")
+        self.malformed(Found::Null)
     }
 
     refuse_scalars!();
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
-        self.shape = Shape::Malformed("a list");
+        self.shape = Shape::Malformed(Found::List);
         Ok(Box::new(Skip::at(deeper(self.depth)?)))
     }
 
@@ -377,6 +419,12 @@ impl<T: Fields> Visitor for Entry<T> {
 pub(super) trait Fields: Default {
     /// Returns the place of a field, emptied, or `None` for a name that does not count.
     fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor>;
+
+    /// Returns whether the object may as well not be there. A long list of such objects takes no
+    /// memory.
+    fn is_void(&self) -> bool {
+        false
+    }
 }
 
 /// An object whose fields are being read.
