@@ -54,7 +54,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how many events may be tracked and not yet delivered. Must not be zero.
+    /// Sets how many events may be tracked and not yet delivered. Must not be zero, nor less than
+    /// the batch size.
     ///
     /// Defaults to 10,000.
     pub fn event_queue_capacity(mut self, events: usize) -> ClientBuilder {
@@ -101,7 +102,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the longest that `stop`, or dropping the last handle, may take to deliver events.
+    /// Sets the longest that `stop`, or dropping the last handle, may take to deliver events. They
+    /// try again while there is time, unless the service refuses the key.
     ///
     /// Defaults to 5 s.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> ClientBuilder {

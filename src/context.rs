@@ -111,7 +111,7 @@ pub enum AttributeValue {
     Number(Number),
     /// A boolean.
     Bool(bool),
-    /// A float that was NaN or infinite: as if the attribute were not there.
+    /// `None`, or a float that was NaN or infinite: as if the attribute were not there.
     Missing,
 }
 
@@ -160,6 +160,13 @@ impl From<f64> for AttributeValue {
 impl From<f32> for AttributeValue {
     fn from(value: f32) -> AttributeValue {
         f64::from(value).into()
+    }
+}
+
+/// `None` counts as missing.
+impl<T: Into<AttributeValue>> From<Option<T>> for AttributeValue {
+    fn from(value: Option<T>) -> AttributeValue {
+        value.map_or(AttributeValue::Missing, Into::into)
     }
 }
 

@@ -365,3 +365,19 @@ fn a_bad_flag_in_it_leaves_the_others() {
     let context = EvaluationContext::new();
     assert!(client.get_boolean_value("b", false, &context));
 }
+
+#[test]
+fn in_offline_mode_listeners_of_the_bootstrap_url_find_the_client_ready() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/bootstrap.json" => Reply::json(ruleset(0, &["b"])),
+        _ => Reply::status(503),
+    });
+    let client =
+        builder(&server).offline_mode(true).bootstrap_url("/bootstrap.json").build().unwrap();
+    let (said, heard) = std::sync::mpsc::channel();
+    let own = client.clone();
+    client.on_flags_changed(move |_| said.send(own.is_ready()).unwrap());
+    client.start().unwrap();
+    assert!(heard.recv_timeout(SOON).unwrap());
+    client.stop();
+}

@@ -453,3 +453,30 @@ fn without_the_feature_patterns_never_hold_and_are_reported() {
          the crate was built without the feature `regex`: the condition never holds"
     );
 }
+
+#[cfg(feature = "regex")]
+#[test]
+fn the_searches_of_one_evaluation_are_bounded_together() {
+    let rule = |pattern: &str| {
+        format!(
+            r#"{{"variation": "v", "conditions": [
+                {{"attribute": "text", "operator": "matches_regex", "value": "{pattern}"}}]}}"#
+        )
+    };
+    let flag = |misses: usize| {
+        let mut rules = vec![rule("x"); misses];
+        rules.push(rule("a"));
+        let rules = rules.join(",");
+        format!(
+            r#"[{{"key": "f", "variations": [{{"key": "v", "value": 1}}], "targeting_rules": [{rules}]}}]"#
+        )
+    };
+    let reason = |misses, length: usize| {
+        let context = EvaluationContext::new().attribute("text", "a".repeat(length));
+        let ruleset = Ruleset::parse(&flag(misses)).unwrap();
+        ruleset.evaluate("f", &context).unwrap().reason().to_string()
+    };
+    assert_eq!(reason(40, 10_000), "targeting_match");
+    assert_eq!(reason(60, 10_000), "default");
+    assert_eq!(reason(1000, 100), "targeting_match");
+}

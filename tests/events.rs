@@ -573,3 +573,67 @@ fn a_flush_that_meets_the_end_returns() {
         });
     }
 }
+
+#[test]
+fn flushes_that_come_together_fail_together() {
+    let server = Server::start(|_| Reply::Hang);
+    let limit = Duration::from_secs(1);
+    let client = started(patient(&server).request_timeout(limit));
+    track(&client, 0..3);
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| client.flush_events().unwrap_err());
+        }
+    });
+    // One request for those who came first, and one for all who came during it.
+    assert!(start.elapsed() < limit * 10, "{:?}", start.elapsed());
+}
+
+#[test]
+fn stop_tries_again_while_there_is_time() {
+    let server = Server::start(|request| match request.number {
+        0..4 => Reply::status(503),
+        _ => Reply::status(202),
+    });
+    let client = patient(&server).shutdown_timeout(SOON).build().unwrap();
+    track(&client, 0..3);
+    client.stop();
+    assert_eq!(client.statistics().events.delivered, 3);
+}
+
+#[test]
+fn stop_waits_as_long_as_the_service_asks() {
+    let server = Server::start(|request| match request.number {
+        0 => Reply::status(429).with("retry-after", "1"),
+        _ => Reply::status(202),
+    });
+    let client = patient(&server).shutdown_timeout(SOON).build().unwrap();
+    track(&client, 0..3);
+    let start = Instant::now();
+    client.stop();
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert_eq!(client.statistics().events.delivered, 3);
+}
+
+#[test]
+fn a_success_without_its_body_is_a_success() {
+    let head = b"HTTP/1.1 202 Accepted\r\ncontent-length: 20\r\n\r\n ".to_vec();
+    let server = Server::start(move |_| Reply::Drip(head.clone(), Duration::ZERO));
+    let client = started(patient(&server));
+    track(&client, 0..3);
+    client.stop();
+    let events = client.statistics().events;
+    assert_eq!((events.delivered, events.dropped()), (3, 0));
+}
+
+#[test]
+fn the_last_failure_can_be_read() {
+    let server = Server::start(|_| Reply::status(401).with_body(r#"{"detail": "bad key"}"#));
+    let client = started(patient(&server));
+    track(&client, 0..1);
+    client.flush_events().unwrap_err();
+    let failure = client.statistics().last_delivery_failure.unwrap();
+    let url = format!("{}/sdk/events", server.url());
+    assert_eq!(failure.to_string(), format!("`{url}` answered with status 401: bad key"));
+}

@@ -477,3 +477,31 @@ fn listeners_are_called_in_the_order_in_which_they_came() {
     let order: Vec<_> = (0..5).map(|_| heard.recv_timeout(SOON).unwrap()).collect();
     assert_eq!(order, [0, 1, 2, 3, 4]);
 }
+
+/// Panics where it is dropped.
+struct Grudge;
+
+impl Drop for Grudge {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("the last word of a listener");
+        }
+    }
+}
+
+#[test]
+fn a_listener_that_panics_when_it_is_dropped_does_not_end_the_polling() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let client = builder(&server).polling_interval(RAPIDLY).build().unwrap();
+    let own: Arc<OnceLock<Subscription>> = Arc::default();
+    let (handle, grudge) = (own.clone(), Grudge);
+    let subscription = client.on_flags_changed(move |_| {
+        let _held = &grudge;
+        handle.get().unwrap().unsubscribe();
+    });
+    own.set(subscription).unwrap();
+    client.start().unwrap();
+    client.wait_until_ready(SOON).unwrap();
+    server.respond(|_| Reply::json(ruleset(2, &["b"])));
+    support::wait_until("the next rules", || client.get_boolean_value("b", false, None));
+}

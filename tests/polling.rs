@@ -347,3 +347,15 @@ fn any_interval_is_accepted() {
         client.wait_until_ready(Duration::MAX).unwrap();
     }
 }
+
+#[test]
+fn nothing_new_may_name_an_encoding() {
+    let server = Server::start(|request| match request.header("if-none-match") {
+        None => Reply::json(ruleset(1, &["a"])).with("etag", "\"1\""),
+        Some(_) => Reply::status(304).with("content-encoding", "br"),
+    });
+    let client = started(builder(&server).polling_interval(RAPIDLY));
+    server.wait_for(3, RULESET);
+    assert!(client.statistics().last_failure.is_none());
+    assert!(client.get_boolean_value("a", false, None));
+}

@@ -376,3 +376,17 @@ fn without_a_service_there_is_nobody_to_ask() {
     let result = client.evaluate("checkout", None).unwrap();
     assert_eq!(result.reason(), Reason::Override);
 }
+
+#[test]
+fn any_404_of_a_path_that_is_known_is_about_the_flag() {
+    let server = older(|request| match request.body.contains("checkout") {
+        true => bare("true", "default"),
+        false => {
+            Reply::status(404).with_body(r#"{"error": {"code": 404, "message": "Not found"}}"#)
+        }
+    });
+    let client = builder(&server).build().unwrap();
+    client.evaluate("checkout", None).unwrap();
+    let error = client.evaluate("unknown", None).unwrap_err();
+    assert_eq!(error.to_string(), "the service has no flag `unknown`");
+}

@@ -720,3 +720,37 @@ fn keys_that_collide_cost_what_other_keys_cost() {
         );
     }
 }
+
+#[test]
+fn what_stands_around_the_data_counts_where_the_data_is_silent() {
+    let ruleset = Ruleset::parse(
+        r#"{"version": 7, "segments": [{"key": "all"}], "data": {"flags": [{"key": "f",
+            "variations": [{"key": "v", "value": 1}],
+            "targeting_rules": [{"variation": "v", "segment_id": "all"}]}]}}"#,
+    )
+    .unwrap();
+    assert_eq!(ruleset.version(), &Value::from(7));
+    let result = ruleset.evaluate("f", None).unwrap();
+    assert_eq!(result.reason().as_str(), "targeting_match");
+    assert!(ruleset.problems().is_empty());
+}
+
+#[test]
+fn patterns_that_do_not_compile_leave_room_for_those_that_do() {
+    let pattern = |pattern: &str| {
+        format!(
+            r#"{{"variation": "v", "conditions": [
+                {{"attribute": "a", "operator": "matches_regex", "value": "{pattern}"}}]}}"#
+        )
+    };
+    let mut rules: Vec<_> = (0..5000).map(|number| pattern(&format!("({number}"))).collect();
+    rules.push(pattern("good"));
+    let rules = rules.join(",");
+    let text = format!(
+        r#"[{{"key": "f", "variations": [{{"key": "v", "value": 1}}], "targeting_rules": [{rules}]}}]"#
+    );
+    let context = EvaluationContext::new().attribute("a", "good");
+    let result = Ruleset::parse(&text).unwrap().evaluate("f", &context).unwrap();
+    let expected = if cfg!(feature = "regex") { "targeting_match" } else { "default" };
+    assert_eq!(result.reason().as_str(), expected);
+}

@@ -389,12 +389,18 @@ impl Fields for VariationDocument {
 }
 
 impl Fields for PrerequisiteDocument {
+    const VOID_IS_A_FAULT: bool = true;
+
     fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
         Some(match name {
             "flag_key" => self.flag_key.begin(depth),
             "variation_key" => self.variation_key.begin(depth),
             _ => return None,
         })
+    }
+
+    fn is_void(&self) -> bool {
+        self.flag_key.is_absent() && self.variation_key.is_absent()
     }
 }
 
@@ -444,6 +450,8 @@ impl Fields for RolloutEntryDocument {
 }
 
 impl Fields for SegmentDocument {
+    const VOID_IS_A_FAULT: bool = true;
+
     fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
         Some(match name {
             "id" => self.id.begin(depth),
@@ -452,9 +460,15 @@ impl Fields for SegmentDocument {
             _ => return None,
         })
     }
+
+    fn is_void(&self) -> bool {
+        self.id.is_absent() && self.key.is_absent() && self.conditions.is_empty()
+    }
 }
 
 impl Fields for ConditionDocument {
+    const VOID_IS_A_FAULT: bool = true;
+
     fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
         Some(match name {
             "attribute" => self.attribute.begin(depth),
@@ -462,5 +476,9 @@ impl Fields for ConditionDocument {
             "value" => self.value.begin(depth),
             _ => return None,
         })
+    }
+
+    fn is_void(&self) -> bool {
+        self.attribute.is_absent() && self.operator.is_absent()
     }
 }

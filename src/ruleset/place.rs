@@ -50,6 +50,7 @@ pub(super) enum Found {
     String,
     List,
     Object,
+    SaysNothing,
 }
 
 impl Found {
@@ -62,6 +63,7 @@ impl Found {
             Found::String => "a string",
             Found::List => "a list",
             Found::Object => "an object",
+            Found::SaysNothing => "one that says nothing",
         }
     }
 }
@@ -349,12 +351,13 @@ impl<T: Fields> Entries<'_, T> {
     fn settle(&mut self) {
         let List { entries, faults, .. } = &mut *self.list;
         let Some(entry) = entries.last() else { return };
-        if let Some(found) = entry.found() {
-            faults.add(entry.index, found);
-            entries.pop();
-        } else if entry.fields.is_void() {
-            entries.pop();
+        match entry.found() {
+            Some(found) => faults.add(entry.index, found),
+            None if !entry.fields.is_void() => return,
+            None if T::VOID_IS_A_FAULT => faults.add(entry.index, Found::SaysNothing),
+            None => {}
         }
+        entries.pop();
     }
 }
 
@@ -420,8 +423,10 @@ pub(super) trait Fields: Default {
     /// Returns the place of a field, emptied, or `None` for a name that does not count.
     fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor>;
 
-    /// Returns whether the object may as well not be there. A long list of such objects takes no
-    /// memory.
+    /// Whether an object that says nothing is malformed; else it may as well not be there.
+    const VOID_IS_A_FAULT: bool = false;
+
+    /// Returns whether the object says nothing. A long list of such objects takes no memory.
     fn is_void(&self) -> bool {
         false
     }
