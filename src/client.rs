@@ -271,8 +271,8 @@ impl PhaseFlagClient {
     pub fn track_event(&self, mut event: EvaluationEvent) {
         event.stamp();
         match &self.inner.service {
-            Some(service) if self.inner.stage() != Stage::Stopped => service.track(event),
-            _ => self.inner.ledger.refuse(),
+            Some(service) => service.track(event),
+            None => self.inner.ledger.refuse(),
         }
     }
 

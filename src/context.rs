@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::value::{Number, from_integers};
+use crate::number::{Number, from_integers};
 
 /// The user, session or request that a flag is evaluated for.
 ///

@@ -90,6 +90,7 @@ mod listeners;
 mod logging;
 #[cfg(not(feature = "http"))]
 mod no_service;
+mod number;
 mod overrides;
 #[cfg(feature = "http")]
 mod poller;
@@ -114,9 +115,10 @@ pub use context::{AttributeValue, EvaluationContext};
 pub use error::{BootstrapError, Error, JsonError, RequestError, RulesetError};
 pub use events::{EvaluationEvent, EventCounts};
 pub use listeners::{FlagsChanged, Subscription};
+pub use number::Number;
 pub use readiness::ClientState;
 pub use ruleset::{EvaluationResult, FlagInfo, FlagKind, Problem, Reason, Ruleset};
-pub use value::{Number, Object, Value};
+pub use value::{Object, Value};
 
 /// The examples of the README, compiled and run.
 #[cfg(all(doctest, feature = "http"))]

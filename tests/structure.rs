@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 43] = [
+const ORDER: [&str; 44] = [
     "error",
     "json",
+    "number",
     "value",
     "context",
     "ruleset/version",
@@ -56,7 +57,7 @@ const LAST: [&str; 2] = ["builder", "lib"];
 
 /// The files that may name a dependency.
 const DOORS: [(&str, &[&str]); 6] = [
-    ("miniserde", &["json", "value", "ruleset/place", "ruleset/document"]),
+    ("miniserde", &["json", "number", "value", "ruleset/place", "ruleset/document"]),
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
     ("ureq", &["address", "proxy", "tls", "http"]),

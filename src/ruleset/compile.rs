@@ -18,7 +18,7 @@ use super::place::{Entry, Field, Found, List, Shape};
 use super::problem::{Path, Problems};
 use super::table::{PositionMap, Seed, TextMap};
 use super::variations::Variations;
-use crate::value::Number;
+use crate::number::Number;
 
 /// Where the flags stand.
 pub(super) const FLAGS: Path<'static> = Path::Root("flags");

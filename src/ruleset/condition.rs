@@ -8,7 +8,8 @@ use super::pattern::{Effort, Pattern, Patterns};
 use super::table::{Seed, TextSet};
 use super::version::Version;
 use crate::context::{AttributeValue, EvaluationContext};
-use crate::value::{Number, Value};
+use crate::number::Number;
+use crate::value::Value;
 
 /// The longest list of targets that is searched from its start.
 const MAX_SCANNED: usize = 8;

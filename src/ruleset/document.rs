@@ -15,7 +15,8 @@ use super::place::{
 };
 use crate::error::RulesetError;
 use crate::json::{self, Skip, deeper};
-use crate::value::{Number, Value};
+use crate::number::Number;
+use crate::value::Value;
 
 /// Takes the flags of a document as they come.
 pub(super) trait Consumer: Default {

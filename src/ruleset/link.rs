@@ -85,12 +85,11 @@ impl Compiler {
     }
 
     fn settle_segments(&mut self, segments: &Segments) {
-        let names: PositionMap<_> =
-            self.segment_names.drain().map(|(name, number)| (number, name)).collect();
+        let mut names: Vec<_> = self.segment_names.drain().collect();
+        names.sort_unstable_by_key(|(_, number)| *number);
+        let name_of = |number: u32| names.get(number as usize).map(|(name, _)| name);
         for SegmentUse { flag_index, rule_index, name } in std::mem::take(&mut self.segment_uses) {
-            let Some(name) = names.get(&name) else {
-                continue;
-            };
+            let Some(name) = name_of(name) else { continue };
             if segments.find(name).is_none() {
                 let flag = FLAGS.item(flag_index);
                 let rules = flag.field("targeting_rules");
@@ -109,7 +108,7 @@ impl Compiler {
         for position in std::mem::take(&mut self.flags_with_segments) {
             let rules = self.flags.get_mut(position as usize).map(|flag| &mut flag.rules);
             for asked in rules.into_iter().flatten().filter_map(|rule| rule.segment.as_mut()) {
-                let found = names.get(asked).and_then(|name| segments.find(name));
+                let found = name_of(*asked).and_then(|name| segments.find(name));
                 *asked = found.unwrap_or(NO_SEGMENT);
             }
         }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use miniserde::de::{Map, Seq, Visitor};
 
 use crate::json::{Skip, deeper};
-use crate::value::{Number, Slot, Value};
+use crate::number::Number;
+use crate::value::{Slot, Value};
 
 /// How many malformed elements of one list are remembered with their position.
 const MAX_FAULTS: usize = 10_000;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::flag::{Flag, Replica, Variation};
-use crate::value::Value;
+use crate::value::{NULL, Value};
 
 /// What a flag serves in one context.
 ///
@@ -23,8 +23,6 @@ enum Served {
     /// A value from elsewhere: an override, or the service's own answer.
     Own(Arc<Variation>),
 }
-
-static NULL: Value = Value::Null;
 
 impl EvaluationResult {
     pub(super) fn shared(ruleset: Arc<Replica>, flag: u32, outcome: Outcome) -> EvaluationResult {
