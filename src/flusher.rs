@@ -11,6 +11,7 @@ use crate::backoff::{Backoff, Setback};
 use crate::config::Config;
 use crate::error::{Error, RequestError};
 use crate::events::{Admission, EvaluationEvent, Ledger, body};
+use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
 use crate::worker::{Never, StopSignal};
@@ -173,9 +174,12 @@ impl Flusher {
     /// Delivers until the signal comes, and then what is left.
     pub(crate) fn run(mut self, stop: &StopSignal) {
         while self.sleep(stop) {
-            self.collect();
-            self.answer_flushes();
-            self.deliver_due();
+            // A logger that panics does not end it.
+            guarded(|| {
+                self.collect();
+                self.answer_flushes();
+                self.deliver_due();
+            });
         }
         self.finish();
     }
@@ -302,20 +306,21 @@ impl Flusher {
         };
         match &delivery {
             Delivery::Done => {
-                log!(debug, "delivered events: {count}");
                 self.rejecting = false;
+                self.request_size = self.batch_size.min(MAX_REQUEST).min(self.request_size * 2);
                 self.ledger.deliver(count);
                 self.settle(count);
-                self.request_size = self.batch_size.min(MAX_REQUEST).min(self.request_size * 2);
+                log!(debug, "delivered events: {count}");
             }
             Delivery::Split => self.request_size = count / 2,
             Delivery::Rejected(_, failure) => {
-                if !std::mem::replace(&mut self.rejecting, true) {
-                    log!(warn, "the service refuses events, which are dropped: {failure}");
-                }
+                let first = !std::mem::replace(&mut self.rejecting, true);
                 self.ledger.reject(count);
                 self.ledger.note(failure);
                 self.settle(count);
+                if first {
+                    log!(warn, "the service refuses events, which are dropped: {failure}");
+                }
             }
             Delivery::Failed(failure) => self.fail(failure),
             Delivery::Abandoned => {}
@@ -325,24 +330,26 @@ impl Flusher {
 
     /// Forgets events whose fate is known.
     fn settle(&mut self, count: usize) {
-        if self.backoff.is_failing() {
-            log!(info, "events are delivered again");
-        }
+        let recovered = self.backoff.is_failing();
         self.backoff.after_success();
         self.retry = None;
         self.outbox.drain(..count);
         if self.outbox.is_empty() {
             self.due = None;
         }
+        if recovered {
+            log!(info, "events are delivered again");
+        }
     }
 
     fn fail(&mut self, failure: &RequestError) {
-        if !self.backoff.is_failing() {
-            log!(warn, "failed to deliver events: {failure:#}");
-        }
+        let first = !self.backoff.is_failing();
         self.ledger.note(failure);
         let delay = self.backoff.after_failure(setback(failure));
         self.retry = Some(Instant::now() + delay);
+        if first {
+            log!(warn, "failed to deliver events: {failure:#}");
+        }
     }
 
     /// Delivers what is left while there is time, and counts what cannot be delivered.

@@ -3,7 +3,6 @@
 //! Knows addresses and headers, and nothing of what the bodies say but the message of an error.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,6 +16,7 @@ use crate::address::Origin;
 use crate::config::Config;
 use crate::date;
 use crate::error::{Error, RequestError};
+use crate::guard::guarded;
 use crate::proxy;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use crate::tls;
@@ -202,8 +202,7 @@ impl Http {
         exchange: Exchange<'_>,
         request: impl FnOnce(&Http, Exchange<'_>) -> Result<T, RequestError>,
     ) -> Result<T, RequestError> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| request(self, exchange)));
-        outcome.unwrap_or_else(|_| {
+        guarded(|| request(self, exchange)).unwrap_or_else(|| {
             let cause = Arc::new(std::io::Error::other("the HTTP library panicked"));
             Err(RequestError::Transport { url: exchange.url.to_owned(), cause })
         })

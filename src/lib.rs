@@ -83,6 +83,7 @@ mod events;
 mod flags;
 #[cfg(feature = "http")]
 mod flusher;
+mod guard;
 #[cfg(feature = "http")]
 mod http;
 mod json;

@@ -1,9 +1,9 @@
 //! Callbacks, and what changed.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::guard::guarded;
 use crate::logging::log;
 use crate::ruleset::{Difference, Ruleset};
 
@@ -104,14 +104,12 @@ impl Listeners {
             }
             // The callback is dropped inside, too: it may be the last handle of a listener that
             // has unsubscribed itself, and what it has captured may panic.
-            let call = AssertUnwindSafe(|| {
+            let call = || {
                 callback(&change);
                 drop(callback);
-            });
-            if let Err(payload) = catch_unwind(call) {
+            };
+            if guarded(call).is_none() {
                 log!(warn, "a listener panicked");
-                // Dropping it runs the listener's code once more, which may panic once more.
-                std::mem::forget(payload);
             }
         }
     }

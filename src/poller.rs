@@ -8,6 +8,7 @@ use crate::backoff::{Backoff, Setback};
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::flags::Flags;
+use crate::guard::guarded;
 use crate::http::{Answer, Http};
 use crate::logging::log;
 use crate::ruleset::Ruleset;
@@ -54,28 +55,33 @@ impl Poller {
         }
     }
 
-    /// Polls until there is nothing more to do, or the signal comes.
+    /// Polls until there is nothing more to do, or the signal comes. A logger that panics does not
+    /// end it.
     pub(crate) fn run(mut self, stop: &StopSignal) {
         loop {
-            let outcome = self.fetch();
-            if is_stopped(stop) {
-                return;
+            let delay = guarded(|| self.poll(stop))
+                .unwrap_or_else(|| Some(self.backoff.after_failure(Setback::Passing)));
+            match delay {
+                Some(delay) if !pause(stop, delay) => {}
+                Some(_) | None => return,
             }
-            let delay = match outcome {
-                Ok(news) => {
-                    self.accept(news);
-                    if self.interval.is_zero() {
-                        return;
-                    }
-                    self.backoff.after_success()
-                }
-                Err(failure) => {
-                    self.fail(&failure, stop);
-                    self.backoff.after_failure(setback(&failure))
-                }
-            };
-            if pause(stop, delay) {
-                return;
+        }
+    }
+
+    /// Polls once, and returns how long to wait before the next time; `None` where there is none.
+    fn poll(&mut self, stop: &StopSignal) -> Option<Duration> {
+        let outcome = self.fetch();
+        if is_stopped(stop) {
+            return None;
+        }
+        match outcome {
+            Ok(news) => {
+                self.accept(news);
+                (!self.interval.is_zero()).then(|| self.backoff.after_success())
+            }
+            Err(failure) => {
+                self.fail(&failure, stop);
+                Some(self.backoff.after_failure(setback(&failure)))
             }
         }
     }

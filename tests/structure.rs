@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 44] = [
+const ORDER: [&str; 45] = [
     "error",
     "json",
     "number",
@@ -30,6 +30,7 @@ const ORDER: [&str; 44] = [
     "ruleset/evaluate",
     "ruleset/mod",
     "logging",
+    "guard",
     "date",
     "backoff",
     "config",

@@ -23,33 +23,15 @@ const MAX_COMPILED_TOGETHER: usize = 64 * 1024 * 1024;
 #[cfg(feature = "regex")]
 const MAX_SUBJECT: usize = 10_000;
 
-/// How much searching one evaluation may cost, as kilobytes of pattern times characters of text:
-/// four times the longest search that there is.
+/// How much searching one evaluation may cost, as kilobytes of pattern times bytes of text: four
+/// times the longest search in a text of one byte a character.
+#[cfg(feature = "regex")]
 const MAX_EFFORT: u64 = 4 * 48 * 10_000;
 
-/// What is left of the searching that one evaluation may do.
-///
-/// Each search is bounded, but a flag may ask for any number of them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Effort(u64);
-
-impl Effort {
-    pub(super) fn new() -> Effort {
-        Effort(MAX_EFFORT)
-    }
-
-    #[cfg(feature = "regex")]
-    fn spend(&mut self, cost: u64) -> bool {
-        let rest = self.0.checked_sub(cost);
-        self.0 = rest.unwrap_or(0);
-        rest.is_some()
-    }
-}
-
 #[cfg(feature = "regex")]
-pub(super) use with_regex::{Pattern, Patterns};
+pub(super) use with_regex::{Effort, Pattern, Patterns};
 #[cfg(not(feature = "regex"))]
-pub(super) use without_regex::{Pattern, Patterns};
+pub(super) use without_regex::{Effort, Pattern, Patterns};
 
 #[cfg(feature = "regex")]
 mod with_regex {
@@ -59,6 +41,25 @@ mod with_regex {
 
     use super::*;
     use crate::ruleset::table::{Seed, TextMap};
+
+    /// What is left of the searching that one evaluation may do.
+    ///
+    /// Each search is bounded, but a flag may ask for any number of them.
+    #[derive(Debug)]
+    pub(in crate::ruleset) struct Effort(u64);
+
+    impl Effort {
+        pub(in crate::ruleset) fn new() -> Effort {
+            Effort(MAX_EFFORT)
+        }
+
+        /// Returns whether as much is left, and takes it.
+        fn spend(&mut self, cost: u64) -> bool {
+            let rest = self.0.checked_sub(cost);
+            self.0 = rest.unwrap_or(0);
+            rest.is_some()
+        }
+    }
 
     /// A compiled pattern.
     #[derive(Clone, Debug)]
@@ -137,8 +138,17 @@ mod with_regex {
 
 #[cfg(not(feature = "regex"))]
 mod without_regex {
-    use super::Effort;
     use crate::ruleset::table::Seed;
+
+    /// Nothing is searched for.
+    #[derive(Debug)]
+    pub(in crate::ruleset) struct Effort;
+
+    impl Effort {
+        pub(in crate::ruleset) fn new() -> Effort {
+            Effort
+        }
+    }
 
     /// A compiled pattern, of which there is none without the feature.
     #[derive(Clone, Debug, PartialEq)]
