@@ -105,15 +105,21 @@ pub(crate) fn body<'a>(events: impl Iterator<Item = &'a EvaluationEvent>) -> Str
     Value::from(Object::from_iter([("events", events)])).to_string()
 }
 
-/// The bit of the count of queued events that says that no more are taken.
+/// The bit beside the count of queued events that says that nobody delivers any more.
 const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// The bit beside the count that says that no more are taken.
+const SEALED: usize = CLOSED >> 1;
+
+/// The bits of the count itself.
+const COUNT: usize = SEALED - 1;
 
 /// Bounds the events that are tracked and neither delivered nor dropped, and counts what becomes
 /// of each.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     capacity: usize,
-    /// How many there are, and whether the ledger is closed.
+    /// How many there are, and whether the ledger is sealed or closed.
     queued: AtomicUsize,
     delivered: AtomicU64,
     overflowed: AtomicU64,
@@ -152,7 +158,7 @@ impl EventCounts {
 pub(crate) enum Admission {
     /// It may; this many are queued with it.
     Queued(usize),
-    /// Nobody delivers any more.
+    /// No more are taken.
     Closed,
     /// The queue is full; `first` where it has been drained since it last was.
     Full { first: bool },
@@ -161,7 +167,7 @@ pub(crate) enum Admission {
 impl Ledger {
     pub(crate) fn new(capacity: usize) -> Ledger {
         Ledger {
-            capacity: capacity.min(CLOSED - 1),
+            capacity: capacity.min(COUNT),
             queued: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
@@ -188,7 +194,7 @@ impl Ledger {
         let room = |queued| (queued < self.capacity).then_some(queued + 1);
         match self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, room) {
             Ok(before) => Admission::Queued(before + 1),
-            Err(before) if before >= CLOSED => {
+            Err(before) if before >= SEALED => {
                 self.refuse();
                 Admission::Closed
             }
@@ -205,7 +211,7 @@ impl Ledger {
     }
 
     pub(crate) fn queued(&self) -> usize {
-        self.queued.load(Ordering::Acquire) & !CLOSED
+        self.queued.load(Ordering::Acquire) & COUNT
     }
 
     /// Returns whether nobody delivers any more.
@@ -223,17 +229,26 @@ impl Ledger {
         self.settle(count, &self.rejected);
     }
 
+    /// Takes no more events: those that come later are counted as dropped.
+    pub(crate) fn seal(&self) {
+        self.queued.fetch_or(SEALED, Ordering::AcqRel);
+    }
+
     /// Counts all events that are left as dropped, and those that come later, too. What a request
     /// in flight may still achieve is not counted again.
     pub(crate) fn close(&self) -> usize {
-        let left = self.queued.swap(CLOSED, Ordering::AcqRel) & !CLOSED;
+        let left = self.queued.swap(CLOSED | SEALED, Ordering::AcqRel) & COUNT;
         self.abandoned.fetch_add(left as u64, Ordering::AcqRel);
         left
     }
 
     fn settle(&self, count: usize, fate: &AtomicU64) {
-        let rest = |queued: usize| (queued < CLOSED).then(|| queued.saturating_sub(count));
+        let rest = |queued: usize| {
+            let left = (queued & COUNT).saturating_sub(count);
+            (queued & CLOSED == 0).then_some(queued & SEALED | left)
+        };
         if let Ok(before) = self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest) {
+            let before = before & COUNT;
             fate.fetch_add(before.min(count) as u64, Ordering::AcqRel);
             if before.saturating_sub(count) <= self.capacity / 2 {
                 self.full.store(false, Ordering::Release);
@@ -268,6 +283,23 @@ mod tests {
         assert_eq!(ledger.admit(), Admission::Full { first: true });
         let counts = ledger.counts();
         assert_eq!((counts.queued, counts.delivered, counts.dropped_queue_full), (2, 1, 3));
+    }
+
+    #[test]
+    fn a_sealed_ledger_settles_what_it_holds() {
+        let ledger = Ledger::new(10);
+        for _ in 0..5 {
+            ledger.admit();
+        }
+        ledger.seal();
+        assert_eq!(ledger.admit(), Admission::Closed);
+        assert!(!ledger.is_closed());
+        ledger.deliver(3);
+        assert_eq!(ledger.queued(), 2);
+        assert_eq!(ledger.admit(), Admission::Closed);
+        assert_eq!(ledger.close(), 2);
+        let counts = ledger.counts();
+        assert_eq!((counts.queued, counts.delivered, counts.dropped()), (0, 3, 4));
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Service {
     /// Stops polling at once, and delivering as soon as nothing is left, or at the deadline.
     pub(crate) fn stop(&self, config: &Config) {
         let deadline = Instant::now() + config.shutdown_timeout;
+        self.ledger.seal();
         if let Some(poller) = self.threads().poller.take() {
             poller.stop();
         }
