@@ -16,7 +16,7 @@ use super::flag::{Flag, FlagKind, Prerequisites, Rollout, Rule, Serves, Variatio
 use super::pattern::Patterns;
 use super::place::{Entry, Field, Found, List, Shape};
 use super::problem::{Path, Problems};
-use super::table::{PositionMap, Seed, TextMap};
+use super::table::{PositionMap, TextMap};
 use super::variations::Variations;
 use crate::number::Number;
 
@@ -37,8 +37,8 @@ pub(super) struct SegmentUse {
 }
 
 /// Compiles flags as they come, and notes what they refer to.
+#[derive(Default)]
 pub(super) struct Compiler {
-    pub(super) seed: Seed,
     patterns: Patterns,
     pub(super) problems: Problems,
     pub(super) flags: Vec<Flag>,
@@ -50,23 +50,6 @@ pub(super) struct Compiler {
     pub(super) segment_uses: Vec<SegmentUse>,
     /// The positions of the flags whose rules hold such numbers.
     pub(super) flags_with_segments: Vec<u32>,
-}
-
-impl Default for Compiler {
-    fn default() -> Compiler {
-        let seed = Seed::random();
-        Compiler {
-            seed,
-            patterns: Patterns::new(seed),
-            problems: Problems::default(),
-            flags: Vec::new(),
-            positions: TextMap::with_hasher(seed),
-            prerequisites: PositionMap::default(),
-            segment_names: TextMap::with_hasher(seed),
-            segment_uses: Vec::new(),
-            flags_with_segments: Vec::new(),
-        }
-    }
 }
 
 impl Consumer for Compiler {
@@ -342,7 +325,7 @@ impl Compiler {
         let operator =
             self.problems.given(path.field("operator"), document.operator, NEVER_HOLDS)?;
         let target = document.value.into_value();
-        match Test::compile(&operator, target, &mut self.patterns, self.seed) {
+        match Test::compile(&operator, target, &mut self.patterns) {
             Ok(test) => Ok(Condition { attribute: Attribute::new(attribute), test }),
             Err(reason) => {
                 self.problems.report(path, format_args!("{reason}: {NEVER_HOLDS}"));

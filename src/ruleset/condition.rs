@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use super::pattern::{Effort, Pattern, Patterns};
-use super::table::{Seed, TextSet};
+use super::table::TextSet;
 use super::version::Version;
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::number::Number;
@@ -120,15 +120,14 @@ impl Test {
         operator: &str,
         target: Value,
         patterns: &mut Patterns,
-        seed: Seed,
     ) -> Result<Test, String> {
         Ok(match operator {
             "is" => Test::Is(text(target)?),
             "is_not" => Test::IsNot(text(target)?),
             "contains" => Test::Contains(text(target)?),
             "not_contains" => Test::NotContains(text(target)?),
-            "one_of" => Test::OneOf(Targets::new(target, seed)?),
-            "not_one_of" => Test::NotOneOf(Targets::new(target, seed)?),
+            "one_of" => Test::OneOf(Targets::new(target)?),
+            "not_one_of" => Test::NotOneOf(Targets::new(target)?),
             "gt" => Test::GreaterThan(bound(target)?),
             "lt" => Test::LessThan(bound(target)?),
             "matches_regex" => Test::MatchesRegex(patterns.compile(&text(target)?)?),
@@ -216,7 +215,7 @@ pub(super) enum Targets {
 }
 
 impl Targets {
-    fn new(target: Value, seed: Seed) -> Result<Targets, String> {
+    fn new(target: Value) -> Result<Targets, String> {
         let Value::Array(elements) = target else {
             return Ok(Targets::Few([text(target)?].into()));
         };
@@ -230,9 +229,7 @@ impl Targets {
         if elements.len() <= MAX_SCANNED {
             return Ok(Targets::Few(elements.into()));
         }
-        let mut targets = TextSet::with_capacity_and_hasher(elements.len(), seed);
-        targets.extend(elements);
-        Ok(Targets::Many(targets))
+        Ok(Targets::Many(elements.into_iter().collect()))
     }
 
     fn contain(&self, text: &str) -> bool {

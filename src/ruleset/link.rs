@@ -13,7 +13,7 @@ use super::flag::{Prerequisite, Prerequisites, Segment, Tables};
 use super::place::{Entry, List, Shape};
 use super::prerequisites::obstacles;
 use super::problem::Path;
-use super::table::{PositionMap, Seed, TextMap, TextSet};
+use super::table::{PositionMap, TextMap, TextSet};
 
 const SEGMENTS: Path<'static> = Path::Root("segments");
 
@@ -47,7 +47,7 @@ impl Compiler {
             self.problems.mismatch(SEGMENTS, "a list", found, "there are no segments");
         }
         self.problems.faults(SEGMENTS, &segments, SEGMENT_HOLDS_NOBODY);
-        let mut found = Segments::new(self.seed);
+        let mut found = Segments::default();
         for Entry { index, fields, .. } in segments.entries {
             self.segment(SEGMENTS.item(index), fields, &mut found);
         }
@@ -205,15 +205,14 @@ impl Compiler {
         let keys = seen.variation_keys.entry(position).or_insert_with(|| {
             let variations =
                 self.flags.get(position as usize).map_or(&[][..], |flag| &flag.variations);
-            let mut keys = TextSet::with_hasher(self.seed);
-            keys.extend(variations.iter().filter_map(|variation| variation.key.clone()));
-            keys
+            variations.iter().filter_map(|variation| variation.key.clone()).collect()
         });
         keys.contains(key)
     }
 }
 
 /// The segments, found by id, and then by key.
+#[derive(Default)]
 struct Segments {
     listed: Vec<Segment>,
     ids: TextMap<u32>,
@@ -229,14 +228,6 @@ enum Naming {
 }
 
 impl Segments {
-    fn new(seed: Seed) -> Segments {
-        Segments {
-            listed: Vec::new(),
-            ids: TextMap::with_hasher(seed),
-            keys: TextMap::with_hasher(seed),
-        }
-    }
-
     fn add(
         &mut self,
         id: Option<Box<str>>,

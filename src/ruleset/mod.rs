@@ -68,7 +68,7 @@ use flag::{Replica, Tables};
 /// # Untrusted input
 ///
 /// Any text may be parsed: nesting is bounded at 128 levels, patterns by their length and
-/// compiled size, cycles and long chains of prerequisites are settled, and the tables are seeded
+/// compiled size, cycles and long chains of prerequisites are settled, and the tables are keyed
 /// anew for each ruleset so that crafted keys do not make them slow. See `SECURITY.md` for each
 /// limit with its number.
 #[derive(Clone)]

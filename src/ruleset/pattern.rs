@@ -40,7 +40,7 @@ mod with_regex {
     use regex_lite::{Regex, RegexBuilder};
 
     use super::*;
-    use crate::ruleset::table::{Seed, TextMap};
+    use crate::ruleset::table::TextMap;
 
     /// What is left of the searching that one evaluation may do.
     ///
@@ -92,11 +92,13 @@ mod with_regex {
         room: usize,
     }
 
-    impl Patterns {
-        pub(in crate::ruleset) fn new(seed: Seed) -> Patterns {
-            Patterns { known: TextMap::with_hasher(seed), room: MAX_COMPILED_TOGETHER }
+    impl Default for Patterns {
+        fn default() -> Patterns {
+            Patterns { known: TextMap::new(), room: MAX_COMPILED_TOGETHER }
         }
+    }
 
+    impl Patterns {
         /// Compiles a pattern, or says why not.
         pub(in crate::ruleset) fn compile(&mut self, pattern: &str) -> Result<Pattern, String> {
             if pattern.chars().nth(MAX_PATTERN).is_some() {
@@ -138,8 +140,6 @@ mod with_regex {
 
 #[cfg(not(feature = "regex"))]
 mod without_regex {
-    use crate::ruleset::table::Seed;
-
     /// Nothing is searched for.
     #[derive(Debug)]
     pub(in crate::ruleset) struct Effort;
@@ -160,14 +160,10 @@ mod without_regex {
         }
     }
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(in crate::ruleset) struct Patterns;
 
     impl Patterns {
-        pub(in crate::ruleset) fn new(_: Seed) -> Patterns {
-            Patterns
-        }
-
         pub(in crate::ruleset) fn compile(&mut self, _: &str) -> Result<Pattern, String> {
             Err("the crate was built without the feature `regex`".to_owned())
         }

@@ -1,30 +1,16 @@
-//! Hash tables keyed by text, seeded anew so that crafted keys cannot make them slow.
+//! Hash tables: keyed by text, where crafted keys must not make them slow, and by position.
+//!
+//! Text is hashed by the standard library's SipHash, with secret keys drawn anew for each table.
+//! FNV from a secret state is not enough: whether two texts collide under it depends on little
+//! more than the lowest byte of the state, so that keys crafted for one state collide under about
+//! one in a hundred others. Positions are our own numbers, for which FNV will do.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, BuildHasherDefault, RandomState};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use fnv::FnvHasher;
 
-pub(super) type TextMap<V> = HashMap<Arc<str>, V, Seed>;
+pub(super) type TextMap<V> = HashMap<Arc<str>, V>;
+pub(super) type TextSet = HashSet<Box<str>>;
 pub(super) type PositionMap<V> = HashMap<u32, V, BuildHasherDefault<FnvHasher>>;
-pub(super) type TextSet = HashSet<Box<str>, Seed>;
-
-/// Builds FNV hashers that start from a secret state.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seed(u64);
-
-impl Seed {
-    /// Draws a seed; one for each ruleset is enough.
-    pub(super) fn random() -> Seed {
-        Seed(RandomState::new().hash_one(0))
-    }
-}
-
-impl BuildHasher for Seed {
-    type Hasher = FnvHasher;
-
-    fn build_hasher(&self) -> FnvHasher {
-        FnvHasher::with_key(self.0)
-    }
-}
