@@ -9,7 +9,7 @@ const MAX_PATTERN: usize = 500;
 /// The most memory that one compiled pattern may take. With the bound on the text, it keeps a
 /// search below 100 ms.
 #[cfg(feature = "regex")]
-const MAX_COMPILED: usize = 48 * 1024;
+const MAX_COMPILED: usize = 40 * 1024;
 
 /// The size that ordinary patterns stay under, so that they are not counted as the largest.
 #[cfg(feature = "regex")]
@@ -23,10 +23,10 @@ const MAX_COMPILED_TOGETHER: usize = 64 * 1024 * 1024;
 #[cfg(feature = "regex")]
 const MAX_SUBJECT: usize = 10_000;
 
-/// How much searching one evaluation may cost, as kilobytes of pattern times bytes of text: four
+/// How much searching one evaluation may cost, as kilobytes of pattern times bytes of text: five
 /// times the longest search in a text of one byte a character.
 #[cfg(feature = "regex")]
-const MAX_EFFORT: u64 = 4 * 48 * 10_000;
+const MAX_EFFORT: u64 = 5 * 40 * 10_000;
 
 #[cfg(feature = "regex")]
 pub(super) use with_regex::{Effort, Pattern, Patterns};
