@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 45] = [
+const ORDER: [&str; 46] = [
     "error",
     "json",
     "number",
@@ -14,6 +14,7 @@ const ORDER: [&str; 45] = [
     "ruleset/version",
     "ruleset/bucket",
     "ruleset/table",
+    "ruleset/index",
     "ruleset/pattern",
     "ruleset/problem",
     "ruleset/place",

@@ -13,6 +13,7 @@ use super::document::{
     RolloutEntryDocument, RuleDocument, VariationDocument, Word,
 };
 use super::flag::{Flag, FlagKind, Prerequisites, Rollout, Rule, Serves, Variation};
+use super::index::Index;
 use super::pattern::Patterns;
 use super::place::{Entry, Field, Found, List, Shape};
 use super::problem::{Path, Problems};
@@ -42,7 +43,7 @@ pub(super) struct Compiler {
     patterns: Patterns,
     pub(super) problems: Problems,
     pub(super) flags: Vec<Flag>,
-    pub(super) positions: TextMap<u32>,
+    pub(super) index: Index,
     /// By the position of the flag, with its index in the document.
     pub(super) prerequisites: PositionMap<(usize, List<PrerequisiteDocument>)>,
     /// Numbers, in the order of their first use, for the names of segments that rules ask for.
@@ -59,7 +60,8 @@ impl Consumer for Compiler {
         let Ok(flag) = self.compile_flag(path, index, document) else {
             return;
         };
-        let position = *self.positions.entry(flag.key.clone()).or_insert(self.flags.len() as u32);
+        let known = self.index.find(&flag.key, &self.flags);
+        let position = known.unwrap_or_else(|| self.index.insert(&flag.key, &self.flags));
         if document.prerequisites.is_empty() {
             self.prerequisites.remove(&position);
         } else {

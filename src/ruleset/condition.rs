@@ -4,8 +4,8 @@
 
 use std::cmp::Ordering;
 
+use super::index::Index;
 use super::pattern::{Effort, Pattern, Patterns};
-use super::table::TextSet;
 use super::version::Version;
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::number::Number;
@@ -211,7 +211,7 @@ fn precedence(subject: Subject<'_>, bound: &str) -> Option<Ordering> {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Targets {
     Few(Box<[Box<str>]>),
-    Many(TextSet),
+    Many(TargetSet),
 }
 
 impl Targets {
@@ -229,7 +229,7 @@ impl Targets {
         if elements.len() <= MAX_SCANNED {
             return Ok(Targets::Few(elements.into()));
         }
-        Ok(Targets::Many(elements.into_iter().collect()))
+        Ok(Targets::Many(TargetSet::new(elements)))
     }
 
     fn contain(&self, text: &str) -> bool {
@@ -237,5 +237,37 @@ impl Targets {
             Targets::Few(targets) => targets.iter().any(|target| &**target == text),
             Targets::Many(targets) => targets.contains(text),
         }
+    }
+}
+
+/// A long list, without what stands in it twice.
+#[derive(Clone, Debug)]
+pub(super) struct TargetSet {
+    texts: Vec<Box<str>>,
+    index: Index,
+}
+
+impl TargetSet {
+    fn new(elements: Vec<Box<str>>) -> TargetSet {
+        let mut set =
+            TargetSet { texts: Vec::with_capacity(elements.len()), index: Index::default() };
+        for text in elements {
+            if !set.contains(&text) {
+                set.index.insert(&text, &set.texts);
+                set.texts.push(text);
+            }
+        }
+        set
+    }
+
+    fn contains(&self, text: &str) -> bool {
+        self.index.find(text, &self.texts).is_some()
+    }
+}
+
+/// In any order.
+impl PartialEq for TargetSet {
+    fn eq(&self, other: &TargetSet) -> bool {
+        self.texts.len() == other.texts.len() && self.texts.iter().all(|text| other.contains(text))
     }
 }

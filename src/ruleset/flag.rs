@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use super::bucket::BucketSeed;
 use super::condition::Condition;
+use super::index::{Index, Text};
 use super::problem::Problem;
-use super::table::TextMap;
 use crate::value::Value;
 
 /// One ruleset.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(super) flags: Vec<Flag>,
-    pub(super) positions: TextMap<u32>,
+    pub(super) index: Index,
     pub(super) segments: Vec<Segment>,
     pub(super) version: Value,
     pub(super) problems: Box<[Problem]>,
@@ -24,7 +24,7 @@ pub(crate) struct Tables {
 
 impl Tables {
     pub(super) fn position(&self, key: &str) -> Option<u32> {
-        self.positions.get(key).copied()
+        self.index.find(key, &self.flags)
     }
 
     pub(super) fn flag(&self, position: u32) -> Option<&Flag> {
@@ -57,6 +57,12 @@ pub(super) struct Flag {
     pub(super) variations: Box<[Variation]>,
     pub(super) prerequisites: Prerequisites,
     pub(super) rules: Box<[Rule]>,
+}
+
+impl Text for Flag {
+    fn text(&self) -> &str {
+        &self.key
+    }
 }
 
 impl Flag {

@@ -29,10 +29,9 @@ pub(super) fn link(document: Document<Compiler>) -> Tables {
     let segments = consumer.segments(segments);
     consumer.settle_prerequisites();
     consumer.flags.shrink_to_fit();
-    consumer.positions.shrink_to_fit();
     Tables {
         flags: consumer.flags,
-        positions: consumer.positions,
+        index: consumer.index,
         segments,
         version,
         problems: consumer.problems.into_list(),
@@ -184,7 +183,7 @@ impl Compiler {
     ) -> Result<Prerequisite, Unusable> {
         let flag_key =
             self.problems.given(path.field("flag_key"), document.flag_key, PREREQUISITE_FAILS)?;
-        let Some(position) = self.positions.get(&*flag_key).copied() else {
+        let Some(position) = self.index.find(&flag_key, &self.flags) else {
             self.problems.dangling(path.field("flag_key"), "flag", &flag_key, PREREQUISITE_FAILS);
             return Err(Unusable);
         };

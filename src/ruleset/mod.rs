@@ -10,6 +10,7 @@ mod diff;
 mod document;
 mod evaluate;
 mod flag;
+mod index;
 mod link;
 mod pattern;
 mod place;

@@ -1,9 +1,7 @@
-//! Hash tables: keyed by text, where crafted keys must not make them slow, and by position.
+//! The standard library's hash tables, keyed by text and by position.
 //!
-//! Text is hashed by the standard library's SipHash, with secret keys drawn anew for each table.
-//! FNV from a secret state is not enough: whether two texts collide under it depends on little
-//! more than the lowest byte of the state, so that keys crafted for one state collide under about
-//! one in a hundred others. Positions are our own numbers, for which FNV will do.
+//! Text is hashed by SipHash, with secret keys drawn anew for each table, so that no crafted key
+//! makes one slow. Positions are our own numbers, for which FNV will do.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
