@@ -92,6 +92,7 @@ mod logging;
 #[cfg(not(feature = "http"))]
 mod no_service;
 mod number;
+mod order;
 mod overrides;
 #[cfg(feature = "http")]
 mod poller;

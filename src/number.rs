@@ -74,17 +74,25 @@ impl Number {
 /// By what they are worth, integers and floats alike, without rounding.
 impl PartialEq for Number {
     fn eq(&self, other: &Number) -> bool {
-        self.partial_cmp(other) == Some(Ordering::Equal)
+        self.cmp(other).is_eq()
     }
 }
 
+impl Eq for Number {}
+
 impl PartialOrd for Number {
     fn partial_cmp(&self, other: &Number) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Number) -> Ordering {
         match (self.whole(), other.whole()) {
-            (Some(left), Some(right)) => Some(left.cmp(&right)),
+            (Some(left), Some(right)) => left.cmp(&right),
             // A float with a fraction lies below 2^53, and one of 1e30 beyond every integer:
             // both compare rightly with the nearest float of any integer.
-            _ => self.as_f64().partial_cmp(&other.as_f64()),
+            _ => self.as_f64().total_cmp(&other.as_f64()),
         }
     }
 }

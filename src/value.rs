@@ -13,6 +13,7 @@ use miniserde::ser::{self, Fragment, Serialize};
 use crate::error::JsonError;
 use crate::json::{self, deeper};
 use crate::number::{Number, from_integers};
+use crate::order::sorted;
 
 /// A JSON value.
 ///
@@ -242,7 +243,7 @@ impl fmt::Debug for Object {
 impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Object {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Object {
         let members = members.into_iter().map(|(key, value)| (key.into(), value.into()));
-        sorted(members.collect())
+        object(members.collect())
     }
 }
 
@@ -253,10 +254,15 @@ impl<K: Into<String>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Obje
     }
 }
 
-fn sorted(mut members: Vec<(String, Value)>) -> Object {
-    members.reverse();
-    members.sort_by(|(left, _), (right, _)| left.cmp(right));
-    members.dedup_by(|(later, _), (earlier, _)| later == earlier);
+fn object(members: Vec<(String, Value)>) -> Object {
+    let mut members = sorted(members);
+    members.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
     members.shrink_to_fit();
     Object(members)
 }
@@ -495,7 +501,7 @@ impl Map for ObjectBuilder<'_> {
 
     fn finish(&mut self) -> miniserde::Result<()> {
         self.keep();
-        *self.out = Some(Value::Object(sorted(std::mem::take(&mut self.members))));
+        *self.out = Some(Value::Object(object(std::mem::take(&mut self.members))));
         Ok(())
     }
 }

@@ -5,16 +5,17 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 46] = [
+const ORDER: [&str; 47] = [
     "error",
     "json",
     "number",
+    "order",
     "value",
     "context",
     "ruleset/version",
     "ruleset/bucket",
-    "ruleset/table",
     "ruleset/index",
+    "ruleset/table",
     "ruleset/pattern",
     "ruleset/problem",
     "ruleset/place",

@@ -3,8 +3,6 @@
 //! What cannot be understood is left out or made to match nobody, and reported with its path.
 //! What flags refer to beyond themselves is linked when all of them are known.
 
-use std::cmp::Ordering;
-
 use super::bucket::BucketSeed;
 use super::check::Unusable;
 use super::condition::{Attribute, Condition, Test, excerpt};
@@ -17,9 +15,10 @@ use super::index::Index;
 use super::pattern::Patterns;
 use super::place::{Entry, Field, Found, List, Shape};
 use super::problem::{Path, Problems};
-use super::table::{PositionMap, TextMap};
+use super::table::TextMap;
 use super::variations::Variations;
 use crate::number::Number;
+use crate::order::sorted;
 
 /// Where the flags stand.
 pub(super) const FLAGS: Path<'static> = Path::Root("flags");
@@ -37,6 +36,14 @@ pub(super) struct SegmentUse {
     pub(super) name: u32,
 }
 
+/// What a flag requires of others.
+pub(super) struct Requirement {
+    pub(super) position: u32,
+    /// Where the flag stands in the document.
+    pub(super) index: usize,
+    pub(super) documents: List<PrerequisiteDocument>,
+}
+
 /// Compiles flags as they come, and notes what they refer to.
 #[derive(Default)]
 pub(super) struct Compiler {
@@ -44,42 +51,40 @@ pub(super) struct Compiler {
     pub(super) problems: Problems,
     pub(super) flags: Vec<Flag>,
     pub(super) index: Index,
-    /// By the position of the flag, with its index in the document.
-    pub(super) prerequisites: PositionMap<(usize, List<PrerequisiteDocument>)>,
+    /// Where each flag stands in the document.
+    pub(super) indices: Vec<usize>,
+    pub(super) prerequisites: Vec<Requirement>,
     /// Numbers, in the order of their first use, for the names of segments that rules ask for.
     pub(super) segment_names: TextMap<u32>,
     pub(super) segment_uses: Vec<SegmentUse>,
-    /// The positions of the flags whose rules hold such numbers.
-    pub(super) flags_with_segments: Vec<u32>,
 }
 
 impl Consumer for Compiler {
     fn flag(&mut self, index: usize, document: &mut FlagDocument) {
         let path = FLAGS.item(index);
-        let uses_before = self.segment_uses.len();
         let Ok(flag) = self.compile_flag(path, index, document) else {
             return;
         };
         let known = self.index.find(&flag.key, &self.flags);
-        let position = known.unwrap_or_else(|| self.index.insert(&flag.key, &self.flags));
-        if document.prerequisites.is_empty() {
-            self.prerequisites.remove(&position);
-        } else {
-            let prerequisites = std::mem::take(&mut document.prerequisites);
-            self.prerequisites.insert(position, (index, prerequisites));
+        let position = known.unwrap_or(self.flags.len() as u32);
+        if !document.prerequisites.is_empty() {
+            let documents = std::mem::take(&mut document.prerequisites);
+            self.prerequisites.push(Requirement { position, index, documents });
         }
-        if self.segment_uses.len() > uses_before {
-            self.flags_with_segments.push(position);
-        }
-        match self.flags.get_mut(position as usize) {
-            None => self.flags.push(flag),
-            Some(earlier) => {
+        let place = position as usize;
+        match (self.flags.get_mut(place), self.indices.get_mut(place)) {
+            (Some(earlier), Some(earlier_index)) => {
                 let key = excerpt(&flag.key);
-                *earlier = flag;
+                (*earlier, *earlier_index) = (flag, index);
                 self.problems.report(
                     path,
                     format_args!("a flag `{key}` stands before this one: the last one wins"),
                 );
+            }
+            _ => {
+                self.flags.push(flag);
+                self.indices.push(index);
+                self.index.update(&self.flags);
             }
         }
     }
@@ -152,7 +157,6 @@ impl Compiler {
                 named.add(id, Variation { key, value: fields.value.into_value() });
             }
         }
-        named.index();
         named
     }
 
@@ -180,9 +184,7 @@ impl Compiler {
                 compiled.push((priority, rule));
             }
         }
-        compiled
-            .sort_by(|(left, _), (right, _)| left.partial_cmp(right).unwrap_or(Ordering::Equal));
-        compiled.into_iter().map(|(_, rule)| rule).collect()
+        sorted(compiled).into_iter().map(|(_, rule)| rule).collect()
     }
 
     /// Notes that a rule asks for a segment; an empty name counts as absent.
@@ -195,8 +197,11 @@ impl Compiler {
         if name.is_empty() {
             return None;
         }
-        let next = self.segment_names.len() as u32;
-        let name = *self.segment_names.entry(name.into()).or_insert(next);
+        let name = self.segment_names.get(&name).copied().unwrap_or_else(|| {
+            let next = self.segment_names.len() as u32;
+            self.segment_names.insert(name, next);
+            next
+        });
         self.segment_uses.push(SegmentUse { flag_index, rule_index, name });
         Some(name)
     }

@@ -11,9 +11,6 @@ use crate::context::{AttributeValue, EvaluationContext};
 use crate::number::Number;
 use crate::value::Value;
 
-/// The longest list of targets that is searched from its start.
-const MAX_SCANNED: usize = 8;
-
 /// A condition of a rule or a segment.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Condition {
@@ -208,16 +205,16 @@ fn precedence(subject: Subject<'_>, bound: &str) -> Option<Ordering> {
 }
 
 /// The string forms of a list of targets.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Targets {
-    Few(Box<[Box<str>]>),
-    Many(TargetSet),
+#[derive(Clone, Debug)]
+pub(super) struct Targets {
+    texts: Box<[Box<str>]>,
+    index: Index,
 }
 
 impl Targets {
     fn new(target: Value) -> Result<Targets, String> {
         let Value::Array(elements) = target else {
-            return Ok(Targets::Few([text(target)?].into()));
+            return Ok(Targets::of([text(target)?].into()));
         };
         let elements = elements.into_iter().map(|element| match element {
             Value::Null | Value::Array(_) | Value::Object(_) => {
@@ -225,49 +222,20 @@ impl Targets {
             }
             scalar => text(scalar),
         });
-        let elements = elements.collect::<Result<Vec<_>, _>>()?;
-        if elements.len() <= MAX_SCANNED {
-            return Ok(Targets::Few(elements.into()));
-        }
-        Ok(Targets::Many(TargetSet::new(elements)))
+        Ok(Targets::of(elements.collect::<Result<_, _>>()?))
+    }
+
+    fn of(texts: Box<[Box<str>]>) -> Targets {
+        Targets { index: Index::of(&texts), texts }
     }
 
     fn contain(&self, text: &str) -> bool {
-        match self {
-            Targets::Few(targets) => targets.iter().any(|target| &**target == text),
-            Targets::Many(targets) => targets.contains(text),
-        }
-    }
-}
-
-/// A long list, without what stands in it twice.
-#[derive(Clone, Debug)]
-pub(super) struct TargetSet {
-    texts: Vec<Box<str>>,
-    index: Index,
-}
-
-impl TargetSet {
-    fn new(elements: Vec<Box<str>>) -> TargetSet {
-        let mut set =
-            TargetSet { texts: Vec::with_capacity(elements.len()), index: Index::default() };
-        for text in elements {
-            if !set.contains(&text) {
-                set.index.insert(&text, &set.texts);
-                set.texts.push(text);
-            }
-        }
-        set
-    }
-
-    fn contains(&self, text: &str) -> bool {
         self.index.find(text, &self.texts).is_some()
     }
 }
 
-/// In any order.
-impl PartialEq for TargetSet {
-    fn eq(&self, other: &TargetSet) -> bool {
-        self.texts.len() == other.texts.len() && self.texts.iter().all(|text| other.contains(text))
+impl PartialEq for Targets {
+    fn eq(&self, other: &Targets) -> bool {
+        self.texts == other.texts
     }
 }

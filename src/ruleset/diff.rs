@@ -1,9 +1,9 @@
 //! What differs between two rulesets, flag by flag.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::flag::{Flag, Prerequisites, Rule, Tables};
+use super::flag::{Flag, Prerequisites, Rule, Segment, Tables};
+use super::table::TextMap;
 
 /// The keys of flags by what became of them, each list in the order of its ruleset.
 #[derive(Debug, Default)]
@@ -27,18 +27,18 @@ impl Difference {
 pub(super) struct Comparison<'a> {
     old: &'a Tables,
     new: &'a Tables,
-    /// The names of the segments that are in both and differ.
-    changed_segments: HashSet<&'a str>,
+    /// Which of the new segments are in both and differ.
+    changed_segments: Vec<bool>,
 }
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(old: &'a Tables, new: &'a Tables) -> Comparison<'a> {
-        let before: HashMap<_, _> =
-            old.segments.iter().map(|segment| (&*segment.name, &segment.conditions)).collect();
-        let changed = new.segments.iter().filter(|segment| {
-            before.get(&*segment.name).is_some_and(|conditions| **conditions != segment.conditions)
+        let before = by_name(&old.segments);
+        let changed = new.segments.iter().map(|segment| {
+            let earlier = before.get(&segment.name);
+            earlier.is_some_and(|earlier| earlier.conditions != segment.conditions)
         });
-        let changed_segments = changed.map(|segment| &*segment.name).collect();
+        let changed_segments = changed.collect();
         Comparison { old, new, changed_segments }
     }
 
@@ -85,19 +85,31 @@ impl<'a> Comparison<'a> {
             let segment = rule.segment.map(|position| tables.segment(position));
             segment.map(|segment| segment.map_or("", |segment| &*segment.name))
         };
-        let segment = name(self.new, new);
         old.serves != new.serves
             || old.conditions != new.conditions
-            || name(self.old, old) != segment
-            || segment.is_some_and(|name| self.changed_segments.contains(name))
+            || name(self.old, old) != name(self.new, new)
+            || new.segment.is_some_and(|position| self.is_changed(position))
+    }
+
+    fn is_changed(&self, segment: u32) -> bool {
+        self.changed_segments.get(segment as usize).is_some_and(|changed| *changed)
     }
 
     fn segments_differ(&self) -> bool {
-        let names = |tables: &'a Tables| -> HashSet<_> {
-            tables.segments.iter().map(|segment| &*segment.name).collect()
-        };
-        !self.changed_segments.is_empty() || names(self.old) != names(self.new)
+        let (old, new) = (by_name(&self.old.segments), by_name(&self.new.segments));
+        self.changed_segments.contains(&true)
+            || old.len() != new.len()
+            || old.keys().any(|name| new.get(name).is_none())
     }
+}
+
+/// Of two segments of one name, the last one counts.
+fn by_name(segments: &[Segment]) -> TextMap<&Segment> {
+    let mut named = TextMap::default();
+    for segment in segments {
+        named.insert((&*segment.name).into(), segment);
+    }
+    named
 }
 
 fn differ<T>(old: &[T], new: &[T], differ: impl Fn(&T, &T) -> bool) -> bool {

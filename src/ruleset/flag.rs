@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::bucket::BucketSeed;
 use super::condition::Condition;
-use super::index::{Index, Text};
+use super::index::{Index, Named};
 use super::problem::Problem;
 use crate::value::Value;
 
@@ -59,9 +59,9 @@ pub(super) struct Flag {
     pub(super) rules: Box<[Rule]>,
 }
 
-impl Text for Flag {
-    fn text(&self) -> &str {
-        &self.key
+impl Named for Flag {
+    fn name(&self) -> Option<&str> {
+        Some(&self.key)
     }
 }
 
@@ -76,6 +76,12 @@ impl Flag {
 pub(super) struct Variation {
     pub(super) key: Option<Box<str>>,
     pub(super) value: Value,
+}
+
+impl Named for Variation {
+    fn name(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
 }
 
 /// What must hold before the rules of a flag are looked at.

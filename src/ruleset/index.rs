@@ -1,10 +1,14 @@
 //! Positions found by text: what every evaluation asks first.
 //!
-//! Texts are hashed by a multiplication for every eight bytes, from a secret seed. Whoever knows
-//! how may craft texts that gather in one place under many seeds, so no text may stand far from its
-//! place: where one would, all of them move under another seed, and in the end to SipHash.
+//! Short lists are searched one by one. The texts of longer ones are hashed by a multiplication
+//! for every eight bytes, from a secret seed. Whoever knows how may craft texts that gather in one
+//! place under many seeds, so no text may stand far from its place: where one would, all of them
+//! move under another seed, and in the end to SipHash.
 
 use std::hash::{BuildHasher, RandomState};
+
+/// The longest list that is searched one by one.
+const FEW: usize = 8;
 
 /// How far from its place a text may stand. Half of the places are free: the farthest of ten
 /// million texts is expected to be nearer than this.
@@ -13,21 +17,71 @@ const FARTHEST: usize = 128;
 /// How many seeds are tried before SipHash.
 const SEEDS: u8 = 3;
 
-/// What is found by its text.
-pub(super) trait Text {
-    fn text(&self) -> &str;
+/// What may be found by a text.
+pub(super) trait Named {
+    fn name(&self) -> Option<&str>;
 }
 
-/// The positions of texts in a list that somebody else keeps.
+impl Named for Box<str> {
+    fn name(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+/// Finds positions in one list, which somebody else keeps and may only add to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index(Option<Box<Places>>);
+
+impl Index {
+    /// Returns the index of a list.
+    pub(super) fn of(list: &[impl Named]) -> Index {
+        let mut index = Index::default();
+        index.update(list);
+        index
+    }
+
+    /// Returns the first position of a name.
+    #[inline]
+    pub(super) fn find(&self, name: &str, list: &[impl Named]) -> Option<u32> {
+        match &self.0 {
+            None => list.iter().position(|one| one.name() == Some(name)).map(|found| found as u32),
+            Some(places) => places.find(name, list),
+        }
+    }
+
+    /// Takes in what was added to the list.
+    pub(super) fn update(&mut self, list: &[impl Named]) {
+        if list.len() <= FEW {
+            return;
+        }
+        let places = self.0.get_or_insert_with(|| Box::new(Places::new(Hasher::quick(1))));
+        while let Some(name) = list.get(places.known).map(Named::name) {
+            if let Some(name) = name
+                && places.find(name, list).is_none()
+            {
+                places.insert(name, &|position| name_at(list, position));
+            }
+            places.known += 1;
+        }
+    }
+}
+
+fn name_at(list: &[impl Named], position: u32) -> Option<&str> {
+    list.get(position as usize)?.name()
+}
+
+/// Places by hash.
 #[derive(Clone, Debug)]
-pub(super) struct Index {
+struct Places {
     hasher: Hasher,
     /// As many as a power of two, at least half of them free.
     slots: Vec<Slot>,
     taken: usize,
+    /// How much of the list has been taken in.
+    known: usize,
 }
 
-/// A place for a position, with the hash of its text.
+/// A place for a position, with the hash of its name.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     hash: u32,
@@ -40,63 +94,55 @@ impl Slot {
     fn is_free(&self) -> bool {
         self.position == FREE.position
     }
-
-    fn text<'a>(&self, texts: &'a [impl Text]) -> &'a str {
-        texts.get(self.position as usize).map_or("", Text::text)
-    }
 }
 
-impl Default for Index {
-    fn default() -> Index {
-        Index { hasher: Hasher::quick(1), slots: Vec::new(), taken: 0 }
+impl Places {
+    fn new(hasher: Hasher) -> Places {
+        Places { hasher, slots: vec![FREE; 4 * FEW], taken: 0, known: 0 }
     }
-}
 
-impl Index {
-    /// Returns the position of a text.
-    pub(super) fn find(&self, text: &str, texts: &[impl Text]) -> Option<u32> {
-        let hash = self.hasher.hash(text);
+    fn find(&self, name: &str, list: &[impl Named]) -> Option<u32> {
+        let hash = self.hasher.hash(name);
         for place in self.places(hash) {
             let slot = self.slots.get(place)?;
             if slot.is_free() {
                 return None;
             }
-            if slot.hash == hash && slot.text(texts) == text {
+            if slot.hash == hash && name_at(list, slot.position) == Some(name) {
                 return Some(slot.position);
             }
         }
         None
     }
 
-    /// Returns the position of a text that will be the next one.
-    pub(super) fn insert(&mut self, text: &str, texts: &[impl Text]) -> u32 {
-        let position = texts.len() as u32;
+    /// Gives the next position to a name that is not there yet.
+    fn insert<'a>(&mut self, name: &str, name_at: &dyn Fn(u32) -> Option<&'a str>) {
         self.taken += 1;
         if self.taken * 2 > self.slots.len() {
             self.grow();
         }
-        while !self.place(Slot { hash: self.hasher.hash(text), position }, self.farthest()) {
-            self.move_all(texts);
+        let position = self.known as u32;
+        while !self.place(Slot { hash: self.hasher.hash(name), position }, self.farthest()) {
+            self.move_all(name_at);
         }
-        position
     }
 
     fn grow(&mut self) {
-        let larger = vec![FREE; (self.taken * 2).next_power_of_two()];
-        for slot in taken(std::mem::replace(&mut self.slots, larger)) {
+        let larger = vec![FREE; self.slots.len() * 2];
+        for slot in std::mem::replace(&mut self.slots, larger) {
             self.place(slot, usize::MAX);
         }
     }
 
-    /// Moves every text to where another hash puts it.
-    fn move_all(&mut self, texts: &[impl Text]) {
+    /// Moves every name to where another hash puts it.
+    fn move_all<'a>(&mut self, name_at: &dyn Fn(u32) -> Option<&'a str>) {
         let free = vec![FREE; self.slots.len()];
-        let all: Vec<Slot> = taken(std::mem::replace(&mut self.slots, free)).collect();
+        let all = std::mem::replace(&mut self.slots, free);
         loop {
             self.hasher = self.hasher.next();
-            let placed = all.iter().all(|slot| {
-                let hash = self.hasher.hash(slot.text(texts));
-                self.place(Slot { hash, ..*slot }, self.farthest())
+            let mut names = all.iter().filter_map(|slot| Some((slot, name_at(slot.position)?)));
+            let placed = names.all(|(slot, name)| {
+                self.place(Slot { hash: self.hasher.hash(name), ..*slot }, self.farthest())
             });
             if placed {
                 return;
@@ -107,6 +153,9 @@ impl Index {
 
     /// Puts a slot where its hash belongs, or after it; returns false where that is too far.
     fn place(&mut self, slot: Slot, farthest: usize) -> bool {
+        if slot.is_free() {
+            return true;
+        }
         for place in self.places(slot.hash).take(farthest) {
             if let Some(free) = self.slots.get_mut(place).filter(|slot| slot.is_free()) {
                 *free = slot;
@@ -125,13 +174,9 @@ impl Index {
 
     /// Every place, from the one that a hash points to.
     fn places(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
-        let last = self.slots.len().wrapping_sub(1);
+        let last = self.slots.len() - 1;
         (0..self.slots.len()).map(move |step| (hash as usize).wrapping_add(step) & last)
     }
-}
-
-fn taken(slots: Vec<Slot>) -> impl Iterator<Item = Slot> {
-    slots.into_iter().filter(|slot| !slot.is_free())
 }
 
 /// A hash with a secret seed.
@@ -184,66 +229,71 @@ fn mix(word: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-impl Text for Box<str> {
-    fn text(&self) -> &str {
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Fills an index with texts, and checks that each is found, and no other.
-    fn index(texts: &[Box<str>], hasher: Hasher) -> Index {
-        let mut index = Index { hasher, ..Index::default() };
-        for (position, text) in texts.iter().enumerate() {
-            let before = &texts[..position];
-            assert_eq!(index.find(text, before), None, "{text}");
-            assert_eq!(index.insert(text, before), position as u32);
+    /// Fills an index with different names, and checks that each is found, and no other.
+    fn places(names: &[Box<str>], hasher: Hasher) -> Places {
+        let mut index = Index(Some(Box::new(Places::new(hasher))));
+        for length in FEW + 1..=names.len() {
+            let (before, last) = (&names[..length - 1], &names[length - 1]);
+            assert_eq!(index.find(last, before), None, "{last}");
+            index.update(&names[..length]);
         }
-        for (position, text) in (0..).zip(texts) {
-            assert_eq!(index.find(text, texts), Some(position), "{text}");
+        for (position, name) in (0..).zip(names) {
+            assert_eq!(index.find(name, names), Some(position), "{name}");
         }
-        assert_eq!(index.find("another text", texts), None);
-        index
+        assert_eq!(index.find("another name", names), None);
+        *index.0.unwrap()
     }
 
     #[test]
-    fn finds_texts_of_every_length() {
+    fn finds_names_of_every_length() {
         let alphabet = "abcdefghijklmnopqrstuvwxyz";
-        let texts: Vec<_> = (0..26).map(|length| alphabet[..length].into()).collect();
-        index(&texts, Hasher::quick(1));
-        index(&texts, Hasher::Safe(RandomState::new()));
+        let names: Vec<_> = (0..=26).map(|length| alphabet[..length].into()).collect();
+        places(&names, Hasher::quick(1));
+        places(&names, Hasher::Safe(RandomState::new()));
     }
 
     #[test]
-    fn ordinary_texts_stay_near_their_places() {
-        for names in [|n| format!("flag-{n}"), |n| format!("{n:08x}"), |n| format!("{n:040}")] {
-            let texts: Vec<_> = (0..100_000).map(|n| names(n).into()).collect();
-            let index = index(&texts, Hasher::quick(1));
-            assert!(matches!(index.hasher, Hasher::Quick { tried: 1, .. }), "{:?}", index.hasher);
+    fn of_equal_names_the_first_counts() {
+        for times in [1, 100] {
+            let names: Vec<Box<str>> =
+                ["a", "b", "a"].repeat(times).into_iter().map(Into::into).collect();
+            let index = Index::of(&names);
+            let found = ["a", "b", "c"].map(|name| index.find(name, &names));
+            assert_eq!(found, [Some(0), Some(1), None]);
         }
     }
 
-    /// Texts whose second word makes the state the same under one seed, whatever the first is.
+    #[test]
+    fn ordinary_names_stay_near_their_places() {
+        for name in [|n| format!("flag-{n}"), |n| format!("{n:08x}"), |n| format!("{n:040}")] {
+            let names: Vec<_> = (0..100_000).map(|n| name(n).into()).collect();
+            let hasher = places(&names, Hasher::quick(1)).hasher;
+            assert!(matches!(hasher, Hasher::Quick { tried: 1, .. }), "{hasher:?}");
+        }
+    }
+
+    /// Names whose second word makes the state the same under one seed, whatever the first is.
     fn colliding(seed: u64) -> Vec<Box<str>> {
-        let text = |first: u64| {
+        let name = |first: u64| {
             let state = mix(seed ^ 24 ^ first);
             let words = [first, state ^ u64::MAX, 0];
             Some(String::from_utf8(words.map(u64::to_le_bytes).concat()).ok()?.into())
         };
-        (0..).filter_map(text).take(FARTHEST * 2).collect()
+        (0..).filter_map(name).take(FARTHEST * 2).collect()
     }
 
     #[test]
-    fn texts_that_gather_move_to_where_they_spread() {
-        let texts = colliding(7);
-        let first = quick(7, texts[0].as_bytes());
-        assert!(texts.iter().all(|text| quick(7, text.as_bytes()) == first));
-        let moved = index(&texts, Hasher::Quick { seed: 7, tried: 1 }).hasher;
+    fn names_that_gather_move_to_where_they_spread() {
+        let names = colliding(7);
+        let first = quick(7, names[0].as_bytes());
+        assert!(names.iter().all(|name| quick(7, name.as_bytes()) == first));
+        let moved = places(&names, Hasher::Quick { seed: 7, tried: 1 }).hasher;
         assert!(matches!(moved, Hasher::Quick { tried: 2, .. }), "{moved:?}");
-        let moved = index(&texts, Hasher::Quick { seed: 7, tried: SEEDS }).hasher;
+        let moved = places(&names, Hasher::Quick { seed: 7, tried: SEEDS }).hasher;
         assert!(matches!(moved, Hasher::Safe(_)), "{moved:?}");
     }
 }

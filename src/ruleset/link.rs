@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use super::check::Unusable;
-use super::compile::{Compiler, FLAGS, RULE_MATCHES_NOBODY, SegmentUse};
+use super::compile::{Compiler, FLAGS, RULE_MATCHES_NOBODY, Requirement, SegmentUse};
+
 use super::condition::{Condition, excerpt};
 use super::document::{Document, PrerequisiteDocument, SegmentDocument};
 use super::flag::{Prerequisite, Prerequisites, Segment, Tables};
+use super::index::Index;
 use super::place::{Entry, List, Shape};
 use super::prerequisites::obstacles;
 use super::problem::Path;
-use super::table::{PositionMap, TextMap, TextSet};
+use super::table::TextMap;
 
 const SEGMENTS: Path<'static> = Path::Root("segments");
 
@@ -84,12 +86,10 @@ impl Compiler {
     }
 
     fn settle_segments(&mut self, segments: &Segments) {
-        let mut names: Vec<_> = self.segment_names.drain().collect();
-        names.sort_unstable_by_key(|(_, number)| *number);
-        let name_of = |number: u32| names.get(number as usize).map(|(name, _)| name);
+        let names = std::mem::take(&mut self.segment_names);
+        let found: Vec<_> = names.keys().map(|name| (name, segments.find(name))).collect();
         for SegmentUse { flag_index, rule_index, name } in std::mem::take(&mut self.segment_uses) {
-            let Some(name) = name_of(name) else { continue };
-            if segments.find(name).is_none() {
+            if let Some((name, None)) = found.get(name as usize) {
                 let flag = FLAGS.item(flag_index);
                 let rules = flag.field("targeting_rules");
                 let rule = rules.item(rule_index);
@@ -101,25 +101,20 @@ impl Compiler {
                 );
             }
         }
-        // A flag that was replaced by a later one of its key is listed twice.
-        self.flags_with_segments.sort_unstable();
-        self.flags_with_segments.dedup();
-        for position in std::mem::take(&mut self.flags_with_segments) {
-            let rules = self.flags.get_mut(position as usize).map(|flag| &mut flag.rules);
-            for asked in rules.into_iter().flatten().filter_map(|rule| rule.segment.as_mut()) {
-                let found = name_of(*asked).and_then(|name| segments.find(name));
-                *asked = found.unwrap_or(NO_SEGMENT);
-            }
+        let rules = self.flags.iter_mut().flat_map(|flag| &mut flag.rules);
+        for asked in rules.filter_map(|rule| rule.segment.as_mut()) {
+            let found = found.get(*asked as usize).and_then(|(_, found)| *found);
+            *asked = found.unwrap_or(NO_SEGMENT);
         }
     }
 }
 
 /// What has been found out about flags that others require.
-#[derive(Default)]
 struct Seen {
     /// The flags that one flag requires.
     edges: Vec<u32>,
-    variation_keys: PositionMap<TextSet>,
+    /// The variations of each flag, by key.
+    variations: Vec<Index>,
 }
 
 /// Prerequisites.
@@ -129,13 +124,14 @@ impl Compiler {
         if self.prerequisites.is_empty() {
             return;
         }
-        let mut requirements: Vec<_> =
-            std::mem::take(&mut self.prerequisites).into_iter().collect();
-        requirements.sort_unstable_by_key(|(position, _)| *position);
         let mut required = vec![Vec::new(); self.flags.len()];
-        let mut indices = PositionMap::default();
-        let mut seen = Seen::default();
-        for (position, (index, documents)) in requirements {
+        let variations = vec![Index::default(); self.flags.len()];
+        let mut seen = Seen { edges: Vec::new(), variations };
+        for Requirement { position, index, documents } in std::mem::take(&mut self.prerequisites) {
+            // The flag may have been replaced by a later one of its key.
+            if self.indices.get(position as usize) != Some(&index) {
+                continue;
+            }
             let flag = FLAGS.item(index);
             let prerequisites =
                 self.prerequisites_of_one(flag.field("prerequisites"), documents, &mut seen);
@@ -143,10 +139,9 @@ impl Compiler {
             if let Some(place) = required.get_mut(position as usize) {
                 *place = std::mem::take(&mut seen.edges);
             }
-            indices.insert(position, index);
         }
         for (position, obstacle) in obstacles(&required) {
-            let index = indices.get(&position).copied().unwrap_or_default();
+            let index = self.indices.get(position as usize).copied().unwrap_or_default();
             self.problems.report(FLAGS.item(index).field("prerequisites"), obstacle.message());
             self.set_prerequisites(position, Prerequisites::Unsatisfiable);
         }
@@ -201,12 +196,13 @@ impl Compiler {
     /// Returns whether a flag can serve a variation of this key. The keys of a flag are collected
     /// once, however many others require it.
     fn has_variation(&self, position: u32, key: &str, seen: &mut Seen) -> bool {
-        let keys = seen.variation_keys.entry(position).or_insert_with(|| {
-            let variations =
-                self.flags.get(position as usize).map_or(&[][..], |flag| &flag.variations);
-            variations.iter().filter_map(|variation| variation.key.clone()).collect()
-        });
-        keys.contains(key)
+        let place = position as usize;
+        let (Some(flag), Some(index)) = (self.flags.get(place), seen.variations.get_mut(place))
+        else {
+            return false;
+        };
+        index.update(&flag.variations);
+        index.find(key, &flag.variations).is_some()
     }
 }
 
@@ -233,13 +229,11 @@ impl Segments {
         key: Option<Box<str>>,
         conditions: Box<[Condition]>,
     ) -> Naming {
-        let (id, key): (Option<Arc<str>>, Option<Arc<str>>) =
-            (id.map(Into::into), key.map(Into::into));
-        let Some(name) = key.clone().or_else(|| id.clone()) else {
+        let Some(name) = key.as_deref().or(id.as_deref()).map(Arc::from) else {
             return Naming::Nameless;
         };
         let position = self.listed.len() as u32;
-        self.listed.push(Segment { name: name.clone(), conditions });
+        self.listed.push(Segment { name: Arc::clone(&name), conditions });
         let same_id = id.and_then(|id| self.ids.insert(id, position));
         let same_key = key.and_then(|key| self.keys.insert(key, position));
         match same_id.or(same_key) {

@@ -94,7 +94,7 @@ mod with_regex {
 
     impl Default for Patterns {
         fn default() -> Patterns {
-            Patterns { known: TextMap::new(), room: MAX_COMPILED_TOGETHER }
+            Patterns { known: TextMap::default(), room: MAX_COMPILED_TOGETHER }
         }
     }
 

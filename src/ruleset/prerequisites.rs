@@ -28,18 +28,13 @@ impl Obstacle {
 /// Finds the flags whose prerequisites can never be met; `required` lists, for each flag, the
 /// positions of those that it requires.
 pub(super) fn obstacles(required: &[Vec<u32>]) -> Vec<(u32, Obstacle)> {
-    let mut search = Search {
-        required,
-        nodes: vec![Node::default(); required.len()],
-        found: 0,
-        open: Vec::new(),
-        obstacles: Vec::new(),
-    };
+    let nodes = vec![Node::default(); required.len()];
+    let mut search = Search { required, nodes, found: 0, open: Vec::new() };
     for start in 0..required.len() {
         search.visit(start);
     }
-    search.obstacles.sort_unstable_by_key(|(flag, _)| *flag);
-    search.obstacles
+    let found = (0..).zip(search.nodes).map(|(flag, node)| Some((flag, node.obstacle?)));
+    found.flatten().collect()
 }
 
 #[derive(Clone, Copy, Default)]
@@ -53,6 +48,7 @@ struct Node {
     /// The length of the longest chain of prerequisites.
     chain: usize,
     closed: bool,
+    obstacle: Option<Obstacle>,
 }
 
 struct Search<'a> {
@@ -61,7 +57,6 @@ struct Search<'a> {
     found: usize,
     /// Flags that may still turn out to be on a cycle with what is being visited.
     open: Vec<usize>,
-    obstacles: Vec<(u32, Obstacle)>,
 }
 
 impl Search<'_> {
@@ -141,11 +136,11 @@ impl Search<'_> {
         };
         self.update(flag, |node| {
             node.closed = true;
+            node.obstacle = obstacle;
             if obstacle.is_some() {
                 node.chain = 0;
             }
         });
-        self.obstacles.extend(obstacle.map(|obstacle| (flag as u32, obstacle)));
     }
 
     fn requires_itself(&self, flag: usize) -> bool {

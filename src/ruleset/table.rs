@@ -1,14 +1,64 @@
-//! The standard library's hash tables, keyed by text and by position.
-//!
-//! Text is hashed by SipHash, with secret keys drawn anew for each table, so that no crafted key
-//! makes one slow. Positions are our own numbers, for which FNV will do.
+//! Tables keyed by text, where crafted keys must not make them slow, and by position.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
-use std::sync::Arc;
 
 use fnv::FnvHasher;
 
-pub(super) type TextMap<V> = HashMap<Arc<str>, V>;
-pub(super) type TextSet = HashSet<Box<str>>;
+use super::index::{Index, Named};
+
+/// Positions are our own numbers, for which FNV will do.
 pub(super) type PositionMap<V> = HashMap<u32, V, BuildHasherDefault<FnvHasher>>;
+
+/// Values by text, numbered in the order in which their keys came.
+#[derive(Clone, Debug)]
+pub(super) struct TextMap<V> {
+    entries: Vec<Entry<V>>,
+    index: Index,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<V> {
+    key: Box<str>,
+    value: V,
+}
+
+impl<V> Named for Entry<V> {
+    fn name(&self) -> Option<&str> {
+        Some(&self.key)
+    }
+}
+
+impl<V> Default for TextMap<V> {
+    fn default() -> TextMap<V> {
+        TextMap { entries: Vec::new(), index: Index::default() }
+    }
+}
+
+impl<V> TextMap<V> {
+    pub(super) fn get(&self, key: &str) -> Option<&V> {
+        let number = self.index.find(key, &self.entries)?;
+        self.entries.get(number as usize).map(|entry| &entry.value)
+    }
+
+    /// Sets a value and returns the one before.
+    pub(super) fn insert(&mut self, key: Box<str>, value: V) -> Option<V> {
+        if let Some(number) = self.index.find(&key, &self.entries)
+            && let Some(entry) = self.entries.get_mut(number as usize)
+        {
+            return Some(std::mem::replace(&mut entry.value, value));
+        }
+        self.entries.push(Entry { key, value });
+        self.index.update(&self.entries);
+        None
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns the keys in the order of their numbers.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| &*entry.key)
+    }
+}
