@@ -203,8 +203,9 @@ impl PhaseFlagClient {
             Some(ruleset) => ruleset.evaluate_all(context),
             None => BTreeMap::new(),
         };
-        let overrides = self.inner.overrides.all().into_iter();
-        results.extend(overrides.map(|(key, value)| (key, overridden(&value))));
+        let overrides = self.inner.overrides.all();
+        let overrides = overrides.iter().flat_map(|overrides| overrides.iter());
+        results.extend(overrides.map(|(key, value)| (key.to_owned(), overridden(value))));
         results
     }
 

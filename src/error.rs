@@ -95,7 +95,6 @@ impl fmt::Display for RulesetError {
 impl std::error::Error for RulesetError {}
 
 /// What can go wrong between a program and its flags.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The client cannot be built as it was asked for.
@@ -186,6 +185,14 @@ impl From<RequestError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_sentence(f)?;
+        if f.alternate() { write_causes(f, self) } else { Ok(()) }
+    }
+}
+
+/// The sentence and the causes: what `unwrap`, or a `main` that returns an error, shows people.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sentence(f)?;
         write_causes(f, self)
     }
 }
@@ -243,7 +250,6 @@ impl std::error::Error for Error {
 }
 
 /// Why a bootstrap cannot be read.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum BootstrapError {
     /// The file cannot be read.
@@ -269,10 +275,17 @@ impl fmt::Display for BootstrapError {
     }
 }
 
+/// The sentence.
+impl fmt::Debug for BootstrapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for BootstrapError {}
 
 /// A request to the service that failed. Holds no key.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum RequestError {
     /// There was no connection, or it broke: name resolution, TCP, TLS or HTTP itself.
@@ -353,6 +366,14 @@ impl RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_sentence(f)?;
+        if f.alternate() { write_causes(f, self) } else { Ok(()) }
+    }
+}
+
+/// The sentence and the cause.
+impl fmt::Debug for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sentence(f)?;
         write_causes(f, self)
     }
 }
@@ -404,9 +425,9 @@ impl std::error::Error for RequestError {
     }
 }
 
-/// Writes what led to an error, where the alternate form is asked for.
+/// Writes what led to an error.
 fn write_causes(f: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
-    let mut cause = error.source().filter(|_| f.alternate());
+    let mut cause = error.source();
     while let Some(error) = cause {
         write!(f, ": {error}")?;
         cause = error.source();

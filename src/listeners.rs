@@ -63,6 +63,9 @@ impl FlagsChanged {
 
 type Callback = dyn Fn(&FlagsChanged) + Send + Sync;
 
+/// Finds what a ruleset changed; `None` where it is nothing.
+type Compare = fn(Option<&Ruleset>, &Ruleset) -> Option<FlagsChanged>;
+
 /// The callbacks of a client.
 #[derive(Default)]
 pub(crate) struct Listeners {
@@ -73,6 +76,8 @@ pub(crate) struct Listeners {
 struct Registry {
     next: u64,
     callbacks: Vec<(u64, Arc<Callback>)>,
+    /// Comes with the first callback: a program that never listens does not carry the code.
+    compare: Option<Compare>,
 }
 
 impl Listeners {
@@ -81,23 +86,20 @@ impl Listeners {
         let number = registry.next;
         registry.next += 1;
         registry.callbacks.push((number, callback));
+        registry.compare = Some(compare);
         Subscription { listeners: Arc::downgrade(self), number }
     }
 
     /// Tells everybody what the ruleset changed, if it did. Holds no lock meanwhile.
     pub(crate) fn notify(&self, before: Option<&Ruleset>, now: &Ruleset) {
-        let callbacks = self.lock().callbacks.clone();
-        if callbacks.is_empty() {
-            return;
-        }
-        let difference = match before {
-            Some(before) => before.difference(now),
-            None => Ruleset::default().difference(now),
+        let (callbacks, compare) = {
+            let registry = self.lock();
+            (registry.callbacks.clone(), registry.compare)
         };
-        if difference.is_empty() {
+        let compare = compare.filter(|_| !callbacks.is_empty());
+        let Some(change) = compare.and_then(|compare| compare(before, now)) else {
             return;
-        }
-        let change = FlagsChanged::new(now.len(), difference);
+        };
         for (number, callback) in callbacks {
             if !self.has(number) {
                 continue;
@@ -131,6 +133,14 @@ impl Listeners {
     fn lock(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn compare(before: Option<&Ruleset>, now: &Ruleset) -> Option<FlagsChanged> {
+    let difference = match before {
+        Some(before) => before.difference(now),
+        None => Ruleset::default().difference(now),
+    };
+    (!difference.is_empty()).then(|| FlagsChanged::new(now.len(), difference))
 }
 
 impl fmt::Debug for Listeners {

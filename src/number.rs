@@ -54,18 +54,20 @@ impl Number {
     }
 
     /// Calls `read` with the string form: whole numbers below 1e21 without a decimal point,
-    /// other floats in the shortest form that reads back. Does not allocate.
+    /// other floats in the shortest form that reads back.
     pub(crate) fn with_text<T>(self, read: impl FnOnce(&str) -> T) -> T {
         let mut text = StackText::default();
         // Writing to the stack cannot fail: no form is longer than the buffer.
         let _ = match self.0 {
             Repr::Negative(value) => fmt::write(&mut text, format_args!("{value}")),
             Repr::Nonnegative(value) => fmt::write(&mut text, format_args!("{value}")),
-            Repr::Float(0.0) => fmt::write(&mut text, format_args!("0")),
             Repr::Float(value) if value.trunc() == value && value.abs() < 1e21 => {
-                fmt::write(&mut text, format_args!("{value}"))
+                fmt::write(&mut text, format_args!("{}", value as i128))
             }
-            Repr::Float(value) => fmt::write(&mut text, format_args!("{value:?}")),
+            // miniserde brings a writer of floats; the standard library's would be a second one.
+            Repr::Float(value) => {
+                fmt::Write::write_str(&mut text, &miniserde::json::to_string(&value))
+            }
         };
         read(text.as_str())
     }

@@ -1,22 +1,21 @@
 //! Values that the program has set itself, which win over every rule.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::value::Value;
+use crate::value::{Object, Value};
 
 /// Overrides by key. While there are none, asking costs one load.
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {
     any: AtomicBool,
-    values: RwLock<HashMap<String, Value>>,
+    values: RwLock<Arc<Object>>,
 }
 
 impl Overrides {
     pub(crate) fn set(&self, key: &str, value: Value) {
         self.change(|values| {
-            values.insert(key.to_owned(), value);
+            values.insert(key, value);
         });
     }
 
@@ -27,7 +26,7 @@ impl Overrides {
     }
 
     pub(crate) fn clear_all(&self) {
-        self.change(HashMap::clear);
+        self.change(|values| *values = Object::new());
     }
 
     /// Reads the override of a flag; `None` where there is none.
@@ -35,21 +34,20 @@ impl Overrides {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
-        let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-        values.get(key).map(read)
+        self.values.read().unwrap_or_else(PoisonError::into_inner).get(key).map(read)
     }
 
-    /// Returns all overrides.
-    pub(crate) fn all(&self) -> HashMap<String, Value> {
+    /// Returns all overrides; `None` where there are none.
+    pub(crate) fn all(&self) -> Option<Arc<Object>> {
         if !self.any.load(Ordering::Acquire) {
-            return HashMap::new();
+            return None;
         }
-        self.values.read().unwrap_or_else(PoisonError::into_inner).clone()
+        Some(self.values.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashMap<String, Value>)) {
+    fn change(&self, change: impl FnOnce(&mut Object)) {
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut values);
+        change(Arc::make_mut(&mut values));
         self.any.store(!values.is_empty(), Ordering::Release);
     }
 }

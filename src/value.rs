@@ -213,6 +213,12 @@ impl Object {
         }
     }
 
+    /// Removes the member and returns it; `None` where there is none.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        let position = self.position(key).ok()?;
+        Some(self.0.remove(position).1)
+    }
+
     /// Returns how many members there are.
     pub fn len(&self) -> usize {
         self.0.len()
