@@ -17,11 +17,13 @@ impl JsonError {
     /// The fault at a byte of the text.
     pub(crate) fn new(fault: &'static str, text: &str, position: usize) -> JsonError {
         let before = text.get(..position).unwrap_or(text);
-        let last_line = before.rsplit('\n').next().unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
         JsonError {
             fault,
-            line: before.matches('\n').count() + 1,
-            column: last_line.chars().count() + 1,
+            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
+            column: before.chars().count()
+                - before.get(..line_start).map_or(0, |lines| lines.chars().count())
+                + 1,
         }
     }
 

@@ -22,6 +22,16 @@ impl Number {
         value.is_finite().then_some(Number(Repr::Float(value)))
     }
 
+    /// Reads a number from text that may have space around it: an integer of 64 bits, or anything
+    /// else that `str::parse::<f64>` takes for finite, to the 15 significant digits that numbers in
+    /// JSON have.
+    pub(crate) fn read(text: &str) -> Option<Number> {
+        let text = text.trim();
+        let integer = text.parse::<i64>().map(Number::from);
+        let integer = integer.or_else(|_| text.parse::<u64>().map(Number::from));
+        integer.ok().or_else(|| Number::from_f64(decimal(text)?))
+    }
+
     /// Returns the number, rounded to the nearest float.
     pub fn as_f64(self) -> f64 {
         match self.0 {
@@ -53,11 +63,11 @@ impl Number {
         }
     }
 
-    /// Calls `read` with the string form: whole numbers below 1e21 without a decimal point,
-    /// other floats in the shortest form that reads back.
-    pub(crate) fn with_text<T>(self, read: impl FnOnce(&str) -> T) -> T {
-        let mut text = StackText::default();
-        // Writing to the stack cannot fail: no form is longer than the buffer.
+    /// Returns the string form: whole numbers below 1e21 without a decimal point, other floats in
+    /// the shortest form that reads back.
+    pub(crate) fn text(self) -> NumberText {
+        let mut text = NumberText::default();
+        // Cannot fail: no form is longer than the room for it.
         let _ = match self.0 {
             Repr::Negative(value) => fmt::write(&mut text, format_args!("{value}")),
             Repr::Nonnegative(value) => fmt::write(&mut text, format_args!("{value}")),
@@ -66,11 +76,30 @@ impl Number {
             }
             // miniserde brings a writer of floats; the standard library's would be a second one.
             Repr::Float(value) => {
-                fmt::Write::write_str(&mut text, &miniserde::json::to_string(&value))
+                let json = miniserde::json::to_string(&value);
+                json.split('+').try_for_each(|part| fmt::Write::write_str(&mut text, part))
             }
         };
-        read(text.as_str())
+        text
     }
+}
+
+/// Reads a decimal number by bringing it into JSON's form: the standard library's reader would be
+/// the second one in a program.
+fn decimal<'a>(text: &'a str) -> Option<f64> {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(text) => ("-", text),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if !digits(whole) || !digits(fraction) || whole.len() + fraction.len() == 0 {
+        return None;
+    }
+    let or_zero = |digits: &'a str| if digits.is_empty() { "0" } else { digits };
+    let (whole, fraction) = (or_zero(whole.trim_start_matches('0')), or_zero(fraction));
+    miniserde::json::from_str(&format!("{sign}{whole}.{fraction}e{exponent}")).ok()
 }
 
 /// By what they are worth, integers and floats alike, without rounding.
@@ -109,7 +138,7 @@ impl fmt::Debug for Number {
 /// reads back.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.with_text(|text| f.pad(text))
+        f.pad(self.text().as_str())
     }
 }
 
@@ -153,26 +182,148 @@ impl Serialize for Number {
     }
 }
 
-/// Room for the longest string form of a number.
+/// The string form of a number.
 #[derive(Default)]
-struct StackText {
+pub(crate) struct NumberText {
     bytes: [u8; 32],
     length: usize,
 }
 
-impl StackText {
-    fn as_str(&self) -> &str {
+impl NumberText {
+    pub(crate) fn as_str(&self) -> &str {
         let written = self.bytes.get(..self.length).unwrap_or_default();
         std::str::from_utf8(written).unwrap_or_default()
     }
 }
 
-impl fmt::Write for StackText {
+impl fmt::Write for NumberText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.length + text.len();
         let room = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
         room.copy_from_slice(text.as_bytes());
         self.length = end;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<f64> {
+        Number::read(text).map(Number::as_f64)
+    }
+
+    #[test]
+    fn reads_what_the_standard_library_reads() {
+        for text in [
+            "0",
+            "-0",
+            "+0",
+            "00",
+            "1",
+            "+1",
+            "-1",
+            "007",
+            "1.",
+            ".5",
+            "-.5",
+            "+.5",
+            "1.5",
+            "00.50",
+            "1e5",
+            "1E5",
+            "1e+5",
+            "1e-5",
+            "1.e5",
+            ".5e1",
+            "-1.25e2",
+            "1e308",
+            "1e-308",
+            "1e-400",
+            "9007199254740993",
+            "18446744073709551615",
+            "18446744073709551616",
+            "1e21",
+            "123456789012345.6",
+            "0.1",
+            "0.000001",
+            "99999999999999.9",
+            "",
+            " ",
+            ".",
+            "-",
+            "+",
+            "e5",
+            ".e5",
+            "1e",
+            "1e+",
+            "+-1",
+            "--1",
+            "1.2.3",
+            "1e5e5",
+            "1e5.5",
+            "0x10",
+            "1_000",
+            "1,5",
+            "one",
+            "1 2",
+            "inf",
+            "-inf",
+            "nan",
+            "infinity",
+            "NaN",
+            "1e400",
+            "-1e400",
+            "1e99999999999999999999",
+            "\u{661}",
+            "1\u{0}",
+        ] {
+            let expected = text.parse::<f64>().ok().filter(|value| value.is_finite());
+            assert_eq!(read(text), expected, "{text}");
+            assert_eq!(read(&format!(" \t{text}\u{a0}\n")), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn fifteen_digits_are_exact() {
+        let mut state = 1_u64;
+        for _ in 0..100_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (digits, exponent) = ((state >> 14).to_string(), state % 40);
+            let text = format!("{}e-{exponent}", &digits[..digits.len().min(15)]);
+            let exact: f64 = text.parse().unwrap();
+            let difference = (read(&text).unwrap() / exact - 1.0).abs();
+            assert!(difference < 1e-15, "{text}");
+            let point = digits.len().min(15) / 2;
+            let text = format!("{}.{}", &digits[..point], &digits[point..digits.len().min(15)]);
+            assert_eq!(read(&text), text.parse().ok(), "{text}");
+        }
+    }
+
+    /// How many digits count.
+    fn digits(text: &str) -> usize {
+        let mantissa = text.split('e').next().unwrap();
+        let digits = mantissa.trim_start_matches(['-', '0', '.']).trim_end_matches(".0");
+        digits.bytes().filter(u8::is_ascii_digit).count()
+    }
+
+    #[test]
+    fn writes_whole_numbers_exactly_and_others_shortly() {
+        let mut state = 1_u64;
+        for _ in 0..100_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let value = f64::from_bits(state);
+            let small = (state >> 11) as f64 / (state >> 58) as f64;
+            for value in [value, small].into_iter().filter(|value| value.is_finite()) {
+                let text = Number::from_f64(value).unwrap().to_string();
+                if value.trunc() == value && value.abs() < 1e21 {
+                    assert_eq!(text, (value as i128).to_string());
+                } else {
+                    assert_eq!(text.parse(), Ok(value));
+                    assert_eq!(digits(&text), digits(&format!("{value:e}")), "{text}");
+                }
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::index::Index;
 use super::pattern::{Effort, Pattern, Patterns};
 use super::version::Version;
 use crate::context::{AttributeValue, EvaluationContext};
-use crate::number::Number;
+use crate::number::{Number, NumberText};
 use crate::value::Value;
 
 /// A condition of a rule or a segment.
@@ -69,28 +69,26 @@ pub(super) enum Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Calls `read` with the string form.
-    fn with_text<T>(self, read: impl FnOnce(&str) -> T) -> T {
+    /// Returns the string form; that of a number is written to `room`.
+    fn text<'b>(&'b self, room: &'b mut NumberText) -> &'b str {
         match self {
-            Subject::Text(text) => read(text),
-            Subject::Number(number) => number.with_text(read),
-            Subject::Bool(true) => read("true"),
-            Subject::Bool(false) => read("false"),
+            Subject::Text(text) => text,
+            Subject::Number(number) => {
+                *room = number.text();
+                room.as_str()
+            }
+            Subject::Bool(true) => "true",
+            Subject::Bool(false) => "false",
         }
     }
 
     fn number(self) -> Option<Number> {
         match self {
-            Subject::Text(text) => number(text),
+            Subject::Text(text) => Number::read(text),
             Subject::Number(number) => Some(number),
             Subject::Bool(value) => Some(u64::from(value).into()),
         }
     }
-}
-
-/// Reads a finite number, as `str::parse::<f64>` does, from text that may have space around it.
-fn number(text: &str) -> Option<Number> {
-    text.trim().parse().ok().and_then(Number::from_f64)
 }
 
 /// An operator with its target, ready to be held against an attribute.
@@ -139,22 +137,23 @@ impl Test {
         let Some(subject) = subject else {
             return matches!(self, Test::IsNot(_) | Test::NotContains(_) | Test::NotOneOf(_));
         };
+        let room = &mut NumberText::default();
         match self {
-            Test::Is(target) => subject.with_text(|text| text == &**target),
-            Test::IsNot(target) => subject.with_text(|text| text != &**target),
-            Test::Contains(target) => subject.with_text(|text| text.contains(&**target)),
-            Test::NotContains(target) => subject.with_text(|text| !text.contains(&**target)),
-            Test::OneOf(targets) => subject.with_text(|text| targets.contain(text)),
-            Test::NotOneOf(targets) => subject.with_text(|text| !targets.contain(text)),
+            Test::Is(target) => subject.text(room) == &**target,
+            Test::IsNot(target) => subject.text(room) != &**target,
+            Test::Contains(target) => subject.text(room).contains(&**target),
+            Test::NotContains(target) => !subject.text(room).contains(&**target),
+            Test::OneOf(targets) => targets.contain(subject.text(room)),
+            Test::NotOneOf(targets) => !targets.contain(subject.text(room)),
             Test::GreaterThan(bound) => subject.number().is_some_and(|number| number > *bound),
             Test::LessThan(bound) => subject.number().is_some_and(|number| number < *bound),
-            Test::MatchesRegex(pattern) => {
-                subject.with_text(|text| pattern.is_found_in(text, effort))
-            }
+            Test::MatchesRegex(pattern) => pattern.is_found_in(subject.text(room), effort),
             Test::VersionGreaterThan(bound) => {
-                precedence(subject, bound) == Some(Ordering::Greater)
+                precedence(subject.text(room), bound) == Some(Ordering::Greater)
             }
-            Test::VersionLessThan(bound) => precedence(subject, bound) == Some(Ordering::Less),
+            Test::VersionLessThan(bound) => {
+                precedence(subject.text(room), bound) == Some(Ordering::Less)
+            }
             Test::Never => false,
         }
     }
@@ -164,7 +163,7 @@ impl Test {
 fn text(target: Value) -> Result<Box<str>, String> {
     match target {
         Value::String(text) => Ok(text.into_boxed_str()),
-        Value::Number(number) => Ok(number.with_text(|text| text.into())),
+        Value::Number(number) => Ok(number.text().as_str().into()),
         Value::Bool(value) => Ok(if value { "true" } else { "false" }.into()),
         Value::Null | Value::Array(_) | Value::Object(_) => {
             Err(format!("the operator cannot use {} as its value", target.type_name()))
@@ -178,7 +177,8 @@ fn bound(target: Value) -> Result<Number, String> {
         Value::Bool(value) => Ok(u64::from(value).into()),
         target => {
             let text = text(target)?;
-            number(&text).ok_or_else(|| format!("the value `{}` is not a number", excerpt(&text)))
+            Number::read(&text)
+                .ok_or_else(|| format!("the value `{}` is not a number", excerpt(&text)))
         }
     }
 }
@@ -200,8 +200,8 @@ pub(super) fn excerpt(text: &str) -> String {
     }
 }
 
-fn precedence(subject: Subject<'_>, bound: &str) -> Option<Ordering> {
-    subject.with_text(|text| Some(Version::parse(text)?.precedence(&Version::parse(bound)?)))
+fn precedence(text: &str, bound: &str) -> Option<Ordering> {
+    Some(Version::parse(text)?.precedence(&Version::parse(bound)?))
 }
 
 /// The string forms of a list of targets.
