@@ -13,22 +13,16 @@ pub(super) struct Evaluator<'a> {
     tables: &'a Tables,
     context: &'a EvaluationContext,
     /// What required flags serve.
-    settled: Memory<Option<u32>>,
+    settled: Option<Memory<Option<u32>>>,
     /// Which segments the context is in.
-    segments: Memory<bool>,
+    segments: Option<Memory<bool>>,
     /// What is left for searching patterns.
     effort: Effort,
 }
 
 impl<'a> Evaluator<'a> {
     pub(super) fn new(tables: &'a Tables, context: &'a EvaluationContext) -> Evaluator<'a> {
-        Evaluator {
-            tables,
-            context,
-            settled: Memory::default(),
-            segments: Memory::default(),
-            effort: Effort::new(),
-        }
+        Evaluator { tables, context, settled: None, segments: None, effort: Effort::new() }
     }
 
     pub(super) fn evaluate(&mut self, flag: &Flag) -> Outcome {
@@ -74,11 +68,12 @@ impl<'a> Evaluator<'a> {
 
     /// Returns what a required flag serves. The compiler bounds the depth of the recursion.
     fn settle(&mut self, position: u32, flag: &Flag) -> Option<u32> {
-        self.settled.get(position).unwrap_or_else(|| {
-            let served = self.decide(flag).variation;
-            self.settled.insert(position, served);
-            served
-        })
+        if let Some(served) = self.settled.as_ref().and_then(|settled| settled.get(position)) {
+            return served;
+        }
+        let served = self.decide(flag).variation;
+        self.settled.get_or_insert_default().insert(position, served);
+        served
     }
 
     fn matches(&mut self, rule: &Rule) -> bool {
@@ -86,12 +81,13 @@ impl<'a> Evaluator<'a> {
     }
 
     fn is_in(&mut self, position: u32) -> bool {
-        self.segments.get(position).unwrap_or_else(|| {
-            let segment = self.tables.segment(position);
-            let is_in = segment.is_some_and(|segment| self.hold(&segment.conditions));
-            self.segments.insert(position, is_in);
-            is_in
-        })
+        if let Some(is_in) = self.segments.as_ref().and_then(|segments| segments.get(position)) {
+            return is_in;
+        }
+        let segment = self.tables.segment(position);
+        let is_in = segment.is_some_and(|segment| self.hold(&segment.conditions));
+        self.segments.get_or_insert_default().insert(position, is_in);
+        is_in
     }
 
     fn hold(&mut self, conditions: &[Condition]) -> bool {

@@ -201,9 +201,15 @@ impl Hasher {
     fn hash(&self, text: &str) -> u32 {
         match self {
             Hasher::Quick { seed, .. } => quick(*seed, text.as_bytes()),
-            Hasher::Safe(state) => state.hash_one(text) as u32,
+            Hasher::Safe(state) => safe(state, text),
         }
     }
+}
+
+/// Apart, so that the quick way stays short.
+#[cold]
+fn safe(state: &RandomState, text: &str) -> u32 {
+    state.hash_one(text) as u32
 }
 
 /// Hashes eight bytes at a time; the last ones may be counted twice.
