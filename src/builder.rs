@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::PhaseFlagClient;
@@ -115,7 +116,7 @@ impl ClientBuilder {
     ///
     /// Defaults to an empty context.
     pub fn default_context(mut self, context: EvaluationContext) -> ClientBuilder {
-        self.config.default_context = context;
+        self.config.default_context = Some(Arc::new(context));
         self
     }
 

@@ -11,11 +11,13 @@ use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error, RequestError};
 use crate::events::{EvaluationEvent, EventCounts, Ledger};
 use crate::flags::Flags;
+use crate::getters::getters;
 use crate::listeners::{FlagsChanged, Subscription};
 use crate::logging::log;
-use crate::overrides::Overrides;
+use crate::overrides::{Overrides, overridden};
 use crate::readiness::ClientState;
-use crate::ruleset::{EvaluationResult, FlagInfo, Reason, Ruleset};
+use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
+use crate::snapshot::Snapshot;
 use crate::value::Value;
 
 #[cfg(not(feature = "http"))]
@@ -130,67 +132,7 @@ impl PhaseFlagClient {
         self.inner.stop();
     }
 
-    /// Returns the boolean that the flag serves; the default where the flag is not known or serves
-    /// something else. Takes a context, or `None` for the default context.
-    pub fn get_boolean_value<'a>(
-        &'a self,
-        key: &str,
-        default: bool,
-        context: impl Into<Option<&'a EvaluationContext>>,
-    ) -> bool {
-        self.inner.value(key, context.into(), Value::as_bool).unwrap_or(default)
-    }
-
-    /// Returns the string that the flag serves; the default where the flag is not known or serves
-    /// something else. Takes a context, or `None` for the default context.
-    pub fn get_string_value<'a>(
-        &'a self,
-        key: &str,
-        default: impl Into<String>,
-        context: impl Into<Option<&'a EvaluationContext>>,
-    ) -> String {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        self.inner.value(key, context.into(), text).unwrap_or_else(|| default.into())
-    }
-
-    /// Returns the number that the flag serves; the default where the flag is not known or serves
-    /// something else. Takes a context, or `None` for the default context.
-    pub fn get_number_value<'a>(
-        &'a self,
-        key: &str,
-        default: f64,
-        context: impl Into<Option<&'a EvaluationContext>>,
-    ) -> f64 {
-        self.inner.value(key, context.into(), Value::as_f64).unwrap_or(default)
-    }
-
-    /// Returns the value that the flag serves, whatever its type; the default where the flag is
-    /// not known or serves `null`. Takes a context, or `None` for the default context.
-    pub fn get_json_value<'a>(
-        &'a self,
-        key: &str,
-        default: impl Into<Value>,
-        context: impl Into<Option<&'a EvaluationContext>>,
-    ) -> Value {
-        let any = |value: &Value| (!value.is_null()).then(|| value.clone());
-        self.inner.value(key, context.into(), any).unwrap_or_else(|| default.into())
-    }
-
-    /// Returns what the flag serves, and why; `None` where the flag is not known. Takes a context,
-    /// or `None` for the default context.
-    pub fn get_variation<'a>(
-        &'a self,
-        key: &str,
-        context: impl Into<Option<&'a EvaluationContext>>,
-    ) -> Option<EvaluationResult> {
-        let overridden = self.inner.overrides.read(key, overridden);
-        overridden.or_else(|| self.ruleset()?.evaluate(key, self.inner.context(context.into())))
-    }
-
-    /// Returns key, kind and state of each flag of the ruleset in use, in its order.
-    pub fn flags(&self) -> Vec<FlagInfo> {
-        self.ruleset().map(|ruleset| ruleset.flags().collect()).unwrap_or_default()
-    }
+    getters!();
 
     /// Evaluates every flag for one context, all by the same ruleset; overrides included, also of
     /// flags that the ruleset does not have. Takes a context, or `None` for the default context.
@@ -198,15 +140,22 @@ impl PhaseFlagClient {
         &'a self,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> BTreeMap<String, EvaluationResult> {
-        let context = self.inner.context(context.into());
-        let mut results = match self.ruleset() {
-            Some(ruleset) => ruleset.evaluate_all(context),
-            None => BTreeMap::new(),
-        };
-        let overrides = self.inner.overrides.all();
-        let overrides = overrides.iter().flat_map(|overrides| overrides.iter());
-        results.extend(overrides.map(|(key, value)| (key.to_owned(), overridden(value))));
-        results
+        self.snapshot().evaluate_all(self.inner.context(context.into()))
+    }
+
+    /// Returns key, kind and state of each flag of the ruleset in use, in its order.
+    pub fn flags(&self) -> Vec<FlagInfo> {
+        self.snapshot().flags()
+    }
+
+    /// Returns the rules and overrides of now, which answer as the client does and stay as they
+    /// are while newer ones come.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            overrides: self.inner.overrides.all(),
+            ruleset: self.ruleset(),
+            default_context: self.inner.config.default_context.clone(),
+        }
     }
 
     /// Returns the ruleset in use; `None` where there are no rules yet. It stays as it is while
@@ -264,7 +213,8 @@ impl PhaseFlagClient {
             return Ok(result);
         }
         let service = self.inner.service.as_ref().ok_or(Error::NoService)?;
-        service.evaluate(key, self.inner.context(context.into()))
+        let nobody = EvaluationContext::new();
+        service.evaluate(key, self.inner.context(context.into()).unwrap_or(&nobody))
     }
 
     /// Queues an event. Never blocks and never fails: where the queue is full the event is
@@ -313,6 +263,30 @@ impl PhaseFlagClient {
             events: self.inner.ledger.counts(),
             last_delivery_failure: self.inner.ledger.last_failure(),
         }
+    }
+}
+
+/// What the getters ask.
+impl PhaseFlagClient {
+    fn read<T>(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        match self.inner.overrides.read(key, &read) {
+            Some(value) => value,
+            None => self.ruleset()?.read_value(key, self.inner.context(context), read),
+        }
+    }
+
+    fn variation(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+    ) -> Option<EvaluationResult> {
+        let overridden = self.inner.overrides.read(key, overridden);
+        overridden.or_else(|| self.ruleset()?.evaluate(key, self.inner.context(context)))
     }
 }
 
@@ -399,20 +373,11 @@ impl Inner {
         }
     }
 
-    fn value<T>(
-        &self,
-        key: &str,
-        context: Option<&EvaluationContext>,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> Option<T> {
-        match self.overrides.read(key, &read) {
-            Some(overridden) => overridden,
-            None => self.flags.store.current()?.read_value(key, self.context(context), read),
-        }
-    }
-
-    fn context<'a>(&'a self, context: Option<&'a EvaluationContext>) -> &'a EvaluationContext {
-        context.unwrap_or(&self.config.default_context)
+    fn context<'a>(
+        &'a self,
+        context: Option<&'a EvaluationContext>,
+    ) -> Option<&'a EvaluationContext> {
+        context.or(self.config.default_context.as_deref())
     }
 
     fn stage(&self) -> Stage {
@@ -422,10 +387,6 @@ impl Inner {
     fn lock_stage(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn overridden(value: &Value) -> EvaluationResult {
-    EvaluationResult::new(value.clone(), None, Reason::Override)
 }
 
 /// Stops with the last handle; nobody waits for the thread that this runs on.

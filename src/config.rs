@@ -1,6 +1,7 @@
 //! Checked settings and their defaults.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::context::EvaluationContext;
@@ -23,7 +24,7 @@ pub(crate) struct Config {
     pub(crate) offline_mode: bool,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
-    pub(crate) default_context: EvaluationContext,
+    pub(crate) default_context: Option<Arc<EvaluationContext>>,
     /// `None`: where the version of the ruleset is a number.
     pub(crate) conditional_fetch: Option<bool>,
     pub(crate) max_body_size: usize,
@@ -52,7 +53,7 @@ impl Default for Config {
             offline_mode: false,
             request_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(5),
-            default_context: EvaluationContext::new(),
+            default_context: None,
             conditional_fetch: None,
             max_body_size: 64 * 1024 * 1024,
             proxy: None,

@@ -83,6 +83,7 @@ mod events;
 mod flags;
 #[cfg(feature = "http")]
 mod flusher;
+mod getters;
 mod guard;
 #[cfg(feature = "http")]
 mod http;
@@ -104,6 +105,7 @@ mod remote;
 mod ruleset;
 #[cfg(feature = "http")]
 mod service;
+mod snapshot;
 mod store;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
@@ -120,6 +122,7 @@ pub use listeners::{FlagsChanged, Subscription};
 pub use number::Number;
 pub use readiness::ClientState;
 pub use ruleset::{EvaluationResult, FlagInfo, FlagKind, Problem, Reason, Ruleset};
+pub use snapshot::Snapshot;
 pub use value::{Object, Value};
 
 /// The examples of the README, compiled and run.

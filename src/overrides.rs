@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::{Object, Value};
 
 /// Overrides by key. While there are none, asking costs one load.
@@ -50,4 +51,9 @@ impl Overrides {
         change(Arc::make_mut(&mut values));
         self.any.store(!values.is_empty(), Ordering::Release);
     }
+}
+
+/// Returns what a flag serves whose value the program has set.
+pub(crate) fn overridden(value: &Value) -> EvaluationResult {
+    EvaluationResult::new(value.clone(), None, Reason::Override)
 }

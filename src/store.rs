@@ -54,3 +54,35 @@ fn shard_of_this_thread() -> usize {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_replaced_ruleset_is_freed_while_the_threads_that_used_it_idle() {
+        let (store, asked, looked) = (Store::default(), Barrier::new(5), Barrier::new(5));
+        let first = Ruleset::default();
+        let tables = first.weak();
+        store.replace(&first);
+        drop(first);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    assert!(store.current().is_some());
+                    asked.wait();
+                    looked.wait();
+                });
+            }
+            asked.wait();
+            assert!(tables.upgrade().is_some());
+            store.replace(&Ruleset::default());
+            let freed = tables.upgrade().is_none();
+            looked.wait();
+            assert!(freed);
+        });
+    }
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 47] = [
+const ORDER: [&str; 49] = [
     "error",
     "json",
     "number",
@@ -43,7 +43,9 @@ const ORDER: [&str; 47] = [
     "http",
     "remote",
     "worker",
+    "getters",
     "overrides",
+    "snapshot",
     "store",
     "readiness",
     "listeners",

@@ -130,9 +130,11 @@ impl Ruleset {
     pub(crate) fn read_value<T>(
         &self,
         key: &str,
-        context: &EvaluationContext,
+        context: Option<&EvaluationContext>,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Option<T> {
+        let nobody = EvaluationContext::new();
+        let context = context.unwrap_or(&nobody);
         let tables = self.tables();
         let flag = tables.flag(tables.position(key)?)?;
         let outcome = Evaluator::new(tables, context).evaluate(flag);
@@ -173,6 +175,11 @@ impl Ruleset {
     /// Returns what differs in the ruleset that follows this one.
     pub(crate) fn difference(&self, next: &Ruleset) -> Difference {
         Comparison::new(self.tables(), next.tables()).difference()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn weak(&self) -> std::sync::Weak<impl Sized> {
+        Arc::downgrade(&self.0.tables)
     }
 
     fn tables(&self) -> &Tables {

@@ -1,0 +1,64 @@
+//! The typed getters, which a client and a snapshot of it have in common.
+
+/// Adds the getters to a type that has `read`, which hands over the value that a flag serves, and
+/// `variation`, which returns all there is to say of it.
+macro_rules! getters {
+    () => {
+        /// Returns the boolean that the flag serves; the default where the flag is not known or
+        /// serves something else. Takes a context, or `None` for the default context.
+        pub fn get_boolean_value<'a>(
+            &'a self,
+            key: &str,
+            default: bool,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> bool {
+            self.read(key, context.into(), Value::as_bool).unwrap_or(default)
+        }
+
+        /// Returns the string that the flag serves; the default where the flag is not known or
+        /// serves something else. Takes a context, or `None` for the default context.
+        pub fn get_string_value<'a>(
+            &'a self,
+            key: &str,
+            default: impl Into<String>,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> String {
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            self.read(key, context.into(), text).unwrap_or_else(|| default.into())
+        }
+
+        /// Returns the number that the flag serves; the default where the flag is not known or
+        /// serves something else. Takes a context, or `None` for the default context.
+        pub fn get_number_value<'a>(
+            &'a self,
+            key: &str,
+            default: f64,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> f64 {
+            self.read(key, context.into(), Value::as_f64).unwrap_or(default)
+        }
+
+        /// Returns the value that the flag serves, whatever its type; the default where the flag
+        /// is not known or serves `null`. Takes a context, or `None` for the default context.
+        pub fn get_json_value<'a>(
+            &'a self,
+            key: &str,
+            default: impl Into<Value>,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> Value {
+            let any = |value: &Value| (!value.is_null()).then(|| value.clone());
+            self.read(key, context.into(), any).unwrap_or_else(|| default.into())
+        }
+
+        /// Returns what the flag serves, and why; `None` where the flag is not known. Takes a
+        /// context, or `None` for the default context.
+        pub fn get_variation<'a>(
+            &'a self,
+            key: &str,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> Option<EvaluationResult> {
+            self.variation(key, context.into())
+        }
+    };
+}
+pub(crate) use getters;

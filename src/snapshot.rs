@@ -1,0 +1,98 @@
+//! `Snapshot`: what a client knows at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::context::EvaluationContext;
+use crate::getters::getters;
+use crate::overrides::overridden;
+use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
+use crate::value::{Object, Value};
+
+/// The rules and overrides of a client at one moment.
+///
+/// Whatever comes in meanwhile, every answer is by the same rules: take one for each request, and
+/// no two parts of it disagree. It asks for no lock, and so is also the fastest way to evaluate
+/// many flags. It keeps its ruleset in memory while it lives, and no client running.
+///
+/// ```
+/// use phaseflag::{EvaluationContext, PhaseFlagClient};
+///
+/// # let client = PhaseFlagClient::builder("", "").build()?;
+/// # client.start()?;
+/// let context = EvaluationContext::new().user_id("user-123");
+/// let flags = client.snapshot();
+/// if flags.get_boolean_value("new-checkout-flow", false, &context) {
+///     let theme = flags.get_string_value("ui-theme", "light", &context);
+/// }
+/// # Ok::<(), phaseflag::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(crate) ruleset: Option<Ruleset>,
+    pub(crate) overrides: Option<Arc<Object>>,
+    pub(crate) default_context: Option<Arc<EvaluationContext>>,
+}
+
+impl Snapshot {
+    getters!();
+
+    /// Evaluates every flag for one context; overrides included, also of flags that the ruleset
+    /// does not have. Takes a context, or `None` for the default context.
+    pub fn evaluate_all<'a>(
+        &'a self,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> BTreeMap<String, EvaluationResult> {
+        let mut results = match &self.ruleset {
+            Some(ruleset) => ruleset.evaluate_all(self.context(context.into())),
+            None => BTreeMap::new(),
+        };
+        let overrides = self.overrides.iter().flat_map(|overrides| overrides.iter());
+        results.extend(overrides.map(|(key, value)| (key.to_owned(), overridden(value))));
+        results
+    }
+
+    /// Returns key, kind and state of each flag of the ruleset, in its order.
+    pub fn flags(&self) -> Vec<FlagInfo> {
+        self.ruleset.as_ref().map(|ruleset| ruleset.flags().collect()).unwrap_or_default()
+    }
+
+    /// Returns the ruleset; `None` where there were no rules yet.
+    pub fn ruleset(&self) -> Option<&Ruleset> {
+        self.ruleset.as_ref()
+    }
+
+    fn read<T>(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        match self.overridden(key) {
+            Some(value) => read(value),
+            None => self.ruleset.as_ref()?.read_value(key, self.context(context), read),
+        }
+    }
+
+    fn variation(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+    ) -> Option<EvaluationResult> {
+        match self.overridden(key) {
+            Some(value) => Some(overridden(value)),
+            None => self.ruleset.as_ref()?.evaluate(key, self.context(context)),
+        }
+    }
+
+    fn overridden(&self, key: &str) -> Option<&Value> {
+        self.overrides.as_ref()?.get(key)
+    }
+
+    fn context<'a>(
+        &'a self,
+        context: Option<&'a EvaluationContext>,
+    ) -> Option<&'a EvaluationContext> {
+        context.or(self.default_context.as_deref())
+    }
+}

@@ -1,0 +1,146 @@
+//! How much memory an evaluation takes, which is none, and how much a ruleset takes.
+
+#[path = "../benches/src/realistic.rs"]
+mod realistic;
+
+#[cfg(feature = "http")]
+mod support;
+
+#[cfg(feature = "http")]
+use std::time::Duration;
+
+use allocation_counter::{AllocationInfo, measure};
+#[cfg(feature = "http")]
+use phaseflag::EvaluationEvent;
+use phaseflag::{EvaluationContext, PhaseFlagClient, Ruleset, Value};
+
+/// A flag of each kind that an evaluation may meet.
+const RULES: &str = r#"{"flags": [
+    {"key": "plain", "default_variation": "on", "variations": [{"key": "on", "value": true}]},
+    {"key": "off", "enabled": false, "default_variation": "on",
+     "variations": [{"key": "on", "value": true}]},
+    {"key": "one-of", "variations": [{"key": "on", "value": true}],
+     "targeting_rules": [{"variation": "on", "conditions": [
+        {"attribute": "plan", "operator": "one_of", "value": ["free", "team", "pro"]}]}]},
+    {"key": "many", "variations": [{"key": "on", "value": true}],
+     "targeting_rules": [{"variation": "on", "conditions": [{"attribute": "plan",
+        "operator": "one_of", "value": ["a","b","c","d","e","f","g","h","i","j","k","pro"]}]}]},
+    {"key": "operators", "variations": [{"key": "on", "value": true}],
+     "targeting_rules": [{"variation": "on", "conditions": [
+        {"attribute": "plan", "operator": "is", "value": "pro"},
+        {"attribute": "plan", "operator": "is_not", "value": "free"},
+        {"attribute": "plan", "operator": "contains", "value": "r"},
+        {"attribute": "plan", "operator": "not_contains", "value": "x"},
+        {"attribute": "age", "operator": "gt", "value": 17},
+        {"attribute": "age", "operator": "lt", "value": "100"},
+        {"attribute": "age", "operator": "is", "value": 30},
+        {"attribute": "beta", "operator": "is", "value": true},
+        {"attribute": "version", "operator": "version_gt", "value": "1.2.0-rc.1"},
+        {"attribute": "version", "operator": "version_lt", "value": "v2"}]}]},
+    {"key": "rollout-flag-0001", "variations": [{"key": "on", "value": true}],
+     "targeting_rules": [{"percentage_rollout": [{"variation": "on", "percentage": 100}]}]},
+    {"key": "prerequisite", "default_variation": "on",
+     "variations": [{"key": "on", "value": true}],
+     "prerequisites": [{"flag_key": "one-of", "variation_key": "on"}]},
+    {"key": "segment", "variations": [{"key": "on", "value": true}],
+     "targeting_rules": [{"variation": "on", "segment_id": "s", "conditions": []}]},
+    {"key": "string", "default_variation": "s", "variations": [{"key": "s", "value": "light"}]},
+    {"key": "number", "default_variation": "n", "variations": [{"key": "n", "value": 1.5}]}],
+    "segments": [{"id": "s", "conditions": [
+        {"attribute": "plan", "operator": "is", "value": "pro"}]}]}"#;
+
+/// The flags above that serve `true`.
+const BOOLEANS: [&str; 8] =
+    ["plain", "off", "one-of", "many", "operators", "rollout-flag-0001", "prerequisite", "segment"];
+
+fn client() -> PhaseFlagClient {
+    let client = PhaseFlagClient::builder("", "").bootstrap_text(RULES).build().unwrap();
+    client.start().unwrap();
+    client
+}
+
+fn context() -> EvaluationContext {
+    EvaluationContext::new()
+        .user_id("user-001")
+        .attribute("plan", "pro")
+        .attribute("age", 30)
+        .attribute("beta", true)
+        .attribute("version", "1.10.3")
+}
+
+/// Counts what a call allocates, once the thread is known to the client.
+fn allocations<T>(call: impl Fn() -> T) -> u64 {
+    drop(call());
+    measure(|| drop(call())).count_total
+}
+
+#[test]
+fn a_boolean_allocates_nothing() {
+    let (client, context) = (client(), context());
+    let snapshot = client.snapshot();
+    for key in BOOLEANS {
+        assert!(client.get_boolean_value(key, false, &context), "{key}");
+        let count = allocations(|| client.get_boolean_value(key, false, &context));
+        assert_eq!(count, 0, "{key}");
+        let count = allocations(|| snapshot.get_boolean_value(key, false, &context));
+        assert_eq!(count, 0, "{key} of a snapshot");
+    }
+    for key in ["no-such-flag", "string"] {
+        assert_eq!(allocations(|| client.get_boolean_value(key, false, &context)), 0, "{key}");
+    }
+    assert_eq!(allocations(|| client.get_boolean_value("plain", false, None)), 0);
+}
+
+#[test]
+fn a_variation_allocates_nothing() {
+    let (client, context) = (client(), context());
+    for key in BOOLEANS {
+        let result = client.get_variation(key, &context).unwrap();
+        assert_eq!(result.value(), &Value::from(true), "{key}");
+        let count = allocations(|| client.get_variation(key, &context));
+        assert_eq!(count, 0, "{key}");
+        assert_eq!(allocations(|| result.reason()), 0, "{key}");
+    }
+}
+
+#[test]
+fn a_number_allocates_nothing_and_a_string_its_text() {
+    let (client, context) = (client(), context());
+    assert_eq!(client.get_number_value("number", 0.0, &context), 1.5);
+    assert_eq!(allocations(|| client.get_number_value("number", 0.0, &context)), 0);
+    assert_eq!(client.get_string_value("string", "", &context), "light");
+    assert_eq!(allocations(|| client.get_string_value("string", "", &context)), 1);
+}
+
+#[test]
+fn a_context_allocates_its_own_texts() {
+    // The identifier, the list of attributes, and of each attribute its name and its text.
+    let context = || EvaluationContext::new().user_id("user-001").attribute("plan", "pro");
+    assert_eq!(allocations(context), 4);
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn an_event_is_tracked_without_an_allocation_for_each() {
+    let server = support::Server::start(|_| support::Reply::Hang);
+    let client = support::started(support::builder(&server).shutdown_timeout(Duration::ZERO));
+    let events: Vec<_> = (0..1000).map(|_| EvaluationEvent::new("plain")).collect();
+    let count = measure(|| events.into_iter().for_each(|event| client.track_event(event)));
+    assert_eq!(client.statistics().events.queued, 1000);
+    // The channel takes its memory in blocks of 31.
+    assert!(count.count_total <= 1000 / 31 + 2, "{count:?}");
+}
+
+#[test]
+fn a_ruleset_takes_little_more_than_its_text() {
+    let text = realistic::ruleset(10_000);
+    let mut ruleset = None;
+    let AllocationInfo { bytes_current, bytes_max, count_total, .. } =
+        measure(|| ruleset = Some(Ruleset::parse(&text).unwrap()));
+    // Without patterns, those that have one are problems.
+    assert_eq!(ruleset.unwrap().problems().is_empty(), cfg!(feature = "regex"));
+    let times = |bytes: u64| bytes as f64 / text.len() as f64;
+    assert!(times(bytes_current.unsigned_abs()) < 1.5, "{}", times(bytes_current.unsigned_abs()));
+    assert!(times(bytes_max) < 4.0, "{}", times(bytes_max));
+    assert!(count_total < 60 * 10_000, "{count_total}");
+}

@@ -1,0 +1,60 @@
+//! What the threads do between polls and flushes: nothing.
+//!
+//! One test alone: it looks at the threads of its whole process.
+#![cfg(all(feature = "http", target_os = "linux"))]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phaseflag::EvaluationEvent;
+use support::{SOON, Server, builder, ready, ruleset};
+
+/// How often each thread of the client has been put on a processor.
+fn switches() -> BTreeMap<String, u64> {
+    let mut switches = BTreeMap::new();
+    for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let Ok(status) = fs::read_to_string(task.path().join("status")) else { continue };
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().to_owned()
+        };
+        if field("Name:").starts_with("phaseflag-") {
+            let count = |name| field(name).parse::<u64>().unwrap();
+            let total = count("voluntary_ctxt_switches:") + count("nonvoluntary_ctxt_switches:");
+            switches.insert(field("Name:"), total);
+        }
+    }
+    switches
+}
+
+#[test]
+fn nothing_wakes_up_between_polls_and_flushes() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let hour = Duration::from_secs(3600);
+    let client = ready(builder(&server).polling_interval(hour).event_flush_interval(hour));
+    client.track_event(EvaluationEvent::new("a"));
+    client.flush_events().unwrap();
+
+    // Until both threads have gone to sleep.
+    let deadline = Instant::now() + SOON;
+    let mut before = switches();
+    loop {
+        thread::sleep(Duration::from_millis(100));
+        let now = switches();
+        if now == before {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{before:?} {now:?}");
+        before = now;
+    }
+    assert_eq!(before.len(), 2, "{before:?}");
+    assert_eq!(Vec::from_iter(before.keys()), ["phaseflag-event", "phaseflag-polle"]);
+
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(switches(), before);
+    assert_eq!(server.requests_to("/sdk/ruleset").len(), 1);
+}
