@@ -178,7 +178,7 @@ impl Ruleset {
     }
 
     #[cfg(test)]
-    pub(crate) fn weak(&self) -> std::sync::Weak<impl Sized> {
+    pub(crate) fn weak(&self) -> std::sync::Weak<impl Sized + use<>> {
         Arc::downgrade(&self.0.tables)
     }
 
