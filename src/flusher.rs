@@ -21,6 +21,10 @@ const EVENTS: &str = "/sdk/events";
 /// The most events that the service takes in one request.
 const MAX_REQUEST: usize = 500;
 
+/// How long the thread lets events gather once it is awake. To wake it costs whoever tracks an
+/// event a system call, and where many are tracked that must be rare.
+const REST: Duration = Duration::from_millis(50);
+
 /// The time before the second try while the client stops; each one after it is twice as long.
 const LAST_RETRY: Duration = Duration::from_millis(200);
 
@@ -34,8 +38,13 @@ enum Message {
 #[derive(Debug)]
 pub(crate) struct EventQueue {
     messages: Sender<Message>,
+    /// Tells the thread that a batch is complete, unless it rests.
     wake: Sender<()>,
     batch_size: usize,
+    /// Ends its rest, too.
+    hurry: Sender<()>,
+    /// How many events are a reason to.
+    many: usize,
     ledger: Arc<Ledger>,
     /// Closed when the client gives up on what is left.
     open: Mutex<Option<Sender<Never>>>,
@@ -47,18 +56,21 @@ pub(crate) struct EventQueue {
 pub(crate) struct EventSource {
     messages: Receiver<Message>,
     wake: Receiver<()>,
+    hurry: Receiver<()>,
 }
 
 /// Opens a queue. The ledger bounds what is in it.
 pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> (EventQueue, EventSource) {
     let (messages, received) = unbounded();
     let (wake, woken) = bounded(1);
+    let (hurry, hurried) = bounded(1);
     let (open, given_up) = bounded(0);
     let open = Mutex::new(Some(open));
     let batch_size = config.event_batch_size;
+    let many = batch_size.max(config.event_queue_capacity / 2);
     (
-        EventQueue { messages, wake, batch_size, ledger, open, given_up },
-        EventSource { messages: received, wake: woken },
+        EventQueue { messages, wake, batch_size, hurry, many, ledger, open, given_up },
+        EventSource { messages: received, wake: woken, hurry: hurried },
     )
 }
 
@@ -69,7 +81,9 @@ impl EventQueue {
             Admission::Queued(count) => {
                 // Cannot fail: the service holds the other end, too.
                 let _ = self.messages.send(Message::Event(event));
-                if count == self.batch_size {
+                if count == self.many {
+                    let _ = self.hurry.try_send(());
+                } else if count == self.batch_size {
                     let _ = self.wake.try_send(());
                 }
             }
@@ -87,7 +101,7 @@ impl EventQueue {
         }
         let (reply, answer) = bounded(1);
         self.messages.send(Message::Flush(reply)).map_err(|_| Error::Stopped)?;
-        let _ = self.wake.try_send(());
+        let _ = self.hurry.try_send(());
         select! {
             recv(answer) -> outcome => outcome.unwrap_or(Err(Error::Stopped)),
             recv(self.given_up) -> _ => answer.try_recv().unwrap_or(Err(Error::Stopped)),
@@ -173,7 +187,7 @@ impl Flusher {
 
     /// Delivers until the signal comes, and then what is left.
     pub(crate) fn run(mut self, stop: &StopSignal) {
-        while self.sleep(stop) {
+        while self.rest(stop) && self.sleep(stop) {
             // A logger that panics does not end it.
             guarded(|| {
                 self.collect();
@@ -184,8 +198,22 @@ impl Flusher {
         self.finish();
     }
 
+    /// Lets events gather, unless somebody is in a hurry; false where it is time to stop.
+    fn rest(&self, stop: &StopSignal) -> bool {
+        select! {
+            recv(stop) -> _ => false,
+            recv(self.source.hurry) -> _ => true,
+            default(REST.min(self.interval)) => true,
+        }
+    }
+
     /// Waits until there may be something to do; false where that is to stop.
     fn sleep(&mut self, stop: &StopSignal) -> bool {
+        self.collect();
+        let batch = self.retry.is_none() && self.outbox.len() >= self.batch_size;
+        if batch || !self.waiting.is_empty() {
+            return true;
+        }
         // An event that completes a batch may be counted before it is in the queue.
         let on_its_way = self.ledger.queued() > self.outbox.len() && self.retry.is_none();
         let due =
@@ -201,6 +229,7 @@ impl Flusher {
         select! {
             recv(stop) -> _ => false,
             recv(self.source.wake) -> woken => woken.is_ok(),
+            recv(self.source.hurry) -> hurried => hurried.is_ok(),
             default(due.saturating_duration_since(Instant::now())) => true,
         }
     }

@@ -85,11 +85,11 @@ fn a_hundred_are_a_batch() {
 fn a_batch_goes_whole_each_time() {
     let server = server();
     let client = started(patient(&server).event_batch_size(3));
-    for round in 0..300 {
+    for round in 0..40 {
         for number in 0..3 {
             client.track_event(EvaluationEvent::new(number.to_string()));
             // Different gaps from round to round, to meet the thread at different points.
-            for _ in 0..round * 10 {
+            for _ in 0..round * 75 {
                 std::hint::spin_loop();
             }
         }
