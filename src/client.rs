@@ -92,9 +92,9 @@ impl PhaseFlagClient {
         Ok(PhaseFlagClient { inner: Arc::new(inner) })
     }
 
-    /// Loads the bootstrap file or text, starts polling and delivering events, and returns without
-    /// waiting for the network. Calling it again does nothing more, nor does it wait for a start
-    /// that is under way on another thread.
+    /// Loads the bootstrap file or text, starts polling, and returns without waiting for the
+    /// network. Delivering starts with the first event. Calling it again does nothing more, nor
+    /// does it wait for a start that is under way on another thread.
     ///
     /// # Errors
     ///
@@ -168,8 +168,8 @@ impl PhaseFlagClient {
     /// flag or a segment was added, removed or changed. The first one counts, too, a bootstrap
     /// included.
     ///
-    /// The function runs on the thread that brought the ruleset, and may call any method of the
-    /// client. If it panics, nothing else is the worse for it.
+    /// The function runs on the thread that brought the ruleset, which for polls has a stack of
+    /// 1 MiB (or `RUST_MIN_STACK`), and may call any method of the client. If it panics, nothing else is the worse for it.
     ///
     /// A listener that holds a handle of its own client keeps that client alive: call
     /// [`stop`](PhaseFlagClient::stop) at the end, or unsubscribe, instead of relying on `Drop`.
@@ -222,7 +222,7 @@ impl PhaseFlagClient {
     pub fn track_event(&self, mut event: EvaluationEvent) {
         event.stamp();
         match &self.inner.service {
-            Some(service) => service.track(event),
+            Some(service) => service.track(event, &self.inner.config),
             None => self.inner.ledger.refuse(),
         }
     }
@@ -236,14 +236,14 @@ impl PhaseFlagClient {
     /// [`Error::Flush`] at the first failure that may pass: what was not delivered stays queued. A
     /// batch that the service refuses for good is dropped, and reported when the others have been
     /// tried. [`Error::NotStarted`] before `start`; [`Error::Stopped`] where the client is stopped
-    /// meanwhile.
+    /// meanwhile; [`Error::Thread`] where the system starts no thread.
     pub fn flush_events(&self) -> Result<(), Error> {
         match &self.inner.service {
             None => Ok(()),
             Some(_) if matches!(self.inner.stage(), Stage::New | Stage::Starting) => {
                 Err(Error::NotStarted)
             }
-            Some(service) => service.flush(),
+            Some(service) => service.flush(&self.inner.config),
         }
     }
 

@@ -26,11 +26,11 @@ impl Service {
         match *self {}
     }
 
-    pub(crate) fn track(&self, _: EvaluationEvent) {
+    pub(crate) fn track(&self, _: EvaluationEvent, _: &Config) {
         match *self {}
     }
 
-    pub(crate) fn flush(&self) -> Result<(), Error> {
+    pub(crate) fn flush(&self, _: &Config) -> Result<(), Error> {
         match *self {}
     }
 

@@ -1,5 +1,6 @@
 //! Everything that talks to the service, started and stopped as one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::http::Http;
 use crate::poller::Poller;
 use crate::remote::Remote;
 use crate::ruleset::EvaluationResult;
-use crate::worker::Worker;
+use crate::worker::{StopSignal, Worker};
 
 /// The poller, the flusher and remote evaluation.
 #[derive(Debug)]
@@ -25,10 +26,14 @@ pub(crate) struct Service {
     ledger: Arc<Ledger>,
     remote: Remote,
     threads: Mutex<Threads>,
+    /// Whether there is a thread that delivers.
+    delivering: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Threads {
+    /// Whether the client is running.
+    started: bool,
     poller: Option<Arc<Worker>>,
     flusher: Option<Arc<Worker>>,
 }
@@ -45,45 +50,58 @@ impl Service {
             ledger,
             source,
             threads: Mutex::default(),
+            delivering: AtomicBool::new(false),
         })
     }
 
-    /// Starts polling and delivering.
+    /// Starts polling. Delivering starts with the first event.
     pub(crate) fn start(&self, config: &Config, flags: &Arc<Flags>) -> Result<(), Error> {
-        self.start_flusher(config)?;
         let poller = Poller::new(self.http.clone(), flags.clone(), config);
-        let poller = Worker::spawn("phaseflag-poller", move |stop| poller.run(&stop))
-            .map_err(|cause| Error::Thread { cause })?;
-        self.threads().poller = Some(Arc::new(poller));
+        let mut threads = self.threads();
+        threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
+        threads.started = true;
+        if self.ledger.queued() > 0 {
+            self.start_flusher(&mut threads, config)?;
+        }
         Ok(())
     }
 
-    fn start_flusher(&self, config: &Config) -> Result<(), Error> {
-        let mut threads = self.threads();
-        if threads.flusher.is_some() {
+    fn start_flusher(&self, threads: &mut Threads, config: &Config) -> Result<(), Error> {
+        if threads.flusher.is_none() {
+            let (ledger, source) = (self.ledger.clone(), self.source.clone());
+            let flusher = Flusher::new(self.http.clone(), ledger, source, config);
+            threads.flusher = Some(spawn("phaseflag-events", move |stop| flusher.run(stop))?);
+            self.delivering.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Starts delivering, unless it has begun, or the client is not running.
+    fn deliver(&self, config: &Config) -> Result<(), Error> {
+        if self.delivering.load(Ordering::Acquire) {
             return Ok(());
         }
-        let source = self.source.clone();
-        let flusher = Flusher::new(self.http.clone(), self.ledger.clone(), source, config);
-        let flusher = Worker::spawn("phaseflag-events", move |stop| flusher.run(&stop))
-            .map_err(|cause| Error::Thread { cause })?;
-        threads.flusher = Some(Arc::new(flusher));
-        Ok(())
+        let mut threads = self.threads();
+        if threads.started { self.start_flusher(&mut threads, config) } else { Ok(()) }
     }
 
     /// Stops polling at once, and delivering as soon as nothing is left, or at the deadline.
     pub(crate) fn stop(&self, config: &Config) {
         let deadline = Instant::now() + config.shutdown_timeout;
         self.ledger.seal();
-        if let Some(poller) = self.threads().poller.take() {
-            poller.stop();
-        }
-        if self.ledger.queued() > 0 {
-            // Events of a client that was never started are delivered, too. Without a thread, the
-            // ledger counts them as lost below.
-            let _ = self.start_flusher(config);
-        }
-        let flusher = self.threads().flusher.clone();
+        let flusher = {
+            let mut threads = self.threads();
+            threads.started = false;
+            if let Some(poller) = threads.poller.take() {
+                poller.stop();
+            }
+            if self.ledger.queued() > 0 {
+                // Events of a client that was never started are delivered, too. Without a thread,
+                // the ledger counts them as lost below.
+                let _ = self.start_flusher(&mut threads, config);
+            }
+            threads.flusher.clone()
+        };
         if let Some(flusher) = flusher {
             flusher.stop();
             if self.ledger.queued() > 0 {
@@ -93,11 +111,17 @@ impl Service {
         self.events.give_up();
     }
 
-    pub(crate) fn track(&self, event: EvaluationEvent) {
+    pub(crate) fn track(&self, event: EvaluationEvent, config: &Config) {
         self.events.push(event);
+        // Where the system starts no thread, the next event tries again, and a flush says so.
+        let _ = self.deliver(config);
     }
 
-    pub(crate) fn flush(&self) -> Result<(), Error> {
+    pub(crate) fn flush(&self, config: &Config) -> Result<(), Error> {
+        if self.ledger.queued() == 0 {
+            return Ok(());
+        }
+        self.deliver(config)?;
         self.events.flush()
     }
 
@@ -112,4 +136,12 @@ impl Service {
     fn threads(&self) -> MutexGuard<'_, Threads> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn spawn(
+    name: &str,
+    body: impl FnOnce(&StopSignal) + Send + 'static,
+) -> Result<Arc<Worker>, Error> {
+    let worker = Worker::spawn(name, move |stop| body(&stop));
+    Ok(Arc::new(worker.map_err(|cause| Error::Thread { cause })?))
 }

@@ -164,7 +164,8 @@ fn start_does_not_wait_for_the_network() {
 #[cfg(target_os = "linux")]
 fn its_threads_have_names() {
     let server = Server::start(|_| Reply::Hang);
-    let _client = started(builder(&server));
+    let client = started(builder(&server));
+    client.track_event(EvaluationEvent::new("a"));
     let names = || -> Vec<String> {
         let threads = std::fs::read_dir("/proc/self/task").unwrap();
         threads
@@ -175,6 +176,38 @@ fn its_threads_have_names() {
     for name in ["phaseflag-polle\n", "phaseflag-event\n"] {
         wait_until(name, || names().iter().any(|other| other == name));
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_that_delivers_is_started_before_there_is_an_event() {
+    // In a process of its own: the threads of other tests have the same names.
+    const ALONE: &str = "PHASEFLAG_TEST_ALONE";
+    let name = "nothing_that_delivers_is_started_before_there_is_an_event";
+    if std::env::var_os(ALONE).is_none() {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && printed.contains("1 passed"), "{printed}");
+        return;
+    }
+    let delivers = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let mut names = threads
+            .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+        names.any(|name| name == "phaseflag-event\n")
+    };
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let client = ready(builder(&server));
+    client.flush_events().unwrap();
+    assert!(!delivers());
+    client.track_event(EvaluationEvent::new("a"));
+    wait_until("the thread", delivers);
+    client.flush_events().unwrap();
+    assert_eq!(client.statistics().events.delivered, 1);
 }
 
 #[test]
