@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use crate::number::{Number, from_integers};
 
+/// As many attributes are searched one by one: most differ in length, which is quickly seen.
+const FEW: usize = 16;
+
 /// The user, session or request that a flag is evaluated for.
 ///
 /// `user_id`, or else `session_id`, decides the bucket of a percentage rollout. Targeting rules
@@ -78,6 +81,9 @@ impl EvaluationContext {
 
     /// Returns an attribute.
     pub fn get_attribute(&self, name: &str) -> Option<&AttributeValue> {
+        if self.attributes.len() <= FEW {
+            return self.attributes.iter().find(|(other, _)| other == name).map(|(_, value)| value);
+        }
         let position = self.position(name).ok()?;
         self.attributes.get(position).map(|(_, value)| value)
     }
@@ -171,3 +177,24 @@ impl<T: Into<AttributeValue>> From<Option<T>> for AttributeValue {
 }
 
 from_integers!(AttributeValue);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_each_of_few_and_of_many_attributes() {
+        for count in [0, 1, FEW, FEW + 1, 100] {
+            let mut context = EvaluationContext::new();
+            for number in (0..count).rev().chain(0..count) {
+                context = context.attribute(format!("name-{number}"), number);
+            }
+            for number in 0..count {
+                let found = context.get_attribute(&format!("name-{number}"));
+                assert_eq!(found, Some(&AttributeValue::from(number)), "{count}");
+            }
+            assert_eq!(context.get_attribute("name"), None);
+            assert_eq!(context.attributes().count(), count);
+        }
+    }
+}

@@ -17,13 +17,14 @@ pub(crate) struct Flags {
 }
 
 impl Flags {
-    /// Puts a ruleset in force. `announce` comes between that and the listeners.
+    /// Puts a ruleset in force, and returns the one before where an evaluation may still use it.
+    /// `announce` comes between that and the listeners.
     pub(crate) fn install(
         &self,
         ruleset: &Ruleset,
         origin: &str,
         announce: impl FnOnce(&Readiness),
-    ) {
+    ) -> Option<Ruleset> {
         let before = self.store.replace(ruleset);
         log!(debug, "{} flags from {origin} are in force", ruleset.len());
         let known = before.as_ref().map(Ruleset::problems).unwrap_or_default();
@@ -40,5 +41,6 @@ impl Flags {
         }
         announce(&self.readiness);
         self.listeners.notify(before.as_ref(), ruleset);
+        before.filter(Ruleset::is_shared)
     }
 }

@@ -29,6 +29,9 @@ pub(crate) struct Poller {
     offline_mode: bool,
     hasher: RandomState,
     accepted: Option<Accepted>,
+    /// The ruleset before the one in use, kept until the next poll: to free a large one takes
+    /// milliseconds, and no evaluation that was under way should be the one to do that.
+    replaced: Option<Ruleset>,
     /// Whether the last failure was a refused key.
     refused: bool,
 }
@@ -51,6 +54,7 @@ impl Poller {
             offline_mode: config.offline_mode,
             hasher: RandomState::new(),
             accepted: None,
+            replaced: None,
             refused: false,
         }
     }
@@ -70,6 +74,7 @@ impl Poller {
 
     /// Polls once, and returns how long to wait before the next time; `None` where there is none.
     fn poll(&mut self, stop: &StopSignal) -> Option<Duration> {
+        self.replaced = None;
         let outcome = self.fetch();
         if is_stopped(stop) {
             return None;
@@ -117,7 +122,9 @@ impl Poller {
         }
         match news {
             Some(ruleset) => {
-                self.flags.install(&ruleset, "the service", |readiness| readiness.answered(true));
+                self.replaced = self
+                    .flags
+                    .install(&ruleset, "the service", |readiness| readiness.answered(true));
             }
             None => self.flags.readiness.answered(false),
         }
@@ -143,7 +150,7 @@ impl Poller {
     }
 
     /// Serves the bootstrap URL while there are no rules.
-    fn fall_back(&self, stop: &StopSignal) {
+    fn fall_back(&mut self, stop: &StopSignal) {
         let Some(url) = &self.bootstrap_url else {
             return;
         };
@@ -158,11 +165,13 @@ impl Poller {
             return;
         }
         match fetched {
-            Ok(ruleset) => self.flags.install(&ruleset, "the bootstrap URL", |readiness| {
-                if self.offline_mode {
-                    readiness.make_ready();
-                }
-            }),
+            Ok(ruleset) => {
+                self.replaced = self.flags.install(&ruleset, "the bootstrap URL", |readiness| {
+                    if self.offline_mode {
+                        readiness.make_ready();
+                    }
+                });
+            }
             Err(failure) if !self.backoff.is_failing() => {
                 log!(warn, "failed to fetch the bootstrap: {failure:#}");
             }

@@ -172,6 +172,11 @@ impl Ruleset {
         Ruleset(Arc::new(Replica { tables: self.0.tables.clone() }))
     }
 
+    /// Returns whether anybody else refers to the tables.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0.tables) > 1 || Arc::strong_count(&self.0) > 1
+    }
+
     /// Returns what differs in the ruleset that follows this one.
     pub(crate) fn difference(&self, next: &Ruleset) -> Difference {
         Comparison::new(self.tables(), next.tables()).difference()
