@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::{Bootstrap, Config};
-use crate::context::EvaluationContext;
+use crate::context::{EvaluationContext, NOBODY};
 use crate::error::{BootstrapError, Error, RequestError};
 use crate::events::{EvaluationEvent, EventCounts, Ledger};
 use crate::flags::Flags;
@@ -213,8 +213,7 @@ impl PhaseFlagClient {
             return Ok(result);
         }
         let service = self.inner.service.as_ref().ok_or(Error::NoService)?;
-        let nobody = EvaluationContext::new();
-        service.evaluate(key, self.inner.context(context.into()).unwrap_or(&nobody))
+        service.evaluate(key, self.inner.context(context.into()).unwrap_or(&NOBODY))
     }
 
     /// Queues an event. Never blocks and never fails: where the queue is full the event is

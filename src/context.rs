@@ -29,6 +29,10 @@ pub struct EvaluationContext {
     attributes: Vec<(String, AttributeValue)>,
 }
 
+/// What stands for a context that is not there.
+pub(crate) static NOBODY: EvaluationContext =
+    EvaluationContext { user_id: None, session_id: None, attributes: Vec::new() };
+
 impl EvaluationContext {
     /// Returns a context that says nothing.
     pub fn new() -> EvaluationContext {

@@ -30,7 +30,7 @@ pub use flag::{FlagInfo, FlagKind};
 pub use problem::Problem;
 pub use result::{EvaluationResult, Reason};
 
-use crate::context::EvaluationContext;
+use crate::context::{EvaluationContext, NOBODY};
 use crate::error::RulesetError;
 use crate::json;
 use crate::value::Value;
@@ -104,8 +104,7 @@ impl Ruleset {
         key: &str,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> Option<EvaluationResult> {
-        let nobody = EvaluationContext::new();
-        let context = context.into().unwrap_or(&nobody);
+        let context = context.into().unwrap_or(&NOBODY);
         let tables = self.tables();
         let position = tables.position(key)?;
         let outcome = Evaluator::new(tables, context).evaluate(tables.flag(position)?);
@@ -117,8 +116,7 @@ impl Ruleset {
         &self,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> BTreeMap<String, EvaluationResult> {
-        let nobody = EvaluationContext::new();
-        let mut evaluator = Evaluator::new(self.tables(), context.into().unwrap_or(&nobody));
+        let mut evaluator = Evaluator::new(self.tables(), context.into().unwrap_or(&NOBODY));
         let results = (0..).zip(&self.tables().flags).map(|(position, flag)| {
             let outcome = evaluator.evaluate(flag);
             (flag.key.to_string(), EvaluationResult::shared(self.0.clone(), position, outcome))
@@ -133,8 +131,7 @@ impl Ruleset {
         context: Option<&EvaluationContext>,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Option<T> {
-        let nobody = EvaluationContext::new();
-        let context = context.unwrap_or(&nobody);
+        let context = context.unwrap_or(&NOBODY);
         let tables = self.tables();
         let flag = tables.flag(tables.position(key)?)?;
         let outcome = Evaluator::new(tables, context).evaluate(flag);
