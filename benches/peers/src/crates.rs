@@ -1,0 +1,67 @@
+//! Which version of a peer was measured, and how many crates it is.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+const HERE: &str = env!("CARGO_MANIFEST_DIR");
+const MANIFEST: &str = include_str!("../Cargo.toml");
+const LOCK: &str = include_str!("../Cargo.lock");
+
+/// Cargo, without what it tells the program that it runs about its package: build
+/// scripts look at that, and would be run again.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.current_dir(HERE);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_MANIFEST_") || text.starts_with("CARGO_PKG_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// The version in the lock file.
+pub fn version(name: &str) -> &'static str {
+    let (_, rest) = LOCK.split_once(&format!("name = \"{name}\"\nversion = \"")).unwrap();
+    rest.split('"').next().unwrap()
+}
+
+/// The crates that a program compiles whose only dependency is this peer, by the
+/// line of our manifest and with our lock file; the peer itself is one of them.
+/// Here the features that one peer turns on count for all others too.
+pub fn count(name: &str) -> Option<usize> {
+    let line = MANIFEST.lines().find(|line| line.starts_with(&format!("{name} =")))?;
+    let line = line.replace("../..", &format!("{HERE}/../.."));
+    let package = env::temp_dir().join(format!("peers-{}", std::process::id()));
+    let tree = tree(&package, &line);
+    let _ = fs::remove_dir_all(&package);
+    let tree = tree?;
+    let crates: BTreeSet<_> = tree.lines().map(first_two_words).collect();
+    Some(crates.len() - 1) // without the program
+}
+
+fn tree(package: &Path, dependency: &str) -> Option<String> {
+    fs::create_dir_all(package.join("src")).ok()?;
+    fs::write(package.join("src/main.rs"), "fn main() {}").ok()?;
+    fs::write(package.join("Cargo.lock"), LOCK).ok()?;
+    let manifest = format!(
+        "[package]\nname = \"program\"\nedition = \"2024\"\n[workspace]\n\
+         [dependencies]\n{dependency}\n"
+    );
+    fs::write(package.join("Cargo.toml"), manifest).ok()?;
+    let output = cargo()
+        .args(["tree", "--quiet", "--offline", "--edges", "normal", "--prefix", "none"])
+        .arg("--manifest-path")
+        .arg(package.join("Cargo.toml"))
+        .output()
+        .ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Name and version; what follows are marks.
+fn first_two_words(line: &str) -> String {
+    line.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}

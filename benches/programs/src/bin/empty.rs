@@ -1,0 +1,3 @@
+//! Does nothing: what the others are compared with.
+
+fn main() {}

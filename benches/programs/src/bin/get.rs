@@ -1,0 +1,7 @@
+//! Fetches a URL without the client: what a fetch by the client is compared with.
+
+fn main() -> Result<(), ureq::Error> {
+    let url = std::env::args().nth(1).unwrap_or_default();
+    ureq::get(url).call()?.body_mut().read_to_vec()?;
+    Ok(())
+}

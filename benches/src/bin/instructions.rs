@@ -1,0 +1,308 @@
+//! How many instructions an evaluation takes, a tracked event, and parsing, counted by callgrind.
+//!
+//! `cargo run --release --bin instructions` compares with what is kept; `keep` keeps the figures
+//! of today. Each case runs in a process of its own; only what `measured` does is counted.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use phaseflag::{EvaluationContext, EvaluationEvent, PhaseFlagClient, Ruleset};
+use phaseflag_benches::kept::{Figure, Kept, Limit};
+use phaseflag_benches::process::output;
+use phaseflag_benches::realistic;
+
+const COUNT: Limit = Limit::Share { same_compiler: 0.02, other_compiler: 0.25 };
+
+/// The flag that most cases are about.
+const KEY: &str = "new-checkout-flow";
+
+/// A case by its name, and what runs it and returns how often it did what is counted.
+type Case = (&'static str, fn() -> usize);
+
+const CASES: [Case; 17] = [
+    ("no rules", no_rules),
+    ("one_of", one_of),
+    ("rollout", rollout),
+    ("get_variation", get_variation),
+    ("string", string),
+    ("number", number),
+    ("context and rule", context_and_rule),
+    ("unknown key", unknown_key),
+    ("prerequisite", prerequisite),
+    ("segment", segment),
+    ("matches_regex", matches_regex),
+    ("20 rules", twenty_rules),
+    ("100,000 targets", many_targets),
+    ("10,000 flags beside", many_flags),
+    ("track_event", track_event),
+    ("track_event, no service", track_event_without_service),
+    ("parse, a flag", parse),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [what, name] = &*arguments
+        && what == "case"
+    {
+        return run(name);
+    }
+    Kept::new("instructions.txt", "Instructions for each call, counted by callgrind.").run(measure)
+}
+
+fn run(name: &str) -> ExitCode {
+    match CASES.into_iter().find(|(other, _)| *other == name) {
+        Some((_, case)) => println!("{}", case()),
+        None => eprintln!("error: there is no case `{name}`"),
+    }
+    ExitCode::SUCCESS
+}
+
+fn measure() -> Result<Vec<Figure>, String> {
+    if cfg!(debug_assertions) {
+        return Err("this counts only with `--release`".to_owned());
+    }
+    output(Command::new("valgrind").arg("--version"))
+        .map_err(|error| format!("{error}; the instructions are counted by valgrind"))?;
+    let folder =
+        std::env::temp_dir().join(format!("phaseflag-instructions-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let figures = CASES.into_iter().map(|(name, _)| {
+        let value = count(name, &folder.join("callgrind.out"))?;
+        Ok(Figure { name: name.to_owned(), value, limit: COUNT })
+    });
+    let figures = figures.collect();
+    let _ = fs::remove_dir_all(&folder);
+    figures
+}
+
+/// Counts the instructions of a case, each time to one decimal.
+fn count(name: &str, file: &Path) -> Result<f64, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let repetitions = output(
+        Command::new("valgrind")
+            .args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*measured*"])
+            .arg(format!("--callgrind-out-file={}", file.display()))
+            .arg(this)
+            .args(["case", name]),
+    )?;
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    let number = |text: &str| text.trim().parse::<f64>().ok().filter(|number| *number > 0.0);
+    match (total.and_then(number), number(&repetitions)) {
+        (Some(total), Some(repetitions)) => Ok((total / repetitions * 10.0).round() / 10.0),
+        _ => Err(format!("callgrind counted nothing of `{name}`")),
+    }
+}
+
+/// Does something for each item, and returns how many there are: callgrind counts while this runs.
+#[inline(never)]
+fn measured<T>(items: impl IntoIterator<Item = T>, mut work: impl FnMut(T)) -> usize {
+    let mut count = 0;
+    for item in items {
+        work(black_box(item));
+        count += 1;
+    }
+    count
+}
+
+/// How many clients most cases have, and how many callers. The texts of each are in other places
+/// of the memory, which counts: to compare two of them takes more instructions near a page's end.
+const CLIENTS: usize = 20;
+const CALLERS: usize = 200;
+
+/// What a call is made with.
+struct Caller {
+    key: String,
+    context: EvaluationContext,
+}
+
+/// Lets every caller call every client.
+fn calls(
+    ruleset: &str,
+    key: &str,
+    context: impl Fn(usize) -> EvaluationContext,
+    mut call: impl FnMut(&PhaseFlagClient, &Caller),
+) -> usize {
+    let clients: Vec<_> = (0..CLIENTS).map(|_| client(ruleset)).collect();
+    let caller = |user| Caller { key: key.to_owned(), context: context(user) };
+    let callers: Vec<_> = (0..CALLERS).map(caller).collect();
+    clients.iter().map(|client| measured(&callers, |caller| call(client, caller))).sum()
+}
+
+/// Calls that ask for the boolean of the flag that most cases are about.
+fn booleans(ruleset: &str, context: impl Fn(usize) -> EvaluationContext) -> usize {
+    calls(ruleset, KEY, context, |client, caller| {
+        black_box(client.get_boolean_value(&caller.key, false, &caller.context));
+    })
+}
+
+fn no_rules() -> usize {
+    booleans(&flag(KEY, ""), pro)
+}
+
+fn one_of() -> usize {
+    booleans(&one_of_flag(), pro)
+}
+
+/// A key of 17 bytes, and identifiers of 8.
+fn rollout() -> usize {
+    let halves = r#"{"conditions":[],"percentage_rollout":[{"variation":"on","weight":50},{"variation":"off","weight":50}]}"#;
+    booleans(&flag(KEY, halves), |user| EvaluationContext::new().user_id(format!("user-{user:03}")))
+}
+
+fn get_variation() -> usize {
+    calls(&one_of_flag(), KEY, pro, |client, caller| {
+        black_box(client.get_variation(&caller.key, &caller.context));
+    })
+}
+
+fn string() -> usize {
+    calls(&serving("greeting", r#""Hello there""#), "greeting", pro, |client, caller| {
+        black_box(client.get_string_value(&caller.key, "", &caller.context));
+    })
+}
+
+fn number() -> usize {
+    calls(&serving("batch-size", "250"), "batch-size", pro, |client, caller| {
+        black_box(client.get_number_value(&caller.key, 0.0, &caller.context));
+    })
+}
+
+fn context_and_rule() -> usize {
+    calls(&one_of_flag(), KEY, pro, |client, caller| {
+        black_box(client.get_boolean_value(&caller.key, false, &pro(0)));
+    })
+}
+
+fn unknown_key() -> usize {
+    calls(&one_of_flag(), "old-checkout-flow", pro, |client, caller| {
+        black_box(client.get_boolean_value(&caller.key, false, &caller.context));
+    })
+}
+
+fn prerequisite() -> usize {
+    let required = one_of_flag();
+    let flag = r#"{"key":"fast-shipping","default_variation":"off","variations":[{"key":"on","value":true},{"key":"off","value":false}],"prerequisites":[{"flag_key":"new-checkout-flow","variation_key":"on"}]}"#;
+    calls(&format!("{required},{flag}"), "fast-shipping", pro, |client, caller| {
+        black_box(client.get_boolean_value(&caller.key, false, &caller.context));
+    })
+}
+
+fn segment() -> usize {
+    booleans(&flag(KEY, r#"{"variation":"on","segment_id":"customers"}"#), pro)
+}
+
+fn matches_regex() -> usize {
+    let rule = rule("email", "matches_regex", r#""@example\\.(com|org)$""#);
+    booleans(&flag(KEY, &rule), |user| {
+        EvaluationContext::new().attribute("email", format!("person-{user:03}@example.com"))
+    })
+}
+
+/// The last of the rules holds.
+fn twenty_rules() -> usize {
+    let others = (1..20).map(|number| rule("plan", "is", &format!(r#""plan-{number}""#)));
+    let rules: Vec<_> = others.chain([rule("plan", "is", r#""pro""#)]).collect();
+    booleans(&flag(KEY, &rules.join(",")), pro)
+}
+
+/// Targets, all of them.
+fn many_targets() -> usize {
+    let targets: Vec<_> = (0..100_000).map(|user| format!(r#""user-{user:06}""#)).collect();
+    let rule = rule("user_id", "one_of", &format!("[{}]", targets.join(",")));
+    let client = client(&flag(KEY, &rule));
+    let caller = |user| Caller {
+        key: KEY.to_owned(),
+        context: EvaluationContext::new().user_id(format!("user-{:06}", user * 50)),
+    };
+    let callers: Vec<_> = (0..2_000).map(caller).collect();
+    measured(&callers, |caller| {
+        black_box(client.get_boolean_value(&caller.key, false, &caller.context));
+    })
+}
+
+/// Each flag once.
+fn many_flags() -> usize {
+    let keys: Vec<_> = (0..10_000).map(realistic::key).collect();
+    let flags: Vec<_> = keys.iter().map(|key| flag(key, "")).collect();
+    let client = client(&flags.join(","));
+    let context = pro(0);
+    measured(&keys, |key| {
+        black_box(client.get_boolean_value(key, false, &context));
+    })
+}
+
+/// The events are queued; no thread has been started that delivers them.
+fn track_event() -> usize {
+    let client = PhaseFlagClient::builder("http://127.0.0.1:9", "sdk-prod-xxxx")
+        .shutdown_timeout(Duration::ZERO)
+        .build()
+        .expect("the settings are right");
+    track(&client)
+}
+
+fn track_event_without_service() -> usize {
+    track(&client(&one_of_flag()))
+}
+
+fn track(client: &PhaseFlagClient) -> usize {
+    measured(0..1_000, |_| {
+        client.track_event(EvaluationEvent::new(KEY).user_id("user-123"));
+    })
+}
+
+/// The rulesets are kept until all have been parsed.
+fn parse() -> usize {
+    const FLAGS: usize = 1_000;
+    let text = realistic::ruleset(FLAGS);
+    let mut parsed = Vec::with_capacity(10);
+    measured(0..10, |_| parsed.push(Ruleset::parse(&text))) * FLAGS
+}
+
+/// Users of one plan.
+fn pro(user: usize) -> EvaluationContext {
+    EvaluationContext::new()
+        .user_id(format!("user-{user:03}"))
+        .attribute("country", "CA")
+        .attribute("plan", "pro")
+        .attribute("seats", 12)
+}
+
+fn one_of_flag() -> String {
+    flag(KEY, &rule("plan", "one_of", r#"["team","pro","enterprise"]"#))
+}
+
+fn rule(attribute: &str, operator: &str, value: &str) -> String {
+    format!(
+        r#"{{"variation":"on","conditions":[{{"attribute":"{attribute}","operator":"{operator}","value":{value}}}]}}"#,
+    )
+}
+
+fn flag(key: &str, rules: &str) -> String {
+    format!(
+        r#"{{"key":"{key}","default_variation":"off","variations":[{{"key":"on","value":true}},{{"key":"off","value":false}}],"targeting_rules":[{rules}]}}"#,
+    )
+}
+
+fn serving(key: &str, value: &str) -> String {
+    format!(
+        r#"{{"key":"{key}","default_variation":"v","variations":[{{"key":"v","value":{value}}}]}}"#,
+    )
+}
+
+/// A client that serves these flags, all of which are right.
+fn client(flags: &str) -> PhaseFlagClient {
+    let segment =
+        r#"{"id":"customers","conditions":[{"attribute":"plan","operator":"is","value":"pro"}]}"#;
+    let client = PhaseFlagClient::builder("", "")
+        .bootstrap_text(format!(r#"{{"flags":[{flags}],"segments":[{segment}]}}"#))
+        .build()
+        .expect("the settings are right");
+    client.start().expect("the rules are right");
+    let ruleset = client.ruleset().expect("the rules are there");
+    assert!(ruleset.problems().is_empty(), "{:?}", ruleset.problems());
+    client
+}

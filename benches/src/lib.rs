@@ -1,0 +1,11 @@
+//! What the measurements share: a realistic ruleset, the sketch that they are compared with, and
+//! times.
+
+pub mod kept;
+pub mod process;
+pub mod programs;
+pub mod realistic;
+pub mod sketch;
+mod times;
+
+pub use times::Times;

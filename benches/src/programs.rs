@@ -1,0 +1,100 @@
+//! Small programs that use the client: see the folder `programs`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::process::output;
+
+/// A program, and the features that it is built with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Program {
+    pub name: &'static str,
+    source: &'static str,
+    features: &'static str,
+}
+
+/// What a program is built for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Profile {
+    /// Speed, as programs are built that ask for nothing else.
+    Release,
+    /// Size.
+    Small,
+}
+
+/// Does nothing.
+pub const EMPTY: Program = Program { name: "empty", source: "empty", features: "" };
+
+/// Fetches a URL, without the client.
+pub const GET: Program = Program { name: "get", source: "get", features: "get" };
+
+/// The client without the service.
+pub const CORE: Program = Program { name: "core", source: "bootstrap", features: "core" };
+
+/// The same, with patterns.
+pub const CORE_REGEX: Program =
+    Program { name: "core and regex", source: "bootstrap", features: "core,regex" };
+
+/// The client over plain HTTP.
+pub const HTTP: Program = Program { name: "http", source: "service", features: "http" };
+
+/// The client over HTTPS.
+pub const RUSTLS: Program = Program { name: "rustls", source: "service", features: "rustls" };
+
+/// The client with its default features: HTTPS and patterns.
+pub const DEFAULT: Program =
+    Program { name: "default features", source: "service", features: "rustls,regex" };
+
+impl Program {
+    /// Builds the program, and returns where it is: beside the one that runs, in a folder of its
+    /// own.
+    pub fn build(self, profile: Profile) -> Result<PathBuf, String> {
+        let profile = match profile {
+            Profile::Release => "release",
+            Profile::Small => "small",
+        };
+        let this = std::env::current_exe().map_err(|error| error.to_string())?;
+        let target = this.ancestors().nth(2).ok_or("there is no target folder")?.join("programs");
+        let built = target.join(profile).join(self.source);
+        let kept = target.join(format!("{profile} {}", self.name));
+        output(
+            cargo("build")
+                .args(["--locked", "--profile", profile])
+                .args(["--features", self.features, "--bin", self.source])
+                .arg("--target-dir")
+                .arg(&target),
+        )?;
+        // The next program may be the same one with other features.
+        fs::copy(&built, &kept).map_err(|error| format!("`{}`: {error}", built.display()))?;
+        Ok(kept)
+    }
+
+    /// Counts the crates that the program is made of, without itself and the client.
+    pub fn crates(self) -> Result<usize, String> {
+        let tree = output(cargo("tree").args([
+            "--edges=normal",
+            "--prefix=none",
+            "--no-dedupe",
+            "--format={p}",
+            "--features",
+            self.features,
+        ]))?;
+        let mut crates: Vec<_> =
+            tree.lines().filter(|line| !line.starts_with("phaseflag")).collect();
+        crates.sort_unstable();
+        crates.dedup();
+        Ok(crates.len())
+    }
+}
+
+/// A command of cargo on the programs, whatever this one was built with.
+fn cargo(command: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .arg(command)
+        .arg("--manifest-path")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/programs/Cargo.toml"))
+        .env_remove("RUSTFLAGS");
+    cargo
+}
