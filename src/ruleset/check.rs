@@ -83,6 +83,7 @@ impl Problems {
         list.faults.total() > 0
     }
 
+    #[cold]
     pub(super) fn mismatch(
         &mut self,
         path: Path<'_>,
@@ -93,6 +94,7 @@ impl Problems {
         self.report(path, format_args!("expected {expected}, found {found}: {consequence}"));
     }
 
+    #[cold]
     pub(super) fn dangling(&mut self, path: Path<'_>, what: &str, name: &str, consequence: &str) {
         let name = excerpt(name);
         self.report(path, format_args!("there is no {what} `{name}`: {consequence}"));

@@ -3,6 +3,8 @@
 //! What cannot be understood is left out or made to match nobody, and reported with its path.
 //! What flags refer to beyond themselves is linked when all of them are known.
 
+use std::mem::take;
+
 use super::bucket::BucketSeed;
 use super::check::Unusable;
 use super::condition::{Attribute, Condition, Test, excerpt};
@@ -68,7 +70,7 @@ impl Consumer for Compiler {
         let known = self.index.find(&flag.key, &self.flags);
         let position = known.unwrap_or(self.flags.len() as u32);
         if !document.prerequisites.is_empty() {
-            let documents = std::mem::take(&mut document.prerequisites);
+            let documents = take(&mut document.prerequisites);
             self.prerequisites.push(Requirement { position, index, documents });
         }
         let place = position as usize;
@@ -101,8 +103,6 @@ impl Compiler {
         index: usize,
         document: &mut FlagDocument,
     ) -> Result<Flag, Unusable> {
-        use std::mem::take;
-
         let key = self.problems.given(path.field("key"), take(&mut document.key), FLAG_LEFT_OUT)?;
         let enabled = self.problems.read(
             path.field("enabled"),
@@ -149,12 +149,13 @@ impl Compiler {
     ) -> Variations {
         self.problems.faults(path, variations, VARIATION_LEFT_OUT);
         let mut named = Variations::with_capacity(variations.entries.len());
-        for Entry { index, fields, .. } in variations.entries.drain(..) {
-            let path = path.item(index);
-            let id = self.problems.read(path.field("id"), fields.id, VARIATION_LEFT_OUT);
-            let key = self.problems.read(path.field("key"), fields.key, VARIATION_LEFT_OUT);
+        for Entry { index, fields, .. } in &mut variations.entries {
+            let path = path.item(*index);
+            let id = self.problems.read(path.field("id"), take(&mut fields.id), VARIATION_LEFT_OUT);
+            let key =
+                self.problems.read(path.field("key"), take(&mut fields.key), VARIATION_LEFT_OUT);
             if let (Ok(id), Ok(key)) = (id, key) {
-                named.add(id, Variation { key, value: fields.value.into_value() });
+                named.add(id, Variation { key, value: fields.value.take_value() });
             }
         }
         named
@@ -170,9 +171,9 @@ impl Compiler {
         let path = flag.field("targeting_rules");
         self.problems.faults(path, rules, RULE_MATCHES_NOBODY);
         let mut compiled = Vec::with_capacity(rules.entries.len());
-        for Entry { index, mut fields, .. } in rules.entries.drain(..) {
-            let path = path.item(index);
-            let segment = std::mem::take(&mut fields.segment_id);
+        for Entry { index, fields, .. } in &mut rules.entries {
+            let path = path.item(*index);
+            let segment = take(&mut fields.segment_id);
             let Ok(segment) =
                 self.problems.read(path.field("segment_id"), segment, RULE_MATCHES_NOBODY)
             else {
@@ -180,7 +181,7 @@ impl Compiler {
             };
             if let Ok((priority, mut rule)) = self.rule(path, fields, variations) {
                 rule.segment =
-                    segment.and_then(|name| self.segment_number(flag_index, index, name));
+                    segment.and_then(|name| self.segment_number(flag_index, *index, name));
                 compiled.push((priority, rule));
             }
         }
@@ -210,21 +211,27 @@ impl Compiler {
     fn rule(
         &mut self,
         path: Path<'_>,
-        document: RuleDocument,
+        document: &mut RuleDocument,
         variations: &Variations,
     ) -> Result<(Number, Rule), Unusable> {
-        let priority =
-            self.problems.read(path.field("priority"), document.priority, RULE_MATCHES_NOBODY)?;
-        let conditions =
-            self.conditions(path.field("conditions"), document.conditions, RULE_MATCHES_NOBODY)?;
+        let priority = take(&mut document.priority);
+        let priority = self.problems.read(path.field("priority"), priority, RULE_MATCHES_NOBODY)?;
+        let conditions = self.conditions(
+            path.field("conditions"),
+            &mut document.conditions,
+            RULE_MATCHES_NOBODY,
+        )?;
         let variation = self.problems.reference(
             path,
-            [("variation_id", document.variation_id), ("variation", document.variation)],
+            [
+                ("variation_id", take(&mut document.variation_id)),
+                ("variation", take(&mut document.variation)),
+            ],
             RULE_MATCHES_NOBODY,
         )?;
         let rollout = self.rollout(
             path.field("percentage_rollout"),
-            document.percentage_rollout,
+            document.percentage_rollout.as_deref_mut(),
             variations,
         )?;
         let serves = match (variation, rollout) {
@@ -241,7 +248,7 @@ impl Compiler {
     fn rollout(
         &mut self,
         path: Path<'_>,
-        document: Option<Box<RolloutDocument>>,
+        document: Option<&mut RolloutDocument>,
         variations: &Variations,
     ) -> Result<Option<Rollout>, Unusable> {
         let Some(document) = document else { return Ok(None) };
@@ -261,8 +268,8 @@ impl Compiler {
         }
         let mut sum = 0.0;
         let mut entries = Vec::with_capacity(document.entries.entries.len());
-        for Entry { index, fields, .. } in document.entries.entries {
-            let (weight, variation) = self.rollout_entry(path.item(index), fields, variations)?;
+        for Entry { index, fields, .. } in &mut document.entries.entries {
+            let (weight, variation) = self.rollout_entry(path.item(*index), fields, variations)?;
             sum += weight;
             entries.push((sum, variation));
         }
@@ -272,16 +279,14 @@ impl Compiler {
     fn rollout_entry(
         &mut self,
         path: Path<'_>,
-        document: RolloutEntryDocument,
+        document: &mut RolloutEntryDocument,
         variations: &Variations,
     ) -> Result<(f64, Option<u32>), Unusable> {
-        let weight =
-            self.problems.read(path.field("weight"), document.weight, RULE_MATCHES_NOBODY)?;
-        let percentage = self.problems.read(
-            path.field("percentage"),
-            document.percentage,
-            RULE_MATCHES_NOBODY,
-        )?;
+        let weight = take(&mut document.weight);
+        let weight = self.problems.read(path.field("weight"), weight, RULE_MATCHES_NOBODY)?;
+        let percentage = take(&mut document.percentage);
+        let percentage =
+            self.problems.read(path.field("percentage"), percentage, RULE_MATCHES_NOBODY)?;
         let weight = weight.or(percentage).map_or(0.0, Number::as_f64);
         if weight < 0.0 {
             self.problems
@@ -290,7 +295,10 @@ impl Compiler {
         }
         let reference = self.problems.reference(
             path,
-            [("variation_id", document.variation_id), ("variation", document.variation)],
+            [
+                ("variation_id", take(&mut document.variation_id)),
+                ("variation", take(&mut document.variation)),
+            ],
             RULE_MATCHES_NOBODY,
         )?;
         let variation = match reference {
@@ -308,16 +316,16 @@ impl Compiler {
     pub(super) fn conditions(
         &mut self,
         path: Path<'_>,
-        conditions: List<ConditionDocument>,
+        conditions: &mut List<ConditionDocument>,
         consequence: &str,
     ) -> Result<Box<[Condition]>, Unusable> {
-        self.problems.list(path, &conditions, consequence)?;
-        if self.problems.faults(path, &conditions, consequence) {
+        self.problems.list(path, conditions, consequence)?;
+        if self.problems.faults(path, conditions, consequence) {
             return Err(Unusable);
         }
         let mut compiled = Vec::with_capacity(conditions.entries.len());
-        for Entry { index, fields, .. } in conditions.entries {
-            compiled.push(self.condition(path.item(index), fields).unwrap_or(Condition::NEVER));
+        for Entry { index, fields, .. } in &mut conditions.entries {
+            compiled.push(self.condition(path.item(*index), fields).unwrap_or(Condition::NEVER));
         }
         Ok(compiled.into())
     }
@@ -325,13 +333,13 @@ impl Compiler {
     fn condition(
         &mut self,
         path: Path<'_>,
-        document: ConditionDocument,
+        document: &mut ConditionDocument,
     ) -> Result<Condition, Unusable> {
-        let attribute =
-            self.problems.given(path.field("attribute"), document.attribute, NEVER_HOLDS)?;
-        let operator =
-            self.problems.given(path.field("operator"), document.operator, NEVER_HOLDS)?;
-        let target = document.value.into_value();
+        let attribute = take(&mut document.attribute);
+        let attribute = self.problems.given(path.field("attribute"), attribute, NEVER_HOLDS)?;
+        let operator = take(&mut document.operator);
+        let operator = self.problems.given(path.field("operator"), operator, NEVER_HOLDS)?;
+        let target = document.value.take_value();
         match Test::compile(&operator, target, &mut self.patterns) {
             Ok(test) => Ok(Condition { attribute: Attribute::new(attribute), test }),
             Err(reason) => {

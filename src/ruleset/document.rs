@@ -170,7 +170,7 @@ impl<C: Consumer> Document<C> {
             Shape::Given => Ok(Document {
                 consumer: root.flags.consumer,
                 segments: root.segments,
-                version: root.version.into_value(),
+                version: root.version.take_value(),
             }),
             Shape::Absent => Err(RulesetError::shape(path, "nothing")),
             Shape::Malformed(found) => Err(RulesetError::shape(path, found.as_str())),

@@ -56,11 +56,14 @@ impl Compiler {
         found.listed
     }
 
-    fn segment(&mut self, path: Path<'_>, document: SegmentDocument, segments: &mut Segments) {
+    fn segment(&mut self, path: Path<'_>, mut document: SegmentDocument, segments: &mut Segments) {
         let id = self.problems.read(path.field("id"), document.id, SEGMENT_HOLDS_NOBODY);
         let key = self.problems.read(path.field("key"), document.key, SEGMENT_HOLDS_NOBODY);
-        let conditions =
-            self.conditions(path.field("conditions"), document.conditions, SEGMENT_HOLDS_NOBODY);
+        let conditions = self.conditions(
+            path.field("conditions"),
+            &mut document.conditions,
+            SEGMENT_HOLDS_NOBODY,
+        );
         let understood = id.is_ok() && key.is_ok();
         let conditions = match conditions {
             Ok(conditions) if understood => conditions,

@@ -233,8 +233,8 @@ impl AnyField {
         self.0.is_absent()
     }
 
-    /// Returns the value; `null` where the field is absent.
-    pub(super) fn into_value(mut self) -> Value {
+    /// Takes the value; `null` where the field is absent.
+    pub(super) fn take_value(&mut self) -> Value {
         self.0.take().unwrap_or_default()
     }
 }

@@ -66,6 +66,7 @@ pub(super) struct Problems {
 }
 
 impl Problems {
+    #[cold]
     pub(super) fn report(&mut self, path: impl fmt::Display, message: impl fmt::Display) {
         if self.kept.len() < MAX_PROBLEMS {
             self.kept.push(Problem { path: path.to_string(), message: message.to_string() });
