@@ -1,11 +1,9 @@
 //! What reading a ruleset costs, beside the sketch's bare structs and beside any JSON value.
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use criterion::{
-    BatchSize, Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
-};
+use criterion::{BatchSize, Bencher, BenchmarkId, Criterion, Throughput, criterion_group};
 use phaseflag::{Ruleset, Value};
 use phaseflag_benches::{realistic, sketch};
 
@@ -31,6 +29,46 @@ fn each<T>(bencher: &mut Bencher<'_>, read: impl Fn() -> T) {
     bencher.iter_batched(|| (), |()| read(), BatchSize::PerIteration);
 }
 
+/// How many times the two of a pair are measured in turn.
+const ROUNDS: usize = 25;
+
+/// What disturbs one disturbs the other: their ratio is steadier than either time.
+fn pair() {
+    let text = realistic::ruleset(10_000);
+    let (mut rulesets, mut structs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        rulesets.push(times(|| Ruleset::parse(&text).unwrap()));
+        structs.push(times(|| sketch::parse(&text).unwrap()));
+    }
+    println!("10,000 flags, {ROUNDS} times in turn, medians");
+    let read = [&rulesets, &structs].map(|times| median(times.iter().map(|(read, _)| *read)));
+    let both =
+        [&rulesets, &structs].map(|times| median(times.iter().map(|(read, drop)| read + drop)));
+    for (what, [ruleset, structs]) in [("read", read), ("read and dropped", both)] {
+        let ratio = ruleset / structs;
+        println!(
+            "  {what}: ruleset {ruleset:.2} ms, bare structs {structs:.2} ms, ratio {ratio:.2}"
+        );
+    }
+}
+
+/// Returns how many milliseconds reading takes, and dropping what was read.
+fn times<T>(read: impl Fn() -> T) -> (f64, f64) {
+    let milliseconds = |begin: Instant| begin.elapsed().as_secs_f64() * 1e3;
+    let begin = Instant::now();
+    let document = black_box(read());
+    let read = milliseconds(begin);
+    let begin = Instant::now();
+    drop(document);
+    (read, milliseconds(begin))
+}
+
+fn median(times: impl Iterator<Item = f64>) -> f64 {
+    let mut times: Vec<_> = times.collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
@@ -40,4 +78,9 @@ criterion_group! {
         .nresamples(10_000);
     targets = parsing
 }
-criterion_main!(benches);
+
+fn main() {
+    benches();
+    pair();
+    Criterion::default().configure_from_args().final_summary();
+}
