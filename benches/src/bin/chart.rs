@@ -74,7 +74,7 @@ fn ours(label: &str, nanoseconds: f64) -> Row {
 }
 
 fn beside_limit(label: &str, nanoseconds: f64, limit: f64) -> Row {
-    let remark = format!("{}, limit {}", time(nanoseconds), time(limit));
+    let remark = format!("{}, sketch {}", time(nanoseconds), time(limit));
     Row { mark: Some(limit), remark, ..ours(label, nanoseconds) }
 }
 
@@ -93,7 +93,7 @@ fn evaluation(criterion: &Path) -> Result<Panel, Box<dyn Error>> {
             fastest(criterion, &format!("path/{name}_sketch/10000"))?,
         ));
     }
-    let note = "Time of get_boolean_value. The mark is the limit: bare tables, no checks, no lock.";
+    let note = "Time of get_boolean_value. The mark is a sketch: bare tables, no checks, no lock.";
     Ok(Panel { title: "One evaluation among 10,000 flags", note, logarithmic: false, rows })
 }
 
@@ -122,7 +122,7 @@ fn parsing(criterion: &Path) -> Result<Panel, Box<dyn Error>> {
         beside_limit("checked and ready", parse("ruleset")?, parse("sketch")?),
         Row { ours: false, ..value },
     ];
-    let note = "Time to read 7 MB. The mark is the limit: bare structs of the same parser.";
+    let note = "Time to read 7 MB. The mark is a sketch: bare structs of the same parser.";
     Ok(Panel { title: "A ruleset of 10,000 flags", note, logarithmic: false, rows })
 }
 

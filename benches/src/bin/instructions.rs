@@ -78,11 +78,16 @@ fn measure() -> Result<Vec<Figure>, String> {
     figures
 }
 
+/// Makes the C library copy and compare by what every processor of 64 bits has, so that the counts
+/// are those of any machine.
+const PLAIN_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX512VL,-AVX512BW,-AVX512F,-AVX2,-AVX,-BMI2,-ERMS,-FSRM,-RTM,-MOVBE,-SSE4_1,-SSE4_2,-SSSE3";
+
 /// Counts the instructions of a case, each time to one decimal.
 fn count(name: &str, file: &Path) -> Result<f64, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let repetitions = output(
         Command::new("valgrind")
+            .env("GLIBC_TUNABLES", PLAIN_PROCESSOR)
             .args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*measured*"])
             .arg(format!("--callgrind-out-file={}", file.display()))
             .arg(this)
