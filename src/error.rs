@@ -16,15 +16,16 @@ pub struct JsonError {
 impl JsonError {
     /// The fault at a byte of the text.
     pub(crate) fn new(fault: &'static str, text: &str, position: usize) -> JsonError {
-        let before = text.get(..position).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        JsonError {
-            fault,
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before.chars().count()
-                - before.get(..line_start).map_or(0, |lines| lines.chars().count())
-                + 1,
+        let (mut line, mut column) = (1, 1);
+        for byte in text.bytes().take(position) {
+            match byte {
+                b'\n' => (line, column) = (line + 1, 1),
+                // The rest of a character.
+                0x80..=0xbf => {}
+                _ => column += 1,
+            }
         }
+        JsonError { fault, line, column }
     }
 
     /// Returns the line, from 1.

@@ -29,6 +29,9 @@ pub const EMPTY: Program = Program { name: "empty", source: "empty", features: "
 /// Fetches a URL, without the client.
 pub const GET: Program = Program { name: "get", source: "get", features: "get" };
 
+/// The evaluator alone.
+pub const EVALUATOR: Program = Program { name: "evaluator", source: "evaluator", features: "core" };
+
 /// The client without the service.
 pub const CORE: Program = Program { name: "core", source: "bootstrap", features: "core" };
 

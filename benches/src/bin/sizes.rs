@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use phaseflag_benches::kept::{Figure, Kept, Limit};
 use phaseflag_benches::programs::{
-    CORE, CORE_REGEX, DEFAULT, EMPTY, HTTP, Profile, Program, RUSTLS,
+    CORE, CORE_REGEX, DEFAULT, EMPTY, EVALUATOR, HTTP, Profile, Program, RUSTLS,
 };
 
 const BYTES: Limit = Limit::Share { same_compiler: 0.02, other_compiler: 0.10 };
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 fn measure() -> Result<Vec<Figure>, String> {
     let empty = size(EMPTY)?;
     let mut figures = Vec::new();
-    for program in [CORE, CORE_REGEX, HTTP, RUSTLS, DEFAULT] {
+    for program in [EVALUATOR, CORE, CORE_REGEX, HTTP, RUSTLS, DEFAULT] {
         let bytes = size(program)? - empty;
         let name = |what: &str| format!("{}, {what}", program.name);
         figures.push(Figure { name: name("bytes"), value: bytes, limit: BYTES });
