@@ -71,6 +71,18 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how often the bootstrap file is looked at again, for machines whose file is replaced by
+    /// their configuration management: renamed over, written anew, or a link that moved. New rules
+    /// come into force when they are whole and valid, and listeners hear of them; otherwise the
+    /// old ones stay. Needs a thread and no network. A file that is not there yet is no error of
+    /// `start`. Ends when the service has sent rules of its own. Must not be zero.
+    ///
+    /// Defaults to looking at it once, at the start.
+    pub fn bootstrap_watch(mut self, interval: Duration) -> ClientBuilder {
+        self.config.bootstrap_watch = Some(interval);
+        self
+    }
+
     /// Sets the text of rules that `start` serves until the service has answered. Replaces a file
     /// that was set before.
     pub fn bootstrap_text(mut self, text: impl Into<String>) -> ClientBuilder {
@@ -163,7 +175,7 @@ impl ClientBuilder {
     /// [`Error::InvalidSetting`], which names the setting: a URL that is none, has a query or
     /// credentials, or a scheme other than `http` and `https`, or needs a feature that the crate
     /// was built without; a key that is empty or that no header can carry; a flush interval,
-    /// capacity or batch of zero; a batch larger than the capacity; a bootstrap URL without a base
+    /// capacity or batch of zero; a bootstrap file that is watched and not set, or without a pause; a batch larger than the capacity; a bootstrap URL without a base
     /// URL; a proxy or certificates that cannot be used.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
         PhaseFlagClient::new(self.config.check()?)

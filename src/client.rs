@@ -1,16 +1,16 @@
 //! The facade: what a program holds.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::bootstrap::{Watch, Watcher};
 use crate::config::{Bootstrap, Config};
 use crate::context::{EvaluationContext, NOBODY};
-use crate::error::{BootstrapError, Error, RequestError};
+use crate::error::{Error, RequestError};
 use crate::events::{EvaluationEvent, EventCounts, Ledger};
-use crate::flags::Flags;
+use crate::flags::{Flags, Origin};
 use crate::getters::getters;
 use crate::listeners::{FlagsChanged, Subscription};
 use crate::logging::log;
@@ -62,6 +62,7 @@ struct Inner {
     flags: Arc<Flags>,
     ledger: Arc<Ledger>,
     service: Option<Service>,
+    watch: Mutex<Option<Watch>>,
     stage: Mutex<Stage>,
 }
 
@@ -87,6 +88,7 @@ impl PhaseFlagClient {
             flags: Arc::default(),
             ledger,
             service,
+            watch: Mutex::default(),
             stage: Mutex::new(Stage::New),
         };
         Ok(PhaseFlagClient { inner: Arc::new(inner) })
@@ -317,15 +319,19 @@ impl Inner {
                 Stage::Stopped => return Err(Error::Stopped),
             }
         }
-        let bootstrapped = self.load_bootstrap();
+        let mut watcher = self.watcher();
+        let bootstrapped = self.load_bootstrap(watcher.as_mut());
         let mut stage = self.lock_stage();
         if *stage == Stage::Stopped {
             return Err(Error::Stopped);
         }
         let started = match &self.service {
             Some(service) => service.start(&self.config, &self.flags),
+            // The file may come later.
+            None if watcher.is_some() => Ok(()),
             None => bootstrapped,
         };
+        let started = started.and_then(|()| self.watch(watcher));
         *stage = if started.is_ok() { Stage::Started } else { Stage::New };
         if started.is_ok() && self.service.is_none() {
             self.flags.readiness.make_ready();
@@ -333,24 +339,38 @@ impl Inner {
         started
     }
 
+    /// Returns what watches the bootstrap file, where that was asked for.
+    fn watcher(&self) -> Option<Watcher> {
+        match &self.config.bootstrap {
+            Some(Bootstrap::File(path)) if self.config.bootstrap_watch.is_some() => {
+                Some(Watcher::new(path, &self.flags))
+            }
+            _ => None,
+        }
+    }
+
+    fn watch(&self, watcher: Option<Watcher>) -> Result<(), Error> {
+        if let (Some(watcher), Some(interval)) = (watcher, self.config.bootstrap_watch) {
+            let watch = Watch::start(watcher, interval).map_err(|cause| Error::Thread { cause })?;
+            *self.lock_watch() = Some(watch);
+        }
+        Ok(())
+    }
+
     /// Serves the bootstrap file or text, where there is one.
-    fn load_bootstrap(&self) -> Result<(), Error> {
-        let (location, text) = match &self.config.bootstrap {
-            None => return Ok(()),
-            Some(Bootstrap::Text(text)) => {
-                ("bootstrap_text".to_owned(), Ok(Cow::Borrowed(text.as_bytes())))
-            }
-            Some(Bootstrap::File(path)) => {
-                let text = std::fs::read(path).map_err(|cause| BootstrapError::Io { cause });
-                (path.display().to_string(), text.map(Cow::Owned))
-            }
+    fn load_bootstrap(&self, watcher: Option<&mut Watcher>) -> Result<(), Error> {
+        let Some(bootstrap) = &self.config.bootstrap else {
+            return Ok(());
         };
-        let ruleset = text.and_then(|text| {
-            Ruleset::parse_bytes(&text).map_err(|cause| BootstrapError::Ruleset { cause })
-        });
-        match ruleset {
-            Ok(ruleset) => {
-                self.flags.install(&ruleset, &location, |readiness| {
+        let location = bootstrap.location();
+        let loaded = match watcher {
+            Some(watcher) => watcher.changed(),
+            None => bootstrap.load().map(Some),
+        };
+        match loaded {
+            Ok(None) => Ok(()),
+            Ok(Some(ruleset)) => {
+                self.flags.install(&ruleset, Origin::Bootstrap(&location), |readiness| {
                     if self.config.offline_mode {
                         readiness.make_ready();
                     }
@@ -367,6 +387,7 @@ impl Inner {
     fn stop(&self) {
         *self.lock_stage() = Stage::Stopped;
         self.flags.readiness.stopped();
+        *self.lock_watch() = None;
         if let Some(service) = &self.service {
             service.stop(&self.config);
         }
@@ -377,6 +398,10 @@ impl Inner {
         context: Option<&'a EvaluationContext>,
     ) -> Option<&'a EvaluationContext> {
         context.or(self.config.default_context.as_deref())
+    }
+
+    fn lock_watch(&self) -> MutexGuard<'_, Option<Watch>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stage(&self) -> Stage {

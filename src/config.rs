@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) event_batch_size: usize,
     pub(crate) event_queue_capacity: usize,
     pub(crate) bootstrap: Option<Bootstrap>,
+    pub(crate) bootstrap_watch: Option<Duration>,
     pub(crate) bootstrap_url: Option<String>,
     pub(crate) offline_mode: bool,
     pub(crate) request_timeout: Duration,
@@ -49,6 +50,7 @@ impl Default for Config {
             event_batch_size: 100,
             event_queue_capacity: 10_000,
             bootstrap: None,
+            bootstrap_watch: None,
             bootstrap_url: None,
             offline_mode: false,
             request_timeout: Duration::from_secs(10),
@@ -86,12 +88,19 @@ impl Config {
             );
             return Err(Error::setting("event_batch_size", reason));
         }
+        if self.bootstrap_watch.is_some_and(|interval| interval.is_zero()) {
+            return Err(Error::setting("bootstrap_watch", "must not be zero"));
+        }
+        if self.bootstrap_watch.is_some() && !matches!(self.bootstrap, Some(Bootstrap::File(_))) {
+            return Err(Error::setting("bootstrap_watch", "needs a `bootstrap_file`"));
+        }
         if self.bootstrap_url.is_some() && !self.has_service() {
             return Err(Error::setting("bootstrap_url", "needs a `base_url`"));
         }
         if self.api_key.is_empty() && self.has_service() {
             return Err(Error::setting("api_key", "must not be empty"));
         }
+        self.bootstrap_watch = self.bootstrap_watch.map(|interval| TEN_YEARS.min(interval));
         for duration in [
             &mut self.polling_interval,
             &mut self.event_flush_interval,

@@ -72,6 +72,7 @@ extern crate self as phaseflag;
 mod address;
 #[cfg(feature = "http")]
 mod backoff;
+mod bootstrap;
 mod builder;
 mod client;
 mod config;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::backoff::{Backoff, Setback};
 use crate::config::Config;
 use crate::error::RequestError;
-use crate::flags::Flags;
+use crate::flags::{Flags, Origin};
 use crate::guard::guarded;
 use crate::http::{Answer, Http};
 use crate::logging::log;
@@ -124,7 +124,7 @@ impl Poller {
             Some(ruleset) => {
                 self.replaced = self
                     .flags
-                    .install(&ruleset, "the service", |readiness| readiness.answered(true));
+                    .install(&ruleset, Origin::Service, |readiness| readiness.answered(true));
             }
             None => self.flags.readiness.answered(false),
         }
@@ -166,11 +166,15 @@ impl Poller {
         }
         match fetched {
             Ok(ruleset) => {
-                self.replaced = self.flags.install(&ruleset, "the bootstrap URL", |readiness| {
-                    if self.offline_mode {
-                        readiness.make_ready();
-                    }
-                });
+                self.replaced = self.flags.install(
+                    &ruleset,
+                    Origin::Bootstrap("the bootstrap URL"),
+                    |readiness| {
+                        if self.offline_mode {
+                            readiness.make_ready();
+                        }
+                    },
+                );
             }
             Err(failure) if !self.backoff.is_failing() => {
                 log!(warn, "failed to fetch the bootstrap: {failure:#}");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 49] = [
+const ORDER: [&str; 50] = [
     "error",
     "json",
     "number",
@@ -50,6 +50,7 @@ const ORDER: [&str; 49] = [
     "readiness",
     "listeners",
     "flags",
+    "bootstrap",
     "poller",
     "flusher",
     "service",
