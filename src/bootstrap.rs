@@ -47,8 +47,43 @@ fn parse(text: &[u8]) -> Result<Ruleset, BootstrapError> {
     Ruleset::parse_bytes(text).map_err(|cause| BootstrapError::Ruleset { cause })
 }
 
+/// Makes what watches a file. It comes with the setting: a program that watches nothing does not
+/// carry the code.
+pub(crate) type NewWatch = fn(&Path, &Arc<Flags>) -> Box<dyn Watch>;
+
 /// A bootstrap file, to be read again when it has changed.
-pub(crate) struct Watcher {
+pub(crate) trait Watch: Send {
+    /// Reads the rules; `None` where they are those that were read before.
+    fn changed(&mut self) -> Result<Option<Ruleset>, BootstrapError>;
+
+    /// Looks at the file again at an interval, until the service has sent rules, or what is
+    /// returned is dropped.
+    fn start(self: Box<Self>, interval: Duration) -> io::Result<Watching>;
+}
+
+/// A thread that watches a file. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    _stop: Sender<Never>,
+}
+
+/// What is never sent: the channel closes when it is time to stop.
+#[derive(Debug)]
+enum Never {}
+
+pub(crate) fn watch(path: &Path, flags: &Arc<Flags>) -> Box<dyn Watch> {
+    Box::new(Watcher {
+        path: path.to_owned(),
+        location: path.display().to_string(),
+        flags: flags.clone(),
+        hasher: RandomState::new(),
+        seen: None,
+        replaced: None,
+        failures: 0,
+    })
+}
+
+struct Watcher {
     path: PathBuf,
     location: String,
     flags: Arc<Flags>,
@@ -68,18 +103,6 @@ struct Seen {
 }
 
 impl Watcher {
-    pub(crate) fn new(path: &Path, flags: &Arc<Flags>) -> Watcher {
-        Watcher {
-            path: path.to_owned(),
-            location: path.display().to_string(),
-            flags: flags.clone(),
-            hasher: RandomState::new(),
-            seen: None,
-            replaced: None,
-            failures: 0,
-        }
-    }
-
     /// Puts the rules in force, where they have changed. Says so where they cannot be used, if
     /// that is no passing state: files are not always replaced in one step.
     fn look(&mut self) {
@@ -106,9 +129,10 @@ impl Watcher {
             }
         }
     }
+}
 
-    /// Reads the rules; `None` where they are those that were read before.
-    pub(crate) fn changed(&mut self) -> Result<Option<Ruleset>, BootstrapError> {
+impl Watch for Watcher {
+    fn changed(&mut self) -> Result<Option<Ruleset>, BootstrapError> {
         let before = self.seen.take();
         // Taken first: a change while the file is read is then seen the next time.
         let stamp = Stamp::of(&self.path);
@@ -125,6 +149,24 @@ impl Watcher {
         let ruleset = if known { None } else { Some(parse(&text)?) };
         self.seen = Some(Seen { stamp: stamp.filter(Stamp::is_settled), fingerprint });
         Ok(ruleset)
+    }
+
+    fn start(mut self: Box<Self>, interval: Duration) -> io::Result<Watching> {
+        let (stop, stopped) = channel::<Never>();
+        let mut thread = thread::Builder::new().name("phaseflag-file".to_owned());
+        if std::env::var_os("RUST_MIN_STACK").is_none() {
+            thread = thread.stack_size(STACK);
+        }
+        thread.spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
+                if self.flags.are_served() {
+                    return;
+                }
+                // A logger that panics does not end it.
+                guarded(|| self.look());
+            }
+        })?;
+        Ok(Watching { _stop: stop })
     }
 }
 
@@ -153,36 +195,5 @@ impl Stamp {
     /// Returns whether a later change would have another time.
     fn is_settled(&self) -> bool {
         self.modified.elapsed().is_ok_and(|age| age >= SETTLED)
-    }
-}
-
-/// What is never sent: the channel closes when it is time to stop.
-#[derive(Debug)]
-enum Never {}
-
-/// A thread that watches a file. It ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    _stop: Sender<Never>,
-}
-
-impl Watch {
-    /// Looks at a file again at an interval, until the service has sent rules.
-    pub(crate) fn start(mut watcher: Watcher, interval: Duration) -> io::Result<Watch> {
-        let (stop, stopped) = channel::<Never>();
-        let mut thread = thread::Builder::new().name("phaseflag-file".to_owned());
-        if std::env::var_os("RUST_MIN_STACK").is_none() {
-            thread = thread.stack_size(STACK);
-        }
-        thread.spawn(move || {
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
-                if watcher.flags.are_served() {
-                    return;
-                }
-                // A logger that panics does not end it.
-                guarded(|| watcher.look());
-            }
-        })?;
-        Ok(Watch { _stop: stop })
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bootstrap::{self, NewWatch};
 use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
@@ -17,6 +18,7 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct ClientBuilder {
     config: Config,
+    new_watch: Option<NewWatch>,
 }
 
 impl PhaseFlagClient {
@@ -25,7 +27,7 @@ impl PhaseFlagClient {
     pub fn builder(base_url: impl Into<String>, api_key: impl Into<String>) -> ClientBuilder {
         let config =
             Config { base_url: base_url.into(), api_key: api_key.into(), ..Config::default() };
-        ClientBuilder { config }
+        ClientBuilder { config, new_watch: None }
     }
 }
 
@@ -80,6 +82,7 @@ impl ClientBuilder {
     /// Defaults to looking at it once, at the start.
     pub fn bootstrap_watch(mut self, interval: Duration) -> ClientBuilder {
         self.config.bootstrap_watch = Some(interval);
+        self.new_watch = Some(bootstrap::watch);
         self
     }
 
@@ -178,7 +181,7 @@ impl ClientBuilder {
     /// capacity or batch of zero; a bootstrap file that is watched and not set, or without a pause; a batch larger than the capacity; a bootstrap URL without a base
     /// URL; a proxy or certificates that cannot be used.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
-        PhaseFlagClient::new(self.config.check()?)
+        PhaseFlagClient::new(self.config.check()?, self.new_watch)
     }
 }
 

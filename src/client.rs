@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::bootstrap::{Watch, Watcher};
+use crate::bootstrap::{NewWatch, Watch, Watching};
 use crate::config::{Bootstrap, Config};
 use crate::context::{EvaluationContext, NOBODY};
 use crate::error::{Error, RequestError};
@@ -62,7 +62,8 @@ struct Inner {
     flags: Arc<Flags>,
     ledger: Arc<Ledger>,
     service: Option<Service>,
-    watch: Mutex<Option<Watch>>,
+    new_watch: Option<NewWatch>,
+    watching: Mutex<Option<Watching>>,
     stage: Mutex<Stage>,
 }
 
@@ -76,7 +77,10 @@ enum Stage {
 
 impl PhaseFlagClient {
     /// Makes a client of checked settings. Touches no network, reads no file, starts no thread.
-    pub(crate) fn new(config: Config) -> Result<PhaseFlagClient, Error> {
+    pub(crate) fn new(
+        config: Config,
+        new_watch: Option<NewWatch>,
+    ) -> Result<PhaseFlagClient, Error> {
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
         let service = match config.has_service() {
             true => Some(Service::new(&config, ledger.clone())?),
@@ -88,7 +92,8 @@ impl PhaseFlagClient {
             flags: Arc::default(),
             ledger,
             service,
-            watch: Mutex::default(),
+            new_watch,
+            watching: Mutex::default(),
             stage: Mutex::new(Stage::New),
         };
         Ok(PhaseFlagClient { inner: Arc::new(inner) })
@@ -319,8 +324,8 @@ impl Inner {
                 Stage::Stopped => return Err(Error::Stopped),
             }
         }
-        let mut watcher = self.watcher();
-        let bootstrapped = self.load_bootstrap(watcher.as_mut());
+        let mut watch = self.watch();
+        let bootstrapped = self.load_bootstrap(watch.as_mut());
         let mut stage = self.lock_stage();
         if *stage == Stage::Stopped {
             return Err(Error::Stopped);
@@ -328,10 +333,10 @@ impl Inner {
         let started = match &self.service {
             Some(service) => service.start(&self.config, &self.flags),
             // The file may come later.
-            None if watcher.is_some() => Ok(()),
+            None if watch.is_some() => Ok(()),
             None => bootstrapped,
         };
-        let started = started.and_then(|()| self.watch(watcher));
+        let started = started.and_then(|()| self.start_watching(watch));
         *stage = if started.is_ok() { Stage::Started } else { Stage::New };
         if started.is_ok() && self.service.is_none() {
             self.flags.readiness.make_ready();
@@ -340,31 +345,29 @@ impl Inner {
     }
 
     /// Returns what watches the bootstrap file, where that was asked for.
-    fn watcher(&self) -> Option<Watcher> {
-        match &self.config.bootstrap {
-            Some(Bootstrap::File(path)) if self.config.bootstrap_watch.is_some() => {
-                Some(Watcher::new(path, &self.flags))
-            }
+    fn watch(&self) -> Option<Box<dyn Watch>> {
+        match (&self.config.bootstrap, self.new_watch) {
+            (Some(Bootstrap::File(path)), Some(new)) => Some(new(path, &self.flags)),
             _ => None,
         }
     }
 
-    fn watch(&self, watcher: Option<Watcher>) -> Result<(), Error> {
-        if let (Some(watcher), Some(interval)) = (watcher, self.config.bootstrap_watch) {
-            let watch = Watch::start(watcher, interval).map_err(|cause| Error::Thread { cause })?;
-            *self.lock_watch() = Some(watch);
+    fn start_watching(&self, watch: Option<Box<dyn Watch>>) -> Result<(), Error> {
+        if let (Some(watch), Some(interval)) = (watch, self.config.bootstrap_watch) {
+            let watching = watch.start(interval).map_err(|cause| Error::Thread { cause })?;
+            *self.lock_watching() = Some(watching);
         }
         Ok(())
     }
 
     /// Serves the bootstrap file or text, where there is one.
-    fn load_bootstrap(&self, watcher: Option<&mut Watcher>) -> Result<(), Error> {
+    fn load_bootstrap(&self, watch: Option<&mut Box<dyn Watch>>) -> Result<(), Error> {
         let Some(bootstrap) = &self.config.bootstrap else {
             return Ok(());
         };
         let location = bootstrap.location();
-        let loaded = match watcher {
-            Some(watcher) => watcher.changed(),
+        let loaded = match watch {
+            Some(watch) => watch.changed(),
             None => bootstrap.load().map(Some),
         };
         match loaded {
@@ -387,7 +390,7 @@ impl Inner {
     fn stop(&self) {
         *self.lock_stage() = Stage::Stopped;
         self.flags.readiness.stopped();
-        *self.lock_watch() = None;
+        *self.lock_watching() = None;
         if let Some(service) = &self.service {
             service.stop(&self.config);
         }
@@ -400,8 +403,8 @@ impl Inner {
         context.or(self.config.default_context.as_deref())
     }
 
-    fn lock_watch(&self) -> MutexGuard<'_, Option<Watch>> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_watching(&self) -> MutexGuard<'_, Option<Watching>> {
+        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stage(&self) -> Stage {
