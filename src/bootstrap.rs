@@ -18,6 +18,9 @@ use crate::ruleset::Ruleset;
 /// change may have left the same time and length.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// How long a replaced ruleset is kept.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// The size of the watching thread's stack, unless the environment asks for another.
 const STACK: usize = 1024 * 1024;
 
@@ -68,7 +71,7 @@ pub(crate) struct Watching {
 }
 
 /// What is never sent: the channel closes when it is time to stop.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Never {}
 
 pub(crate) fn watch(path: &Path, flags: &Arc<Flags>) -> Box<dyn Watch> {
@@ -89,7 +92,8 @@ struct Watcher {
     flags: Arc<Flags>,
     hasher: RandomState,
     seen: Option<Seen>,
-    /// The ruleset before the one in use, as the poller keeps it.
+    /// The ruleset before the one in use, kept for the evaluations that were under way: none of
+    /// them should have to free it.
     replaced: Option<Ruleset>,
     /// How many times in a row the file could not be used.
     failures: u32,
@@ -106,7 +110,6 @@ impl Watcher {
     /// Puts the rules in force, where they have changed. Says so where they cannot be used, if
     /// that is no passing state: files are not always replaced in one step.
     fn look(&mut self) {
-        self.replaced = None;
         match self.changed() {
             Ok(None) => {}
             Ok(Some(ruleset)) => {
@@ -158,12 +161,14 @@ impl Watch for Watcher {
             thread = thread.stack_size(STACK);
         }
         thread.spawn(move || {
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(interval) {
-                if self.flags.are_served() {
-                    return;
-                }
+            let pause = |delay| stopped.recv_timeout(delay) == Err(RecvTimeoutError::Timeout);
+            while pause(interval) && !self.flags.are_served() {
                 // A logger that panics does not end it.
                 guarded(|| self.look());
+                if self.replaced.is_some() && !pause(MOMENT) {
+                    return;
+                }
+                self.replaced = None;
             }
         })?;
         Ok(Watching { _stop: stop })

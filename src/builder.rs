@@ -49,7 +49,8 @@ impl ClientBuilder {
     }
 
     /// Sets how many events make a batch. Must not be zero, nor exceed the capacity of the queue;
-    /// a request never holds more than 500.
+    /// a request never holds more than 500. A complete batch goes within 50 ms, so that others can
+    /// join it; at once where a batch is one event, or half of the queue is taken.
     ///
     /// Defaults to 100.
     pub fn event_batch_size(mut self, events: usize) -> ClientBuilder {

@@ -176,7 +176,8 @@ impl PhaseFlagClient {
     /// included.
     ///
     /// The function runs on the thread that brought the ruleset, which for polls has a stack of
-    /// 1 MiB (or `RUST_MIN_STACK`), and may call any method of the client. If it panics, nothing else is the worse for it.
+    /// 1 MiB (or `RUST_MIN_STACK`), and may call any method of the client. If it panics, nothing
+    /// else is the worse for it.
     ///
     /// A listener that holds a handle of its own client keeps that client alive: call
     /// [`stop`](PhaseFlagClient::stop) at the end, or unsubscribe, instead of relying on `Drop`.

@@ -57,6 +57,7 @@ pub(crate) struct EventSource {
     messages: Receiver<Message>,
     wake: Receiver<()>,
     hurry: Receiver<()>,
+    many: usize,
 }
 
 /// Opens a queue. The ledger bounds what is in it.
@@ -70,7 +71,7 @@ pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> (EventQueue, EventS
     let many = batch_size.max(config.event_queue_capacity / 2);
     (
         EventQueue { messages, wake, batch_size, hurry, many, ledger, open, given_up },
-        EventSource { messages: received, wake: woken, hurry: hurried },
+        EventSource { messages: received, wake: woken, hurry: hurried, many },
     )
 }
 
@@ -127,6 +128,9 @@ pub(crate) struct Flusher {
     /// How many events the next request may hold; less than usual after one was too large.
     request_size: usize,
     interval: Duration,
+    rest: Duration,
+    /// Before this, no event was tracked that is still in the queue.
+    since: Instant,
     /// When the events in the outbox are due.
     due: Option<Instant>,
     backoff: Backoff,
@@ -176,6 +180,9 @@ impl Flusher {
             batch_size,
             request_size: batch_size.min(MAX_REQUEST),
             interval: config.event_flush_interval,
+            // Single events do not gather.
+            rest: if batch_size == 1 { Duration::ZERO } else { REST },
+            since: Instant::now(),
             due: None,
             backoff: Backoff::new(config.event_flush_interval),
             retry: None,
@@ -198,12 +205,17 @@ impl Flusher {
         self.finish();
     }
 
-    /// Lets events gather, unless somebody is in a hurry; false where it is time to stop.
-    fn rest(&self, stop: &StopSignal) -> bool {
+    /// Lets events gather until some are due, unless there are many, or somebody is in a hurry;
+    /// false where it is time to stop.
+    fn rest(&mut self, stop: &StopSignal) -> bool {
+        self.since = Instant::now();
+        let many = self.retry.is_none() && self.ledger.queued() >= self.source.many;
+        let first_due = self.retry.or(self.due).unwrap_or(self.since + self.interval);
+        let left = first_due.saturating_duration_since(self.since);
         select! {
             recv(stop) -> _ => false,
             recv(self.source.hurry) -> _ => true,
-            default(REST.min(self.interval)) => true,
+            default(if many { Duration::ZERO } else { self.rest.min(left) }) => true,
         }
     }
 
@@ -222,6 +234,7 @@ impl Flusher {
             return select! {
                 recv(stop) -> _ => false,
                 recv(self.source.messages) -> message => {
+                    self.since = Instant::now();
                     message.is_ok_and(|message| { self.take(message); true })
                 }
             };
@@ -245,7 +258,7 @@ impl Flusher {
         match message {
             Message::Event(event) => {
                 self.outbox.push_back(event);
-                self.due.get_or_insert_with(|| Instant::now() + self.interval);
+                self.due.get_or_insert(self.since + self.interval);
             }
             Message::Flush(reply) => self.waiting.push(reply),
         }

@@ -86,7 +86,7 @@ impl Number {
 
 /// Reads a decimal number by bringing it into JSON's form: the standard library's reader would be
 /// the second one in a program.
-fn decimal<'a>(text: &'a str) -> Option<f64> {
+fn decimal(text: &str) -> Option<f64> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let (sign, text) = match text.strip_prefix('-') {
         Some(text) => ("-", text),
@@ -97,9 +97,14 @@ fn decimal<'a>(text: &'a str) -> Option<f64> {
     if !digits(whole) || !digits(fraction) || whole.len() + fraction.len() == 0 {
         return None;
     }
-    let or_zero = |digits: &'a str| if digits.is_empty() { "0" } else { digits };
-    let (whole, fraction) = (or_zero(whole.trim_start_matches('0')), or_zero(fraction));
-    miniserde::json::from_str(&format!("{sign}{whole}.{fraction}e{exponent}")).ok()
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    // Each digit costs the reader precision, and zeros say nothing.
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    miniserde::json::from_str(&format!("{sign}{whole}{point}{fraction}e{exponent}")).ok()
 }
 
 /// By what they are worth, integers and floats alike, without rounding.
@@ -297,7 +302,16 @@ mod tests {
             assert!(difference < 1e-15, "{text}");
             let point = digits.len().min(15) / 2;
             let text = format!("{}.{}", &digits[..point], &digits[point..digits.len().min(15)]);
-            assert_eq!(read(&text), text.parse().ok(), "{text}");
+            for text in [text.clone(), format!("{text}0000000"), format!("000{text}00")] {
+                assert_eq!(read(&text), text.parse().ok(), "{text}");
+            }
+            // The same text in JSON is the same number.
+            let json = format!("{}e{exponent}", &digits[..1 + digits.len() % 4]);
+            assert_eq!(
+                Number::read(&json),
+                miniserde::json::from_str(&json).ok().and_then(Number::from_f64),
+                "{json}"
+            );
         }
     }
 

@@ -16,18 +16,18 @@ pub(crate) struct Overrides {
 impl Overrides {
     pub(crate) fn set(&self, key: &str, value: Value) {
         self.change(|values| {
-            values.insert(key, value);
+            Arc::make_mut(values).insert(key, value);
         });
     }
 
     pub(crate) fn clear(&self, key: &str) {
         self.change(|values| {
-            values.remove(key);
+            Arc::make_mut(values).remove(key);
         });
     }
 
     pub(crate) fn clear_all(&self) {
-        self.change(|values| *values = Object::new());
+        self.change(|values| *values = Arc::default());
     }
 
     /// Reads the override of a flag; `None` where there is none.
@@ -46,9 +46,9 @@ impl Overrides {
         Some(self.values.read().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn change(&self, change: impl FnOnce(&mut Object)) {
+    fn change(&self, change: impl FnOnce(&mut Arc<Object>)) {
         let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut values));
+        change(&mut values);
         self.any.store(!values.is_empty(), Ordering::Release);
     }
 }

@@ -17,6 +17,9 @@ use crate::worker::{StopSignal, is_stopped, pause};
 
 const RULESET: &str = "/sdk/ruleset";
 
+/// How long a replaced ruleset is kept for the evaluations that were under way.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// What the thread needs and remembers.
 pub(crate) struct Poller {
     http: Arc<Http>,
@@ -29,9 +32,11 @@ pub(crate) struct Poller {
     offline_mode: bool,
     hasher: RandomState,
     accepted: Option<Accepted>,
-    /// The ruleset before the one in use, kept until the next poll: to free a large one takes
+    /// The ruleset before the one in use, kept for a moment: to free a large one takes
     /// milliseconds, and no evaluation that was under way should be the one to do that.
     replaced: Option<Ruleset>,
+    /// How long that is.
+    moment: Duration,
     /// Whether the last failure was a refused key.
     refused: bool,
 }
@@ -55,6 +60,7 @@ impl Poller {
             hasher: RandomState::new(),
             accepted: None,
             replaced: None,
+            moment: MOMENT,
             refused: false,
         }
     }
@@ -66,15 +72,24 @@ impl Poller {
             let delay = guarded(|| self.poll(stop))
                 .unwrap_or_else(|| Some(self.backoff.after_failure(Setback::Passing)));
             match delay {
-                Some(delay) if !pause(stop, delay) => {}
+                Some(delay) if !self.pause(stop, delay) => {}
                 Some(_) | None => return,
             }
         }
     }
 
+    /// Waits, and returns whether the signal to stop came meanwhile.
+    fn pause(&mut self, stop: &StopSignal, delay: Duration) -> bool {
+        let moment = if self.replaced.is_some() { self.moment.min(delay) } else { Duration::ZERO };
+        if pause(stop, moment) {
+            return true;
+        }
+        self.replaced = None;
+        pause(stop, delay - moment)
+    }
+
     /// Polls once, and returns how long to wait before the next time; `None` where there is none.
     fn poll(&mut self, stop: &StopSignal) -> Option<Duration> {
-        self.replaced = None;
         let outcome = self.fetch();
         if is_stopped(stop) {
             return None;
@@ -222,6 +237,12 @@ mod tests {
 
     /// A poller that soon asks again after a refused key.
     fn poll(server: &Server, flags: &Arc<Flags>, hopeless: Duration) -> Worker {
+        poll_with(server, flags, |poller| {
+            poller.backoff = Backoff::for_test(Duration::from_millis(10), hopeless, 1);
+        })
+    }
+
+    fn poll_with(server: &Server, flags: &Arc<Flags>, change: impl Fn(&mut Poller)) -> Worker {
         let interval = Duration::from_millis(10);
         let config = Config {
             base_url: server.url(),
@@ -231,7 +252,7 @@ mod tests {
         };
         let http = Arc::new(Http::new(&config).unwrap());
         let mut poller = Poller::new(http, flags.clone(), &config);
-        poller.backoff = Backoff::for_test(interval, hopeless, 1);
+        change(&mut poller);
         Worker::spawn("poller", move |stop| poller.run(&stop)).unwrap()
     }
 
@@ -245,6 +266,27 @@ mod tests {
             server.respond(|_| Reply::json(ruleset(1, &["a"])));
             wait_until("the client is ready", || flags.readiness.state() == ClientState::Ready);
         }
+    }
+
+    #[test]
+    fn no_evaluation_has_to_free_a_replaced_ruleset() {
+        let server = Server::with_ruleset(ruleset(1, &["a"]));
+        let flags = Arc::new(Flags::default());
+        let poller = poll_with(&server, &flags, |poller| {
+            poller.backoff = Backoff::for_test(Duration::from_millis(10), Duration::ZERO, 1);
+            poller.moment = Duration::from_secs(3600);
+        });
+        let version = || flags.store.current().map(|ruleset| ruleset.version().clone());
+        wait_until("the first ruleset", || version() == Some(Value::from(1)));
+        // An evaluation that is under way while the ruleset is replaced.
+        let evaluation = flags.store.current().unwrap();
+        let tables = evaluation.weak();
+        server.respond(|_| Reply::json(ruleset(2, &["a"])));
+        wait_until("the second ruleset", || version() == Some(Value::from(2)));
+        drop(evaluation);
+        assert!(tables.upgrade().is_some(), "it was freed by the evaluation");
+        drop(poller);
+        wait_until("the poller frees it", || tables.upgrade().is_none());
     }
 
     #[test]

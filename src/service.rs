@@ -61,7 +61,8 @@ impl Service {
         threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
         threads.started = true;
         if self.ledger.queued() > 0 {
-            self.start_flusher(&mut threads, config)?;
+            // Where the system starts no thread, the next event tries again.
+            let _ = self.start_flusher(&mut threads, config);
         }
         Ok(())
     }
@@ -113,7 +114,7 @@ impl Service {
 
     pub(crate) fn track(&self, event: EvaluationEvent, config: &Config) {
         self.events.push(event);
-        // Where the system starts no thread, the next event tries again, and a flush says so.
+        // As at the start; a flush says so.
         let _ = self.deliver(config);
     }
 

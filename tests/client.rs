@@ -208,6 +208,15 @@ fn nothing_that_delivers_is_started_before_there_is_an_event() {
     wait_until("the thread", delivers);
     client.flush_events().unwrap();
     assert_eq!(client.statistics().events.delivered, 1);
+
+    client.stop();
+    wait_until("the end of the thread", || !delivers());
+    client.track_event(EvaluationEvent::new("a"));
+    for _ in 0..20 {
+        assert!(!delivers());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(client.statistics().events.dropped_undelivered, 1);
 }
 
 #[test]

@@ -84,12 +84,13 @@ fn a_hundred_are_a_batch() {
 #[test]
 fn a_batch_goes_whole_each_time() {
     let server = server();
-    let client = started(patient(&server).event_batch_size(3));
-    for round in 0..40 {
+    // A queue of so few that the thread never rests.
+    let client = started(patient(&server).event_batch_size(3).event_queue_capacity(6));
+    for round in 0..300 {
         for number in 0..3 {
             client.track_event(EvaluationEvent::new(number.to_string()));
             // Different gaps from round to round, to meet the thread at different points.
-            for _ in 0..round * 75 {
+            for _ in 0..round * 10 {
                 std::hint::spin_loop();
             }
         }
@@ -97,6 +98,71 @@ fn a_batch_goes_whole_each_time() {
     }
     let requests = server.requests_to(EVENTS);
     assert!(sizes(&requests).iter().all(|&size| size == 3));
+}
+
+/// The shortest of several times: what a busy machine adds to the others does not count.
+fn shortest(mut time: impl FnMut() -> Duration) -> Duration {
+    (0..8).map(|_| time()).min().unwrap()
+}
+
+#[test]
+fn none_waits_longer_than_the_interval() {
+    for (interval, at_most) in [(10, 35), (60, 90), (200, 230)] {
+        let took = shortest(|| {
+            let server = server();
+            let interval = Duration::from_millis(interval);
+            let client = started(builder(&server).event_flush_interval(interval));
+            let start = Instant::now();
+            track(&client, 0..1);
+            server.wait_for(1, EVENTS)[0].at - start
+        });
+        assert!(took >= Duration::from_millis(interval), "{took:?}");
+        assert!(took < Duration::from_millis(at_most), "{took:?}");
+    }
+}
+
+#[test]
+fn a_flush_does_not_wait_for_the_thread_to_rest() {
+    let server = server();
+    let client = started(patient(&server));
+    track(&client, 0..1);
+    client.flush_events().unwrap();
+    let took = shortest(|| {
+        let start = Instant::now();
+        track(&client, 0..1);
+        client.flush_events().unwrap();
+        start.elapsed()
+    });
+    assert!(took < Duration::from_millis(25), "{took:?}");
+}
+
+#[test]
+fn half_a_queue_ends_the_rest_of_the_thread() {
+    let server = server();
+    let client = started(patient(&server).event_batch_size(5).event_queue_capacity(20));
+    let took = shortest(|| {
+        // What these bring about is followed by a rest.
+        track(&client, 0..5);
+        wait_until("delivery", || client.statistics().events.queued == 0);
+        let start = Instant::now();
+        track(&client, 0..10);
+        wait_until("delivery", || client.statistics().events.queued == 0);
+        start.elapsed()
+    });
+    assert!(took < Duration::from_millis(25), "{took:?}");
+}
+
+#[test]
+fn a_batch_of_one_goes_at_once() {
+    let server = server();
+    let client = started(patient(&server).event_batch_size(1));
+    let took = shortest(|| {
+        let start = Instant::now();
+        track(&client, 0..1);
+        wait_until("delivery", || client.statistics().events.queued == 0);
+        start.elapsed()
+    });
+    assert!(took < Duration::from_millis(25), "{took:?}");
 }
 
 #[test]

@@ -11,7 +11,9 @@ use std::thread;
 use std::time::Duration;
 
 use phaseflag::{Error, EvaluationEvent, FlagsChanged, PhaseFlagClient, Subscription, Value};
-use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ready, ruleset, started};
+use support::{
+    NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ready, ruleset, started, wait_until,
+};
 
 const RULESET: &str = "/sdk/ruleset";
 
@@ -147,6 +149,50 @@ fn they_hear_of_segments() {
     assert_eq!(told(&next(&heard)), expected(2, "", "", "", true));
     assert_eq!(told(&next(&heard)), expected(2, "", "", "a", true));
     assert_eq!(told(&next(&heard)), expected(2, "", "", "a", true));
+}
+
+#[test]
+fn the_order_of_targets_is_no_change() {
+    let targets = |targets: &[&str]| {
+        let rule = format!(
+            r#"{{"key": "a", "variations": [{{"key": "on", "value": true}}],
+                "targeting_rules": [{{"variation": "on", "conditions": [
+                    {{"attribute": "plan", "operator": "one_of", "value": {targets:?}}}]}}]}}"#
+        );
+        document(&[rule], "")
+    };
+    for plans in [&["a", "b", "c"][..], &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]] {
+        let reversed: Vec<_> = plans.iter().rev().copied().collect();
+        let (_server, client) =
+            serving(vec![targets(plans), targets(&reversed), targets(&plans[1..])]);
+        let heard = hear(&client);
+        client.start().unwrap();
+        assert_eq!(told(&next(&heard)), expected(1, "a", "", "", false));
+        // Nothing came between: the rules that lack a target are the next change.
+        assert_eq!(told(&next(&heard)), expected(1, "", "", "a", false));
+        wait_until("polls", || client.statistics().polls >= 4);
+        assert!(heard.try_recv().is_err());
+    }
+}
+
+#[test]
+fn segments_of_one_name_are_compared_in_their_order() {
+    let segments = |plans: [&str; 2]| {
+        let [first, second] = plans.map(|plan| {
+            format!(
+                r#""key": "k", "conditions": [
+                    {{"attribute": "plan", "operator": "is", "value": "{plan}"}}]}}"#
+            )
+        });
+        let segments = format!(r#"{{"id": "1", {first}, {{"id": "2", {second}"#);
+        document(&[segmented("a", "1"), segmented("b", "2")], &segments)
+    };
+    let rulesets = [["x", "y"], ["x", "y"], ["y", "z"]].map(segments);
+    let (_server, client) = serving(rulesets.into());
+    let heard = hear(&client);
+    client.start().unwrap();
+    assert_eq!(told(&next(&heard)), expected(2, "a b", "", "", true));
+    assert_eq!(told(&next(&heard)), expected(2, "", "", "a b", true));
 }
 
 #[test]

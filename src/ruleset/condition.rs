@@ -234,8 +234,10 @@ impl Targets {
     }
 }
 
+/// In any order.
 impl PartialEq for Targets {
     fn eq(&self, other: &Targets) -> bool {
-        self.texts == other.texts
+        self.texts.iter().all(|text| other.contain(text))
+            && other.texts.iter().all(|text| self.contain(text))
     }
 }

@@ -27,18 +27,21 @@ impl Difference {
 pub(super) struct Comparison<'a> {
     old: &'a Tables,
     new: &'a Tables,
-    /// Which of the new segments are in both and differ.
-    changed_segments: Vec<bool>,
+    /// The names of the segments that are in both and differ.
+    changed_segments: TextMap<()>,
 }
 
 impl<'a> Comparison<'a> {
     pub(super) fn new(old: &'a Tables, new: &'a Tables) -> Comparison<'a> {
-        let before = by_name(&old.segments);
-        let changed = new.segments.iter().map(|segment| {
-            let earlier = before.get(&segment.name);
-            earlier.is_some_and(|earlier| earlier.conditions != segment.conditions)
-        });
-        let changed_segments = changed.collect();
+        let (before, now) = (by_name(&old.segments), by_name(&new.segments));
+        let mut changed_segments = TextMap::default();
+        for name in now.keys() {
+            if let (Some(before), Some(now)) = (before.get(name), now.get(name))
+                && differ(before, now, |before, now| before.conditions != now.conditions)
+            {
+                changed_segments.insert(name.into(), ());
+            }
+        }
         Comparison { old, new, changed_segments }
     }
 
@@ -85,29 +88,31 @@ impl<'a> Comparison<'a> {
             let segment = rule.segment.map(|position| tables.segment(position));
             segment.map(|segment| segment.map_or("", |segment| &*segment.name))
         };
+        let segment = name(self.new, new);
         old.serves != new.serves
             || old.conditions != new.conditions
-            || name(self.old, old) != name(self.new, new)
-            || new.segment.is_some_and(|position| self.is_changed(position))
-    }
-
-    fn is_changed(&self, segment: u32) -> bool {
-        self.changed_segments.get(segment as usize).is_some_and(|changed| *changed)
+            || name(self.old, old) != segment
+            || segment.is_some_and(|name| self.changed_segments.get(name).is_some())
     }
 
     fn segments_differ(&self) -> bool {
         let (old, new) = (by_name(&self.old.segments), by_name(&self.new.segments));
-        self.changed_segments.contains(&true)
+        self.changed_segments.len() > 0
             || old.len() != new.len()
             || old.keys().any(|name| new.get(name).is_none())
     }
 }
 
-/// Of two segments of one name, the last one counts.
-fn by_name(segments: &[Segment]) -> TextMap<&Segment> {
-    let mut named = TextMap::default();
+/// Segments by name; of some names there are several.
+fn by_name(segments: &[Segment]) -> TextMap<Vec<&Segment>> {
+    let mut named: TextMap<Vec<_>> = TextMap::default();
     for segment in segments {
-        named.insert((&*segment.name).into(), segment);
+        match named.get_mut(&segment.name) {
+            Some(others) => others.push(segment),
+            None => {
+                named.insert((&*segment.name).into(), vec![segment]);
+            }
+        }
     }
     named
 }

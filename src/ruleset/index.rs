@@ -2,7 +2,7 @@
 //!
 //! Short lists are searched one by one. The texts of longer ones are hashed by a multiplication
 //! for every eight bytes, from a secret seed. Whoever knows how may craft texts that gather in one
-//! place under many seeds, so no text may stand far from its place: where one would, all of them
+//! place under many seeds, so none is added far from its place: where one would be, all of them
 //! move under another seed, and in the end to SipHash.
 
 use std::hash::{BuildHasher, RandomState};
@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 /// The longest list that is searched one by one.
 const FEW: usize = 8;
 
-/// How far from its place a text may stand. Half of the places are free: the farthest of ten
+/// How far from its place a text may be added. Half of the places are free: the farthest of ten
 /// million texts is expected to be nearer than this.
 const FARTHEST: usize = 128;
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::check::Unusable;
 use super::compile::{Compiler, FLAGS, RULE_MATCHES_NOBODY, Requirement, SegmentUse};
-
 use super::condition::{Condition, excerpt};
 use super::document::{Document, PrerequisiteDocument, SegmentDocument};
 use super::flag::{Prerequisite, Prerequisites, Segment, Tables};

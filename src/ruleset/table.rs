@@ -41,6 +41,11 @@ impl<V> TextMap<V> {
         self.entries.get(number as usize).map(|entry| &entry.value)
     }
 
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        let number = self.index.find(key, &self.entries)?;
+        self.entries.get_mut(number as usize).map(|entry| &mut entry.value)
+    }
+
     /// Sets a value and returns the one before.
     pub(super) fn insert(&mut self, key: Box<str>, value: V) -> Option<V> {
         if let Some(number) = self.index.find(&key, &self.entries)
