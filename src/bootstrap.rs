@@ -1,13 +1,15 @@
 //! Rules from a file or a text: read at the start, and watched for changes.
 
+use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::time::{Duration, SystemTime};
-use std::{fs, io, thread};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{io, thread};
 
-use crate::config::Bootstrap;
+use crate::config::{Bootstrap, Config};
 use crate::error::BootstrapError;
 use crate::flags::{Flags, Origin};
 use crate::guard::guarded;
@@ -17,6 +19,10 @@ use crate::ruleset::Ruleset;
 /// How long ago a file must have been written for its time to be trusted: within this, a second
 /// change may have left the same time and length.
 const SETTLED: Duration = Duration::from_secs(2);
+
+/// How many times in a row the file could not be used when a warning was due: once may be while
+/// it is replaced.
+const WARNED: u32 = 2;
 
 /// How long a replaced ruleset is kept.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -33,17 +39,29 @@ impl Bootstrap {
         }
     }
 
-    /// Reads the rules.
-    pub(crate) fn load(&self) -> Result<Ruleset, BootstrapError> {
+    /// Reads the rules, a file of at most so many bytes.
+    pub(crate) fn load(&self, max_size: usize) -> Result<Ruleset, BootstrapError> {
         match self {
-            Bootstrap::File(path) => parse(&read(path)?),
+            Bootstrap::File(path) => parse(&read(path, max_size)?),
             Bootstrap::Text(text) => parse(text.as_bytes()),
         }
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, BootstrapError> {
-    fs::read(path).map_err(|cause| BootstrapError::Io { cause })
+fn read(path: &Path, max_size: usize) -> Result<Vec<u8>, BootstrapError> {
+    let read = || {
+        let mut text = Vec::new();
+        let file = File::open(path)?;
+        let size = usize::try_from(file.metadata()?.len()).unwrap_or(max_size);
+        text.reserve_exact(size.min(max_size).saturating_add(1));
+        file.take((max_size as u64).saturating_add(1)).read_to_end(&mut text)?;
+        if text.len() > max_size {
+            let message = format!("the file is larger than {max_size} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        Ok(text)
+    };
+    read().map_err(|cause| BootstrapError::Io { cause })
 }
 
 fn parse(text: &[u8]) -> Result<Ruleset, BootstrapError> {
@@ -52,7 +70,7 @@ fn parse(text: &[u8]) -> Result<Ruleset, BootstrapError> {
 
 /// Makes what watches a file. It comes with the setting: a program that watches nothing does not
 /// carry the code.
-pub(crate) type NewWatch = fn(&Path, &Arc<Flags>) -> Box<dyn Watch>;
+pub(crate) type NewWatch = fn(&Path, &Arc<Flags>, &Config) -> Box<dyn Watch>;
 
 /// A bootstrap file, to be read again when it has changed.
 pub(crate) trait Watch: Send {
@@ -74,9 +92,12 @@ pub(crate) struct Watching {
 #[derive(Debug, PartialEq)]
 enum Never {}
 
-pub(crate) fn watch(path: &Path, flags: &Arc<Flags>) -> Box<dyn Watch> {
+pub(crate) fn watch(path: &Path, flags: &Arc<Flags>, config: &Config) -> Box<dyn Watch> {
     Box::new(Watcher {
-        path: path.to_owned(),
+        // The program may change its folder.
+        path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        max_size: config.max_body_size,
+        offline_mode: config.offline_mode,
         location: path.display().to_string(),
         flags: flags.clone(),
         hasher: RandomState::new(),
@@ -88,6 +109,8 @@ pub(crate) fn watch(path: &Path, flags: &Arc<Flags>) -> Box<dyn Watch> {
 
 struct Watcher {
     path: PathBuf,
+    max_size: usize,
+    offline_mode: bool,
     location: String,
     flags: Arc<Flags>,
     hasher: RandomState,
@@ -111,23 +134,23 @@ impl Watcher {
     /// that is no passing state: files are not always replaced in one step.
     fn look(&mut self) {
         match self.changed() {
-            Ok(None) => {}
+            Ok(None) => self.failures = 0,
             Ok(Some(ruleset)) => {
-                if self.failures > 1 {
+                let warned = std::mem::take(&mut self.failures) >= WARNED;
+                let origin = Origin::Bootstrap(&self.location);
+                self.replaced = self.flags.install(&ruleset, origin, |readiness| {
+                    if self.offline_mode {
+                        readiness.make_ready();
+                    }
+                });
+                if warned {
                     log!(info, "the bootstrap `{}` can be used again", self.location);
                 }
-                self.failures = 0;
-                self.replaced =
-                    self.flags.install(&ruleset, Origin::Bootstrap(&self.location), |_| {});
             }
             Err(cause) => {
                 self.failures = self.failures.saturating_add(1);
-                if self.failures == 2 {
-                    let location = &self.location;
-                    log!(
-                        warn,
-                        "failed to load bootstrap `{location}`, its last rules stay: {cause}"
-                    );
+                if self.failures == WARNED {
+                    log!(warn, "failed to load bootstrap `{}`: {cause}", self.location);
                 }
             }
         }
@@ -138,23 +161,27 @@ impl Watch for Watcher {
     fn changed(&mut self) -> Result<Option<Ruleset>, BootstrapError> {
         let before = self.seen.take();
         // Taken first: a change while the file is read is then seen the next time.
-        let stamp = Stamp::of(&self.path);
+        let stamp = Stamp::of(&self.path).map_err(|cause| BootstrapError::Io { cause })?;
         if let Some(seen) = &before
-            && stamp.is_some()
-            && seen.stamp == stamp
+            && seen.stamp.as_ref() == Some(&stamp)
         {
             self.seen = before;
             return Ok(None);
         }
-        let text = read(&self.path)?;
+        let stamp = stamp.is_settled().then_some(stamp);
+        let text = read(&self.path, self.max_size)?;
         let fingerprint = self.hasher.hash_one(&text);
         let known = before.is_some_and(|seen| seen.fingerprint == fingerprint);
         let ruleset = if known { None } else { Some(parse(&text)?) };
-        self.seen = Some(Seen { stamp: stamp.filter(Stamp::is_settled), fingerprint });
+        self.seen = Some(Seen { stamp, fingerprint });
         Ok(ruleset)
     }
 
     fn start(mut self: Box<Self>, interval: Duration) -> io::Result<Watching> {
+        if self.seen.is_none() {
+            // The start has said so.
+            self.failures = WARNED;
+        }
         let (stop, stopped) = channel::<Never>();
         let mut thread = thread::Builder::new().name("phaseflag-file".to_owned());
         if std::env::var_os("RUST_MIN_STACK").is_none() {
@@ -180,25 +207,33 @@ impl Watch for Watcher {
 struct Stamp {
     modified: SystemTime,
     length: u64,
-    /// The device, and the number of the file there, where the system has such numbers.
-    identity: (u64, u64),
+    /// Where the system has them: the device and the number of the file there, and when anything
+    /// of it was last changed, in seconds and nanoseconds, which no program can set.
+    identity: [i64; 4],
 }
 
 impl Stamp {
-    fn of(path: &Path) -> Option<Stamp> {
-        let metadata = fs::metadata(path).ok()?;
+    fn of(path: &Path) -> io::Result<Stamp> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_file() {
+            // A pipe would be waited for.
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
         #[cfg(unix)]
         let identity = {
             use std::os::unix::fs::MetadataExt;
-            (metadata.dev(), metadata.ino())
+            let (device, number) = (metadata.dev() as i64, metadata.ino() as i64);
+            [device, number, metadata.ctime(), metadata.ctime_nsec()]
         };
         #[cfg(not(unix))]
-        let identity = (0, 0);
-        Some(Stamp { modified: metadata.modified().ok()?, length: metadata.len(), identity })
+        let identity = [0; 4];
+        Ok(Stamp { modified: metadata.modified()?, length: metadata.len(), identity })
     }
 
     /// Returns whether a later change would have another time.
     fn is_settled(&self) -> bool {
-        self.modified.elapsed().is_ok_and(|age| age >= SETTLED)
+        let [_, _, changed, _] = self.identity;
+        let changed = UNIX_EPOCH + Duration::from_secs(changed.unsigned_abs());
+        self.modified.max(changed).elapsed().is_ok_and(|age| age >= SETTLED)
     }
 }

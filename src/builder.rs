@@ -77,8 +77,9 @@ impl ClientBuilder {
     /// Sets how often the bootstrap file is looked at again, for machines whose file is replaced by
     /// their configuration management: renamed over, written anew, or a link that moved. New rules
     /// come into force when they are whole and valid, and listeners hear of them; otherwise the
-    /// old ones stay. Needs a thread and no network. A file that is not there yet is no error of
-    /// `start`. Ends when the service has sent rules of its own. Must not be zero.
+    /// old ones stay. An empty list of flags is valid. Needs a thread and no network. A file that
+    /// is not there yet is no error of `start`; it must be a regular one. Ends when the service
+    /// has sent rules of its own. Must not be zero.
     ///
     /// Defaults to looking at it once, at the start.
     pub fn bootstrap_watch(mut self, interval: Duration) -> ClientBuilder {
@@ -145,7 +146,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the largest body that is accepted, in bytes after decompression.
+    /// Sets the largest body that is accepted, in bytes after decompression, and the largest
+    /// bootstrap file.
     ///
     /// Defaults to 64 MiB.
     pub fn max_body_size(mut self, bytes: usize) -> ClientBuilder {
@@ -179,8 +181,9 @@ impl ClientBuilder {
     /// [`Error::InvalidSetting`], which names the setting: a URL that is none, has a query or
     /// credentials, or a scheme other than `http` and `https`, or needs a feature that the crate
     /// was built without; a key that is empty or that no header can carry; a flush interval,
-    /// capacity or batch of zero; a bootstrap file that is watched and not set, or without a pause; a batch larger than the capacity; a bootstrap URL without a base
-    /// URL; a proxy or certificates that cannot be used.
+    /// capacity or batch of zero; a batch larger than the capacity; a watch of zero, or without a
+    /// bootstrap file; a bootstrap URL without a base URL; a proxy or certificates that cannot be
+    /// used.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
         PhaseFlagClient::new(self.config.check()?, self.new_watch)
     }
@@ -196,6 +199,7 @@ impl fmt::Debug for ClientBuilder {
             .field("event_batch_size", &config.event_batch_size)
             .field("event_queue_capacity", &config.event_queue_capacity)
             .field("offline_mode", &config.offline_mode)
+            .field("bootstrap_watch", &config.bootstrap_watch)
             .field("request_timeout", &config.request_timeout)
             .field("shutdown_timeout", &config.shutdown_timeout)
             .finish_non_exhaustive()

@@ -175,9 +175,10 @@ impl PhaseFlagClient {
     /// flag or a segment was added, removed or changed. The first one counts, too, a bootstrap
     /// included.
     ///
-    /// The function runs on the thread that brought the ruleset, which for polls has a stack of
-    /// 1 MiB (or `RUST_MIN_STACK`), and may call any method of the client. If it panics, nothing
-    /// else is the worse for it.
+    /// The function runs on the thread that brought the ruleset, and may call any method of the
+    /// client. The threads of polls and of `bootstrap_watch` have a stack of 1 MiB (or
+    /// `RUST_MIN_STACK`); around the first fetch both may bring rules, and two calls overlap. If
+    /// it panics, nothing else is the worse for it.
     ///
     /// A listener that holds a handle of its own client keeps that client alive: call
     /// [`stop`](PhaseFlagClient::stop) at the end, or unsubscribe, instead of relying on `Drop`.
@@ -348,7 +349,7 @@ impl Inner {
     /// Returns what watches the bootstrap file, where that was asked for.
     fn watch(&self) -> Option<Box<dyn Watch>> {
         match (&self.config.bootstrap, self.new_watch) {
-            (Some(Bootstrap::File(path)), Some(new)) => Some(new(path, &self.flags)),
+            (Some(Bootstrap::File(path)), Some(new)) => Some(new(path, &self.flags, &self.config)),
             _ => None,
         }
     }
@@ -369,7 +370,7 @@ impl Inner {
         let location = bootstrap.location();
         let loaded = match watch {
             Some(watch) => watch.changed(),
-            None => bootstrap.load().map(Some),
+            None => bootstrap.load(self.config.max_body_size).map(Some),
         };
         match loaded {
             Ok(None) => Ok(()),
@@ -390,6 +391,7 @@ impl Inner {
 
     fn stop(&self) {
         *self.lock_stage() = Stage::Stopped;
+        self.flags.close();
         self.flags.readiness.stopped();
         *self.lock_watching() = None;
         if let Some(service) = &self.service {

@@ -1,7 +1,7 @@
 //! The flags known now: the ruleset in use, whether the client is ready, and who hears of changes.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::listeners::Listeners;
 use crate::logging::log;
@@ -15,16 +15,37 @@ pub(crate) struct Flags {
     pub(crate) store: Store,
     pub(crate) readiness: Readiness,
     pub(crate) listeners: Arc<Listeners>,
-    /// Whether the service's own rules are in force.
-    served: Mutex<bool>,
+    authority: Mutex<Authority>,
+}
+
+/// Who may still bring rules.
+#[derive(Debug, Default)]
+struct Authority {
+    /// The service has sent its own.
+    served: bool,
+    /// The client is stopped.
+    closed: bool,
+}
+
+impl Authority {
+    fn permits(&self, origin: Origin<'_>, has_rules: bool) -> bool {
+        !self.closed
+            && match origin {
+                Origin::Service => true,
+                Origin::Bootstrap(_) => !self.served,
+                Origin::BootstrapUrl => !has_rules,
+            }
+    }
 }
 
 /// Where a ruleset comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Origin<'a> {
     Service,
-    /// A file, a text or an address: never takes the place of the service's own rules.
+    /// A file or a text: never takes the place of the service's own rules.
     Bootstrap(&'a str),
+    /// Counts only where there are no rules.
+    BootstrapUrl,
 }
 
 impl fmt::Display for Origin<'_> {
@@ -32,6 +53,7 @@ impl fmt::Display for Origin<'_> {
         match self {
             Origin::Service => f.write_str("the service"),
             Origin::Bootstrap(location) => f.write_str(location),
+            Origin::BootstrapUrl => f.write_str("the bootstrap URL"),
         }
     }
 }
@@ -39,11 +61,20 @@ impl fmt::Display for Origin<'_> {
 impl Flags {
     /// Returns whether the service's own rules are in force.
     pub(crate) fn are_served(&self) -> bool {
-        *self.served.lock().unwrap_or_else(PoisonError::into_inner)
+        self.authority().served
     }
 
-    /// Puts a ruleset in force, and returns the one before where an evaluation may still use it.
-    /// `announce` comes between that and the listeners.
+    /// Keeps the rules that are in force.
+    pub(crate) fn close(&self) {
+        self.authority().closed = true;
+    }
+
+    fn authority(&self) -> MutexGuard<'_, Authority> {
+        self.authority.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a ruleset in force, where its origin may still do that, and returns the one before
+    /// where an evaluation may still use it. `announce` comes between that and the listeners.
     pub(crate) fn install(
         &self,
         ruleset: &Ruleset,
@@ -51,11 +82,11 @@ impl Flags {
         announce: impl FnOnce(&Readiness),
     ) -> Option<Ruleset> {
         let before = {
-            let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-            if *served && origin != Origin::Service {
+            let mut authority = self.authority();
+            if !authority.permits(origin, self.store.current().is_some()) {
                 return None;
             }
-            *served = origin == Origin::Service;
+            authority.served |= origin == Origin::Service;
             self.store.replace(ruleset)
         };
         log!(debug, "{} flags from {origin} are in force", ruleset.len());
@@ -74,5 +105,37 @@ impl Flags {
         announce(&self.readiness);
         self.listeners.notify(before.as_ref(), ruleset);
         before.filter(Ruleset::is_shared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    #[test]
+    fn rules_come_from_where_they_may_still_come_from() {
+        use Origin::{Bootstrap, BootstrapUrl, Service};
+        let flags = Flags::default();
+        let mut version = 0;
+        let mut accepts = |origin| {
+            version += 1;
+            let text = format!(r#"{{"version": {version}, "flags": []}}"#);
+            flags.install(&Ruleset::parse(&text).unwrap(), origin, |_| {});
+            let current = flags.store.current();
+            current.is_some_and(|current| current.version() == &Value::from(version))
+        };
+        assert!(accepts(BootstrapUrl));
+        assert!(!accepts(BootstrapUrl));
+        assert!(accepts(Bootstrap("file")));
+        assert!(!accepts(BootstrapUrl));
+        assert!(accepts(Bootstrap("file")));
+        assert!(accepts(Service));
+        assert!(!accepts(Bootstrap("file")));
+        assert!(!accepts(BootstrapUrl));
+        assert!(accepts(Service));
+        flags.close();
+        assert!(!accepts(Service));
+        assert!(!accepts(Bootstrap("file")));
     }
 }

@@ -281,6 +281,8 @@ impl Flusher {
             // Whoever asked may have gone.
             let _ = reply.send(outcome);
         }
+        // What came meanwhile has waited since then.
+        self.collect();
     }
 
     /// Delivers what is due by time, and whole batches, unless an earlier failure asks for

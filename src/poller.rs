@@ -181,15 +181,11 @@ impl Poller {
         }
         match fetched {
             Ok(ruleset) => {
-                self.replaced = self.flags.install(
-                    &ruleset,
-                    Origin::Bootstrap("the bootstrap URL"),
-                    |readiness| {
-                        if self.offline_mode {
-                            readiness.make_ready();
-                        }
-                    },
-                );
+                self.replaced = self.flags.install(&ruleset, Origin::BootstrapUrl, |readiness| {
+                    if self.offline_mode {
+                        readiness.make_ready();
+                    }
+                });
             }
             Err(failure) if !self.backoff.is_failing() => {
                 log!(warn, "failed to fetch the bootstrap: {failure:#}");

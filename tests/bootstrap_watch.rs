@@ -145,6 +145,63 @@ fn the_old_rules_stay_until_a_file_is_whole_and_valid() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_change_that_keeps_all_that_a_program_can_set_is_seen() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = Folder::new();
+    let path = folder.file("flags.json");
+    let old = SystemTime::now() - Duration::from_secs(3600);
+    let write = |text: &str| {
+        // In place: the same file, of the same length and the same time.
+        fs::write(&path, rules(text)).unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
+    };
+    write("one");
+    let client = started(watching(&path));
+    let changed = || fs::metadata(&path).unwrap().ctime() as u64;
+    let now = || SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    wait_until("the file is settled", || now() > changed() + 3);
+    assert_stays(&client, "one");
+    write("two");
+    wait_until("the change", || value(&client) == "two");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_in_the_place_of_the_file_is_not_waited_for() {
+    let folder = Folder::new();
+    let (path, aside) = (folder.file("flags.json"), folder.file("aside"));
+    fs::write(&path, rules("one")).unwrap();
+    let client = started(watching(&path));
+    assert!(std::process::Command::new("mkfifo").arg(&aside).status().unwrap().success());
+    fs::rename(&aside, &path).unwrap();
+    assert_stays(&client, "one");
+    fs::write(&aside, rules("two")).unwrap();
+    fs::rename(&aside, &path).unwrap();
+    wait_until("the file that follows", || value(&client) == "two");
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let folder = Folder::new();
+    let path = folder.file("flags.json");
+    fs::write(&path, rules("one")).unwrap();
+    let limit = rules("one").len();
+    let client = started(watching(&path).max_body_size(limit));
+    fs::write(&path, rules("three")).unwrap();
+    assert_stays(&client, "one");
+    fs::write(&path, rules("two")).unwrap();
+    wait_until("the smaller file", || value(&client) == "two");
+
+    let limited = PhaseFlagClient::builder("", "").bootstrap_file(&path).max_body_size(limit - 1);
+    let error = limited.build().unwrap().start().unwrap_err();
+    let reason = format!("the file is larger than {} bytes", limit - 1);
+    let text = format!("failed to load bootstrap `{}`: {reason}", path.display());
+    assert_eq!(format!("{error:#}"), text);
+}
+
+#[test]
 fn a_file_may_come_after_the_start() {
     let folder = Folder::new();
     let path = folder.file("flags.json");
@@ -254,12 +311,26 @@ mod beside_a_service {
         fs::remove_file(&path).unwrap();
         assert_stays(&client, "one");
         let reason = "failed to parse ruleset: a missing key at line 1, column 2";
-        let warning = format!("failed to load bootstrap `{name}`, its last rules stay: {reason}");
+        let warning = format!("failed to load bootstrap `{name}`: {reason}");
         assert_eq!(lines(), [(Level::Warn, warning.clone())]);
         fs::write(&path, rules("two")).unwrap();
         wait_until("the new rules", || value(&client) == "two");
         let over = format!("the bootstrap `{name}` can be used again");
         assert_eq!(lines(), [(Level::Warn, warning), (Level::Info, over)]);
+    }
+
+    #[test]
+    fn offline_mode_is_ready_when_the_file_comes() {
+        let folder = Folder::new();
+        let path = folder.file("flags.json");
+        let server = Server::start(|_| Reply::Hang);
+        let client = started(
+            builder(&server).offline_mode(true).bootstrap_file(&path).bootstrap_watch(RAPIDLY),
+        );
+        assert!(!client.is_ready());
+        fs::write(&path, rules("one")).unwrap();
+        client.wait_until_ready(SOON / 4).unwrap();
+        assert_eq!(value(&client), "one");
     }
 
     #[test]
