@@ -46,12 +46,12 @@ fn measure() -> Result<(), String> {
     {
         let ratio = median(&paired(&times, &empty, |time, empty| time / empty));
         let time = median(&times);
-        println!("  {name:10}  {time:.3} ms, {ratio:.2} of the empty one (at most {target})");
+        println!("  {name:10}  {time:.3} ms, {ratio:.2} of the empty one (the aim is {target})");
     }
     println!("start, {FLAGS} flags fetched over loopback, one evaluation, end");
     println!("  only fetched  {:.3} ms", median(&get));
     let more = median(&paired(&fetch, &get, |time, get| time - get));
-    println!("  http          {:.3} ms, {more:+.3} ms (at most +3)", median(&fetch));
+    println!("  http          {:.3} ms, {more:+.3} ms (the aim is +3)", median(&fetch));
     Ok(())
 }
 
