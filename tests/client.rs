@@ -69,7 +69,7 @@ fn has_the_documented_defaults() {
         format!("{:?}", PhaseFlagClient::builder("https://example.com", "sdk-dev-1")),
         "ClientBuilder { polling_interval: 30s, event_flush_interval: 30s, \
          event_batch_size: 100, event_queue_capacity: 10000, offline_mode: false, \
-         request_timeout: 10s, shutdown_timeout: 5s, .. }"
+         bootstrap_watch: None, request_timeout: 10s, shutdown_timeout: 5s, .. }"
     );
 }
 
@@ -81,6 +81,8 @@ fn remembers_what_is_set() {
         .event_flush_interval(second * 2)
         .event_batch_size(3)
         .event_queue_capacity(4)
+        .bootstrap_file("bootstrap.json")
+        .bootstrap_watch(second * 7)
         .bootstrap_url("/bootstrap.json")
         .offline_mode(true)
         .request_timeout(second * 5)
@@ -89,7 +91,7 @@ fn remembers_what_is_set() {
         format!("{:?}", builder.clone()),
         "ClientBuilder { polling_interval: 1s, event_flush_interval: 2s, \
          event_batch_size: 3, event_queue_capacity: 4, offline_mode: true, \
-         request_timeout: 5s, shutdown_timeout: 6s, .. }"
+         bootstrap_watch: Some(7s), request_timeout: 5s, shutdown_timeout: 6s, .. }"
     );
     builder.build().unwrap();
 }
