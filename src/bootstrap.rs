@@ -2,19 +2,19 @@
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{io, thread};
 
 use crate::config::{Bootstrap, Config};
 use crate::error::BootstrapError;
-use crate::flags::{Flags, Origin};
+use crate::flags::{Flags, GRACE, Origin};
 use crate::guard::guarded;
 use crate::logging::log;
 use crate::ruleset::Ruleset;
+use crate::thread::spawn;
 
 /// How long ago a file must have been written for its time to be trusted: within this, a second
 /// change may have left the same time and length.
@@ -23,12 +23,6 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// How many times in a row the file could not be used when a warning was due: once may be while
 /// it is replaced.
 const WARNED: u32 = 2;
-
-/// How long a replaced ruleset is kept.
-const MOMENT: Duration = Duration::from_secs(1);
-
-/// The size of the watching thread's stack, unless the environment asks for another.
-const STACK: usize = 1024 * 1024;
 
 impl Bootstrap {
     /// Returns the path of the file, or the name of the setting.
@@ -183,16 +177,12 @@ impl Watch for Watcher {
             self.failures = WARNED;
         }
         let (stop, stopped) = channel::<Never>();
-        let mut thread = thread::Builder::new().name("phaseflag-file".to_owned());
-        if std::env::var_os("RUST_MIN_STACK").is_none() {
-            thread = thread.stack_size(STACK);
-        }
-        thread.spawn(move || {
+        spawn("phaseflag-file", move || {
             let pause = |delay| stopped.recv_timeout(delay) == Err(RecvTimeoutError::Timeout);
             while pause(interval) && !self.flags.are_served() {
                 // A logger that panics does not end it.
                 guarded(|| self.look());
-                if self.replaced.is_some() && !pause(MOMENT) {
+                if self.replaced.is_some() && !pause(GRACE) {
                     return;
                 }
                 self.replaced = None;

@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::listeners::Listeners;
 use crate::logging::log;
 use crate::readiness::Readiness;
 use crate::ruleset::Ruleset;
 use crate::store::Store;
+
+/// How long whoever replaced a ruleset keeps it for the evaluations that were under way.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// What the client and its threads share.
 #[derive(Debug, Default)]

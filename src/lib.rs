@@ -108,6 +108,7 @@ mod ruleset;
 mod service;
 mod snapshot;
 mod store;
+mod thread;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod value;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::backoff::{Backoff, Setback};
 use crate::config::Config;
 use crate::error::RequestError;
-use crate::flags::{Flags, Origin};
+use crate::flags::{Flags, GRACE, Origin};
 use crate::guard::guarded;
 use crate::http::{Answer, Http};
 use crate::logging::log;
@@ -16,9 +16,6 @@ use crate::value::Value;
 use crate::worker::{StopSignal, is_stopped, pause};
 
 const RULESET: &str = "/sdk/ruleset";
-
-/// How long a replaced ruleset is kept for the evaluations that were under way.
-const MOMENT: Duration = Duration::from_secs(1);
 
 /// What the thread needs and remembers.
 pub(crate) struct Poller {
@@ -35,8 +32,7 @@ pub(crate) struct Poller {
     /// The ruleset before the one in use, kept for a moment: to free a large one takes
     /// milliseconds, and no evaluation that was under way should be the one to do that.
     replaced: Option<Ruleset>,
-    /// How long that is.
-    moment: Duration,
+    grace: Duration,
     /// Whether the last failure was a refused key.
     refused: bool,
 }
@@ -60,7 +56,7 @@ impl Poller {
             hasher: RandomState::new(),
             accepted: None,
             replaced: None,
-            moment: MOMENT,
+            grace: GRACE,
             refused: false,
         }
     }
@@ -80,12 +76,12 @@ impl Poller {
 
     /// Waits, and returns whether the signal to stop came meanwhile.
     fn pause(&mut self, stop: &StopSignal, delay: Duration) -> bool {
-        let moment = if self.replaced.is_some() { self.moment.min(delay) } else { Duration::ZERO };
-        if pause(stop, moment) {
+        let grace = if self.replaced.is_some() { self.grace.min(delay) } else { Duration::ZERO };
+        if pause(stop, grace) {
             return true;
         }
         self.replaced = None;
-        pause(stop, delay - moment)
+        pause(stop, delay - grace)
     }
 
     /// Polls once, and returns how long to wait before the next time; `None` where there is none.
@@ -270,7 +266,7 @@ mod tests {
         let flags = Arc::new(Flags::default());
         let poller = poll_with(&server, &flags, |poller| {
             poller.backoff = Backoff::for_test(Duration::from_millis(10), Duration::ZERO, 1);
-            poller.moment = Duration::from_secs(3600);
+            poller.grace = Duration::from_secs(3600);
         });
         let version = || flags.store.current().map(|ruleset| ruleset.version().clone());
         wait_until("the first ruleset", || version() == Some(Value::from(1)));

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
 
-/// The size of a thread's stack, unless the environment asks for another. TLS needs the most of
-/// it, but for the listeners of a program.
-const STACK: usize = 1024 * 1024;
+use crate::thread::spawn;
 
 /// What tells a thread that it should end: the channel closes, so the signal cannot be lost.
 pub(crate) type StopSignal = Receiver<Never>;
@@ -34,16 +32,11 @@ impl Worker {
     ) -> io::Result<Worker> {
         let (stop, signal) = bounded(0);
         let (end, ended) = bounded(0);
-        let mut thread = thread::Builder::new().name(name.to_owned());
-        if std::env::var_os("RUST_MIN_STACK").is_none() {
-            thread = thread.stack_size(STACK);
-        }
-        let handle = thread.spawn(move || {
+        let thread = spawn(name, move || {
             // Dropped when the body returns, and when it panics.
             let _end: Sender<Never> = end;
             body(signal);
         })?;
-        let thread = handle.thread().id();
         Ok(Worker { thread, stop: Mutex::new(Some(stop)), ended })
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 50] = [
+const ORDER: [&str; 51] = [
     "error",
     "json",
     "number",
@@ -33,6 +33,7 @@ const ORDER: [&str; 50] = [
     "ruleset/mod",
     "logging",
     "guard",
+    "thread",
     "date",
     "backoff",
     "config",
