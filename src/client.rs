@@ -332,13 +332,13 @@ impl Inner {
         if *stage == Stage::Stopped {
             return Err(Error::Stopped);
         }
-        let started = match &self.service {
+        let watched = watch.is_some();
+        let started = self.start_watching(watch).and_then(|()| match &self.service {
             Some(service) => service.start(&self.config, &self.flags),
             // The file may come later.
-            None if watch.is_some() => Ok(()),
+            None if watched => Ok(()),
             None => bootstrapped,
-        };
-        let started = started.and_then(|()| self.start_watching(watch));
+        });
         *stage = if started.is_ok() { Stage::Started } else { Stage::New };
         if started.is_ok() && self.service.is_none() {
             self.flags.readiness.make_ready();

@@ -153,6 +153,19 @@ fn half_a_queue_ends_the_rest_of_the_thread() {
 }
 
 #[test]
+fn a_complete_batch_goes_after_a_rest_at_most() {
+    let server = server();
+    let client = started(patient(&server).event_batch_size(5));
+    let took = shortest(|| {
+        let start = Instant::now();
+        track(&client, 0..5);
+        wait_until("delivery", || client.statistics().events.queued == 0);
+        start.elapsed()
+    });
+    assert!(took < Duration::from_millis(80), "{took:?}");
+}
+
+#[test]
 fn a_batch_of_one_goes_at_once() {
     let server = server();
     let client = started(patient(&server).event_batch_size(1));
