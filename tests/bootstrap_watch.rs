@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use phaseflag::{ClientBuilder, Error, PhaseFlagClient};
-use support::{RAPIDLY, SOON, wait_until};
+use support::{RAPIDLY, SOON, started, wait_until};
 
 /// A folder that is gone after the test.
 struct Folder(PathBuf);
@@ -46,12 +46,6 @@ fn rules(value: &str) -> String {
 
 fn watching(path: &Path) -> ClientBuilder {
     PhaseFlagClient::builder("", "").bootstrap_file(path).bootstrap_watch(RAPIDLY)
-}
-
-fn started(builder: ClientBuilder) -> PhaseFlagClient {
-    let client = builder.build().unwrap();
-    client.start().unwrap();
-    client
 }
 
 fn value(client: &PhaseFlagClient) -> String {

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
-use support::{SOON, Server, ruleset, wait_until};
+use support::{SOON, Server, ruleset, started, wait_until};
 use wire::{Wire, read_request};
 
 const VARIABLES: [&str; 8] = [
@@ -74,12 +74,6 @@ impl Proxy {
 
 fn builder(url: &str) -> ClientBuilder {
     PhaseFlagClient::builder(url, "sdk-dev-1").polling_interval(Duration::from_secs(600))
-}
-
-fn started(builder: ClientBuilder) -> PhaseFlagClient {
-    let client = builder.build().unwrap();
-    client.start().unwrap();
-    client
 }
 
 #[test]

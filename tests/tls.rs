@@ -33,7 +33,7 @@ use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use support::{SOON, ruleset, wait_until};
+use support::{SOON, ruleset, started, wait_until};
 use wire::{Wire, answer, hang, read_request};
 
 const AUTHORITY: &str = include_str!("data/tls/authority.pem");
@@ -100,12 +100,6 @@ impl Service {
 
 fn builder(url: String) -> ClientBuilder {
     PhaseFlagClient::builder(url, "sdk-dev-1").polling_interval(Duration::from_secs(600))
-}
-
-fn started(builder: ClientBuilder) -> PhaseFlagClient {
-    let client = builder.build().unwrap();
-    client.start().unwrap();
-    client
 }
 
 #[test]
