@@ -104,6 +104,7 @@ mod readiness;
 #[cfg(feature = "http")]
 mod remote;
 mod ruleset;
+mod scan;
 #[cfg(feature = "http")]
 mod service;
 mod snapshot;

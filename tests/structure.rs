@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 51] = [
+const ORDER: [&str; 53] = [
     "error",
+    "scan",
     "json",
     "number",
     "order",
@@ -20,6 +21,7 @@ const ORDER: [&str; 51] = [
     "ruleset/problem",
     "ruleset/place",
     "ruleset/document",
+    "ruleset/outline",
     "ruleset/condition",
     "ruleset/flag",
     "ruleset/variations",
@@ -64,7 +66,7 @@ const LAST: [&str; 2] = ["builder", "lib"];
 
 /// The files that may name a dependency.
 const DOORS: [(&str, &[&str]); 6] = [
-    ("miniserde", &["json", "number", "value", "ruleset/place", "ruleset/document"]),
+    ("miniserde", &["scan", "json", "number", "value", "ruleset/place", "ruleset/document"]),
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
     ("ureq", &["address", "proxy", "tls", "http"]),

@@ -12,6 +12,7 @@ mod evaluate;
 mod flag;
 mod index;
 mod link;
+mod outline;
 mod pattern;
 mod place;
 mod prerequisites;

@@ -1,0 +1,318 @@
+//! A walk over JSON text: where it is malformed, and where its parts stand. Keeps nothing of it.
+
+use std::ops::Range;
+
+/// The deepest nesting of arrays and objects that a document may have.
+pub(crate) const MAX_DEPTH: u8 = 128;
+
+/// Where a part of a text stands, in bytes.
+pub(crate) type Span = Range<usize>;
+
+/// Returns the first fault of a text, and the byte where it stands.
+pub(crate) fn check(text: &str) -> Result<(), (&'static str, usize)> {
+    let mut scanner = Scanner { text, position: 0, depth: 0 };
+    scanner.document().map_err(|fault| (fault, scanner.position))
+}
+
+/// Returns where a whole document stands, without the space around it.
+pub(crate) fn document(text: &str) -> Span {
+    let mut scanner = Scanner { text, position: 0, depth: 0 };
+    scanner.spanned(Scanner::value).unwrap_or_default()
+}
+
+/// Returns where the elements of an array stand; none where there is no array.
+pub(crate) fn elements(text: &str, array: Span) -> Vec<Span> {
+    let mut scanner = Scanner { text, position: array.start, depth: 0 };
+    let mut elements = Vec::new();
+    if scanner.peek() == Some(b'[') {
+        // What was found before a fault is found.
+        let _ = scanner.elements(&mut |element| elements.push(element));
+    }
+    elements
+}
+
+/// Returns where the member of an object stands that has this name, the last one of several, or
+/// `None` where there is no such member, or no object.
+pub(crate) fn member(text: &str, object: Span, name: &str) -> Option<Span> {
+    let mut scanner = Scanner { text, position: object.start, depth: 0 };
+    let mut member = None;
+    if scanner.peek() == Some(b'{') {
+        let _ = scanner.members(&mut |key, value| {
+            if text.get(key).is_some_and(|key| is_named(key, name)) {
+                member = Some(value);
+            }
+        });
+    }
+    member
+}
+
+/// Returns whether a key, with its quotes, reads as the name.
+fn is_named(key: &str, name: &str) -> bool {
+    match key.contains('\\') {
+        true => miniserde::json::from_str::<String>(key).is_ok_and(|key| key == name),
+        false => key.get(1..key.len() - 1) == Some(name),
+    }
+}
+
+/// A walk over the JSON grammar that stops at the first fault.
+struct Scanner<'a> {
+    text: &'a str,
+    position: usize,
+    depth: u8,
+}
+
+type Scan = Result<(), &'static str>;
+
+impl Scanner<'_> {
+    fn document(&mut self) -> Scan {
+        self.value()?;
+        match self.next_token() {
+            None => Ok(()),
+            Some(_) => Err("text after the end of the document"),
+        }
+    }
+
+    fn value(&mut self) -> Scan {
+        match self.next_token() {
+            None => Err("the end of the text where a value was expected"),
+            Some(b'{') => self.members(&mut |_, _| {}),
+            Some(b'[') => self.elements(&mut |_| {}),
+            Some(b'"') => self.string(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            Some(_) => Err("an unexpected character where a value was expected"),
+        }
+    }
+
+    /// Walks over an array, and hands each element over.
+    fn elements(&mut self, found: &mut dyn FnMut(Span)) -> Scan {
+        self.enter()?;
+        if self.next_token() == Some(b']') {
+            return self.leave();
+        }
+        loop {
+            let element = self.spanned(Scanner::value)?;
+            found(element);
+            match self.next_token() {
+                Some(b',') => self.position += 1,
+                Some(b']') => return self.leave(),
+                _ => return Err("a missing `,` or `]`"),
+            }
+        }
+    }
+
+    /// Walks over an object, and hands each key, with its quotes, and its value over.
+    fn members(&mut self, found: &mut dyn FnMut(Span, Span)) -> Scan {
+        self.enter()?;
+        if self.next_token() == Some(b'}') {
+            return self.leave();
+        }
+        loop {
+            let key = match self.next_token() {
+                Some(b'"') => self.spanned(Scanner::string)?,
+                _ => return Err("a missing key"),
+            };
+            match self.next_token() {
+                Some(b':') => self.position += 1,
+                _ => return Err("a missing `:`"),
+            }
+            let value = self.spanned(Scanner::value)?;
+            found(key, value);
+            match self.next_token() {
+                Some(b',') => self.position += 1,
+                Some(b'}') => return self.leave(),
+                _ => return Err("a missing `,` or `}`"),
+            }
+        }
+    }
+
+    fn enter(&mut self) -> Scan {
+        if self.depth == MAX_DEPTH {
+            return Err("nesting deeper than 128");
+        }
+        self.depth += 1;
+        self.position += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Scan {
+        self.depth -= 1;
+        self.position += 1;
+        Ok(())
+    }
+
+    /// Returns what a walk went over.
+    fn spanned(&mut self, walk: fn(&mut Self) -> Scan) -> Result<Span, &'static str> {
+        self.next_token();
+        let start = self.position;
+        walk(self)?;
+        Ok(start..self.position)
+    }
+
+    fn string(&mut self) -> Scan {
+        self.position += 1;
+        loop {
+            match self.peek() {
+                None => return Err("a string without an end"),
+                Some(b'"') => {
+                    self.position += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                Some(..=0x1f) => return Err("a control character in a string"),
+                Some(_) => self.position += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Scan {
+        let start = self.position;
+        self.position += 1;
+        let known = match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.position += 1;
+                true
+            }
+            Some(b'u') => self.code_point(),
+            _ => false,
+        };
+        if known {
+            return Ok(());
+        }
+        self.position = start;
+        Err("an invalid escape in a string")
+    }
+
+    /// One `uXXXX`, or two that are a pair of surrogates.
+    fn code_point(&mut self) -> bool {
+        match self.hexadecimal() {
+            Some(0xd800..=0xdbff) => {
+                self.text.get(self.position..).is_some_and(|rest| rest.starts_with("\\u")) && {
+                    self.position += 1;
+                    matches!(self.hexadecimal(), Some(0xdc00..=0xdfff))
+                }
+            }
+            Some(0xdc00..=0xdfff) | None => false,
+            Some(_) => true,
+        }
+    }
+
+    fn hexadecimal(&mut self) -> Option<u32> {
+        self.position += 1;
+        let digits = self.text.get(self.position..self.position + 4)?;
+        let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        self.position += 4;
+        if hexadecimal { u32::from_str_radix(digits, 16).ok() } else { None }
+    }
+
+    fn number(&mut self) -> Scan {
+        let start = self.position;
+        if self.peek() == Some(b'-') {
+            self.position += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.position += 1;
+            if let Some(b'0'..=b'9') = self.peek() {
+                return Err("a number with a leading zero");
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.position += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.position += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.position += 1;
+            }
+            self.digits()?;
+        }
+        let in_range = self
+            .text
+            .get(start..self.position)
+            .is_some_and(|number| miniserde::json::from_str::<f64>(number).is_ok());
+        if in_range {
+            return Ok(());
+        }
+        self.position = start;
+        Err("a number out of range")
+    }
+
+    fn digits(&mut self) -> Scan {
+        let start = self.position;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.position += 1;
+        }
+        if self.position > start { Ok(()) } else { Err("a missing digit") }
+    }
+
+    fn word(&mut self, word: &str) -> Scan {
+        let rest = self.text.get(self.position..).unwrap_or_default();
+        if rest.starts_with(word) {
+            self.position += word.len();
+            return Ok(());
+        }
+        Err("an unexpected character where a value was expected")
+    }
+
+    fn next_token(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
+            self.position += 1;
+        }
+        self.peek()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.position).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str, spans: Vec<Span>) -> Vec<&str> {
+        spans.into_iter().map(|span| &text[span]).collect()
+    }
+
+    #[test]
+    fn finds_elements() {
+        for (text, found) in [
+            ("[]", vec![]),
+            (
+                " [ 1 ,\t[2, 3] , {\"a\": [4]}\n, \"]\" ] ",
+                vec!["1", "[2, 3]", "{\"a\": [4]}", "\"]\""],
+            ),
+            ("{\"a\": 1}", vec![]),
+            ("", vec![]),
+            ("[1, 2", vec!["1", "2"]),
+        ] {
+            assert_eq!(
+                parts(text, elements(text, document(text).start..text.len())),
+                found,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn finds_members() {
+        let text = r#" {"a": 1, "b" : {"a": 2}, "a\u0062": [3], "\"": null, "b": true}"#;
+        for (name, found) in [
+            ("a", Some("1")),
+            ("b", Some("true")),
+            ("ab", Some("[3]")),
+            ("\"", Some("null")),
+            ("a\\u0062", None),
+            ("c", None),
+        ] {
+            let member = member(text, document(text), name);
+            assert_eq!(member.map(|member| &text[member]), found, "{name}");
+        }
+        assert_eq!(member("[1]", 0..3, "a"), None);
+    }
+}
