@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bootstrap::{self, NewWatch};
+use crate::cache::{self, NewCache};
 use crate::client::PhaseFlagClient;
-use crate::config::{Bootstrap, Config};
+use crate::config::{Bootstrap, CacheDir, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
 
@@ -19,6 +20,7 @@ use crate::error::Error;
 pub struct ClientBuilder {
     config: Config,
     new_watch: Option<NewWatch>,
+    new_cache: Option<NewCache>,
 }
 
 impl PhaseFlagClient {
@@ -27,7 +29,7 @@ impl PhaseFlagClient {
     pub fn builder(base_url: impl Into<String>, api_key: impl Into<String>) -> ClientBuilder {
         let config =
             Config { base_url: base_url.into(), api_key: api_key.into(), ..Config::default() };
-        ClientBuilder { config, new_watch: None }
+        ClientBuilder { config, new_watch: None, new_cache: None }
     }
 }
 
@@ -103,8 +105,41 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether the client counts as ready with a bootstrap alone, and also when everything
-    /// that could be tried has failed. Polling goes on all the same.
+    /// Sets a folder where the client remembers each ruleset that the service sends, for its next
+    /// start: that one serves it at once, before the service has answered, and instead of a
+    /// bootstrap. One file for each service and key, for its owner alone; the key is in neither
+    /// its name nor its text. A folder that is not there is made. What goes wrong with it is
+    /// logged once, and everything works as if there were none. Without a `base_url` nothing is
+    /// remembered.
+    ///
+    /// Defaults to remembering nothing.
+    pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
+        self.config.cache_dir = Some(CacheDir::Path(path.into()));
+        self.new_cache = Some(cache::open);
+        self
+    }
+
+    /// Sets the folder of [`cache_dir`](ClientBuilder::cache_dir) to `phaseflag` in the platform's
+    /// folder for caches: `$XDG_CACHE_HOME`, or else `$HOME/.cache`; `$HOME/Library/Caches` on
+    /// Apple's systems; `%LOCALAPPDATA%` on Windows.
+    pub fn cache_dir_default(mut self) -> ClientBuilder {
+        self.config.cache_dir = Some(CacheDir::Platform);
+        self.new_cache = Some(cache::open);
+        self
+    }
+
+    /// Sets how long ago the service may have confirmed a remembered ruleset for the client to be
+    /// ready with it: it then makes no request before the next poll is due, and none at all where
+    /// `polling_interval` is zero. An older one is served, too, while the service is asked.
+    ///
+    /// Defaults to zero: the service is asked at every start.
+    pub fn cache_max_age(mut self, age: Duration) -> ClientBuilder {
+        self.config.cache_max_age = age;
+        self
+    }
+
+    /// Sets whether the client counts as ready with a remembered ruleset or a bootstrap alone, and
+    /// also when everything that could be tried has failed. Polling goes on all the same.
     ///
     /// Defaults to `false`.
     pub fn offline_mode(mut self, offline: bool) -> ClientBuilder {
@@ -185,7 +220,7 @@ impl ClientBuilder {
     /// bootstrap file; a bootstrap URL without a base URL; a proxy or certificates that cannot be
     /// used.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
-        PhaseFlagClient::new(self.config.check()?, self.new_watch)
+        PhaseFlagClient::new(self.config.check()?, self.new_watch, self.new_cache)
     }
 }
 
@@ -200,6 +235,7 @@ impl fmt::Debug for ClientBuilder {
             .field("event_queue_capacity", &config.event_queue_capacity)
             .field("offline_mode", &config.offline_mode)
             .field("bootstrap_watch", &config.bootstrap_watch)
+            .field("cache_max_age", &config.cache_max_age)
             .field("request_timeout", &config.request_timeout)
             .field("shutdown_timeout", &config.shutdown_timeout)
             .finish_non_exhaustive()

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::bootstrap::{NewWatch, Watch, Watching};
+use crate::cache::{Memory, NewCache};
 use crate::config::{Bootstrap, Config};
 use crate::context::{EvaluationContext, NOBODY};
 use crate::error::{Error, RequestError};
@@ -63,6 +64,7 @@ struct Inner {
     ledger: Arc<Ledger>,
     service: Option<Service>,
     new_watch: Option<NewWatch>,
+    new_cache: Option<NewCache>,
     watching: Mutex<Option<Watching>>,
     stage: Mutex<Stage>,
 }
@@ -80,6 +82,7 @@ impl PhaseFlagClient {
     pub(crate) fn new(
         config: Config,
         new_watch: Option<NewWatch>,
+        new_cache: Option<NewCache>,
     ) -> Result<PhaseFlagClient, Error> {
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
         let service = match config.has_service() {
@@ -93,14 +96,15 @@ impl PhaseFlagClient {
             ledger,
             service,
             new_watch,
+            new_cache,
             watching: Mutex::default(),
             stage: Mutex::new(Stage::New),
         };
         Ok(PhaseFlagClient { inner: Arc::new(inner) })
     }
 
-    /// Loads the bootstrap file or text, starts polling, and returns without waiting for the
-    /// network. Delivering starts with the first event. Calling it again does nothing more, nor
+    /// Serves the remembered ruleset, or else the bootstrap file or text, starts polling, and
+    /// returns without waiting for the network. Delivering starts with the first event. Calling it again does nothing more, nor
     /// does it wait for a start that is under way on another thread.
     ///
     /// # Errors
@@ -113,9 +117,10 @@ impl PhaseFlagClient {
 
     /// Waits until the client is ready, at most `timeout`.
     ///
-    /// A client is ready when a ruleset was fetched; in `offline_mode` also when a bootstrap was
-    /// loaded, or everything that could be tried has failed; without a service as soon as it is
-    /// started. Rules of a bootstrap are served before that, too.
+    /// A client is ready when a ruleset was fetched, or a remembered one is younger than
+    /// `cache_max_age`; in `offline_mode` also when any was remembered, a bootstrap was loaded, or
+    /// everything that could be tried has failed; without a service as soon as it is started.
+    /// Remembered rules and those of a bootstrap are served before that, too.
     ///
     /// # Errors
     ///
@@ -168,7 +173,7 @@ impl PhaseFlagClient {
     /// Returns the ruleset in use; `None` where there are no rules yet. It stays as it is while
     /// newer ones come.
     pub fn ruleset(&self) -> Option<Ruleset> {
-        self.inner.flags.store.current()
+        self.inner.flags.current()
     }
 
     /// Calls a function whenever a ruleset comes into force that differs from the one before: a
@@ -284,7 +289,7 @@ impl PhaseFlagClient {
     ) -> Option<T> {
         match self.inner.overrides.read(key, &read) {
             Some(value) => value,
-            None => self.ruleset()?.read_value(key, self.inner.context(context), read),
+            None => self.inner.flags.find(key)?.read_value(key, self.inner.context(context), read),
         }
     }
 
@@ -294,7 +299,8 @@ impl PhaseFlagClient {
         context: Option<&EvaluationContext>,
     ) -> Option<EvaluationResult> {
         let overridden = self.inner.overrides.read(key, overridden);
-        overridden.or_else(|| self.ruleset()?.evaluate(key, self.inner.context(context)))
+        overridden
+            .or_else(|| self.inner.flags.find(key)?.evaluate(key, self.inner.context(context)))
     }
 }
 
@@ -326,15 +332,17 @@ impl Inner {
                 Stage::Stopped => return Err(Error::Stopped),
             }
         }
-        let mut watch = self.watch();
-        let bootstrapped = self.load_bootstrap(watch.as_mut());
+        let memory = self.recall();
+        let remembered = memory.as_ref().is_some_and(|memory| memory.recalled.is_some());
+        let mut watch = if remembered { None } else { self.watch() };
+        let bootstrapped = if remembered { Ok(()) } else { self.load_bootstrap(watch.as_mut()) };
         let mut stage = self.lock_stage();
         if *stage == Stage::Stopped {
             return Err(Error::Stopped);
         }
         let watched = watch.is_some();
         let started = self.start_watching(watch).and_then(|()| match &self.service {
-            Some(service) => service.start(&self.config, &self.flags),
+            Some(service) => service.start(&self.config, &self.flags, memory),
             // The file may come later.
             None if watched => Ok(()),
             None => bootstrapped,
@@ -344,6 +352,19 @@ impl Inner {
             self.flags.readiness.make_ready();
         }
         started
+    }
+
+    /// Serves what is remembered, where there is such a thing and a service.
+    fn recall(&self) -> Option<Memory> {
+        self.service.as_ref()?;
+        let cache = self.new_cache?(&self.config);
+        let recalled = cache.recall().filter(|recalled| {
+            let ready = recalled.fresh || self.config.offline_mode;
+            self.flags.remember(&recalled.rules, &recalled.location, |readiness| {
+                readiness.remembered(recalled.age, ready);
+            })
+        });
+        Some(Memory { cache, recalled })
     }
 
     /// Returns what watches the bootstrap file, where that was asked for.

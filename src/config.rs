@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) bootstrap: Option<Bootstrap>,
     pub(crate) bootstrap_watch: Option<Duration>,
     pub(crate) bootstrap_url: Option<String>,
+    pub(crate) cache_dir: Option<CacheDir>,
+    pub(crate) cache_max_age: Duration,
     pub(crate) offline_mode: bool,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
@@ -40,6 +42,14 @@ pub(crate) enum Bootstrap {
     Text(String),
 }
 
+/// Where rulesets are remembered.
+#[derive(Clone)]
+pub(crate) enum CacheDir {
+    Path(PathBuf),
+    /// The folder that the platform has for caches.
+    Platform,
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -52,6 +62,8 @@ impl Default for Config {
             bootstrap: None,
             bootstrap_watch: None,
             bootstrap_url: None,
+            cache_dir: None,
+            cache_max_age: Duration::ZERO,
             offline_mode: false,
             request_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(5),

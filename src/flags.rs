@@ -1,13 +1,17 @@
 //! The flags known now: the ruleset in use, whether the client is ready, and who hears of changes.
+//!
+//! A ruleset that was remembered may be in use before it is compiled: until somebody asks for the
+//! whole, or the service sends another, each flag is compiled when it is asked for.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::error::RulesetError;
 use crate::listeners::Listeners;
 use crate::logging::log;
 use crate::readiness::Readiness;
-use crate::ruleset::Ruleset;
+use crate::ruleset::{AskWhole, Ruleset};
 use crate::store::Store;
 
 /// How long whoever replaced a ruleset keeps it for the evaluations that were under way.
@@ -20,6 +24,21 @@ pub(crate) struct Flags {
     pub(crate) readiness: Readiness,
     pub(crate) listeners: Arc<Listeners>,
     authority: Mutex<Authority>,
+    /// What is in use while the store is empty.
+    kept: Mutex<Option<Arc<dyn Kept>>>,
+}
+
+/// Rules that are compiled as they are asked for.
+pub(crate) trait Kept: Send + Sync + fmt::Debug {
+    /// Returns a ruleset that answers for one flag as the whole would; `None` where there is no
+    /// such flag.
+    fn part(&self, key: &str) -> Result<Option<Ruleset>, AskWhole>;
+
+    /// Returns the whole ruleset.
+    fn whole(&self) -> Result<Ruleset, RulesetError>;
+
+    /// Returns the text as the service sent it.
+    fn text(&self) -> &[u8];
 }
 
 /// Who may still bring rules.
@@ -36,6 +55,7 @@ impl Authority {
         !self.closed
             && match origin {
                 Origin::Service => true,
+                Origin::Remembered(_) => !self.served,
                 Origin::Bootstrap(_) => !self.served,
                 Origin::BootstrapUrl => !has_rules,
             }
@@ -46,6 +66,8 @@ impl Authority {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Origin<'a> {
     Service,
+    /// The service, when the program ran before.
+    Remembered(&'a str),
     /// A file or a text: never takes the place of the service's own rules.
     Bootstrap(&'a str),
     /// Counts only where there are no rules.
@@ -56,13 +78,85 @@ impl fmt::Display for Origin<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Service => f.write_str("the service"),
-            Origin::Bootstrap(location) => f.write_str(location),
+            Origin::Remembered(location) | Origin::Bootstrap(location) => f.write_str(location),
             Origin::BootstrapUrl => f.write_str("the bootstrap URL"),
         }
     }
 }
 
 impl Flags {
+    /// Returns a ruleset that answers for a flag: the one in use, or a part of it.
+    pub(crate) fn find(&self, key: &str) -> Option<Ruleset> {
+        self.store.current().or_else(|| self.find_kept(key))
+    }
+
+    #[cold]
+    fn find_kept(&self, key: &str) -> Option<Ruleset> {
+        match self.kept()?.part(key) {
+            Ok(part) => part,
+            Err(AskWhole) => self.current(),
+        }
+    }
+
+    /// Returns the whole ruleset in use.
+    pub(crate) fn current(&self) -> Option<Ruleset> {
+        self.store.current().or_else(|| {
+            self.complete();
+            self.store.current()
+        })
+    }
+
+    /// Compiles the rules in use, where that has not been done.
+    pub(crate) fn complete(&self) {
+        let Some(kept) = self.kept() else { return };
+        let whole = kept.whole();
+        let _authority = self.authority();
+        // Another ruleset may have come meanwhile.
+        let Some(_) = self.lock_kept().take() else { return };
+        match whole {
+            Ok(ruleset) => drop(self.store.replace(&ruleset)),
+            Err(error) => log!(warn, "failed to use the remembered ruleset: {error}"),
+        }
+    }
+
+    /// Puts rules in force that were remembered, and returns whether they are. `announce` comes
+    /// between that and the listeners; where there are none, the rules are compiled later.
+    pub(crate) fn remember(
+        &self,
+        kept: &Arc<dyn Kept>,
+        location: &str,
+        announce: impl FnOnce(&Readiness),
+    ) -> bool {
+        let origin = Origin::Remembered(location);
+        if self.listeners.is_empty() {
+            let mut authority = self.authority();
+            if !authority.permits(origin, false) {
+                return false;
+            }
+            authority.served = true;
+            *self.lock_kept() = Some(kept.clone());
+            drop(authority);
+            log!(debug, "the rules of {origin} are in force");
+            announce(&self.readiness);
+            return true;
+        }
+        match kept.whole() {
+            Ok(ruleset) => {
+                self.install(&ruleset, origin, announce);
+                true
+            }
+            Err(error) => {
+                log!(warn, "failed to use the remembered ruleset: {error}");
+                false
+            }
+        }
+    }
+
+    /// Returns whether there are rules.
+    pub(crate) fn have_rules(&self) -> bool {
+        self.store.current().is_some() || self.kept().is_some()
+    }
+
     /// Returns whether the service's own rules are in force.
     pub(crate) fn are_served(&self) -> bool {
         self.authority().served
@@ -77,6 +171,14 @@ impl Flags {
         self.authority.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn kept(&self) -> Option<Arc<dyn Kept>> {
+        self.lock_kept().clone()
+    }
+
+    fn lock_kept(&self) -> MutexGuard<'_, Option<Arc<dyn Kept>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts a ruleset in force, where its origin may still do that, and returns the one before
     /// where an evaluation may still use it. `announce` comes between that and the listeners.
     pub(crate) fn install(
@@ -85,12 +187,17 @@ impl Flags {
         origin: Origin<'_>,
         announce: impl FnOnce(&Readiness),
     ) -> Option<Ruleset> {
+        if !self.listeners.is_empty() {
+            // They hear of what differs.
+            self.complete();
+        }
         let before = {
             let mut authority = self.authority();
-            if !authority.permits(origin, self.store.current().is_some()) {
+            if !authority.permits(origin, self.have_rules()) {
                 return None;
             }
-            authority.served |= origin == Origin::Service;
+            authority.served |= matches!(origin, Origin::Service | Origin::Remembered(_));
+            *self.lock_kept() = None;
             self.store.replace(ruleset)
         };
         log!(debug, "{} flags from {origin} are in force", ruleset.len());

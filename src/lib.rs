@@ -74,6 +74,7 @@ mod address;
 mod backoff;
 mod bootstrap;
 mod builder;
+mod cache;
 mod client;
 mod config;
 mod context;
@@ -86,8 +87,10 @@ mod flags;
 mod flusher;
 mod getters;
 mod guard;
+mod hash;
 #[cfg(feature = "http")]
 mod http;
+mod identity;
 mod json;
 mod listeners;
 mod logging;
@@ -101,6 +104,7 @@ mod poller;
 #[cfg(feature = "http")]
 mod proxy;
 mod readiness;
+mod remembered;
 #[cfg(feature = "http")]
 mod remote;
 mod ruleset;

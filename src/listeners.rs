@@ -90,6 +90,10 @@ impl Listeners {
         Subscription { listeners: Arc::downgrade(self), number }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().callbacks.is_empty()
+    }
+
     /// Tells everybody what the ruleset changed, if it did. Holds no lock meanwhile.
     pub(crate) fn notify(&self, before: Option<&Ruleset>, now: &Ruleset) {
         let (callbacks, compare) = {

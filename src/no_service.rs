@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cache::Memory;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
@@ -18,7 +19,7 @@ impl Service {
         Err(Error::setting("base_url", "needs the feature `http`"))
     }
 
-    pub(crate) fn start(&self, _: &Config, _: &Arc<Flags>) -> Result<(), Error> {
+    pub(crate) fn start(&self, _: &Config, _: &Arc<Flags>, _: Option<Memory>) -> Result<(), Error> {
         match *self {}
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backoff::{Backoff, Setback};
+use crate::cache::{Cache, Memory, Recalled};
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::flags::{Flags, GRACE, Origin};
@@ -17,6 +18,10 @@ use crate::worker::{StopSignal, is_stopped, pause};
 
 const RULESET: &str = "/sdk/ruleset";
 
+/// How long after the start remembered rules are compiled that nobody has asked for as a whole. A
+/// program that ends before that is spared the work.
+const LATER: Duration = Duration::from_millis(50);
+
 /// What the thread needs and remembers.
 pub(crate) struct Poller {
     http: Arc<Http>,
@@ -27,6 +32,9 @@ pub(crate) struct Poller {
     conditional: Option<bool>,
     bootstrap_url: Option<String>,
     offline_mode: bool,
+    cache: Option<Arc<dyn Cache>>,
+    /// What the program knew when it started.
+    recalled: Option<Recalled>,
     hasher: RandomState,
     accepted: Option<Accepted>,
     /// The ruleset before the one in use, kept for a moment: to free a large one takes
@@ -43,8 +51,23 @@ struct Accepted {
     etag: Option<String>,
 }
 
+/// A ruleset that is not the one in use.
+struct News {
+    ruleset: Ruleset,
+    body: Vec<u8>,
+}
+
 impl Poller {
-    pub(crate) fn new(http: Arc<Http>, flags: Arc<Flags>, config: &Config) -> Poller {
+    pub(crate) fn new(
+        http: Arc<Http>,
+        flags: Arc<Flags>,
+        config: &Config,
+        memory: Option<Memory>,
+    ) -> Poller {
+        let (cache, recalled) = match memory {
+            Some(Memory { cache, recalled }) => (Some(cache), recalled),
+            None => (None, None),
+        };
         Poller {
             http,
             flags,
@@ -53,6 +76,8 @@ impl Poller {
             conditional: config.conditional_fetch,
             bootstrap_url: config.bootstrap_url.clone(),
             offline_mode: config.offline_mode,
+            cache,
+            recalled,
             hasher: RandomState::new(),
             accepted: None,
             replaced: None,
@@ -61,17 +86,44 @@ impl Poller {
         }
     }
 
+    /// Returns whether anything will ever have to be asked.
+    pub(crate) fn has_work(&self) -> bool {
+        let fresh = self.recalled.as_ref().is_some_and(|recalled| recalled.fresh);
+        !(fresh && self.interval.is_zero())
+    }
+
     /// Polls until there is nothing more to do, or the signal comes. A logger that panics does not
     /// end it.
     pub(crate) fn run(mut self, stop: &StopSignal) {
+        if self.waits_its_turn() {
+            if pause(stop, LATER) {
+                return;
+            }
+            guarded(|| self.flags.complete());
+            let delay = self.backoff.after_success();
+            if pause(stop, delay) {
+                return;
+            }
+        }
         loop {
             let delay = guarded(|| self.poll(stop))
                 .unwrap_or_else(|| Some(self.backoff.after_failure(Setback::Passing)));
-            match delay {
-                Some(delay) if !self.pause(stop, delay) => {}
-                Some(_) | None => return,
+            let Some(delay) = delay else { return };
+            guarded(|| self.flags.complete());
+            if self.pause(stop, delay) {
+                return;
             }
         }
+    }
+
+    /// Takes over what the program knew when it started, and returns whether that is fresh.
+    fn waits_its_turn(&mut self) -> bool {
+        let Some(recalled) = self.recalled.take() else { return false };
+        self.accepted = Some(Accepted {
+            fingerprint: self.hasher.hash_one(recalled.rules.text()),
+            etag: recalled.etag.filter(|_| self.conditional != Some(false)),
+        });
+        recalled.fresh
     }
 
     /// Waits, and returns whether the signal to stop came meanwhile.
@@ -103,7 +155,7 @@ impl Poller {
     }
 
     /// Asks the service; `None` where the rules in use are still those.
-    fn fetch(&mut self) -> Result<Option<Ruleset>, RequestError> {
+    fn fetch(&mut self) -> Result<Option<News>, RequestError> {
         let etag = self.accepted.as_ref().and_then(|accepted| accepted.etag.clone());
         let Answer { not_modified, etag, body } =
             self.http.get(RULESET, etag.as_deref()).map_err(|failure| self.hint(failure))?;
@@ -124,20 +176,31 @@ impl Poller {
         let reliable = matches!(ruleset.version(), Value::Number(_));
         let etag = etag.filter(|_| self.conditional.unwrap_or(reliable));
         self.accepted = Some(Accepted { fingerprint, etag });
-        Ok(Some(ruleset))
+        Ok(Some(News { ruleset, body }))
     }
 
-    fn accept(&mut self, news: Option<Ruleset>) {
+    fn accept(&mut self, news: Option<News>) {
         if self.backoff.is_failing() {
             log!(info, "the service answers again");
         }
         match news {
-            Some(ruleset) => {
-                self.replaced = self
-                    .flags
-                    .install(&ruleset, Origin::Service, |readiness| readiness.answered(true));
+            Some(News { ruleset, body }) => {
+                self.replaced = self.flags.install(&ruleset, Origin::Service, |readiness| {
+                    // Before anybody is told: a program that then ends finds it the next time.
+                    if let Some(cache) = &self.cache {
+                        let etag = self.accepted.as_ref();
+                        cache.keep(&body, etag.and_then(|accepted| accepted.etag.as_deref()));
+                    }
+                    readiness.answered(true);
+                });
             }
-            None => self.flags.readiness.answered(false),
+            None => {
+                if self.cache.as_ref().is_some_and(|cache| !cache.confirm()) {
+                    // Somebody has cleared the folder: the next answer is kept again.
+                    self.accepted = None;
+                }
+                self.flags.readiness.answered(false);
+            }
         }
     }
 
@@ -165,7 +228,7 @@ impl Poller {
         let Some(url) = &self.bootstrap_url else {
             return;
         };
-        if self.flags.store.current().is_some() {
+        if self.flags.have_rules() {
             return;
         }
         let fetched = self.http.get_anywhere(url).and_then(|answer| {
@@ -243,7 +306,7 @@ mod tests {
             ..Config::default()
         };
         let http = Arc::new(Http::new(&config).unwrap());
-        let mut poller = Poller::new(http, flags.clone(), &config);
+        let mut poller = Poller::new(http, flags.clone(), &config, None);
         change(&mut poller);
         Worker::spawn("poller", move |stop| poller.run(&stop)).unwrap()
     }

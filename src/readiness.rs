@@ -73,6 +73,16 @@ impl Readiness {
         self.update(|_| self.ready.store(true, Ordering::Release));
     }
 
+    /// Notes that rules are in force which the service last confirmed so long ago.
+    pub(crate) fn remembered(&self, age: Option<Duration>, ready: bool) {
+        self.update(|polls| {
+            polls.answered = age.and_then(|age| Instant::now().checked_sub(age));
+            if ready {
+                self.ready.store(true, Ordering::Release);
+            }
+        });
+    }
+
     /// Notes an answer that is in force; `new` where it was a ruleset, and not the news that there
     /// is none.
     pub(crate) fn answered(&self, new: bool) {

@@ -1,5 +1,6 @@
 //! A walk over JSON text: where it is malformed, and where its parts stand. Keeps nothing of it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The deepest nesting of arrays and objects that a document may have.
@@ -38,7 +39,7 @@ pub(crate) fn member(text: &str, object: Span, name: &str) -> Option<Span> {
     let mut member = None;
     if scanner.peek() == Some(b'{') {
         let _ = scanner.members(&mut |key, value| {
-            if text.get(key).is_some_and(|key| is_named(key, name)) {
+            if string(text, key).is_some_and(|key| key == name) {
                 member = Some(value);
             }
         });
@@ -46,11 +47,13 @@ pub(crate) fn member(text: &str, object: Span, name: &str) -> Option<Span> {
     member
 }
 
-/// Returns whether a key, with its quotes, reads as the name.
-fn is_named(key: &str, name: &str) -> bool {
-    match key.contains('\\') {
-        true => miniserde::json::from_str::<String>(key).is_ok_and(|key| key == name),
-        false => key.get(1..key.len() - 1) == Some(name),
+/// Returns the string that stands somewhere; `None` where something else does.
+pub(crate) fn string(text: &str, place: Span) -> Option<Cow<'_, str>> {
+    let quoted = text.get(place)?;
+    let inside = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    match inside.contains('\\') {
+        true => miniserde::json::from_str(quoted).map(Cow::Owned).ok(),
+        false => Some(Cow::Borrowed(inside)),
     }
 }
 

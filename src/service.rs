@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::cache::Memory;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
@@ -55,10 +56,17 @@ impl Service {
     }
 
     /// Starts polling. Delivering starts with the first event.
-    pub(crate) fn start(&self, config: &Config, flags: &Arc<Flags>) -> Result<(), Error> {
-        let poller = Poller::new(self.http.clone(), flags.clone(), config);
+    pub(crate) fn start(
+        &self,
+        config: &Config,
+        flags: &Arc<Flags>,
+        memory: Option<Memory>,
+    ) -> Result<(), Error> {
+        let poller = Poller::new(self.http.clone(), flags.clone(), config, memory);
         let mut threads = self.threads();
-        threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
+        if poller.has_work() {
+            threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
+        }
         threads.started = true;
         if self.ledger.queued() > 0 {
             // Where the system starts no thread, the next event tries again.

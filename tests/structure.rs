@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 53] = [
+const ORDER: [&str; 58] = [
     "error",
     "scan",
+    "hash",
     "json",
     "number",
     "order",
@@ -31,8 +32,11 @@ const ORDER: [&str; 53] = [
     "ruleset/diff",
     "ruleset/compile",
     "ruleset/link",
+    "ruleset/part",
     "ruleset/evaluate",
     "ruleset/mod",
+    "remembered",
+    "identity",
     "logging",
     "guard",
     "thread",
@@ -53,6 +57,7 @@ const ORDER: [&str; 53] = [
     "readiness",
     "listeners",
     "flags",
+    "cache",
     "bootstrap",
     "poller",
     "flusher",
@@ -66,7 +71,10 @@ const LAST: [&str; 2] = ["builder", "lib"];
 
 /// The files that may name a dependency.
 const DOORS: [(&str, &[&str]); 6] = [
-    ("miniserde", &["scan", "json", "number", "value", "ruleset/place", "ruleset/document"]),
+    (
+        "miniserde",
+        &["scan", "json", "number", "value", "ruleset/place", "ruleset/document", "ruleset/part"],
+    ),
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
     ("ureq", &["address", "proxy", "tls", "http"]),

@@ -7,6 +7,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::hash::hash;
+
 /// The longest list that is searched one by one.
 const FEW: usize = 8;
 
@@ -200,7 +202,7 @@ impl Hasher {
 
     fn hash(&self, text: &str) -> u32 {
         match self {
-            Hasher::Quick { seed, .. } => quick(*seed, text.as_bytes()),
+            Hasher::Quick { seed, .. } => hash(*seed, text.as_bytes()) as u32,
             Hasher::Safe(state) => safe(state, text),
         }
     }
@@ -212,32 +214,10 @@ fn safe(state: &RandomState, text: &str) -> u32 {
     state.hash_one(text) as u32
 }
 
-/// Hashes eight bytes at a time; the last ones may be counted twice.
-fn quick(seed: u64, bytes: &[u8]) -> u32 {
-    let mut hash = seed ^ bytes.len() as u64;
-    for word in bytes.as_chunks().0 {
-        hash = mix(hash ^ u64::from_le_bytes(*word));
-    }
-    let last = match (bytes.last_chunk(), bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(word), _, _) => u64::from_le_bytes(*word),
-        (None, Some(first), Some(last)) => {
-            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
-        }
-        // At most three.
-        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    mix(hash ^ last) as u32
-}
-
-/// Multiplies by the golden ratio's bits, and folds the upper half of the product into the lower.
-fn mix(word: u64) -> u64 {
-    let product = u128::from(word) * 0x9e37_79b9_7f4a_7c15;
-    (product >> 64) as u64 ^ product as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::mix;
 
     /// Fills an index with different names, and checks that each is found, and no other.
     fn places(names: &[Box<str>], hasher: Hasher) -> Places {
@@ -295,8 +275,8 @@ mod tests {
     #[test]
     fn names_that_gather_move_to_where_they_spread() {
         let names = colliding(7);
-        let first = quick(7, names[0].as_bytes());
-        assert!(names.iter().all(|name| quick(7, name.as_bytes()) == first));
+        let first = hash(7, names[0].as_bytes());
+        assert!(names.iter().all(|name| hash(7, name.as_bytes()) == first));
         let moved = places(&names, Hasher::Quick { seed: 7, tried: 1 }).hasher;
         assert!(matches!(moved, Hasher::Quick { tried: 2, .. }), "{moved:?}");
         let moved = places(&names, Hasher::Quick { seed: 7, tried: SEEDS }).hasher;

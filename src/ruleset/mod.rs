@@ -13,6 +13,7 @@ mod flag;
 mod index;
 mod link;
 mod outline;
+mod part;
 mod pattern;
 mod place;
 mod prerequisites;
@@ -28,6 +29,8 @@ use std::sync::Arc;
 
 pub(crate) use diff::Difference;
 pub use flag::{FlagInfo, FlagKind};
+pub(crate) use outline::Outline;
+pub(crate) use part::{AskWhole, Piece, Places};
 pub use problem::Problem;
 pub use result::{EvaluationResult, Reason};
 
@@ -97,6 +100,17 @@ impl Ruleset {
     /// As `parse`, and where the bytes are not UTF-8.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Ruleset, RulesetError> {
         Ruleset::parse(json::utf8(bytes).map_err(RulesetError::syntax)?)
+    }
+
+    /// Compiles one flag and what it refers to; `None` where the places do not know it.
+    /// Takes what it reads, in bytes, from `allowed`.
+    pub(crate) fn part(
+        places: &dyn Places,
+        key: &str,
+        allowed: &mut usize,
+    ) -> Result<Option<Ruleset>, AskWhole> {
+        let tables = part::compile(places, key, allowed)?;
+        Ok(tables.map(|tables| Ruleset(Arc::new(Replica { tables: Arc::new(tables) }))))
     }
 
     /// Evaluates a flag; `None` where there is no flag of this key.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use miniserde::de::{Map, Seq, Visitor};
+use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
 use crate::json::{Skip, deeper};
 use crate::number::Number;
@@ -367,7 +367,7 @@ impl<T: Fields> Seq for Entries<'_, T> {
         self.settle();
         let index = self.count;
         self.count += 1;
-        let mut entry = Entry::default();
+        let mut entry: Entry<T> = Default::default();
         entry.begin(index, self.depth);
         self.list.entries.push(entry);
         let entry = self.list.entries.last_mut().ok_or(miniserde::Error)?;
@@ -416,6 +416,13 @@ impl<T: Fields> Visitor for Entry<T> {
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
         self.shape = Shape::Given;
         Members::of(self.depth, &mut self.fields)
+    }
+}
+
+/// An element that is read by itself.
+impl<T: Fields> Deserialize for Entry<T> {
+    fn begin(out: &mut Option<Entry<T>>) -> &mut dyn Visitor {
+        out.insert(Default::default())
     }
 }
 

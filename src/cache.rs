@@ -1,0 +1,288 @@
+//! The folder where rulesets are remembered, from one run of a program to the next.
+//!
+//! One file for each service and key. It is replaced as a whole, so that a crash or two writers at
+//! once leave a whole one, and its time is when the service last confirmed it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::config::{CacheDir, Config};
+use crate::error::RulesetError;
+use crate::flags::Kept;
+use crate::identity::identity;
+use crate::json;
+use crate::logging::log;
+use crate::remembered::{Remembered, encode};
+use crate::ruleset::{AskWhole, Ruleset};
+
+/// How old a file must be that was never renamed for its writer to be gone.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// Makes the cache. It comes with the setting: a program that remembers nothing does not carry
+/// the code.
+pub(crate) type NewCache = fn(&Config) -> Arc<dyn Cache>;
+
+/// Where a ruleset is remembered. What goes wrong is warned of once, and changes nothing else.
+pub(crate) trait Cache: Send + Sync + fmt::Debug {
+    /// Returns what was remembered.
+    fn recall(&self) -> Option<Recalled>;
+
+    /// Remembers a ruleset of the service.
+    fn keep(&self, body: &[u8], etag: Option<&str>);
+
+    /// Notes that the service has confirmed the ruleset. Returns false where it was there, and is
+    /// not any more.
+    fn confirm(&self) -> bool;
+}
+
+/// A ruleset that was remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Recalled {
+    pub(crate) rules: Arc<dyn Kept>,
+    pub(crate) location: String,
+    pub(crate) etag: Option<String>,
+    /// How long ago the service confirmed it; `None` where that lies in the future.
+    pub(crate) age: Option<Duration>,
+    /// Whether that is less than `cache_max_age`.
+    pub(crate) fresh: bool,
+}
+
+/// What the client hands over to whoever polls.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) cache: Arc<dyn Cache>,
+    pub(crate) recalled: Option<Recalled>,
+}
+
+pub(crate) fn open(config: &Config) -> Arc<dyn Cache> {
+    let folder = match &config.cache_dir {
+        // The program may change its folder.
+        Some(CacheDir::Path(path)) => Some(std::path::absolute(path).unwrap_or(path.clone())),
+        Some(CacheDir::Platform) => platform_folder(),
+        None => None,
+    };
+    let folder = Folder {
+        name: identity(&config.base_url, &config.api_key) + ".rules",
+        path: folder.unwrap_or_default(),
+        max_size: config.max_body_size,
+        max_age: config.cache_max_age,
+        there: AtomicBool::new(false),
+        warned: AtomicBool::new(false),
+    };
+    if folder.path.as_os_str().is_empty() {
+        let message = "the environment names no folder for it";
+        folder.warn("find", &io::Error::new(io::ErrorKind::NotFound, message));
+    }
+    Arc::new(folder)
+}
+
+/// Returns the folder for caches of this platform, as its documents say.
+fn platform_folder() -> Option<PathBuf> {
+    // A relative one does not count.
+    let folder = |name| env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let caches = if cfg!(windows) {
+        folder("LOCALAPPDATA")
+    } else if cfg!(target_vendor = "apple") {
+        folder("HOME").map(|home| home.join("Library").join("Caches"))
+    } else {
+        folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))
+    };
+    Some(caches?.join("phaseflag"))
+}
+
+/// A folder of remembered rulesets, and the name of one of them.
+#[derive(Debug)]
+struct Folder {
+    /// Empty where there is none.
+    path: PathBuf,
+    name: String,
+    max_size: usize,
+    max_age: Duration,
+    /// Whether the file has been seen.
+    there: AtomicBool,
+    warned: AtomicBool,
+}
+
+impl Cache for Folder {
+    fn recall(&self) -> Option<Recalled> {
+        let path = self.file()?;
+        match read(&path, self.max_size) {
+            Ok((remembered, modified)) => {
+                self.there.store(true, Ordering::Release);
+                let age = modified.elapsed().ok();
+                Some(Recalled {
+                    location: path.display().to_string(),
+                    etag: remembered.etag().map(str::to_owned),
+                    age,
+                    fresh: age.is_some_and(|age| age < self.max_age),
+                    rules: Arc::new(Rules::new(remembered)),
+                })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                self.warn("read", &error);
+                None
+            }
+        }
+    }
+
+    fn keep(&self, body: &[u8], etag: Option<&str>) {
+        let Some(path) = self.file() else { return };
+        let text = json::without_mark(std::str::from_utf8(body).unwrap_or_default());
+        let Some(bytes) = encode(text, etag) else { return };
+        match self.write(&path, &bytes) {
+            Ok(()) => self.there.store(true, Ordering::Release),
+            Err(error) => self.warn("write", &error),
+        }
+    }
+
+    fn confirm(&self) -> bool {
+        let Some(path) = self.file() else { return true };
+        let opened = OpenOptions::new().write(true).open(path);
+        match opened.and_then(|file| file.set_modified(SystemTime::now())) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                !self.there.swap(false, Ordering::AcqRel)
+            }
+            Err(error) => {
+                self.warn("write", &error);
+                true
+            }
+        }
+    }
+}
+
+impl Folder {
+    fn file(&self) -> Option<PathBuf> {
+        (!self.path.as_os_str().is_empty()).then(|| self.path.join(&self.name))
+    }
+
+    fn warn(&self, what: &str, error: &io::Error) {
+        if !self.warned.swap(true, Ordering::AcqRel) {
+            let path = self.path.join(&self.name);
+            log!(warn, "failed to {what} the remembered ruleset `{}`: {error}", path.display());
+        }
+    }
+
+    /// Writes a file aside, for its owner alone, and moves it to its place.
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&self.path)?;
+        self.clear_away();
+        let aside = self.path.join(self.name_aside());
+        // A process of this number may have left one behind.
+        let _ = fs::remove_file(&aside);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options.open(&aside).and_then(|mut file| file.write_all(bytes));
+        let moved = written.and_then(|()| fs::rename(&aside, path));
+        if moved.is_err() {
+            let _ = fs::remove_file(&aside);
+        }
+        moved
+    }
+
+    /// Returns a name that no other writer has.
+    fn name_aside(&self) -> OsString {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        format!("{}.{}-{number}", self.name, std::process::id()).into()
+    }
+
+    /// Removes what writers have left behind who were killed.
+    fn clear_away(&self) {
+        let prefix = format!("{}.", self.name);
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let aside = entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix));
+            let modified = || entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            if aside
+                && modified().is_some_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED))
+            {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn read(path: &Path, max_size: usize) -> io::Result<(Remembered, SystemTime)> {
+    let fault = |message| io::Error::new(io::ErrorKind::InvalidData, message);
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        // A pipe would be waited for.
+        return Err(fault("it is no regular file"));
+    }
+    // Names and places take less than the text.
+    let limit = (max_size as u64).saturating_mul(2).saturating_add(1024);
+    if metadata.len() > limit {
+        return Err(fault("it is too large"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok((Remembered::decode(bytes).map_err(fault)?, metadata.modified()?))
+}
+
+/// A remembered ruleset, of which each flag is compiled when it is asked for.
+#[derive(Debug)]
+struct Rules {
+    remembered: Remembered,
+    parts: Mutex<Parts>,
+    whole: OnceLock<Result<Ruleset, RulesetError>>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    known: Vec<(Box<str>, Ruleset)>,
+    /// How many bytes may still be read for parts: then the whole is less work.
+    allowed: usize,
+}
+
+/// How many flags are compiled by themselves.
+const MOST: usize = 32;
+
+impl Rules {
+    fn new(remembered: Remembered) -> Rules {
+        let allowed = remembered.length() / 4;
+        Rules {
+            remembered,
+            parts: Mutex::new(Parts { known: Vec::new(), allowed }),
+            whole: OnceLock::new(),
+        }
+    }
+}
+
+impl Kept for Rules {
+    fn part(&self, key: &str) -> Result<Option<Ruleset>, AskWhole> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = parts.known.iter().find(|(known, _)| **known == *key) {
+            return Ok(Some(known.clone()));
+        }
+        if parts.known.len() == MOST {
+            return Err(AskWhole);
+        }
+        let part = Ruleset::part(&self.remembered, key, &mut parts.allowed)?;
+        if let Some(part) = &part {
+            parts.known.push((key.into(), part.clone()));
+        }
+        Ok(part)
+    }
+
+    fn whole(&self) -> Result<Ruleset, RulesetError> {
+        self.whole.get_or_init(|| Ruleset::parse(self.remembered.text())).clone()
+    }
+
+    fn text(&self) -> &[u8] {
+        self.remembered.text().as_bytes()
+    }
+}

@@ -1,0 +1,25 @@
+//! A quick hash of bytes. Whoever knows the seed may craft bytes that collide.
+
+/// Hashes eight bytes at a time; the last ones may be counted twice.
+#[inline]
+pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
+    let mut hash = seed ^ bytes.len() as u64;
+    for word in bytes.as_chunks().0 {
+        hash = mix(hash ^ u64::from_le_bytes(*word));
+    }
+    let last = match (bytes.last_chunk(), bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(word), _, _) => u64::from_le_bytes(*word),
+        (None, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        // At most three.
+        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    mix(hash ^ last)
+}
+
+/// Multiplies by the golden ratio's bits, and folds the upper half of the product into the lower.
+pub(crate) fn mix(word: u64) -> u64 {
+    let product = u128::from(word) * 0x9e37_79b9_7f4a_7c15;
+    (product >> 64) as u64 ^ product as u64
+}
