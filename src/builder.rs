@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bootstrap::{self, NewWatch};
-use crate::cache::{self, NewCache};
+use crate::bootstrap;
+use crate::cache;
 use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, CacheDir, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
+use crate::extras::Extras;
+#[cfg(feature = "http")]
+use crate::spool;
 
 /// The settings of a client that is to be.
 ///
@@ -19,8 +22,7 @@ use crate::error::Error;
 #[derive(Clone)]
 pub struct ClientBuilder {
     config: Config,
-    new_watch: Option<NewWatch>,
-    new_cache: Option<NewCache>,
+    extras: Extras,
 }
 
 impl PhaseFlagClient {
@@ -29,7 +31,7 @@ impl PhaseFlagClient {
     pub fn builder(base_url: impl Into<String>, api_key: impl Into<String>) -> ClientBuilder {
         let config =
             Config { base_url: base_url.into(), api_key: api_key.into(), ..Config::default() };
-        ClientBuilder { config, new_watch: None, new_cache: None }
+        ClientBuilder { config, extras: Extras::default() }
     }
 }
 
@@ -69,6 +71,35 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets a file where events are left that could not be delivered by the end of
+    /// [`stop`](PhaseFlagClient::stop), or that [`stop_now`](PhaseFlagClient::stop_now) did not
+    /// try to deliver. The next client of the same service and key delivers them before its own:
+    /// one client at a time, after a second, or before its first delivery, or at its end. Such
+    /// an end waits for that, for at most `shutdown_timeout`. Clients of any service and key may
+    /// share a file, for its owner alone; two more beside it hold locks. It outlives a program
+    /// that is killed, and not the end of a machine's power.
+    ///
+    /// Without a `base_url` nothing is left.
+    ///
+    /// Defaults to dropping such events.
+    pub fn event_spool(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
+        self.config.event_spool = Some(path.into());
+        #[cfg(feature = "http")]
+        {
+            self.extras.spool = Some(spool::open);
+        }
+        self
+    }
+
+    /// Sets how large the file of [`event_spool`](ClientBuilder::event_spool) may become, in
+    /// bytes. To make room, the oldest events are dropped, and counted. Must not be zero.
+    ///
+    /// Defaults to 8 MiB.
+    pub fn event_spool_size(mut self, bytes: usize) -> ClientBuilder {
+        self.config.event_spool_size = bytes;
+        self
+    }
+
     /// Sets a file of rules that `start` serves until the service has answered. Replaces a text
     /// that was set before.
     pub fn bootstrap_file(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
@@ -86,7 +117,7 @@ impl ClientBuilder {
     /// Defaults to looking at it once, at the start.
     pub fn bootstrap_watch(mut self, interval: Duration) -> ClientBuilder {
         self.config.bootstrap_watch = Some(interval);
-        self.new_watch = Some(bootstrap::watch);
+        self.extras.watch = Some(bootstrap::watch);
         self
     }
 
@@ -115,7 +146,7 @@ impl ClientBuilder {
     /// Defaults to remembering nothing.
     pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
         self.config.cache_dir = Some(CacheDir::Path(path.into()));
-        self.new_cache = Some(cache::open);
+        self.extras.cache = Some(cache::open);
         self
     }
 
@@ -124,7 +155,7 @@ impl ClientBuilder {
     /// Apple's systems; `%LOCALAPPDATA%` on Windows.
     pub fn cache_dir_default(mut self) -> ClientBuilder {
         self.config.cache_dir = Some(CacheDir::Platform);
-        self.new_cache = Some(cache::open);
+        self.extras.cache = Some(cache::open);
         self
     }
 
@@ -216,11 +247,11 @@ impl ClientBuilder {
     /// [`Error::InvalidSetting`], which names the setting: a URL that is none, has a query or
     /// credentials, or a scheme other than `http` and `https`, or needs a feature that the crate
     /// was built without; a key that is empty or that no header can carry; a flush interval,
-    /// capacity or batch of zero; a batch larger than the capacity; a watch of zero, or without a
+    /// capacity, batch or spool of zero; a batch larger than the capacity; a watch of zero, or without a
     /// bootstrap file; a bootstrap URL without a base URL; a proxy or certificates that cannot be
     /// used.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
-        PhaseFlagClient::new(self.config.check()?, self.new_watch, self.new_cache)
+        PhaseFlagClient::new(self.config.check()?, self.extras)
     }
 }
 

@@ -4,10 +4,9 @@
 //! once leave a whole one, and its time is when the service last confirmed it.
 
 use std::env;
-use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::config::{CacheDir, Config};
 use crate::error::RulesetError;
+use crate::files;
 use crate::flags::Kept;
 use crate::identity::identity;
 use crate::json;
@@ -173,32 +173,16 @@ impl Folder {
 
     /// Writes a file aside, for its owner alone, and moves it to its place.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.path)?;
+        files::make_folder(&self.path)?;
         self.clear_away();
-        let aside = self.path.join(self.name_aside());
-        // A process of this number may have left one behind.
-        let _ = fs::remove_file(&aside);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options.open(&aside).and_then(|mut file| file.write_all(bytes));
-        let moved = written.and_then(|()| fs::rename(&aside, path));
-        if moved.is_err() {
-            let _ = fs::remove_file(&aside);
-        }
-        moved
+        files::replace(path, &self.path.join(self.name_aside()), bytes)
     }
 
     /// Returns a name that no other writer has.
-    fn name_aside(&self) -> OsString {
+    fn name_aside(&self) -> String {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        format!("{}.{}-{number}", self.name, std::process::id()).into()
+        format!("{}.{}-{number}", self.name, std::process::id())
     }
 
     /// Removes what writers have left behind who were killed.
@@ -218,19 +202,17 @@ impl Folder {
 
 fn read(path: &Path, max_size: usize) -> io::Result<(Remembered, SystemTime)> {
     let fault = |message| io::Error::new(io::ErrorKind::InvalidData, message);
-    let metadata = fs::metadata(path)?;
-    if !metadata.is_file() {
-        // A pipe would be waited for.
-        return Err(fault("it is no regular file"));
-    }
+    let length = files::length(path)?;
     // Names and places take less than the text.
     let limit = (max_size as u64).saturating_mul(2).saturating_add(1024);
-    if metadata.len() > limit {
+    if length > limit {
         return Err(fault("it is too large"));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok((Remembered::decode(bytes).map_err(fault)?, metadata.modified()?))
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+    let file = File::open(path)?;
+    let modified = file.metadata()?.modified()?;
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok((Remembered::decode(bytes).map_err(fault)?, modified))
 }
 
 /// A remembered ruleset, of which each flag is compiled when it is asked for.

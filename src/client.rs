@@ -5,12 +5,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::bootstrap::{NewWatch, Watch, Watching};
-use crate::cache::{Memory, NewCache};
+use crate::bootstrap::{Watch, Watching};
+use crate::cache::Memory;
 use crate::config::{Bootstrap, Config};
 use crate::context::{EvaluationContext, NOBODY};
 use crate::error::{Error, RequestError};
 use crate::events::{EvaluationEvent, EventCounts, Ledger};
+use crate::extras::Extras;
 use crate::flags::{Flags, Origin};
 use crate::getters::getters;
 use crate::listeners::{FlagsChanged, Subscription};
@@ -63,8 +64,7 @@ struct Inner {
     flags: Arc<Flags>,
     ledger: Arc<Ledger>,
     service: Option<Service>,
-    new_watch: Option<NewWatch>,
-    new_cache: Option<NewCache>,
+    extras: Extras,
     watching: Mutex<Option<Watching>>,
     stage: Mutex<Stage>,
 }
@@ -79,14 +79,10 @@ enum Stage {
 
 impl PhaseFlagClient {
     /// Makes a client of checked settings. Touches no network, reads no file, starts no thread.
-    pub(crate) fn new(
-        config: Config,
-        new_watch: Option<NewWatch>,
-        new_cache: Option<NewCache>,
-    ) -> Result<PhaseFlagClient, Error> {
+    pub(crate) fn new(config: Config, extras: Extras) -> Result<PhaseFlagClient, Error> {
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
         let service = match config.has_service() {
-            true => Some(Service::new(&config, ledger.clone())?),
+            true => Some(Service::new(&config, ledger.clone(), &extras)?),
             false => None,
         };
         let inner = Inner {
@@ -95,8 +91,7 @@ impl PhaseFlagClient {
             flags: Arc::default(),
             ledger,
             service,
-            new_watch,
-            new_cache,
+            extras,
             watching: Mutex::default(),
             stage: Mutex::new(Stage::New),
         };
@@ -136,12 +131,23 @@ impl PhaseFlagClient {
         self.inner.flags.readiness.is_ready()
     }
 
-    /// Stops polling, and delivers the events that are queued, for at most `shutdown_timeout`.
-    /// Returns at once where there are none. Getters go on with the last rules.
+    /// Stops polling, and delivers the events that are queued, and those that earlier clients have
+    /// left in the spool, for at most `shutdown_timeout`. Returns at once where there are none.
+    /// What cannot be delivered goes into the spool, or is dropped where there is none. Getters go
+    /// on with the last rules.
     ///
     /// May be called from anywhere, a listener included, and more than once.
     pub fn stop(&self) {
-        self.inner.stop();
+        self.inner.stop(self.inner.config.shutdown_timeout);
+    }
+
+    /// Stops without trying the network: the events that are queued go into the spool at once, for
+    /// a later client to deliver, or are dropped where there is none. Those of a request that is
+    /// under way are among them, and may be delivered twice.
+    ///
+    /// May be called where [`stop`](PhaseFlagClient::stop) may.
+    pub fn stop_now(&self) {
+        self.inner.stop(Duration::ZERO);
     }
 
     getters!();
@@ -236,7 +242,7 @@ impl PhaseFlagClient {
         event.stamp();
         match &self.inner.service {
             Some(service) => service.track(event, &self.inner.config),
-            None => self.inner.ledger.refuse(),
+            None => self.inner.ledger.abandon(1),
         }
     }
 
@@ -357,7 +363,7 @@ impl Inner {
     /// Serves what is remembered, where there is such a thing and a service.
     fn recall(&self) -> Option<Memory> {
         self.service.as_ref()?;
-        let cache = self.new_cache?(&self.config);
+        let cache = self.extras.cache?(&self.config);
         let recalled = cache.recall().filter(|recalled| {
             let ready = recalled.fresh || self.config.offline_mode;
             self.flags.remember(&recalled.rules, &recalled.location, |readiness| {
@@ -369,7 +375,7 @@ impl Inner {
 
     /// Returns what watches the bootstrap file, where that was asked for.
     fn watch(&self) -> Option<Box<dyn Watch>> {
-        match (&self.config.bootstrap, self.new_watch) {
+        match (&self.config.bootstrap, self.extras.watch) {
             (Some(Bootstrap::File(path)), Some(new)) => Some(new(path, &self.flags, &self.config)),
             _ => None,
         }
@@ -410,13 +416,13 @@ impl Inner {
         }
     }
 
-    fn stop(&self) {
+    fn stop(&self, patience: Duration) {
         *self.lock_stage() = Stage::Stopped;
         self.flags.close();
         self.flags.readiness.stopped();
         *self.lock_watching() = None;
         if let Some(service) = &self.service {
-            service.stop(&self.config);
+            service.stop(&self.config, patience);
         }
     }
 
@@ -443,7 +449,7 @@ impl Inner {
 /// Stops with the last handle; nobody waits for the thread that this runs on.
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.stop();
+        self.stop(self.config.shutdown_timeout);
     }
 }
 

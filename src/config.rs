@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) bootstrap_url: Option<String>,
     pub(crate) cache_dir: Option<CacheDir>,
     pub(crate) cache_max_age: Duration,
+    pub(crate) event_spool: Option<PathBuf>,
+    pub(crate) event_spool_size: usize,
     pub(crate) offline_mode: bool,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
@@ -64,6 +66,8 @@ impl Default for Config {
             bootstrap_url: None,
             cache_dir: None,
             cache_max_age: Duration::ZERO,
+            event_spool: None,
+            event_spool_size: 8 * 1024 * 1024,
             offline_mode: false,
             request_timeout: Duration::from_secs(10),
             shutdown_timeout: Duration::from_secs(5),
@@ -99,6 +103,9 @@ impl Config {
                 self.event_queue_capacity
             );
             return Err(Error::setting("event_batch_size", reason));
+        }
+        if self.event_spool_size == 0 {
+            return Err(Error::setting("event_spool_size", "must not be zero"));
         }
         if self.bootstrap_watch.is_some_and(|interval| interval.is_zero()) {
             return Err(Error::setting("bootstrap_watch", "must not be zero"));

@@ -80,7 +80,7 @@ impl EvaluationEvent {
     }
 
     #[cfg(feature = "http")]
-    fn to_object(&self) -> Object {
+    pub(crate) fn to_object(&self) -> Object {
         let mut object = Object::from_iter([("flag_key", self.flag_key.as_str())]);
         if let Some(key) = &self.variation_key {
             object.insert("variation_key", key);
@@ -127,6 +127,9 @@ pub(crate) struct Ledger {
     full: AtomicBool,
     rejected: AtomicU64,
     abandoned: AtomicU64,
+    spooled: AtomicU64,
+    crowded_out: AtomicU64,
+    delivered_spooled: AtomicU64,
     last_failure: Mutex<Option<RequestError>>,
 }
 
@@ -140,16 +143,26 @@ pub struct EventCounts {
     pub delivered: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
-    /// Dropped because the service refused them for good.
+    /// Dropped because the service refused them for good; those of earlier clients included.
     pub dropped_rejected: u64,
     /// Dropped because the client was stopped before they could be delivered, or has no service.
     pub dropped_undelivered: u64,
+    /// Left in the spool at the end, for a later client.
+    pub spooled: u64,
+    /// Dropped from the spool, the oldest first, to keep its size; those of earlier clients
+    /// included.
+    pub dropped_spool_full: u64,
+    /// Accepted by the service, of those that earlier clients had left in the spool.
+    pub delivered_spooled: u64,
 }
 
 impl EventCounts {
     /// Returns how many events were dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
-        self.dropped_queue_full + self.dropped_rejected + self.dropped_undelivered
+        self.dropped_queue_full
+            + self.dropped_rejected
+            + self.dropped_undelivered
+            + self.dropped_spool_full
     }
 }
 
@@ -174,6 +187,9 @@ impl Ledger {
             full: AtomicBool::new(false),
             rejected: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
+            spooled: AtomicU64::new(0),
+            crowded_out: AtomicU64::new(0),
+            delivered_spooled: AtomicU64::new(0),
             last_failure: Mutex::default(),
         }
     }
@@ -195,7 +211,7 @@ impl Ledger {
         match self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, room) {
             Ok(before) => Admission::Queued(before + 1),
             Err(before) if before >= SEALED => {
-                self.refuse();
+                self.abandon(1);
                 Admission::Closed
             }
             Err(_) => {
@@ -203,11 +219,6 @@ impl Ledger {
                 Admission::Full { first: !self.full.swap(true, Ordering::AcqRel) }
             }
         }
-    }
-
-    /// Counts an event as dropped that nobody will deliver.
-    pub(crate) fn refuse(&self) {
-        self.abandoned.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(crate) fn queued(&self) -> usize {
@@ -234,12 +245,31 @@ impl Ledger {
         self.queued.fetch_or(SEALED, Ordering::AcqRel);
     }
 
-    /// Counts all events that are left as dropped, and those that come later, too. What a request
-    /// in flight may still achieve is not counted again.
+    /// Lets nothing be settled any more, and returns how many events are left: whoever closes it
+    /// counts what becomes of them. What a request in flight may still achieve is not counted.
     pub(crate) fn close(&self) -> usize {
-        let left = self.queued.swap(CLOSED | SEALED, Ordering::AcqRel) & COUNT;
-        self.abandoned.fetch_add(left as u64, Ordering::AcqRel);
-        left
+        self.queued.swap(CLOSED | SEALED, Ordering::AcqRel) & COUNT
+    }
+
+    /// Counts events as dropped that nobody will deliver.
+    pub(crate) fn abandon(&self, count: usize) {
+        self.abandoned.fetch_add(count as u64, Ordering::AcqRel);
+    }
+
+    /// Counts events as spooled, and others as dropped to make room for them.
+    pub(crate) fn spool(&self, kept: usize, dropped: usize) {
+        self.spooled.fetch_add(kept as u64, Ordering::AcqRel);
+        self.crowded_out.fetch_add(dropped as u64, Ordering::AcqRel);
+    }
+
+    /// Counts events of earlier clients as delivered.
+    pub(crate) fn deliver_spooled(&self, count: usize) {
+        self.delivered_spooled.fetch_add(count as u64, Ordering::AcqRel);
+    }
+
+    /// Counts events of earlier clients as refused for good.
+    pub(crate) fn reject_spooled(&self, count: usize) {
+        self.rejected.fetch_add(count as u64, Ordering::AcqRel);
     }
 
     fn settle(&self, count: usize, fate: &AtomicU64) {
@@ -263,6 +293,9 @@ impl Ledger {
             dropped_queue_full: self.overflowed.load(Ordering::Acquire),
             dropped_rejected: self.rejected.load(Ordering::Acquire),
             dropped_undelivered: self.abandoned.load(Ordering::Acquire),
+            spooled: self.spooled.load(Ordering::Acquire),
+            dropped_spool_full: self.crowded_out.load(Ordering::Acquire),
+            delivered_spooled: self.delivered_spooled.load(Ordering::Acquire),
         }
     }
 }
@@ -298,6 +331,7 @@ mod tests {
         assert_eq!(ledger.queued(), 2);
         assert_eq!(ledger.admit(), Admission::Closed);
         assert_eq!(ledger.close(), 2);
+        ledger.abandon(2);
         let counts = ledger.counts();
         assert_eq!((counts.queued, counts.delivered, counts.dropped()), (0, 3, 4));
     }
@@ -309,6 +343,7 @@ mod tests {
             ledger.admit();
         }
         assert_eq!(ledger.close(), 5);
+        ledger.abandon(5);
         assert_eq!(ledger.admit(), Admission::Closed);
         ledger.deliver(3);
         ledger.reject(3);

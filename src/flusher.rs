@@ -1,20 +1,22 @@
-//! The queue of events, and the thread that delivers them.
+//! The thread that delivers events: what earlier clients have left, and then what is queued.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::select;
 
 use crate::backoff::{Backoff, Setback};
 use crate::config::Config;
 use crate::error::{Error, RequestError};
-use crate::events::{Admission, EvaluationEvent, Ledger, body};
+use crate::events::{Ledger, body};
 use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
-use crate::worker::{Never, StopSignal};
+use crate::queue::{EventSource, FlushReply};
+use crate::spool::{Backlog, Spool};
+use crate::worker::StopSignal;
 
 const EVENTS: &str = "/sdk/events";
 
@@ -25,105 +27,31 @@ const MAX_REQUEST: usize = 500;
 /// event a system call, and where many are tracked that must be rare.
 const REST: Duration = Duration::from_millis(50);
 
+/// How long a client has lived when it delivers what earlier ones have left, unless it delivers
+/// something before that, or ends. One that is gone in an instant could send it and never hear
+/// the answer, and the next one would send it again.
+const CATCH_UP: Duration = Duration::from_secs(1);
+
 /// The time before the second try while the client stops; each one after it is twice as long.
 const LAST_RETRY: Duration = Duration::from_millis(200);
-
-/// What travels to the thread; that a flush takes the same way keeps it behind earlier events.
-enum Message {
-    Event(EvaluationEvent),
-    Flush(Sender<Result<(), Error>>),
-}
-
-/// The end of the queue that the client holds.
-#[derive(Debug)]
-pub(crate) struct EventQueue {
-    messages: Sender<Message>,
-    /// Tells the thread that a batch is complete, unless it rests.
-    wake: Sender<()>,
-    batch_size: usize,
-    /// Ends its rest, too.
-    hurry: Sender<()>,
-    /// How many events are a reason to.
-    many: usize,
-    ledger: Arc<Ledger>,
-    /// Closed when the client gives up on what is left.
-    open: Mutex<Option<Sender<Never>>>,
-    given_up: Receiver<Never>,
-}
-
-/// The end of the queue that the thread takes over.
-#[derive(Clone, Debug)]
-pub(crate) struct EventSource {
-    messages: Receiver<Message>,
-    wake: Receiver<()>,
-    hurry: Receiver<()>,
-    many: usize,
-}
-
-/// Opens a queue. The ledger bounds what is in it.
-pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> (EventQueue, EventSource) {
-    let (messages, received) = unbounded();
-    let (wake, woken) = bounded(1);
-    let (hurry, hurried) = bounded(1);
-    let (open, given_up) = bounded(0);
-    let open = Mutex::new(Some(open));
-    let batch_size = config.event_batch_size;
-    let many = batch_size.max(config.event_queue_capacity / 2);
-    (
-        EventQueue { messages, wake, batch_size, hurry, many, ledger, open, given_up },
-        EventSource { messages: received, wake: woken, hurry: hurried, many },
-    )
-}
-
-impl EventQueue {
-    /// Queues an event, or counts it as dropped. Never blocks.
-    pub(crate) fn push(&self, event: EvaluationEvent) {
-        match self.ledger.admit() {
-            Admission::Queued(count) => {
-                // Cannot fail: the service holds the other end, too.
-                let _ = self.messages.send(Message::Event(event));
-                if count == self.many {
-                    let _ = self.hurry.try_send(());
-                } else if count == self.batch_size {
-                    let _ = self.wake.try_send(());
-                }
-            }
-            Admission::Full { first: true } => {
-                log!(warn, "the event queue is full: new events are dropped until it drains");
-            }
-            Admission::Full { first: false } | Admission::Closed => {}
-        }
-    }
-
-    /// Waits until everything queued before has been tried.
-    pub(crate) fn flush(&self) -> Result<(), Error> {
-        if self.ledger.queued() == 0 {
-            return Ok(());
-        }
-        let (reply, answer) = bounded(1);
-        self.messages.send(Message::Flush(reply)).map_err(|_| Error::Stopped)?;
-        let _ = self.hurry.try_send(());
-        select! {
-            recv(answer) -> outcome => outcome.unwrap_or(Err(Error::Stopped)),
-            recv(self.given_up) -> _ => answer.try_recv().unwrap_or(Err(Error::Stopped)),
-        }
-    }
-
-    /// Counts what is left as dropped, and lets those go who wait for a flush.
-    pub(crate) fn give_up(&self) {
-        self.ledger.close();
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
 
 /// What the thread needs and remembers.
 pub(crate) struct Flusher {
     http: Arc<Http>,
     ledger: Arc<Ledger>,
     source: EventSource,
-    outbox: VecDeque<EvaluationEvent>,
+    /// Where earlier clients may have left events.
+    spool: Option<Arc<dyn Spool>>,
+    /// When that is looked into; `None` after that.
+    catch_up: Option<Instant>,
+    /// What they have left.
+    backlog: Option<Box<dyn Backlog>>,
+    /// Whether that has still to be tried.
+    catching_up: Arc<AtomicBool>,
+    /// How many events of it the next request may hold.
+    backlog_size: usize,
     /// Those who wait for a flush.
-    waiting: Vec<Sender<Result<(), Error>>>,
+    waiting: Vec<FlushReply>,
     batch_size: usize,
     /// How many events the next request may hold; less than usual after one was too large.
     request_size: usize,
@@ -131,7 +59,7 @@ pub(crate) struct Flusher {
     rest: Duration,
     /// Before this, no event was tracked that is still in the queue.
     since: Instant,
-    /// When the events in the outbox are due.
+    /// When the events that are queued are due.
     due: Option<Instant>,
     backoff: Backoff,
     /// Before this, nothing is tried that was not asked for.
@@ -145,7 +73,7 @@ pub(crate) struct Flusher {
 
 /// What became of a request.
 enum Delivery {
-    Done,
+    Done(usize),
     /// It was too large; the next one will be smaller.
     Split,
     /// The service does not want these events.
@@ -168,6 +96,8 @@ impl Flusher {
         http: Arc<Http>,
         ledger: Arc<Ledger>,
         source: EventSource,
+        spool: Option<Arc<dyn Spool>>,
+        catching_up: Arc<AtomicBool>,
         config: &Config,
     ) -> Flusher {
         let batch_size = config.event_batch_size;
@@ -175,7 +105,11 @@ impl Flusher {
             http,
             ledger,
             source,
-            outbox: VecDeque::new(),
+            catch_up: spool.is_some().then(|| Instant::now() + CATCH_UP),
+            spool,
+            backlog: None,
+            catching_up,
+            backlog_size: MAX_REQUEST,
             waiting: Vec::new(),
             batch_size,
             request_size: batch_size.min(MAX_REQUEST),
@@ -198,11 +132,14 @@ impl Flusher {
             // A logger that panics does not end it.
             guarded(|| {
                 self.collect();
+                if self.catch_up.is_some_and(|time| time <= Instant::now()) {
+                    self.deliver_backlog();
+                }
                 self.answer_flushes();
                 self.deliver_due();
             });
         }
-        self.finish();
+        guarded(|| self.finish());
     }
 
     /// Lets events gather until some are due, unless there are many, or somebody is in a hurry;
@@ -221,23 +158,20 @@ impl Flusher {
 
     /// Waits until there may be something to do; false where that is to stop.
     fn sleep(&mut self, stop: &StopSignal) -> bool {
-        self.collect();
-        let batch = self.retry.is_none() && self.outbox.len() >= self.batch_size;
+        let seen = self.collect();
+        let batch = self.retry.is_none() && seen >= self.batch_size;
         if batch || !self.waiting.is_empty() {
             return true;
         }
         // An event that completes a batch may be counted before it is in the queue.
-        let on_its_way = self.ledger.queued() > self.outbox.len() && self.retry.is_none();
+        let on_its_way = self.ledger.queued() > seen && self.retry.is_none();
         let due =
             if on_its_way && self.ledger.queued() >= self.batch_size { None } else { self.due };
+        let due = [due, self.catch_up].into_iter().flatten().min();
         let Some(due) = self.retry.or(due) else {
-            return select! {
-                recv(stop) -> _ => false,
-                recv(self.source.messages) -> message => {
-                    self.since = Instant::now();
-                    message.is_ok_and(|message| { self.take(message); true })
-                }
-            };
+            let message = self.source.wait(stop);
+            self.since = Instant::now();
+            return message;
         };
         select! {
             recv(stop) -> _ => false,
@@ -247,21 +181,55 @@ impl Flusher {
         }
     }
 
-    /// Takes everything out of the queue.
-    fn collect(&mut self) {
-        while let Ok(message) = self.source.messages.try_recv() {
-            self.take(message);
+    /// Takes everything out of the queue, and returns how many events are to be delivered.
+    fn collect(&mut self) -> usize {
+        let seen = self.source.collect(&mut self.waiting);
+        if seen > 0 {
+            self.due.get_or_insert(self.since + self.interval);
         }
+        seen
     }
 
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Event(event) => {
-                self.outbox.push_back(event);
-                self.due.get_or_insert(self.since + self.interval);
-            }
-            Message::Flush(reply) => self.waiting.push(reply),
+    fn seen(&self) -> usize {
+        self.source.outbox().len()
+    }
+
+    /// Delivers what earlier clients have left, as far as it can be, unless an earlier failure
+    /// asks for patience.
+    fn deliver_backlog(&mut self) {
+        if self.catch_up.take().is_some() {
+            self.backlog = self.spool.as_ref().and_then(|spool| spool.claim());
         }
+        if self.retry.is_some_and(|retry| Instant::now() < retry) {
+            return;
+        }
+        while let Some(backlog) = &mut self.backlog {
+            let events = backlog.next(self.backlog_size);
+            if events.is_empty() {
+                self.backlog = None;
+                break;
+            }
+            let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
+            let delivery = self.post(&body, events.len());
+            let fate = match delivery {
+                Delivery::Done(_) => Some(Ledger::deliver_spooled as fn(&Ledger, usize)),
+                Delivery::Rejected(..) => Some(Ledger::reject_spooled as fn(&Ledger, usize)),
+                Delivery::Split => None,
+                Delivery::Failed(_) | Delivery::Abandoned => {
+                    self.report(&delivery);
+                    break;
+                }
+            };
+            match (fate, &mut self.backlog) {
+                (Some(fate), Some(backlog)) => {
+                    backlog.settle(events.len());
+                    fate(&self.ledger, events.len());
+                }
+                _ => self.backlog_size = events.len() / 2,
+            }
+            self.report(&delivery);
+        }
+        self.catching_up.store(false, Ordering::Release);
     }
 
     /// Delivers everything for those who wait for a flush, all of them at once.
@@ -269,6 +237,7 @@ impl Flusher {
         if self.waiting.is_empty() {
             return;
         }
+        self.deliver_backlog();
         let outcome = self.deliver_all();
         for reply in self.waiting.drain(..) {
             let outcome = match outcome.clone() {
@@ -293,17 +262,23 @@ impl Flusher {
             return;
         }
         let by_time = self.due.is_some_and(|due| due <= now) || self.retry.is_some();
-        let mut due = if by_time { self.outbox.len() } else { 0 };
+        let mut due = if by_time { self.seen() } else { 0 };
         loop {
-            due = due.max(self.outbox.len() / self.batch_size * self.batch_size);
+            let seen = self.seen();
+            due = due.max(seen / self.batch_size * self.batch_size);
             if due == 0 {
                 return;
             }
-            let before = self.outbox.len();
+            if self.catch_up.is_some() {
+                self.deliver_backlog();
+                if self.retry.is_some_and(|retry| Instant::now() < retry) {
+                    return;
+                }
+            }
             if let Delivery::Failed(_) | Delivery::Abandoned = self.deliver(due) {
                 return;
             }
-            due = due.saturating_sub(before - self.outbox.len());
+            due = due.saturating_sub(seen.saturating_sub(self.seen()));
             self.collect();
             if !self.waiting.is_empty() {
                 return self.answer_flushes();
@@ -311,19 +286,19 @@ impl Flusher {
         }
     }
 
-    /// Tries everything in the outbox at once, each batch one time; returns what went wrong.
+    /// Tries everything that is queued at once, each batch one time; returns what went wrong.
     fn deliver_all(&mut self) -> Option<Undelivered> {
         let mut rejected = 0;
         let mut refusal = None;
-        while !self.outbox.is_empty() {
+        while self.seen() > 0 {
             match self.deliver(usize::MAX) {
-                Delivery::Done | Delivery::Split => {}
+                Delivery::Done(_) | Delivery::Split => {}
                 Delivery::Rejected(count, cause) => {
                     rejected += count;
                     refusal = Some(cause);
                 }
                 Delivery::Failed(cause) => {
-                    return Some(Undelivered { queued: self.outbox.len(), rejected, cause });
+                    return Some(Undelivered { queued: self.seen(), rejected, cause });
                 }
                 Delivery::Abandoned => return None,
             }
@@ -333,54 +308,78 @@ impl Flusher {
 
     /// Makes one request, of at most so many events.
     fn deliver(&mut self, at_most: usize) -> Delivery {
+        let (count, body) = {
+            let outbox = self.source.outbox();
+            let count = outbox.len().min(self.request_size).min(at_most);
+            (count, body(outbox.iter().take(count)))
+        };
+        let delivery = self.post(&body, count);
+        match &delivery {
+            Delivery::Done(_) => {
+                self.request_size = self.batch_size.min(MAX_REQUEST).min(self.request_size * 2);
+                self.settle(count, Ledger::deliver);
+            }
+            Delivery::Split => self.request_size = count / 2,
+            Delivery::Rejected(..) => self.settle(count, Ledger::reject),
+            Delivery::Failed(_) | Delivery::Abandoned => {}
+        }
+        self.report(&delivery);
+        delivery
+    }
+
+    /// Sends the body of so many events.
+    fn post(&self, body: &str, count: usize) -> Delivery {
         if self.ledger.is_closed() {
-            self.outbox.clear();
             return Delivery::Abandoned;
         }
-        let count = self.outbox.len().min(self.request_size).min(at_most);
-        let body = body(self.outbox.iter().take(count));
-        let delivery = match self.http.deliver(EVENTS, &body, self.time_left()) {
-            Ok(()) => Delivery::Done,
+        match self.http.deliver(EVENTS, body, self.time_left()) {
+            Ok(()) => Delivery::Done(count),
             Err(failure) => match failure.status() {
                 Some(413) if count > 1 => Delivery::Split,
                 Some(401 | 403 | 404 | 408 | 429) => Delivery::Failed(failure),
                 Some(400..=499) => Delivery::Rejected(count, failure),
                 Some(_) | None => Delivery::Failed(failure),
             },
-        };
-        match &delivery {
-            Delivery::Done => {
+        }
+    }
+
+    /// Forgets events whose fate is known, unless the client has taken them back.
+    fn settle(&mut self, count: usize, fate: fn(&Ledger, usize)) {
+        let mut outbox = self.source.outbox();
+        fate(&self.ledger, count);
+        let count = count.min(outbox.len());
+        outbox.drain(..count);
+        if outbox.is_empty() {
+            self.due = None;
+        }
+    }
+
+    /// Says how it went, and when to try again. What was delivered is settled before: a logger may
+    /// panic.
+    fn report(&mut self, delivery: &Delivery) {
+        match delivery {
+            Delivery::Done(count) => {
                 self.rejecting = false;
-                self.request_size = self.batch_size.min(MAX_REQUEST).min(self.request_size * 2);
-                self.ledger.deliver(count);
-                self.settle(count);
+                self.recover();
                 log!(debug, "delivered events: {count}");
             }
-            Delivery::Split => self.request_size = count / 2,
             Delivery::Rejected(_, failure) => {
                 let first = !std::mem::replace(&mut self.rejecting, true);
-                self.ledger.reject(count);
                 self.ledger.note(failure);
-                self.settle(count);
+                self.recover();
                 if first {
                     log!(warn, "the service refuses events, which are dropped: {failure}");
                 }
             }
             Delivery::Failed(failure) => self.fail(failure),
-            Delivery::Abandoned => {}
+            Delivery::Split | Delivery::Abandoned => {}
         }
-        delivery
     }
 
-    /// Forgets events whose fate is known.
-    fn settle(&mut self, count: usize) {
+    fn recover(&mut self) {
         let recovered = self.backoff.is_failing();
         self.backoff.after_success();
         self.retry = None;
-        self.outbox.drain(..count);
-        if self.outbox.is_empty() {
-            self.due = None;
-        }
         if recovered {
             log!(info, "events are delivered again");
         }
@@ -396,11 +395,12 @@ impl Flusher {
         }
     }
 
-    /// Delivers what is left while there is time, and counts what cannot be delivered.
-    fn finish(mut self) {
+    /// Delivers what is left while there is time.
+    fn finish(&mut self) {
         self.deadline = Some(Instant::now() + self.shutdown_timeout);
         self.collect();
         self.answer_flushes();
+        self.deliver_backlog();
         let mut delay = LAST_RETRY;
         while let Some(Undelivered { queued: 1.., cause, .. }) = self.deliver_all() {
             let pause = match setback(&cause) {
@@ -413,10 +413,6 @@ impl Flusher {
             }
             thread::sleep(pause);
             delay *= 2;
-        }
-        let lost = self.ledger.close();
-        if lost > 0 {
-            log!(warn, "events that could not be delivered before the end: {lost}");
         }
     }
 

@@ -82,6 +82,8 @@ mod context;
 mod date;
 mod error;
 mod events;
+mod extras;
+mod files;
 mod flags;
 #[cfg(feature = "http")]
 mod flusher;
@@ -103,6 +105,8 @@ mod overrides;
 mod poller;
 #[cfg(feature = "http")]
 mod proxy;
+#[cfg(feature = "http")]
+mod queue;
 mod readiness;
 mod remembered;
 #[cfg(feature = "http")]
@@ -112,6 +116,8 @@ mod scan;
 #[cfg(feature = "http")]
 mod service;
 mod snapshot;
+#[cfg(feature = "http")]
+mod spool;
 mod store;
 mod thread;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]

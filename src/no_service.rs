@@ -1,12 +1,14 @@
 //! What stands in the place of the service where the crate is built without the feature `http`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cache::Memory;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::{EvaluationEvent, Ledger};
+use crate::extras::Extras;
 use crate::flags::Flags;
 use crate::ruleset::EvaluationResult;
 
@@ -15,7 +17,7 @@ use crate::ruleset::EvaluationResult;
 pub(crate) enum Service {}
 
 impl Service {
-    pub(crate) fn new(_: &Config, _: Arc<Ledger>) -> Result<Service, Error> {
+    pub(crate) fn new(_: &Config, _: Arc<Ledger>, _: &Extras) -> Result<Service, Error> {
         Err(Error::setting("base_url", "needs the feature `http`"))
     }
 
@@ -23,7 +25,7 @@ impl Service {
         match *self {}
     }
 
-    pub(crate) fn stop(&self, _: &Config) {
+    pub(crate) fn stop(&self, _: &Config, _: Duration) {
         match *self {}
     }
 

@@ -2,19 +2,23 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cache::Memory;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::{EvaluationEvent, Ledger};
+use crate::extras::Extras;
 use crate::flags::Flags;
-use crate::flusher::{EventQueue, EventSource, Flusher, queue};
+use crate::flusher::Flusher;
 use crate::http::Http;
+use crate::logging::log;
 use crate::poller::Poller;
+use crate::queue::{EventQueue, queue};
 use crate::remote::Remote;
 use crate::ruleset::EvaluationResult;
+use crate::spool::{Appended, Spool};
 use crate::worker::{StopSignal, Worker};
 
 /// The poller, the flusher and remote evaluation.
@@ -22,13 +26,14 @@ use crate::worker::{StopSignal, Worker};
 pub(crate) struct Service {
     http: Arc<Http>,
     events: EventQueue,
-    /// The other end of the queue, for the flusher.
-    source: EventSource,
+    spool: Option<Arc<dyn Spool>>,
     ledger: Arc<Ledger>,
     remote: Remote,
     threads: Mutex<Threads>,
     /// Whether there is a thread that delivers.
     delivering: AtomicBool,
+    /// Whether it has still to try what earlier clients have left.
+    catching_up: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -41,21 +46,25 @@ struct Threads {
 
 impl Service {
     /// Checks what only the HTTP library can, and touches no network.
-    pub(crate) fn new(config: &Config, ledger: Arc<Ledger>) -> Result<Service, Error> {
+    pub(crate) fn new(
+        config: &Config,
+        ledger: Arc<Ledger>,
+        extras: &Extras,
+    ) -> Result<Service, Error> {
         let http = Arc::new(Http::new(config)?);
-        let (events, source) = queue(config, ledger.clone());
         Ok(Service {
             remote: Remote::new(http.clone()),
             http,
-            events,
+            events: queue(config, ledger.clone()),
+            spool: extras.spool.map(|open| open(config)),
             ledger,
-            source,
             threads: Mutex::default(),
             delivering: AtomicBool::new(false),
+            catching_up: Arc::default(),
         })
     }
 
-    /// Starts polling. Delivering starts with the first event.
+    /// Starts polling. Delivering starts with the first event, those of earlier clients included.
     pub(crate) fn start(
         &self,
         config: &Config,
@@ -68,7 +77,9 @@ impl Service {
             threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
         }
         threads.started = true;
-        if self.ledger.queued() > 0 {
+        let left = self.spool.as_ref().is_some_and(|spool| spool.is_used());
+        self.catching_up.store(left, Ordering::Release);
+        if left || self.ledger.queued() > 0 {
             // Where the system starts no thread, the next event tries again.
             let _ = self.start_flusher(&mut threads, config);
         }
@@ -77,8 +88,14 @@ impl Service {
 
     fn start_flusher(&self, threads: &mut Threads, config: &Config) -> Result<(), Error> {
         if threads.flusher.is_none() {
-            let (ledger, source) = (self.ledger.clone(), self.source.clone());
-            let flusher = Flusher::new(self.http.clone(), ledger, source, config);
+            let flusher = Flusher::new(
+                self.http.clone(),
+                self.ledger.clone(),
+                self.events.source(),
+                self.spool.clone(),
+                self.catching_up.clone(),
+                config,
+            );
             threads.flusher = Some(spawn("phaseflag-events", move |stop| flusher.run(stop))?);
             self.delivering.store(true, Ordering::Release);
         }
@@ -94,9 +111,10 @@ impl Service {
         if threads.started { self.start_flusher(&mut threads, config) } else { Ok(()) }
     }
 
-    /// Stops polling at once, and delivering as soon as nothing is left, or at the deadline.
-    pub(crate) fn stop(&self, config: &Config) {
-        let deadline = Instant::now() + config.shutdown_timeout;
+    /// Stops polling at once, and delivering as soon as nothing is left, or when patience ends.
+    /// What is left then goes into the spool, where there is one.
+    pub(crate) fn stop(&self, config: &Config, patience: Duration) {
+        let deadline = Instant::now() + patience;
         self.ledger.seal();
         let flusher = {
             let mut threads = self.threads();
@@ -104,20 +122,44 @@ impl Service {
             if let Some(poller) = threads.poller.take() {
                 poller.stop();
             }
-            if self.ledger.queued() > 0 {
+            if patience.is_zero() {
+                // Before the thread can try the network once more.
+                self.leave(&self.events.give_up());
+            } else if self.ledger.queued() > 0 {
                 // Events of a client that was never started are delivered, too. Without a thread,
-                // the ledger counts them as lost below.
+                // they are left below.
                 let _ = self.start_flusher(&mut threads, config);
             }
             threads.flusher.clone()
         };
         if let Some(flusher) = flusher {
             flusher.stop();
-            if self.ledger.queued() > 0 {
+            if self.ledger.queued() > 0 || self.catching_up.load(Ordering::Acquire) {
                 flusher.wait(deadline);
             }
         }
-        self.events.give_up();
+        self.leave(&self.events.give_up());
+    }
+
+    /// Leaves events to a later client, or drops them.
+    fn leave(&self, events: &[EvaluationEvent]) {
+        if events.is_empty() {
+            return;
+        }
+        let count = events.len();
+        match self.spool.as_ref().and_then(|spool| spool.append(events)) {
+            Some(Appended { kept, dropped }) => {
+                self.ledger.spool(kept, dropped);
+                log!(debug, "events left for a later client: {kept}");
+                if dropped > 0 {
+                    log!(warn, "events dropped from the spool, which is full: {dropped}");
+                }
+            }
+            None => {
+                self.ledger.abandon(count);
+                log!(warn, "events that could not be delivered before the end: {count}");
+            }
+        }
     }
 
     pub(crate) fn track(&self, event: EvaluationEvent, config: &Config) {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 58] = [
+const ORDER: [&str; 62] = [
     "error",
     "scan",
     "hash",
@@ -57,10 +57,14 @@ const ORDER: [&str; 58] = [
     "readiness",
     "listeners",
     "flags",
+    "files",
     "cache",
     "bootstrap",
     "poller",
+    "queue",
+    "spool",
     "flusher",
+    "extras",
     "service",
     "no_service",
     "client",
@@ -78,7 +82,7 @@ const DOORS: [(&str, &[&str]); 6] = [
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
     ("ureq", &["address", "proxy", "tls", "http"]),
-    ("crossbeam_channel", &["worker", "flusher"]),
+    ("crossbeam_channel", &["worker", "queue", "flusher"]),
     ("log", &["logging"]),
 ];
 

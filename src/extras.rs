@@ -1,0 +1,15 @@
+//! What comes with a setting: a program that does not use it does not carry the code.
+
+use crate::bootstrap::NewWatch;
+use crate::cache::NewCache;
+#[cfg(feature = "http")]
+use crate::spool::NewSpool;
+
+/// How to make each of them, where it was asked for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Extras {
+    pub(crate) watch: Option<NewWatch>,
+    pub(crate) cache: Option<NewCache>,
+    #[cfg(feature = "http")]
+    pub(crate) spool: Option<NewSpool>,
+}

@@ -1,0 +1,168 @@
+//! The queue of events: the end that the client holds, and the end of the thread that delivers.
+//!
+//! An event is always in one of two places: in the channel, or, once the thread has seen it, in
+//! the outbox, which it leaves when its fate is known. So whoever ends the client finds all that
+//! are left, whatever the thread is doing.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Select, Sender, bounded, select, unbounded};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::events::{Admission, EvaluationEvent, Ledger};
+use crate::logging::log;
+use crate::worker::{Never, StopSignal};
+
+/// How long whoever ends the client waits for an event that another thread is about to queue.
+const ARRIVAL: Duration = Duration::from_millis(100);
+
+/// What travels to the thread; that a flush takes the same way keeps it behind earlier events.
+enum Message {
+    Event(EvaluationEvent),
+    Flush(FlushReply),
+}
+
+/// Where the outcome of a flush goes.
+pub(crate) type FlushReply = Sender<Result<(), Error>>;
+
+/// The events that the thread has seen.
+type Outbox = VecDeque<EvaluationEvent>;
+
+/// The end of the queue that the client holds.
+#[derive(Debug)]
+pub(crate) struct EventQueue {
+    messages: Sender<Message>,
+    /// Tells the thread that a batch is complete, unless it rests.
+    wake: Sender<()>,
+    batch_size: usize,
+    /// Ends its rest, too.
+    hurry: Sender<()>,
+    ledger: Arc<Ledger>,
+    /// Closed when the client gives up on what is left.
+    open: Mutex<Option<Sender<Never>>>,
+    given_up: Receiver<Never>,
+    source: EventSource,
+}
+
+/// The end of the queue that the thread has.
+#[derive(Clone, Debug)]
+pub(crate) struct EventSource {
+    messages: Receiver<Message>,
+    outbox: Arc<Mutex<Outbox>>,
+    pub(crate) wake: Receiver<()>,
+    pub(crate) hurry: Receiver<()>,
+    /// How many events are a reason to hurry.
+    pub(crate) many: usize,
+}
+
+/// Opens a queue. The ledger bounds what is in it.
+pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> EventQueue {
+    let (messages, received) = unbounded();
+    let (wake, woken) = bounded(1);
+    let (hurry, hurried) = bounded(1);
+    let (open, given_up) = bounded(0);
+    let open = Mutex::new(Some(open));
+    let batch_size = config.event_batch_size;
+    let source = EventSource {
+        messages: received,
+        outbox: Arc::default(),
+        wake: woken,
+        hurry: hurried,
+        many: batch_size.max(config.event_queue_capacity / 2),
+    };
+    EventQueue { messages, wake, batch_size, hurry, ledger, open, given_up, source }
+}
+
+impl EventQueue {
+    /// Returns the other end.
+    pub(crate) fn source(&self) -> EventSource {
+        self.source.clone()
+    }
+
+    /// Queues an event, or counts it as dropped. Never blocks.
+    pub(crate) fn push(&self, event: EvaluationEvent) {
+        match self.ledger.admit() {
+            Admission::Queued(count) => {
+                // Cannot fail: the other end is here, too.
+                let _ = self.messages.send(Message::Event(event));
+                if count == self.source.many {
+                    let _ = self.hurry.try_send(());
+                } else if count == self.batch_size {
+                    let _ = self.wake.try_send(());
+                }
+            }
+            Admission::Full { first: true } => {
+                log!(warn, "the event queue is full: new events are dropped until it drains");
+            }
+            Admission::Full { first: false } | Admission::Closed => {}
+        }
+    }
+
+    /// Waits until everything queued before has been tried.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        if self.ledger.queued() == 0 {
+            return Ok(());
+        }
+        let (reply, answer) = bounded(1);
+        self.messages.send(Message::Flush(reply)).map_err(|_| Error::Stopped)?;
+        let _ = self.hurry.try_send(());
+        select! {
+            recv(answer) -> outcome => outcome.unwrap_or(Err(Error::Stopped)),
+            recv(self.given_up) -> _ => answer.try_recv().unwrap_or(Err(Error::Stopped)),
+        }
+    }
+
+    /// Takes what is left away from the thread, and lets those go who wait for a flush. Events of
+    /// a request that is under way are among it.
+    pub(crate) fn give_up(&self) -> Vec<EvaluationEvent> {
+        let left = {
+            let mut outbox = self.source.outbox();
+            let count = self.ledger.close();
+            let mut left: Vec<_> = outbox.drain(..).collect();
+            while left.len() < count {
+                match self.source.messages.recv_timeout(ARRIVAL) {
+                    Ok(Message::Event(event)) => left.push(event),
+                    // Whoever waits for it hears of the end below.
+                    Ok(Message::Flush(_)) => {}
+                    Err(_) => break,
+                }
+            }
+            self.ledger.abandon(count.saturating_sub(left.len()));
+            left
+        };
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        left
+    }
+}
+
+impl EventSource {
+    /// Waits for a message or the signal to stop, and returns whether it was a message.
+    pub(crate) fn wait(&self, stop: &StopSignal) -> bool {
+        let mut either = Select::new();
+        let message = either.recv(&self.messages);
+        either.recv(stop);
+        either.ready() == message
+    }
+
+    /// Moves everything that is queued to the outbox, in which there are then so many events, and
+    /// the flushes to those who wait.
+    pub(crate) fn collect(&self, waiting: &mut Vec<FlushReply>) -> usize {
+        let mut outbox = self.outbox();
+        while let Ok(message) = self.messages.try_recv() {
+            match message {
+                Message::Event(event) => outbox.push_back(event),
+                Message::Flush(reply) => waiting.push(reply),
+            }
+        }
+        outbox.len()
+    }
+
+    /// Returns the events that have been seen and whose fate is not known. Nothing may be queued,
+    /// logged or waited for while they are held.
+    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,324 @@
+//! The file of events that outlive their program: left at the end, delivered by a later client.
+//!
+//! One line for each event: whose it is, and the event as the service takes it. Lines are added at
+//! the end and taken out by writing the file anew, so that whoever is killed leaves a whole one.
+//! Two files beside it are locked: `.lock` while the file is changed, which takes milliseconds,
+//! and `.sending` while its events are delivered, which takes as long as the network does.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::events::EvaluationEvent;
+use crate::files;
+use crate::identity::identity;
+use crate::logging::log;
+use crate::value::Value;
+
+/// The longest that another process is waited for that changes the file.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often that is looked at again.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Makes the spool. It comes with the setting: a program without one does not carry the code.
+pub(crate) type NewSpool = fn(&Config) -> Arc<dyn Spool>;
+
+/// Where events go that could not be delivered.
+pub(crate) trait Spool: Send + Sync + fmt::Debug {
+    /// Adds events, and returns what became of them; `None` where the file cannot be written.
+    fn append(&self, events: &[EvaluationEvent]) -> Option<Appended>;
+
+    /// Returns whether somebody has left anything.
+    fn is_used(&self) -> bool;
+
+    /// Takes over what was left, unless another client is delivering it.
+    fn claim(&self) -> Option<Box<dyn Backlog>>;
+}
+
+/// What became of the events that were added.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) kept: usize,
+    /// The oldest, to make room; those that were there before included.
+    pub(crate) dropped: usize,
+}
+
+/// What earlier clients have left, while it is delivered.
+pub(crate) trait Backlog: Send {
+    /// Returns the oldest events that are left, at most so many, as JSON.
+    fn next(&mut self, most: usize) -> Vec<String>;
+
+    /// Takes as many of them out of the file.
+    fn settle(&mut self, count: usize);
+}
+
+pub(crate) fn open(config: &Config) -> Arc<dyn Spool> {
+    let path = config.event_spool.clone().unwrap_or_default();
+    Arc::new(SpoolFile(Arc::new(Place {
+        // The program may change its folder.
+        path: std::path::absolute(&path).unwrap_or(path),
+        owner: identity(&config.base_url, &config.api_key),
+        max_size: config.event_spool_size,
+        warned: AtomicBool::new(false),
+    })))
+}
+
+#[derive(Debug)]
+struct SpoolFile(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    /// Whose events are delivered.
+    owner: String,
+    max_size: usize,
+    warned: AtomicBool,
+}
+
+impl Spool for SpoolFile {
+    fn append(&self, events: &[EvaluationEvent]) -> Option<Appended> {
+        self.0.append(events).map_err(|error| self.0.warn("write", &error)).ok()
+    }
+
+    fn is_used(&self) -> bool {
+        fs::metadata(&self.0.path).is_ok_and(|metadata| metadata.len() > 0)
+    }
+
+    fn claim(&self) -> Option<Box<dyn Backlog>> {
+        if !self.is_used() {
+            return None;
+        }
+        let sending = files::beside(&self.0.path, ".sending");
+        let claimed = lock_file(sending).and_then(|file| match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        });
+        match claimed {
+            Ok(Some(file)) => {
+                let place = self.0.clone();
+                Some(Box::new(Left {
+                    place,
+                    events: VecDeque::new(),
+                    stuck: false,
+                    _sending: file,
+                }))
+            }
+            Ok(None) => None,
+            Err(error) => {
+                self.0.warn("lock", &error);
+                None
+            }
+        }
+    }
+}
+
+/// Events that are being delivered. Nobody else does that while this is held.
+struct Left {
+    place: Arc<Place>,
+    /// The oldest of them, in their order.
+    events: VecDeque<String>,
+    /// Whether the file cannot be changed: what cannot be taken out would be sent again and again.
+    stuck: bool,
+    _sending: File,
+}
+
+impl Backlog for Left {
+    fn next(&mut self, most: usize) -> Vec<String> {
+        if self.events.is_empty() && !self.stuck {
+            match self.place.tidy() {
+                Ok(events) => self.events = events,
+                Err(error) => self.place.warn("read", &error),
+            }
+        }
+        self.events.iter().take(most).cloned().collect()
+    }
+
+    fn settle(&mut self, count: usize) {
+        let count = count.min(self.events.len());
+        let settled: Vec<String> = self.events.drain(..count).collect();
+        if let Err(error) = self.place.remove(&settled) {
+            self.place.warn("write", &error);
+            self.stuck = true;
+            self.events.clear();
+        }
+    }
+}
+
+impl Place {
+    fn append(&self, events: &[EvaluationEvent]) -> io::Result<Appended> {
+        let mut lines = String::new();
+        for event in events {
+            lines.push_str(&format!("{} {}\n", self.owner, Value::from(event.to_object())));
+        }
+        if let Some(folder) = self.path.parent() {
+            files::make_folder(folder)?;
+        }
+        let _lock = self.lock()?;
+        let length = self.length()?;
+        if length.saturating_add(lines.len() as u64) <= self.max_size as u64 {
+            self.add(length, &lines)?;
+            return Ok(Appended { kept: events.len(), dropped: 0 });
+        }
+        let text = [self.read()?, lines.into_bytes()].join(&b'\n');
+        let (newest, dropped) = newest(&text, self.max_size);
+        self.replace(&newest.concat())?;
+        Ok(Appended { kept: newest.len().min(events.len()), dropped })
+    }
+
+    /// Keeps others from changing the file.
+    fn lock(&self) -> io::Result<File> {
+        let file = lock_file(files::beside(&self.path, ".lock"))?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) => {
+                    let message = "another process holds its lock";
+                    return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Returns the length of the file; 0 where it is not there.
+    fn length(&self) -> io::Result<u64> {
+        match files::length(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            length => length,
+        }
+    }
+
+    /// Reads the newest part of the file that may be kept; the rest is dropped when it is written
+    /// again.
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let length = self.length()?;
+        if length == 0 {
+            return Ok(Vec::new());
+        }
+        let mut file = File::open(&self.path)?;
+        if let Some(excess @ 1..) = length.checked_sub(self.max_size as u64) {
+            file.seek(SeekFrom::Start(excess))?;
+        }
+        let mut text = Vec::new();
+        file.take(self.max_size as u64).read_to_end(&mut text)?;
+        Ok(text)
+    }
+
+    /// Adds lines to a file of this length, all of them or none.
+    fn add(&self, length: u64, lines: &str) -> io::Result<()> {
+        let mut file =
+            files::open(&self.path, OpenOptions::new().read(true).append(true).create(true))?;
+        let mut last = [b'\n'];
+        if length > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+        }
+        // Whoever was killed amid a line has left it without an end.
+        let separator = if last == *b"\n" { "" } else { "\n" };
+        let written = file.write_all(format!("{separator}{lines}").as_bytes());
+        if written.is_err() {
+            let _ = file.set_len(length);
+        }
+        written
+    }
+
+    /// Writes the file anew; one without a line goes away.
+    fn replace(&self, text: &[u8]) -> io::Result<()> {
+        match text.is_empty() {
+            true => fs::remove_file(&self.path),
+            false => files::replace(&self.path, &files::beside(&self.path, ".new"), text),
+        }
+    }
+
+    /// Returns the events of the owner. Where there are none, takes out what nobody can use.
+    fn tidy(&self) -> io::Result<VecDeque<String>> {
+        let events = {
+            let _lock = self.lock()?;
+            self.own(&self.read()?)
+        };
+        if events.is_empty() {
+            self.remove(&[])?;
+        }
+        Ok(events)
+    }
+
+    /// Takes events of the owner out of the file, which stand there in this order, and lines that
+    /// are nobody's.
+    fn remove(&self, settled: &[String]) -> io::Result<()> {
+        let _lock = self.lock()?;
+        let text = self.read()?;
+        let mut settled = settled;
+        let mut kept = Vec::with_capacity(text.len());
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let Some(event) = self.event(line) else {
+                if is_whole(line) && !line.starts_with(self.owner.as_bytes()) {
+                    kept.extend(line);
+                }
+                continue;
+            };
+            match settled.iter().position(|one| one == event) {
+                Some(position) => settled = settled.get(position + 1..).unwrap_or_default(),
+                None => kept.extend(line),
+            }
+        }
+        if kept.len() == text.len() { Ok(()) } else { self.replace(&kept) }
+    }
+
+    /// Returns the events of the owner; what cannot be delivered is left out.
+    fn own(&self, text: &[u8]) -> VecDeque<String> {
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        let events = lines.filter_map(|line| self.event(line));
+        events.map(str::to_owned).collect()
+    }
+
+    /// Returns the event of a line, where it is one of the owner.
+    fn event<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
+        let event = line.strip_prefix(self.owner.as_bytes())?.strip_prefix(b" ")?;
+        let event = std::str::from_utf8(event.strip_suffix(b"\n")?).ok()?;
+        let Ok(Value::Object(object)) = event.parse() else { return None };
+        object.get("flag_key")?.as_str()?;
+        Some(event)
+    }
+
+    fn warn(&self, what: &str, error: &io::Error) {
+        if !self.warned.swap(true, Ordering::AcqRel) {
+            log!(warn, "failed to {what} the event spool `{}`: {error}", self.path.display());
+        }
+    }
+}
+
+fn lock_file(path: PathBuf) -> io::Result<File> {
+    files::open(&path, OpenOptions::new().write(true).create(true).truncate(false))
+}
+
+/// Returns the last lines that fit, and how many do not.
+fn newest(text: &[u8], max_size: usize) -> (Vec<&[u8]>, usize) {
+    let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| is_whole(line));
+    let lines: Vec<&[u8]> = lines.collect();
+    let mut size = 0;
+    let fits = |line: &&&[u8]| {
+        size += line.len();
+        size <= max_size
+    };
+    let kept = lines.iter().rev().take_while(fits).count();
+    let dropped = lines.len() - kept;
+    (lines.into_iter().skip(dropped).collect(), dropped)
+}
+
+/// Returns whether a line may be somebody's event: it begins with an owner and has an end.
+fn is_whole(line: &[u8]) -> bool {
+    let mut parts = line.splitn(2, |byte| *byte == b' ');
+    let owner = parts.next().unwrap_or_default();
+    owner.len() == 32 && owner.iter().all(u8::is_ascii_hexdigit) && line.ends_with(b"\n")
+}
