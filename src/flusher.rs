@@ -132,7 +132,7 @@ impl Flusher {
             // A logger that panics does not end it.
             guarded(|| {
                 self.collect();
-                if self.catch_up.is_some_and(|time| time <= Instant::now()) {
+                if self.backlog.is_some() || self.catch_up.is_some_and(|at| at <= Instant::now()) {
                     self.deliver_backlog();
                 }
                 self.answer_flushes();
@@ -197,6 +197,9 @@ impl Flusher {
     /// Delivers what earlier clients have left, as far as it can be, unless an earlier failure
     /// asks for patience.
     fn deliver_backlog(&mut self) {
+        if self.ledger.is_closed() {
+            return;
+        }
         if self.catch_up.take().is_some() {
             self.backlog = self.spool.as_ref().and_then(|spool| spool.claim());
         }
@@ -207,6 +210,9 @@ impl Flusher {
             let events = backlog.next(self.backlog_size);
             if events.is_empty() {
                 self.backlog = None;
+                if self.seen() == 0 {
+                    self.retry = None;
+                }
                 break;
             }
             let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
@@ -269,11 +275,9 @@ impl Flusher {
             if due == 0 {
                 return;
             }
-            if self.catch_up.is_some() {
-                self.deliver_backlog();
-                if self.retry.is_some_and(|retry| Instant::now() < retry) {
-                    return;
-                }
+            self.deliver_backlog();
+            if self.retry.is_some_and(|retry| Instant::now() < retry) {
+                return;
             }
             if let Delivery::Failed(_) | Delivery::Abandoned = self.deliver(due) {
                 return;
