@@ -1,7 +1,7 @@
 //! Small programs that use the client: see the folder `programs`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::output;
@@ -42,6 +42,18 @@ pub const CORE_REGEX: Program =
 /// The client over plain HTTP.
 pub const HTTP: Program = Program { name: "http", source: "service", features: "http" };
 
+/// Rules that are compiled in: 100 flags.
+pub const FEW_COMPILED_IN: Program =
+    Program { name: "few compiled in", source: "compiled_in", features: "compiled_in" };
+
+/// The same with 10,000 flags.
+pub const MANY_COMPILED_IN: Program =
+    Program { name: "many compiled in", source: "compiled_in", features: "compiled_in" };
+
+/// Rules that are remembered.
+pub const REMEMBERED: Program =
+    Program { name: "remembered", source: "remembered", features: "http" };
+
 /// The client over HTTPS.
 pub const RUSTLS: Program = Program { name: "rustls", source: "service", features: "rustls" };
 
@@ -53,6 +65,11 @@ impl Program {
     /// Builds the program, and returns where it is: beside the one that runs, in a folder of its
     /// own.
     pub fn build(self, profile: Profile) -> Result<PathBuf, String> {
+        self.build_with(profile, Path::new(""))
+    }
+
+    /// Builds it with rules that are compiled in.
+    pub fn build_with(self, profile: Profile, rules: &Path) -> Result<PathBuf, String> {
         let profile = match profile {
             Profile::Release => "release",
             Profile::Small => "small",
@@ -66,7 +83,8 @@ impl Program {
                 .args(["--locked", "--profile", profile])
                 .args(["--features", self.features, "--bin", self.source])
                 .arg("--target-dir")
-                .arg(&target),
+                .arg(&target)
+                .env("PHASEFLAG_RULES", rules),
         )?;
         // The next program may be the same one with other features.
         fs::copy(&built, &kept).map_err(|error| format!("`{}`: {error}", built.display()))?;

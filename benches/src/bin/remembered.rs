@@ -1,0 +1,55 @@
+//! How long a program takes that has its rules from its last run, beside one that has them
+//! compiled in.
+//!
+//! `cargo run --release --bin remembered` prints the medians of programs that run in turn.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fs, io};
+
+use phaseflag_benches::process::ended;
+use phaseflag_benches::programs::{
+    EMPTY, FEW_COMPILED_IN, MANY_COMPILED_IN, Profile, Program, REMEMBERED,
+};
+use phaseflag_benches::realistic;
+use phaseflag_benches::runs::{ROUNDS, Run, all_times, median, paired};
+use phaseflag_benches::serve::serve;
+
+fn main() -> ExitCode {
+    let folder = std::env::temp_dir().join(format!("phaseflag-remembered-{}", std::process::id()));
+    let measured = measure(&folder);
+    let _ = fs::remove_dir_all(folder);
+    ended(measured.map(|()| ExitCode::SUCCESS))
+}
+
+fn measure(folder: &Path) -> Result<(), String> {
+    println!("start, one evaluation, end; {ROUNDS} rounds");
+    compare(folder, 100, FEW_COMPILED_IN)?;
+    compare(folder, 10_000, MANY_COMPILED_IN)
+}
+
+fn compare(folder: &Path, flags: usize, compiled_in: Program) -> Result<(), String> {
+    let rules = realistic::ruleset(flags);
+    let file = write(folder, flags, &rules).map_err(|error| error.to_string())?;
+    let url = serve(rules).map_err(|error| error.to_string())?;
+    let cache = folder.join(format!("cache-{flags}"));
+    let runs = [
+        Run::of(EMPTY, &[])?,
+        Run::new(compiled_in.build_with(Profile::Release, &file)?, &[]),
+        Run::of(REMEMBERED, &[&url, &cache.to_string_lossy()])?,
+    ];
+    let [empty, compiled_in, remembered] = all_times(&runs)?;
+    let ratio = median(&paired(&remembered, &compiled_in, |remembered, other| remembered / other));
+    println!("  {flags} flags");
+    println!("    empty main   {:.3} ms", median(&empty));
+    println!("    compiled in  {:.3} ms", median(&compiled_in));
+    println!("    remembered   {:.3} ms, {ratio:.2} of that (the aim is 1.3)", median(&remembered));
+    Ok(())
+}
+
+fn write(folder: &Path, flags: usize, rules: &str) -> io::Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join(format!("{flags}.json"));
+    fs::write(&file, rules)?;
+    Ok(file)
+}
