@@ -169,7 +169,7 @@ impl Flusher {
             if on_its_way && self.ledger.queued() >= self.batch_size { None } else { self.due };
         let due = [due, self.catch_up].into_iter().flatten().min();
         let Some(due) = self.retry.or(due) else {
-            let message = self.source.wait(stop);
+            let message = self.source.wait(stop, &mut self.waiting);
             self.since = Instant::now();
             return message;
         };

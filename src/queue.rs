@@ -1,14 +1,15 @@
 //! The queue of events: the end that the client holds, and the end of the thread that delivers.
 //!
-//! An event is always in one of two places: in the channel, or, once the thread has seen it, in
-//! the outbox, which it leaves when its fate is known. So whoever ends the client finds all that
-//! are left, whatever the thread is doing.
+//! An event is in the channel, or, once the thread has seen it, in the outbox, which it leaves
+//! when its fate is known. So whoever ends the client finds all that are left, whatever the thread
+//! is doing.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Select, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -16,13 +17,26 @@ use crate::events::{Admission, EvaluationEvent, Ledger};
 use crate::logging::log;
 use crate::worker::{Never, StopSignal};
 
-/// How long whoever ends the client waits for an event that another thread is about to queue.
-const ARRIVAL: Duration = Duration::from_millis(100);
+/// How often whoever ends the client looks for events that are counted and not there yet: another
+/// thread is about to queue them, or the thread that delivers to put them into the outbox.
+const LOOKS: u32 = 100;
+
+/// The time between two of them.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What travels to the thread; that a flush takes the same way keeps it behind earlier events.
 enum Message {
     Event(EvaluationEvent),
     Flush(FlushReply),
+}
+
+impl Message {
+    fn put(self, outbox: &mut Outbox, waiting: &mut Vec<FlushReply>) {
+        match self {
+            Message::Event(event) => outbox.push_back(event),
+            Message::Flush(reply) => waiting.push(reply),
+        }
+    }
 }
 
 /// Where the outcome of a flush goes.
@@ -118,33 +132,38 @@ impl EventQueue {
     /// Takes what is left away from the thread, and lets those go who wait for a flush. Events of
     /// a request that is under way are among it.
     pub(crate) fn give_up(&self) -> Vec<EvaluationEvent> {
-        let left = {
+        let mut left = Vec::new();
+        let count = {
             let mut outbox = self.source.outbox();
-            let count = self.ledger.close();
-            let mut left: Vec<_> = outbox.drain(..).collect();
-            while left.len() < count {
-                match self.source.messages.recv_timeout(ARRIVAL) {
-                    Ok(Message::Event(event)) => left.push(event),
-                    // Whoever waits for it hears of the end below.
-                    Ok(Message::Flush(_)) => {}
-                    Err(_) => break,
-                }
-            }
-            self.ledger.abandon(count.saturating_sub(left.len()));
-            left
+            left.extend(outbox.drain(..));
+            self.ledger.close()
         };
+        for look in 0..LOOKS {
+            // Whoever waits for a flush hears of the end below.
+            self.source.collect(&mut Vec::new());
+            left.extend(self.source.outbox().drain(..));
+            if left.len() >= count {
+                break;
+            }
+            if look > 0 {
+                thread::sleep(LOOK);
+            }
+        }
+        self.ledger.abandon(count.saturating_sub(left.len()));
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
         left
     }
 }
 
 impl EventSource {
-    /// Waits for a message or the signal to stop, and returns whether it was a message.
-    pub(crate) fn wait(&self, stop: &StopSignal) -> bool {
-        let mut either = Select::new();
-        let message = either.recv(&self.messages);
-        either.recv(stop);
-        either.ready() == message
+    /// Waits for a message or the signal to stop, and returns whether it was a message, which then
+    /// is where `collect` puts it.
+    pub(crate) fn wait(&self, stop: &StopSignal, waiting: &mut Vec<FlushReply>) -> bool {
+        let message = select! {
+            recv(stop) -> _ => return false,
+            recv(self.messages) -> message => message,
+        };
+        message.map(|message| message.put(&mut self.outbox(), waiting)).is_ok()
     }
 
     /// Moves everything that is queued to the outbox, in which there are then so many events, and
@@ -152,10 +171,7 @@ impl EventSource {
     pub(crate) fn collect(&self, waiting: &mut Vec<FlushReply>) -> usize {
         let mut outbox = self.outbox();
         while let Ok(message) = self.messages.try_recv() {
-            match message {
-                Message::Event(event) => outbox.push_back(event),
-                Message::Flush(reply) => waiting.push(reply),
-            }
+            message.put(&mut outbox, waiting);
         }
         outbox.len()
     }

@@ -265,8 +265,10 @@ fn a_file_that_cannot_be_used_counts_as_none() {
     for (what, change) in changes {
         fs::write(folder.file(), change(whole.clone())).expect("the file");
         server.respond(|_| Reply::Hang);
+        let requests = server.requests_to(RULESET).len();
         let settings = remembering(&server, &folder).cache_max_age(NEVER);
         let client = started(settings.bootstrap_text(ruleset(0, &["b"])));
+        server.wait_for(requests + 1, RULESET);
         assert!(!client.is_ready() && !is_on(&client, "a") && is_on(&client, "b"), "{what}");
         // The next ruleset takes its place.
         server.respond(|_| Reply::json(ruleset(2, &["a"])));
