@@ -134,7 +134,11 @@ pub use events::{EvaluationEvent, EventCounts};
 pub use listeners::{FlagsChanged, Subscription};
 pub use number::Number;
 pub use readiness::ClientState;
-pub use ruleset::{EvaluationResult, FlagInfo, FlagKind, Problem, Reason, Ruleset};
+pub use ruleset::{
+    EvaluationResult, ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout,
+    ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, FlagInfo,
+    FlagKind, Problem, Reason, Ruleset,
+};
 pub use snapshot::Snapshot;
 pub use value::{Object, Value};
 

@@ -152,6 +152,23 @@ fn they_hear_of_segments() {
 }
 
 #[test]
+fn a_rule_that_stands_elsewhere_and_is_looked_at_in_the_same_order_is_no_change() {
+    let flag = |rules: &str| {
+        format!(r#"{{"key": "a", "variations": [{{"key": "on"}}], "targeting_rules": [{rules}]}}"#)
+    };
+    let [first, second] = [1, 2].map(|it| format!(r#"{{"priority": {it}, "variation": "{it}"}}"#));
+    let (_server, client) = serving(vec![
+        document(&[flag(&format!("{first}, {second}"))], ""),
+        document(&[flag(&format!("{second}, {{}}, {first}"))], ""),
+        document(&[], ""),
+    ]);
+    let heard = hear(&client);
+    client.start().unwrap();
+    next(&heard);
+    assert_eq!(told(&next(&heard)), expected(0, "", "a", "", false));
+}
+
+#[test]
 fn the_order_of_targets_is_no_change() {
     let targets = |targets: &[&str]| {
         let rule = format!(

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 62] = [
+const ORDER: [&str; 65] = [
     "error",
     "scan",
     "hash",
@@ -34,6 +34,9 @@ const ORDER: [&str; 62] = [
     "ruleset/link",
     "ruleset/part",
     "ruleset/evaluate",
+    "ruleset/explanation",
+    "ruleset/spell",
+    "ruleset/explain",
     "ruleset/mod",
     "remembered",
     "identity",

@@ -1,7 +1,9 @@
 //! Rulesets and contexts made to fit each other, evaluated in every way there is.
 
 use arbitrary::{Result, Unstructured};
-use phaseflag::{AttributeValue, EvaluationContext, Object, Ruleset, Value};
+use phaseflag::{
+    AttributeValue, EvaluationContext, EvaluationResult, ExplainedServing, Object, Ruleset, Value,
+};
 
 /// Makes a ruleset and contexts from the bytes, and evaluates them.
 pub fn run(data: &[u8]) {
@@ -27,7 +29,9 @@ pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
             let one = ruleset.evaluate(flag.key(), context);
             assert_eq!(one, ruleset.evaluate(flag.key(), context), "{text}");
             assert_eq!(one.as_ref(), all.get(flag.key()), "{text}");
-            let reason = one.expect("a flag that is listed").reason();
+            let one = one.expect("a flag that is listed");
+            explains(&ruleset, flag.key(), context, &one, text);
+            let reason = one.reason();
             let known = match flag.is_on() {
                 false => matches!(reason.as_str(), "flag_inactive"),
                 true => matches!(
@@ -38,6 +42,56 @@ pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
             assert!(known, "{reason}: {text}");
         }
         assert_eq!(ruleset.evaluate("no such flag", context), None);
+        assert!(ruleset.explain("no such flag", context).is_none());
+    }
+}
+
+/// Holds that an explanation comes to the result that it explains.
+fn explains(
+    ruleset: &Ruleset,
+    key: &str,
+    context: &EvaluationContext,
+    result: &EvaluationResult,
+    text: &str,
+) {
+    let explanation = ruleset.explain(key, context).expect("a flag that is listed");
+    let spelled = explanation.to_string();
+    assert!(spelled.starts_with("flag `") && !spelled.ends_with('\n'), "{spelled}: {text}");
+    assert_eq!(explanation.result(), result, "{spelled}: {text}");
+    let reason = result.reason();
+    let by_rule = matches!(reason.as_str(), "targeting_match" | "percentage_rollout");
+    let fails = explanation.prerequisites_never_hold()
+        || explanation.prerequisites().iter().any(|one| !one.holds());
+    if explanation.is_on() {
+        assert_eq!(fails, reason.as_str() == "prerequisite_failed", "{spelled}: {text}");
+    }
+
+    let rules = explanation.rules();
+    let deciding: Vec<_> = rules.iter().filter(|rule| rule.decides()).collect();
+    assert_eq!(deciding.len(), usize::from(by_rule), "{spelled}: {text}");
+    for rule in deciding {
+        assert!(rule.is_reached() && rule.matches(), "{spelled}: {text}");
+        let served = match rule.serves() {
+            ExplainedServing::Variation(variation) => variation,
+            ExplainedServing::Rollout(rollout) => {
+                rollout.chosen().expect("a rollout that decides").variation()
+            }
+            _ => panic!("{spelled}: {text}"),
+        };
+        assert_eq!(served.key(), result.variation_key(), "{spelled}: {text}");
+    }
+    let reached = rules.iter().take_while(|rule| rule.is_reached()).count();
+    assert!(rules.iter().skip(reached).all(|rule| !rule.is_reached()), "{spelled}: {text}");
+    for rule in rules.iter().filter(|rule| rule.is_reached()) {
+        let segment = rule.segment();
+        let conditions = rule.conditions().iter();
+        let mut all = conditions.chain(segment.into_iter().flat_map(|it| it.conditions()));
+        // Not all patterns may have been searched for.
+        if all.clone().all(|one| one.holds().is_some()) {
+            let hold = all.all(|one| one.holds() == Some(true))
+                && segment.is_none_or(|segment| segment.name().is_some());
+            assert_eq!(hold, rule.matches(), "{spelled}: {text}");
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which part of a rollout an identifier falls into: DJB2, modulo 100.
 
+use crate::number::Number;
+
 /// The number of buckets.
 const BUCKETS: u32 = 100;
 
@@ -31,6 +33,13 @@ pub(crate) fn choose<T>(entries: &[(f64, T)], bucket: u32) -> Option<&T> {
         .iter()
         .find(|(upper_bound, _)| f64::from(bucket) < *upper_bound)
         .map(|(_, served)| served)
+}
+
+/// Returns a sum of weights as text, without the digits that adding floats leaves behind.
+pub(super) fn weight_text(sum: f64) -> String {
+    const DIGITS: f64 = 1e6;
+    let rounded = if sum < 1e9 { (sum * DIGITS).round() / DIGITS } else { sum };
+    Number::from_f64(rounded).map_or("infinity".to_owned(), |number| number.to_string())
 }
 
 #[cfg(test)]

@@ -180,6 +180,7 @@ impl Compiler {
                 continue;
             };
             if let Ok((priority, mut rule)) = self.rule(path, fields, variations) {
+                rule.index = *index as u32;
                 rule.segment =
                     segment.and_then(|name| self.segment_number(flag_index, *index, name));
                 compiled.push((priority, rule));
@@ -207,7 +208,7 @@ impl Compiler {
         Some(name)
     }
 
-    /// Compiles a rule, with its priority and without its segment.
+    /// Compiles a rule, with its priority and without its place and its segment.
     fn rule(
         &mut self,
         path: Path<'_>,
@@ -241,7 +242,7 @@ impl Compiler {
             (None, Some(entries)) => Serves::Rollout(entries),
             (None, None) => Serves::Nothing,
         };
-        let rule = Rule { conditions, segment: None, serves };
+        let rule = Rule { index: 0, conditions, segment: None, serves };
         Ok((priority.unwrap_or(0_u64.into()), rule))
     }
 

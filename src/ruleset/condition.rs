@@ -1,6 +1,7 @@
 //! One compiled condition: an attribute, an operator and its target.
 //!
-//! A new operator is one variant of `Test`, one arm of `Test::compile` and one of `Test::holds`.
+//! A new operator is one variant of `Test`, and one arm each of `Test::compile`, `Test::holds` and
+//! `Test::parts`.
 
 use std::cmp::Ordering;
 
@@ -46,7 +47,15 @@ impl Attribute {
         }
     }
 
-    fn read<'a>(&self, context: &'a EvaluationContext) -> Option<Subject<'a>> {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Attribute::UserId => "user_id",
+            Attribute::SessionId => "session_id",
+            Attribute::Named(name) => name,
+        }
+    }
+
+    pub(super) fn read<'a>(&self, context: &'a EvaluationContext) -> Option<Subject<'a>> {
         match self {
             Attribute::UserId => context.get_user_id().map(Subject::Text),
             Attribute::SessionId => context.get_session_id().map(Subject::Text),
@@ -70,7 +79,7 @@ pub(super) enum Subject<'a> {
 
 impl Subject<'_> {
     /// Returns the string form; that of a number is written to `room`.
-    fn text<'b>(&'b self, room: &'b mut NumberText) -> &'b str {
+    pub(super) fn text<'b>(&'b self, room: &'b mut NumberText) -> &'b str {
         match self {
             Subject::Text(text) => text,
             Subject::Number(number) => {
@@ -157,6 +166,31 @@ impl Test {
             Test::Never => false,
         }
     }
+
+    /// Returns the operator's name and its target; `None` where nothing can satisfy them.
+    pub(super) fn parts(&self) -> Option<(&'static str, Target<'_>)> {
+        Some(match self {
+            Test::Is(target) => ("is", Target::Text(target)),
+            Test::IsNot(target) => ("is_not", Target::Text(target)),
+            Test::Contains(target) => ("contains", Target::Text(target)),
+            Test::NotContains(target) => ("not_contains", Target::Text(target)),
+            Test::OneOf(targets) => ("one_of", Target::Texts(&targets.texts)),
+            Test::NotOneOf(targets) => ("not_one_of", Target::Texts(&targets.texts)),
+            Test::GreaterThan(bound) => ("gt", Target::Number(*bound)),
+            Test::LessThan(bound) => ("lt", Target::Number(*bound)),
+            Test::MatchesRegex(pattern) => ("matches_regex", Target::Text(pattern.as_str())),
+            Test::VersionGreaterThan(bound) => ("version_gt", Target::Text(bound)),
+            Test::VersionLessThan(bound) => ("version_lt", Target::Text(bound)),
+            Test::Never => return None,
+        })
+    }
+}
+
+/// What an operator holds an attribute against.
+pub(super) enum Target<'a> {
+    Text(&'a str),
+    Texts(&'a [Box<str>]),
+    Number(Number),
 }
 
 /// The string form of a target that is a scalar.

@@ -8,10 +8,22 @@ use super::result::{Outcome, Reason};
 use super::table::PositionMap;
 use crate::context::EvaluationContext;
 
+/// Is told how an answer comes about; where nobody asks, that costs nothing.
+pub(super) trait Witness {
+    /// A rule of the flag that is being evaluated was looked at.
+    fn looked_at(&mut self, _matches: bool) {}
+
+    /// A required flag was evaluated, and its rules are done with.
+    fn settled(&mut self, _flag: u32, _outcome: &Outcome) {}
+}
+
+impl Witness for () {}
+
 /// Evaluates flags of one ruleset for one context.
-pub(super) struct Evaluator<'a> {
+pub(super) struct Evaluator<'a, W = ()> {
     tables: &'a Tables,
     context: &'a EvaluationContext,
+    witness: W,
     /// What required flags serve.
     settled: Option<Memory<Option<u32>>>,
     /// Which segments the context is in.
@@ -22,7 +34,23 @@ pub(super) struct Evaluator<'a> {
 
 impl<'a> Evaluator<'a> {
     pub(super) fn new(tables: &'a Tables, context: &'a EvaluationContext) -> Evaluator<'a> {
-        Evaluator { tables, context, settled: None, segments: None, effort: Effort::new() }
+        Evaluator::with(tables, context, ())
+    }
+}
+
+impl<'a, W: Witness> Evaluator<'a, W> {
+    pub(super) fn with(
+        tables: &'a Tables,
+        context: &'a EvaluationContext,
+        witness: W,
+    ) -> Evaluator<'a, W> {
+        let effort = Effort::new();
+        Evaluator { tables, context, witness, settled: None, segments: None, effort }
+    }
+
+    /// Returns whom it has told.
+    pub(super) fn into_witness(self) -> W {
+        self.witness
     }
 
     pub(super) fn evaluate(&mut self, flag: &Flag) -> Outcome {
@@ -38,9 +66,9 @@ impl<'a> Evaluator<'a> {
             return Outcome::default_of(flag, Reason::PrerequisiteFailed);
         }
         for rule in &flag.rules {
-            if self.matches(rule)
-                && let Some(outcome) = self.serve(flag, &rule.serves)
-            {
+            let matches = self.matches(rule);
+            self.witness.looked_at(matches);
+            if matches && let Some(outcome) = self.serve(flag, &rule.serves) {
                 return outcome;
             }
         }
@@ -54,15 +82,13 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn holds(&mut self, prerequisite: &Prerequisite) -> bool {
+    pub(super) fn holds(&mut self, prerequisite: &Prerequisite) -> bool {
         let Some(flag) = self.tables.flag(prerequisite.flag) else {
             return false;
         };
         flag.on && {
             let served = self.settle(prerequisite.flag, flag);
-            flag.variation(served).is_some_and(|variation| {
-                variation.key.as_ref() == Some(&prerequisite.variation_key)
-            })
+            prerequisite.is_met_by(flag, served)
         }
     }
 
@@ -71,7 +97,9 @@ impl<'a> Evaluator<'a> {
         if let Some(served) = self.settled.as_ref().and_then(|settled| settled.get(position)) {
             return served;
         }
-        let served = self.decide(flag).variation;
+        let outcome = self.decide(flag);
+        self.witness.settled(position, &outcome);
+        let served = outcome.variation;
         self.settled.get_or_insert_default().insert(position, served);
         served
     }

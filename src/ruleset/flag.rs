@@ -100,9 +100,19 @@ pub(super) struct Prerequisite {
     pub(super) variation_key: Box<str>,
 }
 
+impl Prerequisite {
+    /// Returns whether the required flag, where it is on, serves what it must.
+    pub(super) fn is_met_by(&self, flag: &Flag, served: Option<u32>) -> bool {
+        flag.variation(served)
+            .is_some_and(|variation| variation.key.as_ref() == Some(&self.variation_key))
+    }
+}
+
 /// A targeting rule.
 #[derive(Debug)]
 pub(super) struct Rule {
+    /// Where it stands in the document's list.
+    pub(super) index: u32,
     pub(super) conditions: Box<[Condition]>,
     pub(super) segment: Option<u32>,
     pub(super) serves: Serves,

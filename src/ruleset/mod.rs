@@ -9,6 +9,8 @@ mod condition;
 mod diff;
 mod document;
 mod evaluate;
+mod explain;
+mod explanation;
 mod flag;
 mod index;
 mod link;
@@ -19,6 +21,7 @@ mod place;
 mod prerequisites;
 mod problem;
 mod result;
+mod spell;
 mod table;
 mod variations;
 mod version;
@@ -28,6 +31,10 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use diff::Difference;
+pub use explanation::{
+    ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
+    ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation,
+};
 pub use flag::{FlagInfo, FlagKind};
 pub(crate) use outline::Outline;
 pub(crate) use part::{AskWhole, Piece, Places};
@@ -41,6 +48,7 @@ use crate::value::Value;
 use diff::Comparison;
 use document::Document;
 use evaluate::Evaluator;
+use explain::Explainer;
 use flag::{Replica, Tables};
 
 /// The rules of all flags of an environment, ready to be evaluated.
@@ -137,6 +145,61 @@ impl Ruleset {
             (flag.key.to_string(), EvaluationResult::shared(self.0.clone(), position, outcome))
         });
         results.collect()
+    }
+
+    /// Evaluates a flag and says why it serves what it serves; `None` where there is no flag of
+    /// this key.
+    ///
+    /// It takes longer than [`evaluate`](Ruleset::evaluate), and is meant for people who ask.
+    ///
+    /// ```
+    /// use phaseflag::{EvaluationContext, Ruleset};
+    ///
+    /// let ruleset = Ruleset::parse(r#"{"flags": [{
+    ///     "key": "checkout",
+    ///     "default_variation": "off",
+    ///     "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+    ///     "targeting_rules": [
+    ///         {"variation": "on",
+    ///          "conditions": [{"attribute": "plan", "operator": "one_of", "value": ["pro", "team"]}]},
+    ///         {"percentage_rollout": [{"variation": "on", "percentage": 10},
+    ///                                 {"variation": "off", "percentage": 90}]}
+    ///     ]
+    /// }]}"#)?;
+    ///
+    /// let context = EvaluationContext::new().user_id("user-123").attribute("plan", "free");
+    /// let explanation = ruleset.explain("checkout", &context).unwrap();
+    /// assert_eq!(explanation.rules()[0].conditions()[0].holds(), Some(false));
+    /// assert_eq!(explanation.to_string(), r#"
+    /// flag `checkout`: `off`, value false, percentage_rollout
+    ///   it is on
+    ///   targeting_rules[0]: does not match
+    ///     plan one_of ["pro", "team"]: fails for "free"
+    ///     serves `on`
+    ///   targeting_rules[1]: matches and decides
+    ///     no conditions
+    ///     rollout: bucket 91 by user_id "user-123"
+    ///       0 to 10: `on`
+    ///       10 to 100: `off`, chosen"#.trim_start());
+    /// # Ok::<(), phaseflag::RulesetError>(())
+    /// ```
+    pub fn explain<'a>(
+        &self,
+        key: &str,
+        context: impl Into<Option<&'a EvaluationContext>>,
+    ) -> Option<Explanation> {
+        let context = context.into().unwrap_or(&NOBODY);
+        let tables = self.tables();
+        let position = tables.position(key)?;
+        let flag = tables.flag(position)?;
+        let mut explainer = Explainer::new(tables, context, flag);
+        Some(Explanation {
+            key: flag.key.clone(),
+            on: flag.on,
+            prerequisites: explainer.prerequisites(),
+            rules: explainer.rules(),
+            result: EvaluationResult::shared(self.0.clone(), position, explainer.outcome),
+        })
     }
 
     /// Evaluates a flag and hands its value to `read` without keeping it.

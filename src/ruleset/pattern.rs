@@ -53,6 +53,11 @@ mod with_regex {
             Effort(MAX_EFFORT)
         }
 
+        /// Returns whether nothing is left: what is not found now was perhaps not searched for.
+        pub(in crate::ruleset) fn is_used_up(&self) -> bool {
+            self.0 == 0
+        }
+
         /// Returns whether as much is left, and takes it.
         fn spend(&mut self, cost: u64) -> bool {
             let rest = self.0.checked_sub(cost);
@@ -76,6 +81,10 @@ mod with_regex {
             let end = text.char_indices().nth(MAX_SUBJECT).map_or(text.len(), |(end, _)| end);
             let text = text.get(..end).unwrap_or(text);
             effort.spend((self.size / 1024 * text.len()) as u64) && self.regex.is_match(text)
+        }
+
+        pub(in crate::ruleset) fn as_str(&self) -> &str {
+            self.regex.as_str()
         }
     }
 
@@ -148,6 +157,10 @@ mod without_regex {
         pub(in crate::ruleset) fn new() -> Effort {
             Effort
         }
+
+        pub(in crate::ruleset) fn is_used_up(&self) -> bool {
+            false
+        }
     }
 
     /// A compiled pattern, of which there is none without the feature.
@@ -156,6 +169,10 @@ mod without_regex {
 
     impl Pattern {
         pub(in crate::ruleset) fn is_found_in(&self, _: &str, _: &mut Effort) -> bool {
+            match *self {}
+        }
+
+        pub(in crate::ruleset) fn as_str(&self) -> &str {
             match *self {}
         }
     }

@@ -1,0 +1,161 @@
+//! Explanations as text: one part a line, indented under what it belongs to.
+
+use std::fmt;
+
+use super::bucket::weight_text;
+use super::condition::excerpt;
+use super::explanation::{
+    ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
+    ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation,
+};
+use super::result::EvaluationResult;
+
+/// A text of several lines, without a line break at its end. Long texts in it are cut.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let result = self.result();
+        write!(f, "flag `{}`: {}, {}", excerpt(self.key()), Served(result), result.reason())?;
+        write!(f, "\n  it is {}", if self.is_on() { "on" } else { "off" })?;
+        if self.prerequisites_never_hold() {
+            write!(f, "\n  its prerequisites can never hold")?;
+        }
+        for prerequisite in self.prerequisites() {
+            write!(f, "\n  {prerequisite}")?;
+        }
+        for rule in self.rules() {
+            write!(f, "\n  {rule}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a flag serves, in one line.
+struct Served<'a>(&'a EvaluationResult);
+
+impl fmt::Display for Served<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(key) = self.0.variation_key() {
+            write!(f, "`{}`, ", excerpt(key))?;
+        }
+        write!(f, "value {}", excerpt(&self.0.value().to_string()))
+    }
+}
+
+impl fmt::Display for ExplainedPrerequisite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (flag, wanted) = (excerpt(self.flag_key()), excerpt(self.variation_key()));
+        write!(f, "requires flag `{flag}` to serve `{wanted}`: ")?;
+        match (self.is_on(), self.holds()) {
+            (false, _) => write!(f, "fails, it is off"),
+            (true, true) => write!(f, "holds, {}", self.reason()),
+            (true, false) => write!(f, "fails, it serves {}, {}", self.served(), self.reason()),
+        }
+    }
+}
+
+impl fmt::Display for ExplainedVariation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key() {
+            Some(key) => write!(f, "`{}`", excerpt(key)),
+            None if self.is_there() => write!(f, "a variation without a key"),
+            None => write!(f, "null"),
+        }
+    }
+}
+
+impl fmt::Display for ExplainedRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fate = match (self.is_reached(), self.matches(), self.decides()) {
+            (false, _, _) => "not reached",
+            (true, false, _) => "does not match",
+            (true, true, true) => "matches and decides",
+            (true, true, false) => "matches and decides nothing",
+        };
+        write!(f, "targeting_rules[{}]: {fate}", self.index())?;
+        if self.conditions().is_empty() && self.segment().is_none() {
+            write!(f, "\n    no conditions")?;
+        }
+        for condition in self.conditions() {
+            write!(f, "\n    {condition}")?;
+        }
+        match self.segment() {
+            Some(segment) if self.segment_again => write!(f, "\n    {}, see above", Name(segment))?,
+            Some(segment) => write!(f, "\n    {segment}")?,
+            None => {}
+        }
+        match self.serves() {
+            ExplainedServing::Variation(variation) => write!(f, "\n    serves {variation}"),
+            ExplainedServing::Rollout(rollout) => write!(f, "\n    {rollout}"),
+            ExplainedServing::Nothing => write!(f, "\n    serves nothing"),
+        }
+    }
+}
+
+impl fmt::Display for ExplainedCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((attribute, operator, target)) = &self.parts else {
+            return write!(f, "a condition that can never hold");
+        };
+        write!(f, "{} {operator} ", excerpt(attribute))?;
+        let target = excerpt(target);
+        match *operator {
+            "one_of" | "not_one_of" | "gt" | "lt" => write!(f, "{target}")?,
+            _ => write!(f, "{target:?}")?,
+        }
+        match self.holds {
+            None => return Ok(()),
+            Some(true) => write!(f, ": holds for ")?,
+            Some(false) => write!(f, ": fails for ")?,
+        }
+        match &self.value {
+            Some(value) if value.is_string => write!(f, "{:?}", excerpt(&value.text)),
+            Some(value) => write!(f, "{}", value.text),
+            None => write!(f, "a missing attribute"),
+        }
+    }
+}
+
+/// How a rule asks for a segment.
+struct Name<'a>(&'a ExplainedSegment);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.name() {
+            Some(name) => write!(f, "in segment `{}`", excerpt(name)),
+            None => write!(f, "in a segment that is not there"),
+        }
+    }
+}
+
+impl fmt::Display for ExplainedSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Name(self))?;
+        for condition in self.conditions() {
+            write!(f, "\n      {condition}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ExplainedRollout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.identity {
+            Some((name, identifier, bucket)) => {
+                write!(f, "rollout: bucket {bucket} by {name} {:?}", excerpt(identifier))?
+            }
+            None => write!(f, "rollout: no user_id and no session_id")?,
+        }
+        for entry in self.entries() {
+            write!(f, "\n      {entry}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ExplainedEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chosen = if self.is_chosen() { ", chosen" } else { "" };
+        let (lower, upper) = (weight_text(self.lower()), weight_text(self.upper()));
+        write!(f, "{lower} to {upper}: {}{chosen}", self.variation())
+    }
+}

@@ -1,0 +1,369 @@
+//! Why a flag serves what it serves: the text of each explanation, and what its parts say.
+
+use std::time::{Duration, Instant};
+
+use phaseflag::{EvaluationContext, ExplainedServing, Explanation, Reason, Ruleset};
+
+const RULESET: &str = r#"{
+    "segments": [
+        {"id": "seg_a", "key": "beta", "conditions": [
+            {"attribute": "email", "operator": "matches_regex", "value": "@example\\.com$"},
+            {"attribute": "beta", "operator": "is", "value": true}]}],
+    "flags": [
+        {"key": "gate", "default_variation": "off",
+         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+         "targeting_rules": [{"variation": "on", "conditions": [
+             {"attribute": "country", "operator": "one_of", "value": ["US", "CA"]}]}]},
+        {"key": "switched-off", "enabled": false, "default_variation": "off",
+         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+         "prerequisites": [{"flag_key": "gate", "variation_key": "on"}],
+         "targeting_rules": [{"variation": "on"}]},
+        {"key": "checkout", "default_variation": "old",
+         "variations": [{"key": "old", "value": 1}, {"key": "new", "value": {"step": 2}}, {"id": "x", "value": "y"}],
+         "prerequisites": [{"flag_key": "gate", "variation_key": "on"}],
+         "targeting_rules": [
+             {"priority": 9, "conditions": [], "variation_id": "x"},
+             {"priority": 1, "conditions": [
+                 {"attribute": "age", "operator": "gt", "value": "18"},
+                 {"attribute": "app", "operator": "version_lt", "value": "2.0"}], "variation": "new"},
+             {"priority": 2, "segment_id": "seg_a", "variation": "gone"},
+             {"priority": 3, "segment_id": "beta", "conditions": [
+                 {"attribute": "user_id", "operator": "not_contains", "value": "test"}]},
+             {"priority": 4, "segment_id": "nowhere", "variation": "new"},
+             {"priority": 5, "conditions": [{"attribute": "plan", "operator": "unheard_of"}], "variation": "new"},
+             {"priority": 6, "percentage_rollout": [
+                 {"variation": "old", "percentage": 33.3}, {"variation": "new", "percentage": 33.3},
+                 {"variation": "gone", "percentage": 33.4}]}]},
+        {"key": "needs-off", "default_variation": "no", "variations": [{"key": "no"}],
+         "prerequisites": [{"flag_key": "gate", "variation_key": "off"},
+                           {"flag_key": "switched-off", "variation_key": "off"},
+                           {"flag_key": "gate", "variation_key": "on"}],
+         "targeting_rules": [{"variation": "no"}]},
+        {"key": "circle", "default_variation": "no", "variations": [{"key": "no", "value": 0}],
+         "prerequisites": [{"flag_key": "circle", "variation_key": "no"}]}]}"#;
+
+#[track_caller]
+fn parse(text: &str) -> Ruleset {
+    Ruleset::parse(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[track_caller]
+fn explain(key: &str, context: &EvaluationContext) -> Explanation {
+    let ruleset = parse(RULESET);
+    let explanation = ruleset.explain(key, context).unwrap();
+    assert_eq!(explanation.key(), key);
+    assert_eq!(*explanation.result(), ruleset.evaluate(key, context).unwrap());
+    explanation
+}
+
+/// Holds the text of an explanation.
+#[track_caller]
+fn reads(key: &str, context: &EvaluationContext, expected: &str) {
+    assert_eq!(explain(key, context).to_string(), expected.trim_start());
+}
+
+fn context() -> EvaluationContext {
+    EvaluationContext::new()
+        .user_id("user-123")
+        .attribute("country", "US")
+        .attribute("age", 17.5)
+        .attribute("email", "ann@example.com")
+}
+
+#[test]
+#[cfg(feature = "regex")]
+fn every_part_is_said_on_a_line_of_its_own() {
+    let expected = r#"
+flag `checkout`: value null, percentage_rollout
+  it is on
+  requires flag `gate` to serve `on`: holds, targeting_match
+  targeting_rules[1]: does not match
+    age gt 18: fails for 17.5
+    app version_lt "2.0": fails for a missing attribute
+    serves `new`
+  targeting_rules[2]: does not match
+    in segment `beta`
+      email matches_regex "@example\\.com$": holds for "ann@example.com"
+      beta is "true": fails for a missing attribute
+    serves null
+  targeting_rules[3]: does not match
+    user_id not_contains "test": holds for "user-123"
+    in segment `beta`, see above
+    serves nothing
+  targeting_rules[4]: does not match
+    in a segment that is not there
+    serves `new`
+  targeting_rules[5]: does not match
+    a condition that can never hold
+    serves `new`
+  targeting_rules[6]: matches and decides
+    no conditions
+    rollout: bucket 91 by user_id "user-123"
+      0 to 33.3: `old`
+      33.3 to 66.6: `new`
+      66.6 to 100: null, chosen
+  targeting_rules[0]: not reached
+    no conditions
+    serves a variation without a key"#;
+    reads("checkout", &context(), expected);
+}
+
+#[test]
+fn a_rule_that_decides_leaves_the_others_unreached() {
+    let context = context().attribute("age", 18.5).attribute("app", "1.10");
+    let explanation = explain("checkout", &context);
+    let fates = explanation.rules().iter().map(|rule| {
+        let conditions = rule.conditions().iter().map(|condition| condition.holds()).collect();
+        (rule.index(), rule.is_reached(), rule.matches(), rule.decides(), conditions)
+    });
+    let expected: [(_, _, _, _, Vec<_>); 7] = [
+        (1, true, true, true, vec![Some(true), Some(true)]),
+        (2, false, false, false, vec![]),
+        (3, false, false, false, vec![None]),
+        (4, false, false, false, vec![]),
+        (5, false, false, false, vec![None]),
+        (6, false, false, false, vec![]),
+        (0, false, false, false, vec![]),
+    ];
+    assert_eq!(fates.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_parts_of_a_condition_can_be_read() {
+    let explanation = explain("checkout", &context());
+    let [adults, _, users, _, broken, _, _] = explanation.rules() else {
+        panic!("{explanation}");
+    };
+    let read = |rule: &phaseflag::ExplainedRule, place: usize| {
+        let it = &rule.conditions()[place];
+        let parts = [it.attribute(), it.operator(), it.target(), it.value()];
+        (parts.map(|part| part.map(str::to_owned)), it.holds(), it.never_holds())
+    };
+    let texts = |texts: [&str; 4]| texts.map(|it| (!it.is_empty()).then(|| it.to_owned()));
+    assert_eq!(read(adults, 0), (texts(["age", "gt", "18", "17.5"]), Some(false), false));
+    assert_eq!(read(adults, 1), (texts(["app", "version_lt", "2.0", ""]), Some(false), false));
+    let expected = texts(["user_id", "not_contains", "test", "user-123"]);
+    assert_eq!(read(users, 0), (expected, Some(true), false));
+    assert_eq!(read(broken, 0), (texts(["", "", "", ""]), Some(false), true));
+    assert_eq!(users.segment().unwrap().name(), Some("beta"));
+    assert_eq!(users.segment().unwrap().conditions().len(), 2);
+
+    let gate = explain("gate", &context());
+    assert_eq!(gate.rules()[0].conditions()[0].target(), Some(r#"["US", "CA"]"#));
+    assert_eq!(
+        gate.rules()[0].to_string(),
+        "targeting_rules[0]: matches and decides\n    \
+         country one_of [\"US\", \"CA\"]: holds for \"US\"\n    serves `on`"
+    );
+}
+
+#[test]
+fn every_operator_is_named_as_the_service_does() {
+    for (operator, target, shown) in [
+        ("is", "1.0", r#""1""#),
+        ("is_not", "false", r#""false""#),
+        ("contains", r#""\"\n""#, r#""\"\n""#),
+        ("not_contains", r#""ü""#, r#""ü""#),
+        ("one_of", r#"["a", 1, true]"#, r#"["a", "1", "true"]"#),
+        ("one_of", r#""a""#, r#"["a"]"#),
+        ("not_one_of", "[]", "[]"),
+        ("gt", "true", "1"),
+        ("lt", r#"" 1e3 ""#, "1000"),
+        #[cfg(feature = "regex")]
+        ("matches_regex", r#""^a""#, r#""^a""#),
+        ("version_gt", r#""v1.2""#, r#""v1.2""#),
+        ("version_lt", "2", r#""2""#),
+    ] {
+        let ruleset = parse(&format!(
+            r#"[{{"key": "f", "targeting_rules": [{{"conditions": [
+                {{"attribute": "a", "operator": "{operator}", "value": {target}}}]}}]}}]"#
+        ));
+        let explanation = ruleset.explain("f", None).unwrap();
+        let condition = &explanation.rules()[0].conditions()[0];
+        let verdict = match operator.contains("not") {
+            true => "holds for a missing attribute",
+            false => "fails for a missing attribute",
+        };
+        assert_eq!(condition.operator(), Some(operator));
+        assert_eq!(condition.to_string(), format!("a {operator} {shown}: {verdict}"));
+    }
+}
+
+#[test]
+fn a_rollout_says_whose_bucket_it_goes_by() {
+    let ruleset = parse(
+        r#"[{"key": "f", "default_variation": "a", "variations": [{"key": "a"}, {"key": "b"}],
+            "targeting_rules": [
+                {"percentage_rollout": [{"variation": "a", "percentage": 0.1}, {"variation": "b", "percentage": 0.2}]},
+                {"percentage_rollout": [{"variation": "b", "percentage": 1e308}, {"variation": "b", "percentage": 1e308}]}]}]"#,
+    );
+    let read = |context: EvaluationContext| {
+        let explanation = ruleset.explain("f", &context).unwrap();
+        let rules = explanation.rules().iter().map(|rule| rule.to_string());
+        let rollouts: Vec<_> = explanation
+            .rules()
+            .iter()
+            .map(|rule| match rule.serves() {
+                ExplainedServing::Rollout(rollout) => (
+                    rollout.identified_by(),
+                    rollout.identifier().map(str::to_owned),
+                    rollout.bucket(),
+                    rollout.chosen().map(|entry| entry.lower()),
+                    rollout.entries().len(),
+                ),
+                _ => panic!("{rule}"),
+            })
+            .collect();
+        (rules.collect::<Vec<_>>().join("\n"), rollouts)
+    };
+    let (text, rollouts) = read(EvaluationContext::new().user_id("").session_id("s"));
+    let by_session = (Some("session_id"), Some("s".to_owned()), Some(4));
+    let of = |chosen| (by_session.0, by_session.1.clone(), by_session.2, chosen, 2);
+    assert_eq!(rollouts, [of(None), of(Some(0.0))]);
+    let expected = r#"
+targeting_rules[0]: matches and decides nothing
+    no conditions
+    rollout: bucket 4 by session_id "s"
+      0 to 0.1: `a`
+      0.1 to 0.3: `b`
+targeting_rules[1]: matches and decides
+    no conditions
+    rollout: bucket 4 by session_id "s"
+      0 to 1e308: `b`, chosen
+      1e308 to infinity: `b`"#;
+    assert_eq!(text, expected.trim_start());
+    let (text, rollouts) = read(EvaluationContext::new());
+    assert_eq!(rollouts, [(None, None, None, None, 2), (None, None, None, None, 2)]);
+    assert!(text.contains("    rollout: no user_id and no session_id\n      0 to 0.1: `a`\n"));
+}
+
+#[test]
+fn a_flag_that_is_off_reaches_no_rule() {
+    let expected = "
+flag `switched-off`: `off`, value false, flag_inactive
+  it is off
+  requires flag `gate` to serve `on`: holds, targeting_match
+  targeting_rules[0]: not reached
+    no conditions
+    serves `on`";
+    reads("switched-off", &context(), expected);
+}
+
+#[test]
+fn prerequisites_that_fail_are_all_shown() {
+    let expected = "
+flag `needs-off`: `no`, value null, prerequisite_failed
+  it is on
+  requires flag `gate` to serve `off`: fails, it serves `on`, targeting_match
+  requires flag `switched-off` to serve `off`: fails, it is off
+  requires flag `gate` to serve `on`: holds, targeting_match
+  targeting_rules[0]: not reached
+    no conditions
+    serves `no`";
+    reads("needs-off", &context(), expected);
+    let explanation = explain("needs-off", &context());
+    let read = explanation.prerequisites().iter().map(|it| {
+        (it.flag_key(), it.variation_key(), it.is_on(), it.served().key(), it.reason(), it.holds())
+    });
+    let expected = [
+        ("gate", "off", true, Some("on"), Reason::TargetingMatch, false),
+        ("switched-off", "off", false, Some("off"), Reason::FlagInactive, false),
+        ("gate", "on", true, Some("on"), Reason::TargetingMatch, true),
+    ];
+    assert_eq!(read.collect::<Vec<_>>(), expected);
+    assert!(!explanation.prerequisites_never_hold());
+
+    let expected = "
+flag `circle`: `no`, value 0, prerequisite_failed
+  it is on
+  its prerequisites can never hold";
+    reads("circle", &context(), expected);
+    assert!(explain("circle", &context()).prerequisites_never_hold());
+}
+
+#[test]
+fn there_is_no_explanation_of_an_unknown_flag() {
+    assert!(parse(RULESET).explain("unknown", None).is_none());
+    assert!(Ruleset::default().explain("", &context()).is_none());
+}
+
+/// The rules of required flags are not taken for those of the flag itself.
+#[test]
+fn rules_of_required_flags_are_told_apart() {
+    let flag = |key: &str, required: &str| {
+        format!(
+            r#"{{"key": "{key}", "variations": [{{"key": "on"}}], "prerequisites": [{required}],
+                "targeting_rules": [{{"variation": "on", "conditions": [
+                    {{"attribute": "key", "operator": "is", "value": "{key}"}}]}}, {{"variation": "on"}}]}}"#
+        )
+    };
+    let requires = |key: &str| format!(r#"{{"flag_key": "{key}", "variation_key": "on"}}"#);
+    let ruleset = parse(&format!(
+        "[{}, {}, {}]",
+        flag("a", ""),
+        flag("b", &requires("a")),
+        flag("c", &format!("{}, {}", requires("b"), requires("a"))),
+    ));
+    for key in ["a", "b", "c", "d"] {
+        let context = EvaluationContext::new().attribute("key", key);
+        let explanation = ruleset.explain("c", &context).unwrap();
+        let matching: Vec<_> = explanation.rules().iter().map(|rule| rule.decides()).collect();
+        assert_eq!(matching, [key == "c", key != "c"], "{explanation}");
+        assert!(explanation.prerequisites().iter().all(|one| one.holds()), "{explanation}");
+    }
+}
+
+/// What many rules share is explained once, and long texts are cut where they are printed.
+#[test]
+fn an_explanation_is_not_much_larger_than_its_ruleset() {
+    let condition = r#"{"attribute": "a", "operator": "is_not", "value": "x"}"#;
+    let ruleset = parse(&format!(
+        r#"{{"segments": [{{"id": "s", "conditions": [{}]}}],
+            "flags": [{{"key": "f", "variations": [{{"id": "v", "key": "{}"}}], "targeting_rules": [{}]}}]}}"#,
+        vec![condition; 3000].join(","),
+        "k".repeat(1 << 20),
+        vec![
+            format!(
+                r#"{{"segment_id": "s", "conditions": [{condition}], "percentage_rollout":
+            [{{"variation_id": "v", "percentage": 0}}]}}"#
+            );
+            3000
+        ]
+        .join(","),
+    ));
+    let context = EvaluationContext::new().user_id("u").attribute("a", "y".repeat(1 << 20));
+    let start = Instant::now();
+    let explanation = ruleset.explain("f", &context).unwrap();
+    let text = explanation.to_string();
+    assert!(text.len() < 4 << 20, "{}", text.len());
+    assert_eq!(explanation.rules().len(), 3000);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
+
+/// Patterns that cost more than one evaluation may search do not match, and the explanation
+/// decides as the evaluation does.
+#[test]
+#[cfg(feature = "regex")]
+fn patterns_that_were_not_searched_for_are_neither_held_nor_failed() {
+    let rule = |number: usize| {
+        format!(
+            r#"{{"variation": "on", "conditions": [
+                {{"attribute": "text", "operator": "matches_regex", "value": "[ab]{{{number}}}x"}}]}}"#
+        )
+    };
+    let ruleset = parse(&format!(
+        r#"[{{"key": "f", "variations": [{{"key": "on"}}], "targeting_rules": [{}]}}]"#,
+        (100..200).map(rule).collect::<Vec<_>>().join(",")
+    ));
+    assert_eq!(ruleset.problems(), []);
+    let context = EvaluationContext::new().attribute("text", "a".repeat(10_000));
+    let explanation = ruleset.explain("f", &context).unwrap();
+    assert_eq!(*explanation.result(), ruleset.evaluate("f", &context).unwrap());
+    let verdicts: Vec<_> =
+        explanation.rules().iter().map(|rule| rule.conditions()[0].holds()).collect();
+    let searched = verdicts.iter().take_while(|verdict| **verdict == Some(false)).count();
+    assert!((4..=50).contains(&searched), "{searched}");
+    assert!(verdicts[searched..].iter().all(Option::is_none), "{verdicts:?}");
+    assert!(explanation.rules().iter().all(|rule| rule.is_reached() && !rule.matches()));
+}
