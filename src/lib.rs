@@ -137,7 +137,7 @@ pub use readiness::ClientState;
 pub use ruleset::{
     EvaluationResult, ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout,
     ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, FlagInfo,
-    FlagKind, Problem, Reason, Ruleset,
+    FlagKind, Problem, Reason, Ruleset, Share, Split,
 };
 pub use snapshot::Snapshot;
 pub use value::{Object, Value};

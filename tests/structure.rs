@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 65] = [
+const ORDER: [&str; 66] = [
     "error",
     "scan",
     "hash",
@@ -37,6 +37,7 @@ const ORDER: [&str; 65] = [
     "ruleset/explanation",
     "ruleset/spell",
     "ruleset/explain",
+    "ruleset/split",
     "ruleset/mod",
     "remembered",
     "identity",

@@ -31,6 +31,7 @@ pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
             assert_eq!(one.as_ref(), all.get(flag.key()), "{text}");
             let one = one.expect("a flag that is listed");
             explains(&ruleset, flag.key(), context, &one, text);
+            splits(&ruleset, flag.key(), context, text);
             let reason = one.reason();
             let known = match flag.is_on() {
                 false => matches!(reason.as_str(), "flag_inactive"),
@@ -93,6 +94,34 @@ fn explains(
             assert_eq!(hold, rule.matches(), "{spelled}: {text}");
         }
     }
+}
+
+/// Holds that a split counts what each of its identifiers is served.
+fn splits(ruleset: &Ruleset, key: &str, context: &EvaluationContext, text: &str) {
+    let identifiers = ["", "user-1", "user-2", "user-3", "user-2", "ü"];
+    let split = ruleset.split(key, context, identifiers).expect("a flag that is listed");
+    assert_eq!(split.total(), 6, "{text}");
+    let results = identifiers.map(|identifier| {
+        let context = context.clone().user_id(identifier);
+        ruleset.evaluate(key, &context).expect("a flag that is listed")
+    });
+    let counts = split.shares().iter().map(|share| share.count());
+    assert_eq!(counts.sum::<u64>(), 6, "{text}");
+    for share in split.shares() {
+        let same = |result: &&EvaluationResult| {
+            result.variation_key() == share.variation_key() && result.value() == share.value()
+        };
+        let all = split.shares().iter().filter(|other| {
+            other.variation_key() == share.variation_key() && other.value() == share.value()
+        });
+        let count: u64 = all.map(|other| other.count()).sum();
+        assert_eq!(count, results.iter().filter(same).count() as u64, "{text}");
+    }
+    for (reason, count) in split.reasons() {
+        let same = results.iter().filter(|result| result.reason() == reason);
+        assert_eq!(count, same.count() as u64, "{text}");
+    }
+    assert_eq!(split.reasons().map(|(_, count)| count).sum::<u64>(), 6, "{text}");
 }
 
 /// Makes rulesets and contexts of few names, so that references are often met.

@@ -22,6 +22,7 @@ mod prerequisites;
 mod problem;
 mod result;
 mod spell;
+mod split;
 mod table;
 mod variations;
 mod version;
@@ -40,6 +41,7 @@ pub(crate) use outline::Outline;
 pub(crate) use part::{AskWhole, Piece, Places};
 pub use problem::Problem;
 pub use result::{EvaluationResult, Reason};
+pub use split::{Share, Split};
 
 use crate::context::{EvaluationContext, NOBODY};
 use crate::error::RulesetError;
@@ -200,6 +202,41 @@ impl Ruleset {
             rules: explainer.rules(),
             result: EvaluationResult::shared(self.0.clone(), position, explainer.outcome),
         })
+    }
+
+    /// Evaluates a flag once for each identifier, as the `user_id` of the context, and counts;
+    /// `None` where there is no flag of this key.
+    ///
+    /// The attributes of the context are the same for all. An identifier that comes twice is
+    /// counted twice; an empty one counts as none, so that the session's identifier stands in.
+    ///
+    /// ```
+    /// use phaseflag::Ruleset;
+    ///
+    /// let ruleset = Ruleset::parse(r#"{"flags": [{
+    ///     "key": "checkout",
+    ///     "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+    ///     "targeting_rules": [{"percentage_rollout": [{"variation": "on", "percentage": 10},
+    ///                                                 {"variation": "off", "percentage": 90}]}]
+    /// }]}"#)?;
+    ///
+    /// let users = (0..1000).map(|number| format!("user-{number:03}"));
+    /// let split = ruleset.split("checkout", None, users).unwrap();
+    /// assert_eq!(split.total(), 1000);
+    /// let on = &split.shares()[0];
+    /// assert_eq!((on.variation_key(), on.count(), on.fraction()), (Some("on"), 117, 0.117));
+    /// # Ok::<(), phaseflag::RulesetError>(())
+    /// ```
+    pub fn split<'a>(
+        &self,
+        key: &str,
+        context: impl Into<Option<&'a EvaluationContext>>,
+        identifiers: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Option<Split> {
+        let tables = self.tables();
+        let flag = tables.flag(tables.position(key)?)?;
+        let context = context.into().unwrap_or(&NOBODY);
+        Some(Split::count(tables, flag, context, identifiers.into_iter()))
     }
 
     /// Evaluates a flag and hands its value to `read` without keeping it.
