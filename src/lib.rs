@@ -136,8 +136,8 @@ pub use number::Number;
 pub use readiness::ClientState;
 pub use ruleset::{
     EvaluationResult, ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout,
-    ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, FlagInfo,
-    FlagKind, Problem, Reason, Ruleset, Share, Split,
+    ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, Finding,
+    FlagInfo, FlagKind, Problem, Reason, Ruleset, Severity, Share, Split,
 };
 pub use snapshot::Snapshot;
 pub use value::{Object, Value};

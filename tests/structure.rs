@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 66] = [
+const ORDER: [&str; 70] = [
     "error",
     "scan",
     "hash",
@@ -38,6 +38,10 @@ const ORDER: [&str; 66] = [
     "ruleset/spell",
     "ruleset/explain",
     "ruleset/split",
+    "ruleset/reach",
+    "ruleset/warning",
+    "ruleset/locate",
+    "ruleset/finding",
     "ruleset/mod",
     "remembered",
     "identity",

@@ -21,6 +21,7 @@ pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
     let ruleset = Ruleset::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let again = Ruleset::parse(text).expect("what was accepted is accepted again");
     assert_eq!(ruleset.problems(), again.problems(), "{text}");
+    warns(&ruleset, text, contexts);
     for context in contexts {
         let all = ruleset.evaluate_all(context);
         assert_eq!(all.len(), ruleset.len(), "{text}");
@@ -44,6 +45,31 @@ pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
         }
         assert_eq!(ruleset.evaluate("no such flag", context), None);
         assert!(ruleset.explain("no such flag", context).is_none());
+    }
+}
+
+/// Holds that no context reaches a rule that is said to be never reached.
+fn warns(ruleset: &Ruleset, text: &str, contexts: &[EvaluationContext]) {
+    let findings = Ruleset::check(text).expect("what was accepted is accepted again");
+    let unreached = findings.iter().filter(|it| it.message().ends_with("never reached"));
+    let paths: Vec<_> = unreached.map(|it| it.path()).collect();
+    if paths.is_empty() {
+        return;
+    }
+    let document = text.parse::<Value>().expect("a ruleset is JSON");
+    let flags = document.get("data").unwrap_or(&document)["flags"].as_array();
+    for (index, flag) in flags.into_iter().flatten().enumerate() {
+        let Some(key) = flag["key"].as_str() else { continue };
+        for context in contexts {
+            // Of two flags of one key the first is not in force.
+            let Some(explanation) = ruleset.explain(key, context) else { continue };
+            for rule in explanation.rules().iter().filter(|rule| rule.matches()) {
+                let path = format!("flags[{index}].targeting_rules[{}]", rule.index());
+                let in_force =
+                    !flags.into_iter().flatten().skip(index + 1).any(|it| it["key"] == flag["key"]);
+                assert!(!in_force || !paths.contains(&path.as_str()), "{path}: {text}");
+            }
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Any bytes as a ruleset: a refusal says where, and what is accepted also evaluates.
 
-use phaseflag::{EvaluationContext, Ruleset, Value};
+use phaseflag::{EvaluationContext, Ruleset, RulesetError, Severity, Value};
 
 /// Reads the bytes and evaluates what comes of them.
 pub fn run(data: &[u8]) {
     let parsed = Ruleset::parse_bytes(data);
+    checks(data, &parsed);
     let Ok(text) = std::str::from_utf8(data) else {
         assert!(parsed.is_err());
         return;
@@ -48,5 +49,38 @@ pub fn run(data: &[u8]) {
             let result = ruleset.evaluate(flag.key(), context);
             assert_eq!(result.as_ref(), all.get(flag.key()));
         }
+    }
+}
+
+/// Holds that a check finds what parsing reports, and each of it in the text.
+fn checks(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
+    let findings = Ruleset::check_bytes(data);
+    let (ruleset, findings) = match (parsed, findings) {
+        (Ok(ruleset), Ok(findings)) => (ruleset, findings),
+        (Err(expected), Err(error)) => return assert_eq!(*expected, error),
+        (parsed, findings) => panic!("{parsed:?} and {findings:?}"),
+    };
+    let mut problems: Vec<_> =
+        ruleset.problems().iter().map(|it| (it.path(), it.message())).collect();
+    let mut found: Vec<_> = findings
+        .iter()
+        .filter(|it| it.severity() == Severity::Problem)
+        .map(|it| (it.path(), it.message()))
+        .collect();
+    problems.sort();
+    found.sort();
+    assert_eq!(found, problems);
+
+    let text = std::str::from_utf8(data).expect("what is accepted is UTF-8");
+    let text = text.trim_start_matches('\u{feff}');
+    let lines: Vec<_> = text.split('\n').collect();
+    let mut last = (1, 1);
+    for finding in &findings {
+        let place = (finding.line(), finding.column());
+        assert!(place >= last, "{finding}");
+        last = place;
+        let line = lines.get(place.0 - 1).expect("a line of the text");
+        let character = line.chars().nth(place.1 - 1).expect("a column of the line");
+        assert!("{[\"-0123456789tfn".contains(character), "{finding}: {character:?}");
     }
 }

@@ -16,7 +16,7 @@ use super::prerequisites::obstacles;
 use super::problem::Path;
 use super::table::TextMap;
 
-const SEGMENTS: Path<'static> = Path::Root("segments");
+pub(super) const SEGMENTS: Path<'static> = Path::Root("segments");
 
 const PREREQUISITE_FAILS: &str = "the prerequisite fails";
 const SEGMENT_HOLDS_NOBODY: &str = "the segment holds nobody";
@@ -35,7 +35,7 @@ pub(super) fn link(document: Document<Compiler>) -> Tables {
         index: consumer.index,
         segments,
         version,
-        problems: consumer.problems.into_list(),
+        problems: consumer.problems.into_list("problems"),
     }
 }
 

@@ -11,21 +11,25 @@ mod document;
 mod evaluate;
 mod explain;
 mod explanation;
+mod finding;
 mod flag;
 mod index;
 mod link;
+mod locate;
 mod outline;
 mod part;
 mod pattern;
 mod place;
 mod prerequisites;
 mod problem;
+mod reach;
 mod result;
 mod spell;
 mod split;
 mod table;
 mod variations;
 mod version;
+mod warning;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +40,7 @@ pub use explanation::{
     ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
     ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation,
 };
+pub use finding::{Finding, Severity};
 pub use flag::{FlagInfo, FlagKind};
 pub(crate) use outline::Outline;
 pub(crate) use part::{AskWhole, Piece, Places};
@@ -121,6 +126,52 @@ impl Ruleset {
     ) -> Result<Option<Ruleset>, AskWhole> {
         let tables = part::compile(places, key, allowed)?;
         Ok(tables.map(|tables| Ruleset(Arc::new(Replica { tables: Arc::new(tables) }))))
+    }
+
+    /// Reads a ruleset for everything that is wrong or suspicious in it, in the order of the text,
+    /// with line and column.
+    ///
+    /// What is wrong is what [`problems`](Ruleset::problems) reports. What is suspicious is valid,
+    /// and yet surely not meant: weights that do not sum to 100, rules that serve nothing or can
+    /// never be reached, flags that are on and have no variations or no default variation, flag
+    /// types that are not known, and segments that no rule asks for. Of each there are up to
+    /// 10,000. It is meant for people who write rulesets, and takes longer than
+    /// [`parse`](Ruleset::parse).
+    ///
+    /// ```
+    /// use phaseflag::{Ruleset, Severity};
+    ///
+    /// let findings = Ruleset::check(r#"{"flags": [
+    ///     {"key": "checkout", "default_variation": "of",
+    ///      "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+    ///      "targeting_rules": [{"percentage_rollout": [{"variation": "on", "percentage": 5}]}]}
+    /// ]}"#)?;
+    /// let lines: Vec<_> = findings.iter().map(|finding| finding.to_string()).collect();
+    /// assert_eq!(lines, [
+    ///     "line 2, column 46: flags[0].default_variation: \
+    ///      there is no variation `of`: the value served is null",
+    ///     "line 4, column 49: flags[0].targeting_rules[0].percentage_rollout: \
+    ///      the weights sum to 5: buckets 5 to 99 fall through to the default variation",
+    /// ]);
+    /// assert_eq!(findings[0].severity(), Severity::Problem);
+    /// assert_eq!(findings[1].severity(), Severity::Warning);
+    /// # Ok::<(), phaseflag::RulesetError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Ruleset::parse): where the text is not JSON, or has no list of flags.
+    pub fn check(text: &str) -> Result<Vec<Finding>, RulesetError> {
+        finding::findings(text)
+    }
+
+    /// Checks bytes that should be UTF-8; see [`check`](Ruleset::check).
+    ///
+    /// # Errors
+    ///
+    /// As `check`, and where the bytes are not UTF-8.
+    pub fn check_bytes(bytes: &[u8]) -> Result<Vec<Finding>, RulesetError> {
+        Ruleset::check(json::utf8(bytes).map_err(RulesetError::syntax)?)
     }
 
     /// Evaluates a flag; `None` where there is no flag of this key.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How many problems of one ruleset are kept.
-const MAX_PROBLEMS: usize = 10_000;
+pub(super) const MAX_PROBLEMS: usize = 10_000;
 
 /// Something in a ruleset that could not be used. The rest of the ruleset is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,12 +80,12 @@ impl Problems {
         self.omitted += count;
     }
 
-    /// Returns the problems; the last one says where some had to be left out.
-    pub(super) fn into_list(mut self) -> Box<[Problem]> {
+    /// Returns the problems; the last one says where some had to be left out, and what they are.
+    pub(super) fn into_list(mut self, what: &str) -> Box<[Problem]> {
         if self.omitted > 0 {
             self.kept.push(Problem {
                 path: "flags".to_owned(),
-                message: format!("{} more problems were left out of this list", self.omitted),
+                message: format!("{} more {what} were left out of this list", self.omitted),
             });
         }
         self.kept.into()

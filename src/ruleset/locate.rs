@@ -1,0 +1,193 @@
+//! Where paths lead in the text of a ruleset, and which line and column that is.
+
+use super::outline::Outline;
+use crate::order::sorted;
+use crate::scan::{Span, document, elements, member};
+
+/// One step of a path: a member of an object, or an element of a list.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step<'a> {
+    Field(&'a str),
+    Item(usize),
+}
+
+/// A path that is looked for, with its number.
+type Sought<'a> = (Vec<Step<'a>>, usize);
+
+/// Returns the byte where each path leads; where a step is not there, that of the deepest part
+/// that is. Each part of the text is walked over a few times, however many paths lead there.
+pub(super) fn places<'a>(
+    text: &str,
+    outline: &Outline,
+    paths: impl Iterator<Item = &'a str>,
+) -> Vec<usize> {
+    let sought: Vec<Sought<'a>> = paths.map(steps).zip(0..).collect();
+    let mut places = vec![document(text).start; sought.len()];
+    let sought = sorted(sought);
+    for group in sought.chunk_by(|(left, _), (right, _)| left.first() == right.first()) {
+        let (name, list) = match group.first().and_then(|(steps, _)| steps.first()) {
+            Some(Step::Field("flags")) => ("flags", &outline.flags),
+            Some(Step::Field("segments")) => ("segments", &outline.segments),
+            _ => continue,
+        };
+        let whole = group.partition_point(|(steps, _)| steps.len() == 1);
+        let (whole, group) = group.split_at(whole);
+        if !whole.is_empty()
+            && let Some(part) = whole_list(text, name)
+        {
+            find(text, part, whole, 1, &mut places);
+        }
+        find_items(text, list, group, 1, &mut places);
+    }
+    places
+}
+
+/// Returns where the list of flags or of segments stands that counts, or what stands in its place.
+fn whole_list(text: &str, name: &str) -> Option<Span> {
+    let root = document(text);
+    let given = |object: &Span, name| {
+        let part = member(text, object.clone(), name)?;
+        (text.get(part.clone()) != Some("null")).then_some(part)
+    };
+    let data = given(&root, "data").filter(|_| given(&root, "flags").is_none());
+    data.and_then(|data| given(&data, name)).or_else(|| given(&root, name))
+}
+
+/// Finds the paths that lead into a part by their step of this number.
+fn find(text: &str, part: Span, sought: &[Sought<'_>], depth: usize, places: &mut [usize]) {
+    for (_, number) in sought {
+        if let Some(place) = places.get_mut(*number) {
+            *place = part.start;
+        }
+    }
+    let by_item = |(steps, _): &Sought<'_>| matches!(steps.get(depth), Some(Step::Item(_)));
+    // Items come after fields, and paths that end here before both.
+    let (others, items) = sought.split_at(sought.partition_point(|one| !by_item(one)));
+    for group in others.chunk_by(|(left, _), (right, _)| left.get(depth) == right.get(depth)) {
+        if let Some((steps, _)) = group.first()
+            && let Some(Step::Field(name)) = steps.get(depth)
+            && let Some(part) = member(text, part.clone(), name)
+        {
+            find(text, part, group, depth + 1, places);
+        }
+    }
+    if !items.is_empty() {
+        find_items(text, &elements(text, part), items, depth, places);
+    }
+}
+
+fn find_items(
+    text: &str,
+    list: &[Span],
+    sought: &[Sought<'_>],
+    depth: usize,
+    places: &mut [usize],
+) {
+    for group in sought.chunk_by(|(left, _), (right, _)| left.get(depth) == right.get(depth)) {
+        if let Some((steps, _)) = group.first()
+            && let Some(Step::Item(index)) = steps.get(depth)
+            && let Some(part) = list.get(*index)
+        {
+            find(text, part.clone(), group, depth + 1, places);
+        }
+    }
+}
+
+/// Splits a path such as `flags[3].targeting_rules[0]`.
+fn steps(path: &str) -> Vec<Step<'_>> {
+    let mut steps = Vec::new();
+    for part in path.split('.') {
+        let mut names = part.split('[');
+        steps.extend(names.next().map(Step::Field));
+        let indices = names.filter_map(|index| index.strip_suffix(']')?.parse().ok());
+        steps.extend(indices.map(Step::Item));
+    }
+    steps
+}
+
+/// Returns the line and column of each of these bytes, which come in ascending order; both from
+/// 1, columns in characters.
+pub(super) fn lines_and_columns(text: &str, places: &[usize]) -> Vec<(usize, usize)> {
+    let (mut line, mut column) = (1, 1);
+    let mut bytes = text.bytes().enumerate().peekable();
+    let mut found = Vec::with_capacity(places.len());
+    for place in places {
+        while let Some((_, byte)) = bytes.next_if(|(position, _)| position < place) {
+            match byte {
+                b'\n' => (line, column) = (line + 1, 1),
+                // The rest of a character.
+                0x80..=0xbf => {}
+                _ => column += 1,
+            }
+        }
+        found.push((line, column));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_deepest_part_that_is_there() {
+        let text = r#"{"segments": [1], "flags": [{"key": "a"},
+            {"key": "b", "rules": [{"v": [10, [11]]}], "rules": [{}, {"v": [20, {"w": 21}]}]}]}"#;
+        let found = [
+            ("flags[0]", r#"{"key": "a"}"#),
+            ("flags[0].key", r#""a""#),
+            ("flags[0].rules[3].v", r#"{"key": "a"}"#),
+            ("flags[1].rules", "[{}, "),
+            ("flags[1].rules[0]", "{}, "),
+            ("flags[1].rules[0].v[1].w", "{}, "),
+            ("flags[1].rules[1].v[0]", "20"),
+            ("flags[1].rules[1].v[1].w", "21"),
+            ("flags[1].rules[1].v[1].x", r#"{"w": 21}"#),
+            ("flags[1].rules[1].v[2]", "[20, "),
+            ("flags[1].key[0]", r#""b""#),
+            ("flags[2].key", r#"{"segments""#),
+            ("flags", r#"[{"key": "a"}"#),
+            ("segments", "[1]"),
+            ("segments[0].id", "1]"),
+            ("", r#"{"segments""#),
+        ];
+        let outline = Outline::of(text);
+        for turn in 0..found.len() {
+            let mut found = found;
+            found.rotate_left(turn);
+            let places = places(text, &outline, found.iter().map(|(path, _)| *path));
+            for ((path, start), place) in found.iter().zip(places) {
+                assert!(text[place..].starts_with(start), "{path}: {}", &text[place..]);
+            }
+        }
+    }
+
+    #[test]
+    fn finds_the_list_that_counts() {
+        for (text, segments) in [
+            (r#"{"flags": [], "segments": 5}"#, "5}"),
+            (r#"{"flags": [], "segments": null}"#, "{"),
+            (r#"{"data": {"flags": [], "segments": 6}, "segments": 5}"#, "6}"),
+            (r#"{"data": {"flags": []}, "segments": 5}"#, "5}"),
+            (r#"{"data": {"segments": 6}, "segments": 5, "flags": []}"#, "5, "),
+            ("[]", "[]"),
+        ] {
+            let places = places(text, &Outline::of(text), ["segments"].into_iter());
+            assert!(text[places[0]..].starts_with(segments), "{text}");
+        }
+    }
+
+    #[test]
+    fn counts_lines_and_columns_as_errors_do() {
+        use crate::error::JsonError;
+
+        let text = "aü\n\r\n😀b\nc";
+        let places: Vec<_> = (0..=text.len()).filter(|it| text.is_char_boundary(*it)).collect();
+        let expected = places.iter().map(|place| {
+            let error = JsonError::new("", text, *place);
+            (error.line(), error.column())
+        });
+        assert_eq!(lines_and_columns(text, &places), expected.collect::<Vec<_>>());
+        assert_eq!(lines_and_columns(text, &[3, 3]), [(1, 3), (1, 3)]);
+    }
+}

@@ -1,0 +1,230 @@
+//! What in a ruleset is valid, and yet surely not meant.
+
+use std::fmt::Display;
+
+use super::bucket::weight_text;
+use super::compile::FLAGS;
+use super::condition::excerpt;
+use super::flag::{Flag, FlagKind, Rule, Serves, Tables};
+use super::link::SEGMENTS;
+use super::outline::Outline;
+use super::problem::{MAX_PROBLEMS, Path, Problem, Problems};
+use super::reach::Reach;
+use super::table::TextMap;
+use crate::order::sorted;
+use crate::scan::{Span, elements, member};
+use crate::value::Value;
+
+/// Where the parts of the tables stand in their document.
+pub(super) struct Origins {
+    pub(super) flags: Vec<usize>,
+    pub(super) segments: Vec<usize>,
+}
+
+/// Returns what is suspicious in a ruleset, up to 10,000 of it.
+pub(super) fn warnings(
+    text: &str,
+    outline: &Outline,
+    origins: &Origins,
+    tables: &Tables,
+) -> Box<[Problem]> {
+    let reported = tables.problems.iter().map(|problem| (problem.path(), ()));
+    let mut review =
+        Review { text, reported: sorted(reported.collect()), warnings: Problems::default() };
+    let mut reach = Reach::new(tables);
+    for (flag, index) in tables.flags.iter().zip(&origins.flags) {
+        let span = outline.flags.get(*index).cloned().unwrap_or_default();
+        review.flag(FLAGS.item(*index), flag, span, &mut reach);
+    }
+    review.segments(origins, tables);
+    review.warnings.into_list("warnings")
+}
+
+struct Review<'a> {
+    text: &'a str,
+    /// The paths of the problems, in order.
+    reported: Vec<(&'a str, ())>,
+    warnings: Problems,
+}
+
+impl Review<'_> {
+    fn flag(&mut self, path: Path<'_>, flag: &Flag, span: Span, reach: &mut Reach<'_>) {
+        if flag.kind == FlagKind::Unknown {
+            self.flag_type(path.field("flag_type"), span.clone());
+        }
+        if flag.on {
+            self.variations(path, flag);
+        }
+        let rules = path.field("targeting_rules");
+        self.empty_rules(rules, flag, span);
+        let obstacles = reach.obstacles(&flag.rules);
+        for (place, (rule, obstacle)) in flag.rules.iter().zip(obstacles).enumerate() {
+            let is_last = place + 1 == flag.rules.len();
+            self.rule(rules.item(rule.index as usize), flag, rule, obstacle, is_last);
+        }
+    }
+
+    fn flag_type(&mut self, path: Path<'_>, flag: Span) {
+        let given = member(self.text, flag, "flag_type").and_then(|span| self.text.get(span));
+        let given = given.and_then(|text| text.parse::<Value>().ok()).unwrap_or_default();
+        match given.as_str() {
+            Some(name) => self.warn(
+                path,
+                format_args!("the flag type `{}` is not known: {TYPE_COUNTS}", excerpt(name)),
+            ),
+            None => self.warn(
+                path,
+                format_args!("expected a string, found {}: {TYPE_COUNTS}", given.type_name()),
+            ),
+        }
+    }
+
+    fn variations(&mut self, path: Path<'_>, flag: &Flag) {
+        let variations = path.field("variations");
+        if flag.variations.is_empty() {
+            if !self.is_reported(variations) {
+                let message = "the flag is on and has no variations: the value served is null";
+                self.warn(variations, message);
+            }
+            return;
+        }
+        let default = path.field("default_variation");
+        if flag.default.is_none()
+            && !self.is_reported(default)
+            && !self.is_reported(path.field("default_variation_id"))
+        {
+            let message = "the flag is on and names no default variation: \
+                           the value served is null where no rule decides";
+            self.warn(default, message);
+        }
+    }
+
+    /// Rules that say nothing at all are not in the tables.
+    fn empty_rules(&mut self, path: Path<'_>, flag: &Flag, span: Span) {
+        // Some may be malformed ones whose problems are not listed.
+        if self.reported.len() > MAX_PROBLEMS {
+            return;
+        }
+        let Some(list) = member(self.text, span, "targeting_rules") else {
+            return;
+        };
+        let mut seen = vec![false; elements(self.text, list).len()];
+        for rule in &flag.rules {
+            if let Some(seen) = seen.get_mut(rule.index as usize) {
+                *seen = true;
+            }
+        }
+        for (index, seen) in seen.into_iter().enumerate() {
+            if !seen && !self.is_reported(path.item(index)) {
+                self.warn(path.item(index), SERVES_NOTHING);
+            }
+        }
+    }
+
+    fn rule(
+        &mut self,
+        path: Path<'_>,
+        flag: &Flag,
+        rule: &Rule,
+        obstacle: Option<&Rule>,
+        is_last: bool,
+    ) {
+        if let Serves::Nothing = rule.serves {
+            return self.warn(path, SERVES_NOTHING);
+        }
+        if let Some(Rule { index, .. }) = obstacle {
+            self.warn(
+                path,
+                format_args!(
+                    "targeting_rules[{index}] comes first and serves everybody whom this rule \
+                     matches: the rule is never reached"
+                ),
+            );
+        }
+        if let Serves::Rollout(entries) = &rule.serves
+            && let Some(message) = weights(flag, entries, is_last)
+        {
+            self.warn(path.field("percentage_rollout"), message);
+        }
+    }
+
+    fn segments(&mut self, origins: &Origins, tables: &Tables) {
+        let mut used = vec![false; tables.segments.len()];
+        let rules = tables.flags.iter().flat_map(|flag| &flag.rules);
+        for position in rules.filter_map(|rule| rule.segment) {
+            if let Some(used) = used.get_mut(position as usize) {
+                *used = true;
+            }
+        }
+        // A segment of a name that comes again is reported where it does.
+        let mut last = TextMap::default();
+        for (place, segment) in tables.segments.iter().enumerate() {
+            last.insert((*segment.name).into(), place);
+        }
+        let listed = tables.segments.iter().zip(&origins.segments).zip(used);
+        for (place, ((segment, index), used)) in listed.enumerate() {
+            let path = SEGMENTS.item(*index);
+            if !used && last.get(&segment.name) == Some(&place) && !self.is_reported(path) {
+                let name = excerpt(&segment.name);
+                self.warn(path, format_args!("no rule in force asks for the segment `{name}`"));
+            }
+        }
+    }
+
+    fn warn(&mut self, path: impl Display, message: impl Display) {
+        self.warnings.report(path, message);
+    }
+
+    /// Returns whether there is a problem with a part of the document, or within it.
+    fn is_reported(&self, path: Path<'_>) -> bool {
+        let path = path.to_string();
+        let first = self.reported.partition_point(|(other, ())| *other < &*path);
+        // What goes on with `.` or `[` comes before what goes on with a letter or `_`.
+        let rest = self.reported.get(first).and_then(|(other, ())| other.strip_prefix(&*path));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
+}
+
+const TYPE_COUNTS: &str = "the type of each value counts alone";
+const SERVES_NOTHING: &str = "the rule serves nothing: the next one is looked at";
+
+/// Returns what is wrong with weights that do not sum to 100, where that makes a difference to
+/// any of the hundred buckets.
+fn weights(flag: &Flag, entries: &[(f64, Option<u32>)], is_last: bool) -> Option<String> {
+    let sum = entries.last().map_or(0.0, |(sum, _)| *sum);
+    let next = if is_last { "the default variation" } else { "the next rule" };
+    // A bucket is in where it is less than the sum.
+    let out = (0..100).find(|bucket| f64::from(*bucket) >= sum);
+    if let Some(first) = out {
+        let who = match first {
+            0 => "everybody falls".to_owned(),
+            99 => "bucket 99 falls".to_owned(),
+            first => format!("buckets {first} to 99 fall"),
+        };
+        return Some(format!("the weights sum to {}: {who} through to {next}", weight_text(sum)));
+    }
+    let starts = [0.0].into_iter().chain(entries.iter().map(|(sum, _)| *sum));
+    let beyond =
+        entries.iter().zip(starts).filter(|((sum, _), start)| *start >= 100.0 && sum > start);
+    let beyond: Vec<_> = beyond
+        .map(|((_, served), _)| match flag.variation(*served).and_then(|it| it.key.as_deref()) {
+            Some(key) => format!("`{}`", excerpt(key)),
+            None => "a variation without a key".to_owned(),
+        })
+        .collect();
+    let sum = match sum {
+        101.0.. => weight_text(sum),
+        _ if beyond.is_empty() => return None,
+        _ => weight_text(sum),
+    };
+    Some(match beyond.as_slice() {
+        [] => format!("the weights sum to {sum}: what lies beyond 100 is never served"),
+        [one] => format!(
+            "the weights sum to {sum}: the entry of {one} lies beyond 100 and is never served"
+        ),
+        [first, others @ ..] => format!(
+            "the weights sum to {sum}: the entry of {first} and {} after it lie beyond 100 and are never served",
+            others.len()
+        ),
+    })
+}
