@@ -25,7 +25,8 @@
 //! - [`ClientBuilder`] has every setting, with its default.
 //! - [`PhaseFlagClient`] says how a client starts, answers, reports and ends.
 //! - [`Ruleset`] is the evaluator alone: pure, total, and usable without a client.
-//! - [`EvaluationResult`] and [`Reason`] are the answer, and why.
+//! - [`EvaluationResult`] and [`Reason`] are the answer, and why; [`Ruleset::explain`] says it at
+//!   length, [`Ruleset::split`] for many users, and [`Ruleset::check`] finds faults in a ruleset.
 //!
 //! # Features
 //!
