@@ -236,6 +236,13 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
                   expected an object, found a number: the variation is left out",
             ],
         ),
+        (
+            r#"{"key": "f", "default_variation": "off"}"#,
+            vec![
+                "problem line 1, column 36: flags[0].default_variation: \
+                  there is no variation `off`: the value served is null",
+            ],
+        ),
         // Of two flags of one key the last is in force.
         (
             r#"{"key": "f"}, {"key": "f", "enabled": false}"#,

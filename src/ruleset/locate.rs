@@ -22,7 +22,8 @@ pub(super) fn places<'a>(
     paths: impl Iterator<Item = &'a str>,
 ) -> Vec<usize> {
     let sought: Vec<Sought<'a>> = paths.map(steps).zip(0..).collect();
-    let mut places = vec![document(text).start; sought.len()];
+    let start = text.len() - text.trim_start_matches([' ', '\n', '\t', '\r']).len();
+    let mut places = vec![start; sought.len()];
     let sought = sorted(sought);
     for group in sought.chunk_by(|(left, _), (right, _)| left.first() == right.first()) {
         let (name, list) = match group.first().and_then(|(steps, _)| steps.first()) {

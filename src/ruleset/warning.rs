@@ -80,23 +80,18 @@ impl Review<'_> {
     }
 
     fn variations(&mut self, path: Path<'_>, flag: &Flag) {
-        let variations = path.field("variations");
-        if flag.variations.is_empty() {
-            if !self.is_reported(variations) {
-                let message = "the flag is on and has no variations: the value served is null";
-                self.warn(variations, message);
-            }
+        let (variations, default) = (path.field("variations"), path.field("default_variation"));
+        let parts = [variations, default, path.field("default_variation_id")];
+        if flag.default.is_some() || parts.iter().any(|part| self.is_reported(*part)) {
             return;
         }
-        let default = path.field("default_variation");
-        if flag.default.is_none()
-            && !self.is_reported(default)
-            && !self.is_reported(path.field("default_variation_id"))
-        {
-            let message = "the flag is on and names no default variation: \
-                           the value served is null where no rule decides";
-            self.warn(default, message);
+        if flag.variations.is_empty() {
+            let message = "the flag is on and has no variations: the value served is null";
+            return self.warn(variations, message);
         }
+        let message = "the flag is on and names no default variation: \
+                       the value served is null where no rule decides";
+        self.warn(default, message);
     }
 
     /// Rules that say nothing at all are not in the tables.
