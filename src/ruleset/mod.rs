@@ -132,11 +132,11 @@ impl Ruleset {
     /// with line and column.
     ///
     /// What is wrong is what [`problems`](Ruleset::problems) reports. What is suspicious is valid,
-    /// and yet surely not meant: weights that do not sum to 100, rules that serve nothing or can
-    /// never be reached, flags that are on and have no variations or no default variation, flag
-    /// types that are not known, and segments that no rule asks for. Of each there are up to
-    /// 10,000. It is meant for people who write rulesets, and takes longer than
-    /// [`parse`](Ruleset::parse).
+    /// and yet surely not meant: weights that do not sum to 100, where that changes what some
+    /// bucket is served; rules that serve nothing, or can never be reached; flags that are on and
+    /// have no variations or no default variation; flag types that are not known; and segments
+    /// that no rule asks for. Of both there are up to 10,000, and how many more there were. It is
+    /// meant for people who write rulesets, and takes longer than [`parse`](Ruleset::parse).
     ///
     /// ```
     /// use phaseflag::{Ruleset, Severity};
