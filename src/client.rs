@@ -161,7 +161,7 @@ impl PhaseFlagClient {
         self.snapshot().evaluate_all(self.inner.context(context.into()))
     }
 
-    /// Returns key, kind and state of each flag of the ruleset in use, in its order.
+    /// Returns what is known of each flag of the ruleset in use, in its order.
     pub fn flags(&self) -> Vec<FlagInfo> {
         self.snapshot().flags()
     }

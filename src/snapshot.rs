@@ -52,7 +52,7 @@ impl Snapshot {
         results
     }
 
-    /// Returns key, kind and state of each flag of the ruleset, in its order.
+    /// Returns what is known of each flag of the ruleset, in its order.
     pub fn flags(&self) -> Vec<FlagInfo> {
         self.ruleset.as_ref().map(|ruleset| ruleset.flags().collect()).unwrap_or_default()
     }

@@ -754,3 +754,27 @@ fn patterns_that_do_not_compile_leave_room_for_those_that_do() {
     let expected = if cfg!(feature = "regex") { "targeting_match" } else { "default" };
     assert_eq!(result.reason().as_str(), expected);
 }
+
+#[test]
+fn a_flag_says_how_many_rules_it_has_and_its_default() {
+    let ruleset = parse(
+        r#"[{"key": "plain"},
+            {"key": "by id", "default_variation_id": "2",
+             "variations": [{"id": "1", "key": "a"}, {"id": "2", "key": "b"}],
+             "targeting_rules": [{"variation": "a"}, {"variation": "b"}, {"priority": "first"}]},
+            {"key": "keyless", "default_variation_id": "1", "variations": [{"id": "1"}]},
+            {"key": "dangling", "default_variation": "no", "targeting_rules": [{"variation": "no"}]}]"#,
+    );
+    let flags: Vec<_> = ruleset.flags().collect();
+    let known: Vec<_> = flags.iter().map(|flag| (flag.rules(), flag.default_variation())).collect();
+    assert_eq!(known, [(0, None), (2, Some("b")), (0, None), (1, None)]);
+    assert_eq!(
+        format!("{:?}", flags[1]),
+        "FlagInfo { key: \"by id\", kind: Boolean, on: true, rules: 2, default_variation: Some(\"b\") }"
+    );
+    // They are compared by what they say, and outlive the ruleset.
+    drop(ruleset);
+    let other = parse(r#"[{"key": "before"}, {"key": "plain"}]"#);
+    assert!(other.flags().nth(1).as_ref() == flags.first());
+    assert_ne!(flags[0], flags[1]);
+}

@@ -176,30 +176,71 @@ impl fmt::Display for FlagKind {
 }
 
 /// What is known of a flag without evaluating it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It reads from the ruleset that it comes from, and keeps that ruleset in memory while it lives.
+#[derive(Clone)]
 pub struct FlagInfo {
-    key: Arc<str>,
-    kind: FlagKind,
-    on: bool,
+    ruleset: Arc<Replica>,
+    position: u32,
 }
 
 impl FlagInfo {
-    pub(super) fn new(flag: &Flag) -> FlagInfo {
-        FlagInfo { key: flag.key.clone(), kind: flag.kind, on: flag.on }
+    pub(super) fn new(ruleset: Arc<Replica>, position: u32) -> FlagInfo {
+        FlagInfo { ruleset, position }
     }
 
     /// Returns the key.
     pub fn key(&self) -> &str {
-        &self.key
+        self.flag().map_or("", |flag| &flag.key)
     }
 
     /// Returns the declared type of its values.
     pub fn kind(&self) -> FlagKind {
-        self.kind
+        self.flag().map_or(FlagKind::Unknown, |flag| flag.kind)
     }
 
     /// Returns whether it is on; a flag that is off serves its default variation.
     pub fn is_on(&self) -> bool {
-        self.on
+        self.flag().is_some_and(|flag| flag.on)
+    }
+
+    /// Returns how many targeting rules it has, without those that could not be understood.
+    pub fn rules(&self) -> usize {
+        self.flag().map_or(0, |flag| flag.rules.len())
+    }
+
+    /// Returns the key of the variation that it serves where no rule decides; `None` where it
+    /// names none, or one that it does not have or that has no key.
+    pub fn default_variation(&self) -> Option<&str> {
+        let flag = self.flag()?;
+        flag.variation(flag.default)?.key.as_deref()
+    }
+
+    fn flag(&self) -> Option<&Flag> {
+        self.ruleset.tables.flag(self.position)
+    }
+}
+
+impl PartialEq for FlagInfo {
+    fn eq(&self, other: &FlagInfo) -> bool {
+        self.key() == other.key()
+            && self.kind() == other.kind()
+            && self.is_on() == other.is_on()
+            && self.rules() == other.rules()
+            && self.default_variation() == other.default_variation()
+    }
+}
+
+impl Eq for FlagInfo {}
+
+impl fmt::Debug for FlagInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlagInfo")
+            .field("key", &self.key())
+            .field("kind", &self.kind())
+            .field("on", &self.is_on())
+            .field("rules", &self.rules())
+            .field("default_variation", &self.default_variation())
+            .finish()
     }
 }

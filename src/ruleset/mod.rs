@@ -306,7 +306,8 @@ impl Ruleset {
 
     /// Returns the flags in the order of the document.
     pub fn flags(&self) -> impl ExactSizeIterator<Item = FlagInfo> {
-        self.tables().flags.iter().map(FlagInfo::new)
+        let positions = 0..self.len() as u32;
+        positions.map(|position| FlagInfo::new(self.0.clone(), position))
     }
 
     /// Returns how many flags there are.
