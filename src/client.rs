@@ -236,6 +236,19 @@ impl PhaseFlagClient {
         service.evaluate(key, self.inner.context(context.into()).unwrap_or(&NOBODY))
     }
 
+    /// Asks the service for its ruleset, now and on this thread, and returns the text: what a
+    /// bootstrap file may hold. Waits for the answer for at most `request_timeout`; nothing is
+    /// retried, and nothing comes into force. The client need not be started.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyRefused`]; [`Error::Request`] for anything else that goes wrong on the way, an
+    /// answer that is no ruleset included; and [`Error::NoService`] for a client without a
+    /// `base_url`.
+    pub fn fetch_ruleset(&self) -> Result<String, Error> {
+        self.inner.service.as_ref().ok_or(Error::NoService)?.fetch_ruleset()
+    }
+
     /// Queues an event. Never blocks and never fails: where the queue is full the event is
     /// dropped, and counted.
     pub fn track_event(&self, mut event: EvaluationEvent) {

@@ -44,4 +44,8 @@ impl Service {
     ) -> Result<EvaluationResult, Error> {
         match *self {}
     }
+
+    pub(crate) fn fetch_ruleset(&self) -> Result<String, Error> {
+        match *self {}
+    }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::backoff::{Backoff, Setback};
 use crate::cache::{Cache, Memory, Recalled};
 use crate::config::Config;
-use crate::error::RequestError;
+use crate::error::{RequestError, RulesetError};
 use crate::flags::{Flags, GRACE, Origin};
 use crate::guard::guarded;
 use crate::http::{Answer, Http};
+use crate::json;
 use crate::logging::log;
 use crate::ruleset::Ruleset;
 use crate::value::Value;
@@ -158,7 +159,7 @@ impl Poller {
     fn fetch(&mut self) -> Result<Option<News>, RequestError> {
         let etag = self.accepted.as_ref().and_then(|accepted| accepted.etag.clone());
         let Answer { not_modified, etag, body } =
-            self.http.get(RULESET, etag.as_deref()).map_err(|failure| self.hint(failure))?;
+            self.http.get(RULESET, etag.as_deref()).map_err(hint)?;
         if not_modified {
             return Ok(None);
         }
@@ -252,22 +253,30 @@ impl Poller {
             Err(_) => {}
         }
     }
+}
 
-    /// Adds the likely reason to a path that is not there.
-    fn hint(&self, failure: RequestError) -> RequestError {
-        match failure {
+/// Asks the service once for its ruleset, and returns the text where it is one.
+pub(crate) fn fetch_text(http: &Http) -> Result<String, RequestError> {
+    let answer = http.get(RULESET, None).map_err(hint)?;
+    let text = json::utf8(&answer.body).map_err(RulesetError::syntax);
+    let checked = text.and_then(|text| Ruleset::parse(text).map(|_| text.to_owned()));
+    checked.map_err(|cause| RequestError::Ruleset { url: http.url(RULESET), cause })
+}
+
+/// Adds the likely reason to a path that is not there.
+fn hint(failure: RequestError) -> RequestError {
+    match failure {
+        RequestError::Status { url, status: 404, code, message, retry_after }
+            if !url.contains("/api/v1/") =>
+        {
+            let hint = "does the base URL lack its `/api/v1`?";
+            let message = match message.as_str() {
+                "" => hint.to_owned(),
+                message => format!("{message} ({hint})"),
+            };
             RequestError::Status { url, status: 404, code, message, retry_after }
-                if !url.contains("/api/v1/") =>
-            {
-                let hint = "does the base URL lack its `/api/v1`?";
-                let message = match message.as_str() {
-                    "" => hint.to_owned(),
-                    message => format!("{message} ({hint})"),
-                };
-                RequestError::Status { url, status: 404, code, message, retry_after }
-            }
-            failure => failure,
         }
+        failure => failure,
     }
 }
 

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crate::cache::Memory;
 use crate::config::Config;
 use crate::context::EvaluationContext;
-use crate::error::Error;
+use crate::error::{Error, RequestError};
 use crate::events::{EvaluationEvent, Ledger};
 use crate::extras::Extras;
 use crate::flags::Flags;
 use crate::flusher::Flusher;
 use crate::http::Http;
 use crate::logging::log;
-use crate::poller::Poller;
+use crate::poller::{self, Poller};
 use crate::queue::{EventQueue, queue};
 use crate::remote::Remote;
 use crate::ruleset::EvaluationResult;
@@ -182,6 +182,13 @@ impl Service {
         context: &EvaluationContext,
     ) -> Result<EvaluationResult, Error> {
         self.remote.evaluate(flag, context)
+    }
+
+    pub(crate) fn fetch_ruleset(&self) -> Result<String, Error> {
+        poller::fetch_text(&self.http).map_err(|cause| match cause {
+            RequestError::Status { status: 401 | 403, .. } => Error::KeyRefused { cause },
+            cause => Error::Request { cause },
+        })
     }
 
     fn threads(&self) -> MutexGuard<'_, Threads> {

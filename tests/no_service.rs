@@ -90,6 +90,7 @@ fn asking_the_service_is_an_error() {
     let client = builder().bootstrap_text(RULES).build().unwrap();
     client.start().unwrap();
     assert!(matches!(client.evaluate("a", None), Err(Error::NoService)));
+    assert!(matches!(client.fetch_ruleset(), Err(Error::NoService)));
 }
 
 #[test]
