@@ -1,7 +1,7 @@
 //! One client, shared by the threads of a synchronous web server: a flag for each request.
 //!
 //! The client starts before the server serves, and stops after it, so that no event is lost. Run
-//! it beside the example `local_service`:
+//! it beside `cargo run serve examples/flags.json`:
 //!
 //! ```console
 //! $ cargo run --example checkout_server

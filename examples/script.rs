@@ -1,7 +1,7 @@
 //! A short program that asks for one decision, tracks one event, and ends.
 //!
-//! The end of `main` drops the client, and that delivers the event. Run it beside the example
-//! `local_service`, which prints what it receives:
+//! The end of `main` drops the client, and that delivers the event. Run it beside
+//! `cargo run serve examples/flags.json`, which prints what it receives:
 //!
 //! ```console
 //! $ cargo run --example script

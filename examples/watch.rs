@@ -1,6 +1,6 @@
 //! Prints each change of the rules as it happens, and how the connection to the service is.
 //!
-//! Run it beside the example `local_service`, and edit the file that it serves:
+//! Run it beside `cargo run serve examples/flags.json`, and edit that file:
 //!
 //! ```console
 //! $ cargo run --example watch

@@ -1,25 +1,5 @@
-//! A small Phase Flag service for development: it serves the flags of a file, evaluates them, and
-//! prints the events that it receives.
-//!
-//! ```console
-//! $ cargo run --example local_service
-//! $ cargo run --example local_service -- flags.json 8000
-//! ```
-//!
-//! The file holds rules in any form that the client reads, and is read again when it changes; one
-//! that is no ruleset leaves the rules of before in force. Port 0 is any free one. Any API key is
-//! welcome, and none is not. It listens on 127.0.0.1 alone.
-//!
-//! | route below `/api/v1` | |
-//! | --- | --- |
-//! | `GET /sdk/ruleset` | the file, with a version that grows; `ETag` and 304 |
-//! | `POST /evaluate` | the flags that `flags` lists, or all for `["*"]` |
-//! | `POST /sdk/evaluate` | the one flag `flag_key`, as older services have it |
-//! | `POST /sdk/events` | prints each event |
+//! `phaseflag serve`: the local service for development.
 
-use std::collections::BTreeMap;
-use std::env;
-use std::error::Error;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
@@ -29,7 +9,35 @@ use phaseflag::{AttributeValue, EvaluationContext, EvaluationResult, Object};
 use phaseflag::{Reason, Ruleset, Value};
 use tiny_http::{Header, Method, Request, Response, Server};
 
-const FLAGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/flags.json");
+use crate::args::{Arguments, Choice, Command};
+use crate::failure::{Failure, Status};
+use crate::output;
+
+pub(crate) const COMMAND: Command = Command {
+    name: "serve",
+    words: &["FILE"],
+    about: "Serves the flags of a file for development, until interrupted",
+    details: "\
+The file holds rules in any form that the client reads. It is read again when it changes; one
+that holds no rules leaves those of before in force. The address is the first line of output;
+the events that come are printed. It listens on 127.0.0.1 alone, and welcomes any key but none.
+
+  GET  /api/v1/sdk/ruleset   the file, with a version that grows; ETag and 304
+  POST /api/v1/evaluate      the flags that `flags` lists, or all for [\"*\"]
+  POST /api/v1/sdk/evaluate  the one flag `flag_key`, as older services have it
+  POST /api/v1/sdk/events    prints each event
+",
+    options: &[&[
+        Choice::with("--port", "PORT", "the port to listen on; 0 is any free one (8000)"),
+        Choice::with("--key", "KEY", "the only key that is welcome"),
+    ]],
+    examples: &[
+        "phaseflag serve flags.json",
+        "phaseflag serve flags.json --port 0 --key sdk-dev-local",
+    ],
+    run,
+};
+
 const PORT: u16 = 8000;
 
 /// The most events that a request may hold.
@@ -38,39 +46,71 @@ const MAX_EVENTS: usize = 500;
 /// The most bytes that are read of a request.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = env::args().skip(1);
-    let path = arguments.next().unwrap_or_else(|| FLAGS.to_owned());
-    let port: u16 = arguments.next().map_or(Ok(PORT), |port| port.parse())?;
-
-    let mut file = FlagsFile::open(path.into())?;
+fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let path = PathBuf::from(arguments.raw_word(0));
+    let port: u16 = match arguments.text("--port")? {
+        Some(port) => port.parse().map_err(|_| {
+            arguments.usage(format!("`--port` needs a number up to 65535, not `{port}`"))
+        })?,
+        None => PORT,
+    };
+    let welcome = arguments.text("--key")?;
+    let mut file = FlagsFile::open(path)?;
     let server = Server::http(("127.0.0.1", port))
-        .map_err(|error| format!("failed to serve on port {port}: {error}"))?;
-    println!("serving http://{}/api/v1", server.server_addr());
-    for mut request in server.incoming_requests() {
-        file.read_again();
-        let answer = answer(&mut request, &file.rules).unwrap_or_else(|refusal| refusal);
+        .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
+    output::line(format_args!("serving http://{}/api/v1", server.server_addr()))?;
+    loop {
+        let request = server.recv();
+        let mut request =
+            request.map_err(|error| Failure::Other(format!("failed to serve: {error}")))?;
+        file.read_again()?;
+        let answer = match answer(&mut request, &file.rules, welcome) {
+            Ok(answer) => answer,
+            Err(Refusal::Answer(answer)) => answer,
+            Err(Refusal::End(failure)) => return Err(failure),
+        };
         if let Err(error) = answer.send(request) {
-            eprintln!("failed to answer: {error}");
+            output::warn(format_args!("failed to answer: {error}"));
         }
     }
-    Ok(())
+}
+
+/// Why a request is not answered as it asks.
+enum Refusal {
+    Answer(Answer),
+    /// The end of the program.
+    End(Failure),
+}
+
+impl From<Answer> for Refusal {
+    fn from(answer: Answer) -> Refusal {
+        Refusal::Answer(answer)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Refusal {
+        Refusal::End(failure)
+    }
 }
 
 /// Routes a request. A refusal is an answer, too.
-fn answer(request: &mut Request, rules: &Rules) -> Result<Answer, Answer> {
-    let key = header(request, "X-API-Key").unwrap_or_default();
-    if key.is_empty() {
-        return Err(Answer::error(401, "UNAUTHORIZED", "the API key is missing"));
+fn answer(request: &mut Request, rules: &Rules, welcome: Option<&str>) -> Result<Answer, Refusal> {
+    match header(request, "X-API-Key").unwrap_or_default() {
+        "" => return Err(Answer::error(401, "UNAUTHORIZED", "the API key is missing").into()),
+        key if welcome.is_some_and(|welcome| key != welcome) => {
+            return Err(Answer::error(401, "UNAUTHORIZED", "the API key is wrong").into());
+        }
+        _ => {}
     }
     let url = request.url().to_owned();
     let path = url.split('?').next().unwrap_or_default();
     match (request.method(), path) {
         (Method::Get, "/api/v1/sdk/ruleset") => Ok(ruleset(request, rules)),
-        (Method::Post, "/api/v1/evaluate") => evaluate(&body(request)?, rules),
-        (Method::Post, "/api/v1/sdk/evaluate") => evaluate_one(&body(request)?, rules),
+        (Method::Post, "/api/v1/evaluate") => Ok(evaluate(&body(request)?, rules)?),
+        (Method::Post, "/api/v1/sdk/evaluate") => Ok(evaluate_one(&body(request)?, rules)?),
         (Method::Post, "/api/v1/sdk/events") => take_events(&body(request)?),
-        _ => Err(Answer::error(404, "NOT_FOUND", "Not Found")),
+        _ => Err(Answer::error(404, "NOT_FOUND", "Not Found").into()),
     }
 }
 
@@ -84,20 +124,19 @@ fn ruleset(request: &Request, rules: &Rules) -> Answer {
 
 /// Evaluates the flags that the request lists.
 fn evaluate(request: &Value, rules: &Rules) -> Result<Answer, Answer> {
-    let flags = request["flags"].as_array().unwrap_or_default();
+    let flags = member(request, "flags").as_array().unwrap_or_default();
     let keys: Vec<&str> = flags.iter().filter_map(Value::as_str).collect();
     if keys.is_empty() {
         return Err(Answer::invalid("`flags` must list keys, or \"*\""));
     }
-    let results = rules.ruleset.evaluate_all(&context(&request["context"]));
-    let evaluations: BTreeMap<&str, Value> = if keys.contains(&"*") {
-        let all = results.iter();
-        all.map(|(key, result)| (key.as_str(), evaluation(Some(result)))).collect()
+    let results = rules.ruleset.evaluate_all(&context(member(request, "context")));
+    let evaluations: Object = if keys.contains(&"*") {
+        results.iter().map(|(key, result)| (key.as_str(), evaluation(Some(result)))).collect()
     } else {
         keys.into_iter().map(|key| (key, evaluation(results.get(key)))).collect()
     };
-    let data = Object::from_iter([("evaluations", Object::from_iter(evaluations))]);
-    Ok(Answer::json(200, Object::from_iter([("data", data)])))
+    let data = Object::from([("evaluations", evaluations)]);
+    Ok(Answer::json(200, Object::from([("data", data)])))
 }
 
 fn evaluation(result: Option<&EvaluationResult>) -> Value {
@@ -107,7 +146,7 @@ fn evaluation(result: Option<&EvaluationResult>) -> Value {
         }
         None => (Value::Null, None, "FLAG_NOT_FOUND"),
     };
-    Value::from(Object::from_iter([
+    Value::from(Object::from([
         ("value", value),
         ("variation_key", Value::from(variation_key)),
         ("reason", Value::from(reason)),
@@ -127,18 +166,18 @@ fn documented(reason: &Reason) -> &'static str {
 
 /// Evaluates one flag as older services do.
 fn evaluate_one(request: &Value, rules: &Rules) -> Result<Answer, Answer> {
-    let key = request["flag_key"]
+    let key = member(request, "flag_key")
         .as_str()
         .ok_or_else(|| Answer::invalid("`flag_key` must be a string"))?;
     let result = rules
         .ruleset
-        .evaluate(key, &context(&request["context"]))
+        .evaluate(key, &context(member(request, "context")))
         .ok_or_else(|| Answer::error(404, "FLAG_NOT_FOUND", format!("no flag `{key}`")))?;
     if result.reason() == Reason::FlagInactive {
         let message = format!("the flag `{key}` is not active");
         return Err(Answer::error(400, "FLAG_INACTIVE", message));
     }
-    let evaluation = Object::from_iter([
+    let evaluation = Object::from([
         ("flag_key", Value::from(key)),
         ("variation_id", Value::Null),
         ("variation_key", Value::from(result.variation_key())),
@@ -150,7 +189,7 @@ fn evaluate_one(request: &Value, rules: &Rules) -> Result<Answer, Answer> {
 
 /// Reads who is asking. The `user_key` counts where there is neither a user nor a session.
 fn context(request: &Value) -> EvaluationContext {
-    let text = |name: &str| request[name].as_str();
+    let text = |name: &str| member(request, name).as_str();
     let mut context = EvaluationContext::new();
     match (text("user_id"), text("session_id"), text("user_key")) {
         (None, None, Some(user_key)) => context = context.user_id(user_key),
@@ -163,7 +202,7 @@ fn context(request: &Value) -> EvaluationContext {
             }
         }
     }
-    let attributes = request["attributes"].as_object();
+    let attributes = member(request, "attributes").as_object();
     for (name, value) in attributes.into_iter().flat_map(Object::iter) {
         let value = match value {
             Value::String(text) => AttributeValue::from(text),
@@ -177,21 +216,27 @@ fn context(request: &Value) -> EvaluationContext {
 }
 
 /// Prints events. Takes all of a request, or none.
-fn take_events(request: &Value) -> Result<Answer, Answer> {
-    let events =
-        request["events"].as_array().ok_or_else(|| Answer::invalid("`events` must be a list"))?;
+fn take_events(request: &Value) -> Result<Answer, Refusal> {
+    let events = member(request, "events")
+        .as_array()
+        .ok_or_else(|| Answer::invalid("`events` must be a list"))?;
     if events.len() > MAX_EVENTS {
         let message = format!("at most {MAX_EVENTS} events a request");
-        return Err(Answer::invalid(message));
+        return Err(Answer::invalid(message).into());
     }
-    if events.iter().any(|event| event["flag_key"].as_str().is_none()) {
-        return Err(Answer::invalid("an event must have a `flag_key`"));
+    if events.iter().any(|event| member(event, "flag_key").as_str().is_none()) {
+        return Err(Answer::invalid("an event must have a `flag_key`").into());
     }
     for event in events {
-        println!("event {event}");
+        output::line(format_args!("event {event}"))?;
     }
-    let accepted = Object::from_iter([("accepted", events.len())]);
+    let accepted = Object::from([("accepted", events.len())]);
     Ok(Answer::json(202, accepted))
+}
+
+/// Returns the member of an object; `null` where there is none.
+fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or(&Value::Null)
 }
 
 fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
@@ -222,15 +267,15 @@ impl Answer {
     }
 
     fn error(status: u16, code: &str, message: impl Into<String>) -> Answer {
-        let error = Object::from_iter([("code", code.to_owned()), ("message", message.into())]);
-        Answer::json(status, Object::from_iter([("error", error)]))
+        let error = Object::from([("code", code.to_owned()), ("message", message.into())]);
+        Answer::json(status, Object::from([("error", error)]))
     }
 
     fn invalid(message: impl Into<String>) -> Answer {
         Answer::error(422, "VALIDATION_ERROR", message)
     }
 
-    fn send(self, request: Request) -> Result<(), Box<dyn Error>> {
+    fn send(self, request: Request) -> Result<(), Box<dyn std::error::Error>> {
         let header = |name: &str, value: &str| {
             Header::from_bytes(name, value).map_err(|()| format!("`{name}` cannot be `{value}`"))
         };
@@ -253,31 +298,35 @@ struct FlagsFile {
 }
 
 impl FlagsFile {
-    fn open(path: PathBuf) -> Result<FlagsFile, Box<dyn Error>> {
-        let text = fs::read_to_string(&path)
-            .map_err(|error| format!("failed to read `{}`: {error}", path.display()))?;
-        let rules = Rules::parse(&text, 1)?;
+    fn open(path: PathBuf) -> Result<FlagsFile, Failure> {
+        let text = fs::read_to_string(&path).map_err(|error| {
+            Failure::Other(format!("failed to read `{}`: {error}", path.display()))
+        })?;
+        let rules = Rules::parse(&text, 1).map_err(|error| Failure::Other(error.to_string()))?;
         Ok(FlagsFile { path, found: Ok(text), rules })
     }
 
     /// Takes over what the file holds now, if that is news.
-    fn read_again(&mut self) {
+    fn read_again(&mut self) -> Result<(), Failure> {
         let found = fs::read_to_string(&self.path).map_err(|error| error.kind());
         if found == self.found {
-            return;
+            return Ok(());
         }
         let path = self.path.display();
         match &found {
-            Err(error) => eprintln!("failed to read `{path}`: {error}; the rules stay"),
+            Err(error) => {
+                output::warn(format_args!("failed to read `{path}`: {error}; the rules stay"));
+            }
             Ok(text) => match Rules::parse(text, self.rules.version + 1) {
-                Err(error) => eprintln!("{error}; the rules stay"),
+                Err(error) => output::warn(format_args!("{error}; the rules stay")),
                 Ok(rules) => {
-                    println!("read `{path}` again: version {}", rules.version);
+                    output::line(format_args!("read `{path}` again: version {}", rules.version))?;
                     self.rules = rules;
                 }
             },
         }
         self.found = found;
+        Ok(())
     }
 }
 
@@ -290,14 +339,14 @@ struct Rules {
 }
 
 impl Rules {
-    fn parse(text: &str, version: u64) -> Result<Rules, Box<dyn Error>> {
+    fn parse(text: &str, version: u64) -> Result<Rules, Box<dyn std::error::Error>> {
         let ruleset = Ruleset::parse(text)?;
         for problem in ruleset.problems() {
-            eprintln!("{problem}");
+            output::warn(problem);
         }
         let mut document = match text.parse()? {
             Value::Object(object) => object,
-            flags => Object::from_iter([("flags", flags)]),
+            flags => Object::from([("flags", flags)]),
         };
         if let (None, Some(Value::Object(data))) = (document.get("flags"), document.get("data")) {
             document = data.clone();

@@ -1,0 +1,152 @@
+//! The client that the commands share: its settings, and rules to answer from.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use phaseflag::{ClientBuilder, Error, PhaseFlagClient};
+
+use crate::args::{Arguments, Choice};
+use crate::failure::Failure;
+use crate::output;
+
+/// The options of every command that needs rules.
+pub(crate) const OPTIONS: [Choice; 4] = [
+    Choice::with("--base-url", "URL", "the service, instead of PHASEFLAG_BASE_URL"),
+    Choice::with(
+        "--api-key",
+        "KEY",
+        "its key; better set PHASEFLAG_API_KEY, since others may see arguments",
+    ),
+    Choice::with("--bootstrap", "FILE", "rules from a file, instead of PHASEFLAG_BOOTSTRAP"),
+    Choice::with("--timeout", "SECONDS", "how long to wait for the service (10)"),
+];
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a failure is looked for while there are rules that could stand in.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// What the options and the environment say of the service.
+struct Settings {
+    base_url: String,
+    api_key: String,
+    bootstrap: Option<PathBuf>,
+    timeout: Duration,
+}
+
+impl Settings {
+    fn read(arguments: &Arguments) -> Result<Settings, Failure> {
+        let bootstrap = match arguments.raw("--bootstrap") {
+            Some(path) => Some(path.to_owned()),
+            None => env::var_os("PHASEFLAG_BOOTSTRAP"),
+        };
+        Ok(Settings {
+            base_url: text(arguments, "--base-url", "PHASEFLAG_BASE_URL")?,
+            api_key: text(arguments, "--api-key", "PHASEFLAG_API_KEY")?,
+            bootstrap: bootstrap.filter(|path| !path.is_empty()).map(PathBuf::from),
+            timeout: arguments.seconds("--timeout")?.unwrap_or(TIMEOUT),
+        })
+    }
+
+    fn builder(&self) -> Result<ClientBuilder, Failure> {
+        if !self.base_url.is_empty() && self.api_key.is_empty() {
+            return Err(Failure::other("the API key is missing: set PHASEFLAG_API_KEY"));
+        }
+        let mut builder = PhaseFlagClient::builder(&self.base_url, &self.api_key)
+            .request_timeout(self.timeout)
+            .shutdown_timeout(Duration::ZERO);
+        if let Some(path) = &self.bootstrap {
+            builder = builder.bootstrap_file(path);
+        }
+        Ok(builder)
+    }
+}
+
+/// Returns a client that talks to the service, and has not been started.
+pub(crate) fn of_service(arguments: &Arguments) -> Result<PhaseFlagClient, Failure> {
+    let settings = Settings::read(arguments)?;
+    if settings.base_url.is_empty() {
+        return Err(Failure::other(
+            "there is no service to ask: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY",
+        ));
+    }
+    Ok(settings.builder()?.build()?)
+}
+
+/// Returns a client that has rules, and asks for no newer ones. Where they may be old, says so.
+pub(crate) fn ready(arguments: &Arguments) -> Result<PhaseFlagClient, Failure> {
+    ready_and_polling(arguments, Duration::ZERO)
+}
+
+/// Returns a client that has rules, and looks for newer ones at an interval.
+pub(crate) fn ready_and_polling(
+    arguments: &Arguments,
+    interval: Duration,
+) -> Result<PhaseFlagClient, Failure> {
+    let settings = Settings::read(arguments)?;
+    if settings.base_url.is_empty() && settings.bootstrap.is_none() {
+        return Err(Failure::other(
+            "there are no rules to read: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
+             or PHASEFLAG_BOOTSTRAP",
+        ));
+    }
+    let mut builder = settings.builder()?.polling_interval(interval);
+    if !interval.is_zero() && settings.bootstrap.is_some() {
+        builder = builder.bootstrap_watch(interval);
+    }
+    let client = builder.build()?;
+    client.start()?;
+    let Err(error) = wait(&client, settings.timeout) else {
+        return Ok(client);
+    };
+    if client.ruleset().is_some() {
+        output::warn(format_args!("the rules may be old: {}", cause(&error)));
+        return Ok(client);
+    }
+    let mut message = format!("{error:#}");
+    if let Err(error) = settings.bootstrap.as_ref().map_or(Ok(()), unusable) {
+        message += &format!("; {error:#}");
+    }
+    Err(Failure::NoRules(message))
+}
+
+/// Waits until the service has answered. Where there are rules already, its first failure ends
+/// the wait.
+fn wait(client: &PhaseFlagClient, timeout: Duration) -> Result<(), Error> {
+    if client.ruleset().is_none() {
+        return client.wait_until_ready(timeout);
+    }
+    let deadline = Instant::now().checked_add(timeout);
+    loop {
+        let left =
+            deadline.map_or(GLANCE, |deadline| deadline.saturating_duration_since(Instant::now()));
+        match client.wait_until_ready(GLANCE.min(left)) {
+            Err(Error::NotReady { cause: None, .. }) if !left.is_zero() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Says why there was no answer, without saying how long that was waited for.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::NotReady { cause: Some(cause), .. } => format!("{cause:#}"),
+        Error::NotReady { .. } => "the service has not answered yet".to_owned(),
+        error => format!("{error:#}"),
+    }
+}
+
+/// Says why a bootstrap file is of no use.
+fn unusable(path: &PathBuf) -> Result<(), Error> {
+    PhaseFlagClient::builder("", "").bootstrap_file(path).build()?.start()
+}
+
+/// Reads a setting from an option, or else from the environment.
+fn text(arguments: &Arguments, option: &str, variable: &str) -> Result<String, Failure> {
+    if let Some(text) = arguments.text(option)? {
+        return Ok(text.to_owned());
+    }
+    let text = env::var_os(variable).unwrap_or_default().into_string();
+    text.map_err(|_| Failure::Other(format!("the value of {variable} is no text")))
+}

@@ -1,0 +1,89 @@
+//! Who is asking: the context that a flag is evaluated for.
+
+use phaseflag::{AttributeValue, EvaluationContext, Value};
+
+use crate::args::{Arguments, Choice};
+use crate::failure::Failure;
+
+/// The options that say who is asking.
+pub(crate) const OPTIONS: [Choice; 4] = [
+    Choice::with("--user", "ID", "the identifier of the user"),
+    Choice::with("--session", "ID", "the identifier of the session"),
+    Choice::with("--attr", "NAME=VALUE", "an attribute: a number, true, false, or else text"),
+    Choice::with("--attr-text", "NAME=VALUE", "an attribute that is text, whatever it looks like"),
+];
+
+/// Reads the context from the options.
+pub(crate) fn read(arguments: &Arguments) -> Result<EvaluationContext, Failure> {
+    let mut context = EvaluationContext::new();
+    if let Some(user) = arguments.text("--user")? {
+        context = context.user_id(user);
+    }
+    if let Some(session) = arguments.text("--session")? {
+        context = context.session_id(session);
+    }
+    for (option, given) in arguments.given() {
+        if option != "--attr" && option != "--attr-text" {
+            continue;
+        }
+        let pair = given.to_str().and_then(|given| given.split_once('='));
+        let Some((name, text)) = pair.filter(|(name, _)| !name.is_empty()) else {
+            let given = given.display();
+            return Err(arguments.usage(format!("`{option}` needs NAME=VALUE, not `{given}`")));
+        };
+        let value = if option == "--attr" { attribute(text) } else { text.into() };
+        context = context.attribute(name, value);
+    }
+    Ok(context)
+}
+
+/// Reads a number or a boolean where it is written exactly as in JSON.
+fn attribute(text: &str) -> AttributeValue {
+    // White space and a byte-order mark, which JSON allows around a value, make it text.
+    let bare = !text.starts_with('\u{feff}') && !text.contains(|c: char| c.is_ascii_whitespace());
+    match text.parse() {
+        Ok(Value::Bool(value)) if bare => value.into(),
+        Ok(Value::Number(number)) if bare => number.into(),
+        _ => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_looks_exactly_like_json() {
+        for (text, expected) in [
+            ("true", AttributeValue::Bool(true)),
+            ("false", AttributeValue::Bool(false)),
+            ("0", 0.into()),
+            ("-1", (-1).into()),
+            ("18446744073709551615", u64::MAX.into()),
+            ("2.5", 2.5.into()),
+            ("1e3", 1000.into()),
+        ] {
+            assert_eq!(attribute(text), expected, "{text}");
+        }
+        for text in [
+            "",
+            "True",
+            "null",
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            " 1",
+            "1 ",
+            "\u{feff}1",
+            "1e999",
+            "\"1\"",
+            "[1]",
+            "{}",
+            "pro",
+            "1.2.3",
+        ] {
+            assert_eq!(attribute(text), AttributeValue::from(text), "{text}");
+        }
+    }
+}

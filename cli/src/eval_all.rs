@@ -1,0 +1,57 @@
+//! `phaseflag eval-all`: every flag's value for one context.
+
+use phaseflag::Value;
+
+use crate::args::{Arguments, Choice, Command};
+use crate::failure::{Failure, Status};
+use crate::output::{self, Colour, Table};
+use crate::{client, context, get};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "eval-all",
+    words: &[],
+    about: "Prints the value of every flag for one context",
+    details: "The columns are the key, the value, the reason and the key of the variation, sorted by\n\
+              key. Output that is no terminal has tabs between them and no header.\n",
+    options: &[
+        &[Choice::switch("--json", "prints a JSON array of objects")],
+        &context::OPTIONS,
+        &client::OPTIONS,
+    ],
+    examples: &[
+        "phaseflag eval-all --user ada --attr plan=pro",
+        "phaseflag eval-all --session 4711 --json",
+    ],
+    run,
+};
+
+fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let context = context::read(arguments)?;
+    let results = client::ready(arguments)?.evaluate_all(&context);
+    if arguments.has("--json") {
+        let results = results.iter().map(|(key, result)| get::object(key, result));
+        return output::line(results.collect::<Value>());
+    }
+    let mut table = Table::new(&["key", "value", "reason", "variation"]);
+    for (key, result) in &results {
+        let value = match result.value() {
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        table.add([
+            (key.clone(), Colour::None),
+            (value, colour(result.value())),
+            (result.reason().to_string(), Colour::None),
+            (result.variation_key().unwrap_or("-").to_owned(), Colour::None),
+        ]);
+    }
+    table.print()
+}
+
+fn colour(value: &Value) -> Colour {
+    match value {
+        Value::Bool(true) => Colour::Good,
+        Value::Bool(false) | Value::Null => Colour::Faint,
+        _ => Colour::None,
+    }
+}

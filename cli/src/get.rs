@@ -1,0 +1,171 @@
+//! `phaseflag get`: the value of one flag.
+
+use phaseflag::{EvaluationResult, Object, PhaseFlagClient, Value};
+
+use crate::args::{Arguments, Choice, Command};
+use crate::failure::{Failure, Status};
+use crate::{client, context, output};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "get",
+    words: &["KEY"],
+    about: "Prints the value of a flag",
+    details: "A string is printed as it is, any other value as JSON. With `--exit-code` nothing is\n\
+              printed: the exit status is 0 for true, 1 for false, and 2 for anything else.\n\
+              Where there are no rules, or no such flag, the value of `--default` stands in.\n",
+    options: &[
+        &[
+            Choice::with("--default", "VALUE", "what to print where the flag is not known"),
+            Choice::switch("--json", "prints the whole result as one JSON object"),
+            Choice::switch("--exit-code", "prints nothing, and ends with 0 for true, 1 for false"),
+        ],
+        &context::OPTIONS,
+        &client::OPTIONS,
+    ],
+    examples: &[
+        "phaseflag get ui-theme --user ada --default light",
+        "phaseflag get checkout-config --attr plan=team --json",
+        "if phaseflag get --exit-code new-checkout-flow --attr plan=pro; then …; fi",
+    ],
+    run,
+};
+
+/// How the value is given out.
+#[derive(Clone, Copy)]
+enum Form {
+    Value,
+    Json,
+    ExitCode,
+}
+
+fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let key = arguments.word(0)?;
+    let context = context::read(arguments)?;
+    let form = match (arguments.has("--json"), arguments.has("--exit-code")) {
+        (true, true) => {
+            return Err(arguments.usage("`--json` and `--exit-code` do not go together"));
+        }
+        (true, false) => Form::Json,
+        (false, true) => Form::ExitCode,
+        (false, false) => Form::Value,
+    };
+    let default = arguments.text("--default")?;
+    let client = match (client::ready(arguments), default) {
+        (Ok(client), _) => client,
+        (Err(Failure::NoRules(message)), Some(default)) => {
+            output::warn(message);
+            return give_default(key, default, form);
+        }
+        (Err(failure), _) => return Err(failure),
+    };
+    match (client.get_variation(key, &context), default) {
+        (Some(result), _) => give(key, &result, form),
+        (None, Some(default)) => give_default(key, default, form),
+        (None, None) => Err(unknown(key, &client)),
+    }
+}
+
+fn give(key: &str, result: &EvaluationResult, form: Form) -> Result<Status, Failure> {
+    match (form, result.value()) {
+        (Form::Value, Value::String(text)) => output::line(text),
+        (Form::Value, value) => output::line(value),
+        (Form::Json, _) => output::line(object(key, result)),
+        (Form::ExitCode, Value::Bool(true)) => Ok(Status::Success),
+        (Form::ExitCode, Value::Bool(false)) => Ok(Status::No),
+        (Form::ExitCode, value) => {
+            Err(Failure::Other(format!("the flag `{key}` serves no boolean but {value}")))
+        }
+    }
+}
+
+fn give_default(key: &str, default: &str, form: Form) -> Result<Status, Failure> {
+    match (form, default) {
+        (Form::Value, _) => output::line(default),
+        (Form::Json, _) => {
+            let value = default.parse().unwrap_or_else(|_| Value::from(default));
+            let members = [
+                ("key", Value::from(key)),
+                ("value", value),
+                ("variation_key", Value::Null),
+                ("reason", Value::from("flag_not_found")),
+            ];
+            output::line(Value::from(Object::from(members)))
+        }
+        (Form::ExitCode, "true") => Ok(Status::Success),
+        (Form::ExitCode, "false") => Ok(Status::No),
+        (Form::ExitCode, _) => {
+            Err(Failure::Other(format!("the default is no boolean but `{default}`")))
+        }
+    }
+}
+
+/// Returns a result as an object: its members stand in the order of their names.
+pub(crate) fn object(key: &str, result: &EvaluationResult) -> Value {
+    Value::from(Object::from([
+        ("key", Value::from(key)),
+        ("value", result.value().clone()),
+        ("variation_key", Value::from(result.variation_key())),
+        ("reason", Value::from(result.reason().as_str())),
+    ]))
+}
+
+/// Says that there is no such flag, and which one may have been meant.
+pub(crate) fn unknown(key: &str, client: &PhaseFlagClient) -> Failure {
+    let flags = client.flags();
+    let keys = flags.iter().map(|flag| flag.key());
+    match nearest(key, keys) {
+        Some(near) => Failure::Other(format!("there is no flag `{key}`: did you mean `{near}`?")),
+        None => Failure::Other(format!("there is no flag `{key}`")),
+    }
+}
+
+/// Returns the key that differs least: by one character in three, or by what follows.
+fn nearest<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let length = key.chars().count();
+    let near = keys.map(|other| match length > 2 && other.starts_with(key) {
+        true => (1, other),
+        false => (distance(key, other), other),
+    });
+    let near = near.filter(|(distance, _)| *distance <= length.div_ceil(3));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
+}
+
+/// Returns how many characters have to be added, removed or changed to make one text the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (position, character) in one.chars().enumerate() {
+        let (mut left, mut above_left) = (position + 1, position);
+        let mut next = vec![left];
+        for (above, wanted) in row.iter().skip(1).zip(&other) {
+            let changed = above_left + usize::from(character != *wanted);
+            left = changed.min(above + 1).min(left + 1);
+            above_left = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_differs() {
+        for (one, other, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("", "ab", 2),
+            ("ui-theme", "ui-theme", 0),
+            ("ui-teme", "ui-theme", 1),
+            ("ui-tehme", "ui-theme", 2),
+            ("kitten", "sitting", 3),
+            ("naïve", "naive", 1),
+        ] {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+            assert_eq!(distance(other, one), expected, "{other} {one}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The command `phaseflag`: feature flags for shells, deployments and development.
+
+#![deny(missing_debug_implementations)]
+#![cfg_attr(
+    not(test),
+    deny(
+        unreachable_pub,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
+mod args;
+mod client;
+mod context;
+mod eval_all;
+mod failure;
+mod get;
+mod help;
+mod list;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use args::{Command, Invocation};
+use failure::{Failure, Status};
+
+/// Every command, in the order of the help.
+const COMMANDS: [&Command; 4] =
+    [&get::COMMAND, &list::COMMAND, &eval_all::COMMAND, &serve::COMMAND];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(Status::Success) => ExitCode::SUCCESS,
+        Ok(Status::No) => ExitCode::from(1),
+        // Whoever read the output has enough of it.
+        Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::warn(failure);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<Status, Failure> {
+    match args::read(lexopt::Parser::from_env(), &COMMANDS)? {
+        Invocation::Help(None) => output::print(help::of_program(&COMMANDS)),
+        Invocation::Help(Some(command)) => output::print(help::of_command(command)),
+        Invocation::Version => {
+            output::print(concat!("phaseflag ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
+        Invocation::Run(command, arguments) => (command.run)(&arguments),
+    }
+}

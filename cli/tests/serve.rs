@@ -1,0 +1,238 @@
+//! `phaseflag serve`: what the local service answers, and what it does with its file.
+
+mod support;
+
+use std::fs;
+
+use phaseflag::{Error, EvaluationContext, Object, PhaseFlagClient, Value};
+use support::{FLAGS, Folder, SOON, Service, exchange, outcome, run};
+
+#[test]
+fn answers_304_until_the_file_changes() {
+    let folder = Folder::new("serve-conditional");
+    let service = Service::with_flags(&folder);
+
+    let first = service.get("/sdk/ruleset", &[]);
+    assert_eq!(first.status, 200);
+    assert_eq!(first.json()["version"].as_i64(), Some(1));
+    let flags = FLAGS.parse::<Value>().unwrap()["flags"].clone();
+    assert_eq!(first.json()["flags"], flags);
+
+    let etag = first.header("ETag").unwrap();
+    let second = service.get("/sdk/ruleset", &[("If-None-Match", etag)]);
+    assert_eq!((second.status, second.body.as_str()), (304, ""));
+
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    let third = service.get("/sdk/ruleset", &[("If-None-Match", etag)]);
+    assert_eq!(third.status, 200);
+    assert_eq!(third.json()["version"].as_i64(), Some(2));
+    assert_ne!(third.header("ETag"), Some(etag));
+}
+
+#[test]
+fn keeps_its_rules_where_the_file_is_bad() {
+    let folder = Folder::new("serve-bad");
+    let mut service = Service::with_flags(&folder);
+    let before = service.get("/sdk/ruleset", &[]);
+
+    folder.write("flags.json", "{\"flags\": [");
+    assert_eq!(service.get("/sdk/ruleset", &[]).body, before.body);
+    assert_eq!(
+        service.program.line("failed to parse ruleset"),
+        "phaseflag: failed to parse ruleset: the end of the text where a value was expected \
+         at line 1, column 12; the rules stay"
+    );
+
+    fs::remove_file(folder.file("flags.json")).unwrap();
+    assert_eq!(service.get("/sdk/ruleset", &[]).body, before.body);
+    service.program.line("failed to read");
+}
+
+#[test]
+fn reads_every_form_of_rules() {
+    let flag = r#"{"key": "a", "variations": [{"key": "v", "value": 1}]}"#;
+    for (name, text) in [
+        ("list", format!("[{flag}]")),
+        ("object", format!("{{\"flags\": [{flag}]}}")),
+        ("wrapped", format!("{{\"data\": {{\"flags\": [{flag}]}}}}")),
+    ] {
+        let folder = Folder::new(&format!("serve-{name}"));
+        folder.write("rules.json", &text);
+        let service = Service::start(&folder, "rules.json");
+        let rules = service.get("/sdk/ruleset", &[]).json();
+        assert_eq!(rules["flags"][0], flag.parse().unwrap(), "{name}");
+        assert_eq!(rules["version"].as_i64(), Some(1), "{name}");
+    }
+}
+
+#[test]
+fn evaluates() {
+    let folder = Folder::new("serve-evaluates");
+    let service = Service::with_flags(&folder);
+
+    let answer = service.post(
+        "/evaluate",
+        r#"{"flags": ["new-checkout-flow", "instant-search", "ui-theme", "express-pay",
+                      "product-recommendations", "no-such-flag"],
+            "context": {"user_key": "bob", "attributes": {"plan": "free", "seats": 3}}}"#,
+    );
+    assert_eq!(answer.status, 200);
+    let evaluations = &answer.json()["data"]["evaluations"];
+    assert_eq!(
+        evaluations["instant-search"].to_string(),
+        r#"{"reason":"PERCENTAGE_ROLLOUT","value":true,"variation_key":"on"}"#
+    );
+    assert_eq!(
+        evaluations["no-such-flag"].to_string(),
+        r#"{"reason":"FLAG_NOT_FOUND","value":null,"variation_key":null}"#
+    );
+    for (key, reason) in [
+        ("new-checkout-flow", "DEFAULT"),
+        ("ui-theme", "DEFAULT"),
+        ("express-pay", "PREREQUISITE"),
+        ("product-recommendations", "DISABLED"),
+    ] {
+        assert_eq!(evaluations[key]["reason"].as_str(), Some(reason), "{key}");
+    }
+
+    let all = service
+        .post("/evaluate", r#"{"flags": ["*"], "context": {"attributes": {"plan": "pro"}}}"#);
+    let all = all.json()["data"]["evaluations"].clone();
+    assert_eq!(all.as_object().map(Object::len), Some(8));
+    assert_eq!(all["new-checkout-flow"]["reason"].as_str(), Some("TARGETING_RULE"));
+    assert_eq!(service.post("/evaluate", "{}").status, 422);
+    assert_eq!(service.post("/evaluate", "{").status, 422);
+}
+
+#[test]
+fn evaluates_as_older_services_do() {
+    let folder = Folder::new("serve-older");
+    let service = Service::with_flags(&folder);
+    let ask = |key: &str| {
+        let context = r#"{"user_id": "bob", "session_id": "s", "attributes": {}}"#;
+        let body = format!(r#"{{"flag_key": "{key}", "context": {context}}}"#);
+        service.post("/sdk/evaluate", &body)
+    };
+
+    let answer = ask("instant-search");
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.body,
+        r#"{"flag_key":"instant-search","reason":"percentage_rollout","value":true,"variation_id":null,"variation_key":"on"}"#
+    );
+    assert_eq!(ask("no-such-flag").status, 404);
+    assert_eq!(ask("product-recommendations").status, 400);
+}
+
+#[test]
+fn refuses_what_the_service_refuses() {
+    let folder = Folder::new("serve-refuses");
+    let mut service = Service::with_flags(&folder);
+
+    let url = format!("{}/sdk/ruleset", service.base_url);
+    let keyless = exchange("GET", &url, &[], "");
+    assert_eq!(keyless.status, 401);
+    assert_eq!(
+        keyless.body,
+        r#"{"error":{"code":"UNAUTHORIZED","message":"the API key is missing"}}"#
+    );
+    assert_eq!(service.get("/nothing", &[]).status, 404);
+
+    let events = |count| {
+        let events = vec![r#"{"flag_key": "a"}"#; count].join(",");
+        format!(r#"{{"events": [{events}]}}"#)
+    };
+    assert_eq!(service.post("/sdk/events", &events(501)).status, 422);
+    let accepted = service.post("/sdk/events", &events(500));
+    assert_eq!(accepted.status, 202);
+    assert_eq!(accepted.body, r#"{"accepted":500}"#);
+    for _ in 0..500 {
+        assert_eq!(service.program.line("event"), r#"event {"flag_key":"a"}"#);
+    }
+}
+
+#[test]
+fn service_and_client_come_to_the_same_answers() {
+    let folder = Folder::new("serve-same");
+    let service = Service::with_flags(&folder);
+    let client = PhaseFlagClient::builder(&service.base_url, "sdk-dev-local").build().unwrap();
+    client.start().unwrap();
+    client.wait_until_ready(SOON).unwrap();
+    let ada = EvaluationContext::new()
+        .user_id("ada")
+        .attribute("plan", "pro")
+        .attribute("app_version", "4.2.0");
+    let session = EvaluationContext::new().session_id("bob").attribute("prefers_contrast", true);
+    assert_eq!(client.flags().len(), 8);
+    for context in [&ada, &session, &EvaluationContext::new()] {
+        for flag in client.flags() {
+            let here = client.get_variation(flag.key(), context);
+            let there = client.evaluate(flag.key(), context).ok();
+            assert_eq!(here, there, "{}", flag.key());
+        }
+    }
+    let unknown = client.evaluate("no-such-flag", None);
+    assert!(matches!(unknown, Err(Error::FlagNotFound { .. })));
+}
+
+#[test]
+fn a_key_may_be_demanded() {
+    let folder = Folder::new("serve-key");
+    folder.write("flags.json", FLAGS);
+    let service = Service::start_with(&folder, &["flags.json", "--port=0", "--key", "right"]);
+    let url = format!("{}/sdk/ruleset", service.base_url);
+    assert_eq!(exchange("GET", &url, &[("X-API-Key", "right")], "").status, 200);
+    let wrong = exchange("GET", &url, &[("X-API-Key", "wrong")], "");
+    assert_eq!(wrong.status, 401);
+    assert_eq!(wrong.body, r#"{"error":{"code":"UNAUTHORIZED","message":"the API key is wrong"}}"#);
+}
+
+#[test]
+fn problems_of_the_file_are_said_and_leave_the_rest() {
+    let folder = Folder::new("serve-problems");
+    folder.write("rules.json", r#"[{"key": "a", "default_variation": "no"}, {"key": 7}]"#);
+    let mut service = Service::start(&folder, "rules.json");
+    service.program.line("phaseflag: flags[0].default_variation: ");
+    service.program.line("phaseflag: flags[1].key: ");
+    assert_eq!(service.get("/sdk/ruleset", &[]).status, 200);
+}
+
+#[test]
+fn what_cannot_be_served_is_an_error() {
+    let folder = Folder::new("serve-error");
+    folder.write("broken.json", "{\"flags\": [");
+    folder.write("flags.json", FLAGS);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, errors) in [
+        (
+            vec!["serve", "missing.json"],
+            "phaseflag: failed to read `missing.json`: No such file or directory (os error 2)\n"
+                .to_owned(),
+        ),
+        (
+            vec!["serve", "broken.json"],
+            "phaseflag: failed to parse ruleset: the end of the text where a value was expected \
+             at line 1, column 12\n"
+                .to_owned(),
+        ),
+        (
+            vec!["serve", "flags.json", "--port", &port],
+            format!(
+                "phaseflag: failed to serve on port {port}: Address already in use (os error 98)\n"
+            ),
+        ),
+        (
+            vec!["serve", "flags.json", "--port", "65536"],
+            "phaseflag: `--port` needs a number up to 65535, not `65536` \
+             (see `phaseflag serve --help`)\n"
+                .to_owned(),
+        ),
+        (
+            vec!["serve"],
+            "phaseflag: `serve` needs FILE (see `phaseflag serve --help`)\n".to_owned(),
+        ),
+    ] {
+        assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(2, "", &errors));
+    }
+}

@@ -1,0 +1,288 @@
+//! The command as a user runs it: a process of its own, with an environment and a home of its own.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phaseflag::Value;
+
+/// The longest that a test waits for something that should come soon.
+pub const SOON: Duration = Duration::from_secs(20);
+
+pub const FLAGS: &str = include_str!("../../../examples/flags.json");
+
+/// The key that the tests have.
+pub const KEY: &str = "sdk-dev-local";
+
+/// A folder for one test, which is also the home of the commands that it runs. It is removed when
+/// this is dropped.
+pub struct Folder {
+    pub path: PathBuf,
+}
+
+impl Folder {
+    pub fn new(test: &str) -> Folder {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder { path }
+    }
+
+    /// Returns the path of a file in the folder.
+    pub fn file(&self, name: &str) -> String {
+        self.path.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Writes a file at once, so that nobody reads half of it, and returns its path.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.file(name);
+        let new = format!("{path}.new");
+        fs::write(&new, text).unwrap();
+        fs::rename(&new, &path).unwrap();
+        path
+    }
+
+    /// The names of the files in the folder.
+    pub fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(&self.path).unwrap();
+        let mut names: Vec<_> =
+            files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the command, to be run in this folder.
+    pub fn phaseflag(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program(env!("CARGO_BIN_EXE_phaseflag"));
+        command.args(arguments);
+        command
+    }
+
+    /// Returns another program, to be run in this folder.
+    pub fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.path)
+            .env_clear()
+            .env("HOME", &self.path)
+            .env("PATH", env::var_os("PATH").unwrap_or_default());
+        if let Some(root) = env::var_os("SystemRoot") {
+            command.env("SystemRoot", root);
+        }
+        command
+    }
+
+    /// Runs the command with a file of rules and no service.
+    pub fn with_flags(&self, arguments: &[&str]) -> Outcome {
+        let flags = self.write("flags.json", FLAGS);
+        run(self.phaseflag(arguments).env("PHASEFLAG_BOOTSTRAP", flags))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left stands in the folder of the build.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// What came of a command.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    pub status: i32,
+    pub output: String,
+    pub errors: String,
+}
+
+/// A command that has ended so.
+pub fn outcome(status: i32, output: &str, errors: &str) -> Outcome {
+    Outcome { status, output: output.to_owned(), errors: errors.to_owned() }
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub fn run(command: &mut Command) -> Outcome {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    Outcome {
+        status: output.status.code().expect("an end by itself"),
+        output: String::from_utf8(output.stdout).unwrap(),
+        errors: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs a command that reads this text.
+#[track_caller]
+pub fn run_with_input(command: &mut Command, input: &str) -> Outcome {
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        status: output.status.code().expect("an end by itself"),
+        output: String::from_utf8(output.stdout).unwrap(),
+        errors: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A running program. It is killed when this is dropped.
+pub struct Program {
+    child: Child,
+    lines: Receiver<String>,
+    /// Lines that have come, and that no test has taken yet.
+    untaken: Vec<String>,
+}
+
+impl Program {
+    pub fn start(command: &mut Command) -> Program {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = mpsc::channel();
+        let forward = |output: Box<dyn Read + Send>| {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        };
+        forward(Box::new(child.stdout.take().unwrap()));
+        forward(Box::new(child.stderr.take().unwrap()));
+        Program { child, lines, untaken: Vec::new() }
+    }
+
+    /// Takes the first line of output or errors that contains this; waits for it where it has not
+    /// come yet.
+    #[track_caller]
+    pub fn line(&mut self, part: &str) -> String {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let position = self.untaken.iter().position(|line| line.contains(part));
+            if let Some(position) = position {
+                return self.untaken.remove(position);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.untaken.push(line),
+                Err(end) => panic!("no line with `{part}` ({end}): {:#?}", self.untaken),
+            }
+        }
+    }
+
+    /// The lines that have come and that no test has taken.
+    pub fn untaken(&mut self) -> &[String] {
+        self.untaken.extend(self.lines.try_iter());
+        &self.untaken
+    }
+
+    /// Waits until the program has ended by itself.
+    pub fn end(mut self) -> ExitStatus {
+        let deadline = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `phaseflag serve`, running on a free port.
+pub struct Service {
+    pub program: Program,
+    pub base_url: String,
+}
+
+impl Service {
+    /// Serves a file of the folder.
+    pub fn start(folder: &Folder, file: &str) -> Service {
+        Service::start_with(folder, &[file, "--port", "0"])
+    }
+
+    /// Serves the flags of the examples.
+    pub fn with_flags(folder: &Folder) -> Service {
+        folder.write("flags.json", FLAGS);
+        Service::start(folder, "flags.json")
+    }
+
+    pub fn start_with(folder: &Folder, arguments: &[&str]) -> Service {
+        let arguments = [&["serve"], arguments].concat();
+        let mut program = Program::start(&mut folder.phaseflag(&arguments));
+        let line = program.line("serving ");
+        let base_url = line.strip_prefix("serving ").unwrap().to_owned();
+        Service { program, base_url }
+    }
+
+    /// Returns a command that asks this service.
+    pub fn phaseflag(&self, folder: &Folder, arguments: &[&str]) -> Command {
+        let mut command = folder.phaseflag(arguments);
+        command.env("PHASEFLAG_BASE_URL", &self.base_url).env("PHASEFLAG_API_KEY", KEY);
+        command
+    }
+
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let headers = [&[("X-API-Key", KEY)], headers].concat();
+        exchange("GET", &format!("{}{path}", self.base_url), &headers, "")
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        let headers = [("X-API-Key", KEY)];
+        exchange("POST", &format!("{}{path}", self.base_url), &headers, body)
+    }
+}
+
+/// An answer over HTTP.
+pub struct Answer {
+    pub status: u16,
+    head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        let mut found = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.next().map(|(_, value)| value)
+    }
+
+    pub fn json(&self) -> Value {
+        self.body.parse().unwrap()
+    }
+}
+
+/// Sends one request, and reads the whole answer.
+pub fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (address, path) = rest.split_at(rest.find('/').unwrap());
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Content-Length: {}\r\n{}\r\n{body}",
+        body.len(),
+        headers.collect::<String>()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
+}
