@@ -25,6 +25,7 @@ mod get;
 mod help;
 mod list;
 mod output;
+mod pull;
 mod serve;
 
 use std::process::ExitCode;
@@ -33,8 +34,8 @@ use args::{Command, Invocation};
 use failure::{Failure, Status};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&Command; 4] =
-    [&get::COMMAND, &list::COMMAND, &eval_all::COMMAND, &serve::COMMAND];
+const COMMANDS: [&Command; 5] =
+    [&get::COMMAND, &list::COMMAND, &eval_all::COMMAND, &pull::COMMAND, &serve::COMMAND];
 
 fn main() -> ExitCode {
     match run() {

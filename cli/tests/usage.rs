@@ -4,7 +4,7 @@ mod support;
 
 use support::{Folder, outcome, run};
 
-const COMMANDS: [&str; 4] = ["get", "list", "eval-all", "serve"];
+const COMMANDS: [&str; 5] = ["get", "list", "eval-all", "pull", "serve"];
 
 #[test]
 fn the_version() {

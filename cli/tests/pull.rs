@@ -1,0 +1,150 @@
+//! `phaseflag pull`: the file is whole, or it is as it was.
+
+mod support;
+
+use std::fs;
+
+use phaseflag::{Ruleset, Value};
+use support::{FLAGS, Folder, KEY, Service, outcome, run};
+
+#[test]
+fn writes_what_the_service_has() {
+    let folder = Folder::new("pull");
+    let service = Service::with_flags(&folder);
+    let printed = run(&mut service.phaseflag(&folder, &["pull"]));
+    assert_eq!((printed.status, printed.errors.as_str()), (0, ""));
+    assert!(printed.output.ends_with("}\n"), "{}", printed.output);
+    let rules: Value = printed.output.parse().unwrap();
+    assert_eq!(rules["flags"], FLAGS.parse::<Value>().unwrap()["flags"]);
+    assert_eq!(run(&mut service.phaseflag(&folder, &["pull", "-o", "-"])), printed);
+
+    for arguments in [["pull", "-o", "new.json"], ["pull", "--output", "new.json"]] {
+        assert_eq!(run(&mut service.phaseflag(&folder, &arguments)), outcome(0, "", ""));
+        assert_eq!(fs::read_to_string(folder.file("new.json")).unwrap(), printed.output);
+    }
+    assert_eq!(folder.files(), ["flags.json", "new.json"]);
+
+    // It is a bootstrap file.
+    let mut command = folder.phaseflag(&["get", "ui-theme", "--bootstrap", "new.json"]);
+    assert_eq!(run(&mut command), outcome(0, "light\n", ""));
+}
+
+#[test]
+fn a_failure_leaves_the_file_as_it_was() {
+    let folder = Folder::new("pull-failure");
+    folder.write("flags.json", FLAGS);
+    let old = folder.write("old.json", "old");
+    let service = Service::start_with(&folder, &["flags.json", "--port", "0", "--key", "right"]);
+    let refused = run(&mut service.phaseflag(&folder, &["pull", "-o", "old.json"]));
+    assert_eq!(
+        refused,
+        outcome(
+            2,
+            "",
+            &format!(
+                "phaseflag: the service refused the API key: \
+                 `{}/sdk/ruleset` answered with status 401: the API key is wrong\n",
+                service.base_url
+            )
+        )
+    );
+    let mut down = folder.phaseflag(&["pull", "-o", "old.json", "--api-key", KEY]);
+    down.args(["--base-url", "http://127.0.0.1:9/api/v1"]);
+    assert_eq!(
+        run(&mut down),
+        outcome(
+            2,
+            "",
+            "phaseflag: failed to reach `http://127.0.0.1:9/api/v1/sdk/ruleset`: \
+             io: Connection refused (os error 111)\n"
+        )
+    );
+    // Something that answers, and has no rules.
+    let mut elsewhere = service.phaseflag(&folder, &["pull", "-o", "old.json"]);
+    elsewhere.env("PHASEFLAG_BASE_URL", format!("{}/no", service.base_url));
+    elsewhere.env("PHASEFLAG_API_KEY", "right");
+    assert!(run(&mut elsewhere).errors.ends_with("answered with status 404: Not Found\n"));
+    assert_eq!(fs::read_to_string(old).unwrap(), "old");
+    assert_eq!(folder.files(), ["flags.json", "old.json"]);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_an_error() {
+    let folder = Folder::new("pull-place");
+    let service = Service::with_flags(&folder);
+    for (path, cause) in [
+        ("no/such/folder.json", "No such file or directory (os error 2)"),
+        (".", "Is a directory (os error 21)"),
+        ("..", "Is a directory (os error 21)"),
+        ("flags.json/x", "Not a directory (os error 20)"),
+        ("", "it names no file"),
+    ] {
+        let errors = format!("phaseflag: failed to write `{path}`: {cause}\n");
+        let pulled = run(&mut service.phaseflag(&folder, &["pull", "-o", path]));
+        assert_eq!(pulled, outcome(2, "", &errors));
+    }
+    assert_eq!(folder.files(), ["flags.json"]);
+}
+
+#[test]
+fn without_a_service_there_is_nothing_to_pull() {
+    let folder = Folder::new("pull-unset");
+    assert_eq!(
+        folder.with_flags(&["pull"]),
+        outcome(
+            2,
+            "",
+            "phaseflag: there is no service to ask: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY\n"
+        )
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn permissions_and_links_stay() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    let folder = Folder::new("pull-permissions");
+    let service = Service::with_flags(&folder);
+    let pull = |path: &str| {
+        let pulled = run(&mut service.phaseflag(&folder, &["pull", "-o", path]));
+        assert_eq!(pulled, outcome(0, "", ""));
+    };
+    let mode = |name: &str| fs::metadata(folder.file(name)).unwrap().mode() & 0o777;
+
+    // A new file is as any other program of the user makes one.
+    let other = folder.file("other");
+    fs::write(&other, "").unwrap();
+    pull("new.json");
+    assert_eq!(mode("new.json"), mode("other"));
+
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("other", folder.file("link")).unwrap();
+    pull("link");
+    assert!(fs::symlink_metadata(folder.file("link")).unwrap().is_symlink());
+    assert_eq!(mode("other"), 0o600);
+    let text = fs::read_to_string(&other).unwrap();
+    assert_eq!(Ruleset::parse(&text).unwrap().len(), 8);
+    pull("/dev/null");
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}
+
+/// Whoever reads the file while it is replaced again and again sees rules that are whole.
+#[test]
+fn nobody_sees_half_a_file() {
+    let folder = Folder::new("pull-whole");
+    let service = Service::with_flags(&folder);
+    let mut pull = service.phaseflag(&folder, &["pull", "-o", "new.json"]);
+    assert_eq!(run(&mut pull), outcome(0, "", ""));
+    let path = folder.file("new.json");
+    let pulls = std::thread::spawn(move || {
+        for _ in 0..20 {
+            assert_eq!(run(&mut pull), outcome(0, "", ""));
+        }
+    });
+    while !pulls.is_finished() {
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(Ruleset::parse(&text).unwrap().len(), 8);
+    }
+    pulls.join().unwrap();
+}
