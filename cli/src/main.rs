@@ -27,6 +27,7 @@ mod list;
 mod output;
 mod pull;
 mod serve;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -34,8 +35,14 @@ use args::{Command, Invocation};
 use failure::{Failure, Status};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&Command; 5] =
-    [&get::COMMAND, &list::COMMAND, &eval_all::COMMAND, &pull::COMMAND, &serve::COMMAND];
+const COMMANDS: [&Command; 6] = [
+    &get::COMMAND,
+    &list::COMMAND,
+    &eval_all::COMMAND,
+    &pull::COMMAND,
+    &watch::COMMAND,
+    &serve::COMMAND,
+];
 
 fn main() -> ExitCode {
     match run() {

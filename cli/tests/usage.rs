@@ -4,7 +4,7 @@ mod support;
 
 use support::{Folder, outcome, run};
 
-const COMMANDS: [&str; 5] = ["get", "list", "eval-all", "pull", "serve"];
+const COMMANDS: [&str; 6] = ["get", "list", "eval-all", "pull", "watch", "serve"];
 
 #[test]
 fn the_version() {
@@ -61,6 +61,7 @@ fn what_is_not_understood_is_named() {
             "get ",
         ),
         (vec!["list", "a"], "unexpected argument `a`", "list "),
+        (vec!["watch", "--interval", "0"], "`--interval` must not be zero", "watch "),
     ] {
         let errors = format!("phaseflag: {message} (see `phaseflag {help}--help`)\n");
         assert_eq!(

@@ -1,0 +1,90 @@
+//! `phaseflag watch`: what changes while it runs.
+
+mod support;
+
+use support::{FLAGS, Folder, KEY, Program, Service, outcome, run};
+
+fn watch(service: &Service, folder: &Folder) -> Program {
+    Program::start(&mut service.phaseflag(folder, &["watch", "--interval", "0.05"]))
+}
+
+#[test]
+fn prints_what_changes() {
+    let folder = Folder::new("watch");
+    let service = Service::with_flags(&folder);
+    let mut watch = watch(&service, &folder);
+    // What is there at the start is no change.
+    assert_eq!(watch.line("phaseflag: watching"), "phaseflag: watching 8 flags");
+    assert_eq!(watch.untaken(), [] as [&str; 0]);
+
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+
+    folder.write("flags.json", &FLAGS.replace("instant-search", "instant-find"));
+    assert_eq!(watch.line("\t"), "added\tinstant-find");
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+    assert_eq!(watch.line("\t"), "removed\tinstant-search");
+    assert_eq!(watch.untaken(), [] as [&str; 0]);
+}
+
+#[test]
+fn says_when_the_service_is_gone_and_when_it_is_back() {
+    let folder = Folder::new("watch-gone");
+    let service = Service::with_flags(&folder);
+    let mut watch = watch(&service, &folder);
+    watch.line("phaseflag: watching 8 flags");
+    let url = service.base_url.clone();
+    drop(service);
+    let gone = watch.line("phaseflag: the rules of before stay: failed to reach");
+    assert!(gone.contains(&url), "{gone}");
+
+    let port = url.strip_prefix("http://127.0.0.1:").unwrap().split('/').next().unwrap();
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    let _service = Service::start_with(&folder, &["flags.json", "--port", port]);
+    assert_eq!(watch.line("again"), "phaseflag: the service answers again");
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+}
+
+#[test]
+fn watches_a_file_without_a_service() {
+    let folder = Folder::new("watch-file");
+    folder.write("flags.json", FLAGS);
+    let arguments = ["watch", "--interval", "0.05", "--bootstrap", "flags.json"];
+    let mut watch = Program::start(&mut folder.phaseflag(&arguments));
+    watch.line("phaseflag: watching 8 flags");
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+}
+
+#[test]
+fn without_rules_it_is_an_error() {
+    let folder = Folder::new("watch-down");
+    let mut command = folder.phaseflag(&["watch", "--timeout", "0.1", "--api-key", KEY]);
+    command.args(["--base-url", "http://127.0.0.1:9/api/v1"]);
+    assert_eq!(
+        run(&mut command),
+        outcome(
+            2,
+            "",
+            "phaseflag: the client was not ready within 100ms: \
+             failed to reach `http://127.0.0.1:9/api/v1/sdk/ruleset`: \
+             io: Connection refused (os error 111)\n"
+        )
+    );
+}
+
+/// Whoever reads no further ends it with the next change.
+#[test]
+fn ends_with_its_reader() {
+    let folder = Folder::new("watch-pipe");
+    let service = Service::with_flags(&folder);
+    let mut shell = folder.program("sh");
+    shell.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
+    let line = format!("{} watch --interval 0.05 | head -n 1", env!("CARGO_BIN_EXE_phaseflag"));
+    let mut shell = Program::start(shell.args(["-c", &line]));
+    shell.line("phaseflag: watching 8 flags");
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    assert_eq!(shell.line("\t"), "changed\tproduct-recommendations");
+    folder.write("flags.json", FLAGS);
+    assert!(shell.end().success());
+}
