@@ -18,6 +18,7 @@
 
 mod args;
 mod client;
+mod completions;
 mod context;
 mod eval_all;
 mod failure;
@@ -35,13 +36,14 @@ use args::{Command, Invocation};
 use failure::{Failure, Status};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&Command; 6] = [
+const COMMANDS: [&Command; 7] = [
     &get::COMMAND,
     &list::COMMAND,
     &eval_all::COMMAND,
     &pull::COMMAND,
     &watch::COMMAND,
     &serve::COMMAND,
+    &completions::COMMAND,
 ];
 
 fn main() -> ExitCode {

@@ -90,6 +90,7 @@ fn a_broken_pipe_ends_quietly() {
         vec!["eval-all", "--bootstrap", "flags.json", "--json"],
         vec!["get", "ui-theme", "--bootstrap", "flags.json"],
         vec!["--help"],
+        vec!["completions", "bash"],
     ] {
         // The pipe is closed before the command can write.
         let mut child = Command::new("sleep").arg("0").stdin(Stdio::piped()).spawn().unwrap();

@@ -4,7 +4,7 @@ mod support;
 
 use support::{Folder, outcome, run};
 
-const COMMANDS: [&str; 6] = ["get", "list", "eval-all", "pull", "watch", "serve"];
+const COMMANDS: [&str; 7] = ["get", "list", "eval-all", "pull", "watch", "serve", "completions"];
 
 #[test]
 fn the_version() {
@@ -62,6 +62,12 @@ fn what_is_not_understood_is_named() {
         ),
         (vec!["list", "a"], "unexpected argument `a`", "list "),
         (vec!["watch", "--interval", "0"], "`--interval` must not be zero", "watch "),
+        (vec!["completions"], "`completions` needs SHELL", "completions "),
+        (
+            vec!["completions", "tcsh"],
+            "there are completions for bash, zsh and fish, not for `tcsh`",
+            "completions ",
+        ),
     ] {
         let errors = format!("phaseflag: {message} (see `phaseflag {help}--help`)\n");
         assert_eq!(
