@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::output;
 
 /// The options of every command that needs rules.
-pub(crate) const OPTIONS: [Choice; 4] = [
+pub(crate) const OPTIONS: [Choice; 7] = [
     Choice::with("--base-url", "URL", "the service, instead of PHASEFLAG_BASE_URL"),
     Choice::with(
         "--api-key",
@@ -20,9 +20,19 @@ pub(crate) const OPTIONS: [Choice; 4] = [
     ),
     Choice::with("--bootstrap", "FILE", "rules from a file, instead of PHASEFLAG_BOOTSTRAP"),
     Choice::with("--timeout", "SECONDS", "how long to wait for the service (10)"),
+    Choice::with("--max-age", "SECONDS", "how old remembered rules may be without asking it (60)"),
+    Choice::with(
+        "--cache-dir",
+        "DIR",
+        "where rules are remembered, instead of the user's own place",
+    ),
+    Choice::switch("--no-cache", "remembers no rules, and uses none that were remembered"),
 ];
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long remembered rules are as good as those of the service: scripts ask again and again.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// How often a failure is looked for while there are rules that could stand in.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -33,6 +43,15 @@ struct Settings {
     api_key: String,
     bootstrap: Option<PathBuf>,
     timeout: Duration,
+    cache: Cache,
+    max_age: Duration,
+}
+
+/// Where rules are remembered from one run to the next.
+enum Cache {
+    None,
+    OfUser,
+    At(PathBuf),
 }
 
 impl Settings {
@@ -41,11 +60,18 @@ impl Settings {
             Some(path) => Some(path.to_owned()),
             None => env::var_os("PHASEFLAG_BOOTSTRAP"),
         };
+        let cache = match arguments.raw("--cache-dir") {
+            _ if arguments.has("--no-cache") => Cache::None,
+            Some(path) => Cache::At(PathBuf::from(path)),
+            None => Cache::OfUser,
+        };
         Ok(Settings {
             base_url: text(arguments, "--base-url", "PHASEFLAG_BASE_URL")?,
             api_key: text(arguments, "--api-key", "PHASEFLAG_API_KEY")?,
             bootstrap: bootstrap.filter(|path| !path.is_empty()).map(PathBuf::from),
             timeout: arguments.seconds("--timeout")?.unwrap_or(TIMEOUT),
+            cache,
+            max_age: arguments.seconds("--max-age")?.unwrap_or(MAX_AGE),
         })
     }
 
@@ -55,7 +81,13 @@ impl Settings {
         }
         let mut builder = PhaseFlagClient::builder(&self.base_url, &self.api_key)
             .request_timeout(self.timeout)
-            .shutdown_timeout(Duration::ZERO);
+            .shutdown_timeout(Duration::ZERO)
+            .cache_max_age(self.max_age);
+        builder = match &self.cache {
+            Cache::None => builder,
+            Cache::OfUser => builder.cache_dir_default(),
+            Cache::At(path) => builder.cache_dir(path),
+        };
         if let Some(path) = &self.bootstrap {
             builder = builder.bootstrap_file(path);
         }
@@ -76,44 +108,58 @@ pub(crate) fn of_service(arguments: &Arguments) -> Result<PhaseFlagClient, Failu
 
 /// Returns a client that has rules, and asks for no newer ones. Where they may be old, says so.
 pub(crate) fn ready(arguments: &Arguments) -> Result<PhaseFlagClient, Failure> {
-    ready_and_polling(arguments, Duration::ZERO)
+    Waiting::new(arguments, Duration::ZERO)?.ready()
 }
 
-/// Returns a client that has rules, and looks for newer ones at an interval.
-pub(crate) fn ready_and_polling(
-    arguments: &Arguments,
-    interval: Duration,
-) -> Result<PhaseFlagClient, Failure> {
-    let settings = Settings::read(arguments)?;
-    if settings.base_url.is_empty() && settings.bootstrap.is_none() {
-        return Err(Failure::other(
-            "there are no rules to read: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
-             or PHASEFLAG_BOOTSTRAP",
-        ));
+/// A client that has not been started.
+pub(crate) struct Waiting {
+    pub(crate) client: PhaseFlagClient,
+    settings: Settings,
+}
+
+impl Waiting {
+    /// Returns a client that looks for newer rules at an interval; zero is never.
+    pub(crate) fn new(arguments: &Arguments, interval: Duration) -> Result<Waiting, Failure> {
+        let settings = Settings::read(arguments)?;
+        if settings.base_url.is_empty() && settings.bootstrap.is_none() {
+            return Err(Failure::other(
+                "there are no rules to read: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
+                 or PHASEFLAG_BOOTSTRAP",
+            ));
+        }
+        let mut builder = settings.builder()?.polling_interval(interval);
+        if !interval.is_zero() && settings.bootstrap.is_some() {
+            builder = builder.bootstrap_watch(interval);
+        }
+        Ok(Waiting { client: builder.build()?, settings })
     }
-    let mut builder = settings.builder()?.polling_interval(interval);
-    if !interval.is_zero() && settings.bootstrap.is_some() {
-        builder = builder.bootstrap_watch(interval);
+
+    /// Starts the client, and returns it when it has rules. Where they may be old, says so.
+    pub(crate) fn ready(self) -> Result<PhaseFlagClient, Failure> {
+        let Waiting { client, settings } = self;
+        client.start()?;
+        let Err(error) = wait(&client, settings.timeout) else {
+            return Ok(client);
+        };
+        if client.ruleset().is_some() {
+            output::warn(format_args!("the rules may be old: {}", cause(&error)));
+            return Ok(client);
+        }
+        let mut message = format!("{error:#}");
+        if let Err(error) = settings.bootstrap.as_ref().map_or(Ok(()), unusable) {
+            message += &format!("; {error:#}");
+        }
+        Err(Failure::NoRules(message))
     }
-    let client = builder.build()?;
-    client.start()?;
-    let Err(error) = wait(&client, settings.timeout) else {
-        return Ok(client);
-    };
-    if client.ruleset().is_some() {
-        output::warn(format_args!("the rules may be old: {}", cause(&error)));
-        return Ok(client);
-    }
-    let mut message = format!("{error:#}");
-    if let Err(error) = settings.bootstrap.as_ref().map_or(Ok(()), unusable) {
-        message += &format!("; {error:#}");
-    }
-    Err(Failure::NoRules(message))
 }
 
 /// Waits until the service has answered. Where there are rules already, its first failure ends
 /// the wait.
 fn wait(client: &PhaseFlagClient, timeout: Duration) -> Result<(), Error> {
+    // To ask for the rules as a whole would be work that `get` does not need.
+    if client.is_ready() {
+        return Ok(());
+    }
     if client.ruleset().is_none() {
         return client.wait_until_ready(timeout);
     }

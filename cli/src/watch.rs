@@ -1,6 +1,6 @@
 //! `phaseflag watch`: what changes, as it changes.
 
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use phaseflag::{ClientState, FlagsChanged, PhaseFlagClient};
@@ -37,19 +37,24 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if interval.is_zero() {
         return Err(arguments.usage("`--interval` must not be zero"));
     }
-    let client = client::ready_and_polling(arguments, interval)?;
+    let waiting = client::Waiting::new(arguments, interval)?;
     let (sender, changes) = mpsc::channel();
-    let _subscription = client.on_flags_changed(move |change| {
+    waiting.client.on_flags_changed(move |change| {
         // The program ends where nobody takes them.
         let _ = sender.send(lines(change));
     });
-    output::warn(format_args!("watching {} flags", client.flags().len()));
+    let client = waiting.ready()?;
+    let flags = client.flags().len();
+    output::warn(format_args!("watching {flags} flags"));
+    // What is there at the start comes as a change, too.
+    let mut initial = flags > 0;
     let mut state = client.state();
     loop {
-        match changes.recv_timeout(GLANCE) {
-            Ok(lines) => output::print(lines)?,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Status::Success,
-        };
+        if let Ok(lines) = changes.recv_timeout(GLANCE)
+            && !std::mem::take(&mut initial)
+        {
+            output::print(lines)?;
+        }
         state = mention(&client, state);
     }
 }

@@ -1,0 +1,83 @@
+//! Rules that are remembered from one run to the next.
+
+mod support;
+
+use std::fs;
+
+use support::{FLAGS, Folder, KEY, Service, outcome, run};
+
+const LIGHT: &str = "light\n";
+const DARK: &str = "dark\n";
+
+fn dark() -> String {
+    FLAGS.replace(
+        r#""default_variation_id": "var_5b6c03_light""#,
+        r#""default_variation_id": "var_5b6c03_dark""#,
+    )
+}
+
+/// Asks for a flag, and returns the command to be run.
+fn get(service: &Service, folder: &Folder, arguments: &[&str]) -> support::Outcome {
+    run(&mut service.phaseflag(folder, &[&["get", "ui-theme"], arguments].concat()))
+}
+
+#[test]
+fn rules_of_the_last_minute_are_not_asked_for_again() {
+    let folder = Folder::new("cache");
+    let service = Service::with_flags(&folder);
+    assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
+    folder.write("flags.json", &dark());
+    assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
+    assert_eq!(get(&service, &folder, &["--no-cache"]), outcome(0, DARK, ""));
+    assert_eq!(get(&service, &folder, &["--cache-dir", "elsewhere"]), outcome(0, DARK, ""));
+    // That was remembered neither here nor there.
+    assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
+    assert_eq!(get(&service, &folder, &["--max-age", "0"]), outcome(0, DARK, ""));
+    assert_eq!(get(&service, &folder, &[]), outcome(0, DARK, ""));
+
+    assert_eq!(folder.files(), [".cache", "elsewhere", "flags.json"]);
+    for (dir, _) in [(".cache/phaseflag", ()), ("elsewhere", ())] {
+        let files: Vec<_> = fs::read_dir(folder.path.join(dir)).unwrap().collect();
+        assert_eq!(files.len(), 1);
+        let name = files[0].as_ref().unwrap().file_name().into_string().unwrap();
+        assert!(!name.contains(KEY), "{name}");
+    }
+}
+
+#[test]
+fn a_service_that_is_down_is_not_missed_for_a_minute_and_then_said() {
+    let folder = Folder::new("cache-down");
+    let service = Service::with_flags(&folder);
+    assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
+    let base_url = service.base_url.clone();
+    drop(service);
+    let down = |arguments: &[&str]| {
+        let mut command = folder.phaseflag(&["get", "ui-theme", "--timeout", "5"]);
+        command.args(arguments).env("PHASEFLAG_BASE_URL", &base_url);
+        run(command.env("PHASEFLAG_API_KEY", KEY))
+    };
+    assert_eq!(down(&[]), outcome(0, LIGHT, ""));
+    assert_eq!(
+        down(&["--max-age", "0"]),
+        outcome(
+            0,
+            LIGHT,
+            &format!(
+                "phaseflag: the rules may be old: failed to reach `{base_url}/sdk/ruleset`: \
+                 io: Connection refused (os error 111)\n"
+            )
+        )
+    );
+    assert_eq!(down(&["--no-cache", "--timeout", "0.1"]).status, 2);
+    // Rules are remembered for their service and key alone.
+    assert_eq!(down(&["--api-key", "another", "--timeout", "0.1"]).status, 2);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_changes_nothing_else() {
+    let folder = Folder::new("cache-unusable");
+    let service = Service::with_flags(&folder);
+    assert_eq!(get(&service, &folder, &["--cache-dir", "flags.json"]), outcome(0, LIGHT, ""));
+    let mut homeless = service.phaseflag(&folder, &["get", "ui-theme"]);
+    assert_eq!(run(homeless.env_remove("HOME")), outcome(0, LIGHT, ""));
+}
