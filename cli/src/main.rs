@@ -24,6 +24,7 @@ mod eval_all;
 mod failure;
 mod get;
 mod help;
+mod http;
 mod list;
 mod output;
 mod pull;

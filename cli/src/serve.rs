@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 
 use phaseflag::{AttributeValue, EvaluationContext, EvaluationResult, Object};
 use phaseflag::{Reason, Ruleset, Value};
-use tiny_http::{Header, Method, Request, Response, Server};
 
 use crate::args::{Arguments, Choice, Command};
 use crate::failure::{Failure, Status};
+use crate::http::{Request, Server};
 use crate::output;
 
 pub(crate) const COMMAND: Command = Command {
@@ -43,9 +43,6 @@ const PORT: u16 = 8000;
 /// The most events that a request may hold.
 const MAX_EVENTS: usize = 500;
 
-/// The most bytes that are read of a request.
-const MAX_BODY: u64 = 16 * 1024 * 1024;
-
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let path = PathBuf::from(arguments.raw_word(0));
     let port: u16 = match arguments.text("--port")? {
@@ -56,23 +53,21 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     };
     let welcome = arguments.text("--key")?;
     let mut file = FlagsFile::open(path)?;
-    let server = Server::http(("127.0.0.1", port))
+    let server = Server::start(port)
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
-    output::line(format_args!("serving http://{}/api/v1", server.server_addr()))?;
-    loop {
-        let request = server.recv();
-        let mut request =
-            request.map_err(|error| Failure::Other(format!("failed to serve: {error}")))?;
+    output::line(format_args!("serving http://{}/api/v1", server.address()))?;
+    for request in server.requests() {
         file.read_again()?;
-        let answer = match answer(&mut request, &file.rules, welcome) {
+        let Answer { status, text, etag } = match answer(&request, &file.rules, welcome) {
             Ok(answer) => answer,
             Err(Refusal::Answer(answer)) => answer,
             Err(Refusal::End(failure)) => return Err(failure),
         };
-        if let Err(error) = answer.send(request) {
+        if let Err(error) = request.respond(status, etag.as_deref(), &text) {
             output::warn(format_args!("failed to answer: {error}"));
         }
     }
+    Err(Failure::other("the server has ended"))
 }
 
 /// Why a request is not answered as it asks.
@@ -95,28 +90,26 @@ impl From<Failure> for Refusal {
 }
 
 /// Routes a request. A refusal is an answer, too.
-fn answer(request: &mut Request, rules: &Rules, welcome: Option<&str>) -> Result<Answer, Refusal> {
-    match header(request, "X-API-Key").unwrap_or_default() {
+fn answer(request: &Request, rules: &Rules, welcome: Option<&str>) -> Result<Answer, Refusal> {
+    match request.header("X-API-Key").unwrap_or_default() {
         "" => return Err(Answer::error(401, "UNAUTHORIZED", "the API key is missing").into()),
         key if welcome.is_some_and(|welcome| key != welcome) => {
             return Err(Answer::error(401, "UNAUTHORIZED", "the API key is wrong").into());
         }
         _ => {}
     }
-    let url = request.url().to_owned();
-    let path = url.split('?').next().unwrap_or_default();
-    match (request.method(), path) {
-        (Method::Get, "/api/v1/sdk/ruleset") => Ok(ruleset(request, rules)),
-        (Method::Post, "/api/v1/evaluate") => Ok(evaluate(&body(request)?, rules)?),
-        (Method::Post, "/api/v1/sdk/evaluate") => Ok(evaluate_one(&body(request)?, rules)?),
-        (Method::Post, "/api/v1/sdk/events") => take_events(&body(request)?),
+    match (request.method(), request.path()) {
+        ("GET", "/api/v1/sdk/ruleset") => Ok(ruleset(request, rules)),
+        ("POST", "/api/v1/evaluate") => Ok(evaluate(&body(request)?, rules)?),
+        ("POST", "/api/v1/sdk/evaluate") => Ok(evaluate_one(&body(request)?, rules)?),
+        ("POST", "/api/v1/sdk/events") => take_events(&body(request)?),
         _ => Err(Answer::error(404, "NOT_FOUND", "Not Found").into()),
     }
 }
 
 /// Serves the rules, or the news that there are no newer ones.
 fn ruleset(request: &Request, rules: &Rules) -> Answer {
-    let known = header(request, "If-None-Match").unwrap_or_default();
+    let known = request.header("If-None-Match").unwrap_or_default();
     let (status, text) =
         if known.contains(&rules.etag) { (304, String::new()) } else { (200, rules.text.clone()) };
     Answer { status, text, etag: Some(rules.etag.clone()) }
@@ -239,18 +232,9 @@ fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
     value.get(name).unwrap_or(&Value::Null)
 }
 
-fn header<'a>(request: &'a Request, name: &'static str) -> Option<&'a str> {
-    let headers = request.headers().iter();
-    let found = headers.into_iter().find(|header| header.field.equiv(name))?;
-    Some(found.value.as_str())
-}
-
-fn body(request: &mut Request) -> Result<Value, Answer> {
-    let mut text = String::new();
-    let mut reader = request.as_reader().take(MAX_BODY);
-    reader
-        .read_to_string(&mut text)
-        .map_err(|error| Answer::error(400, "BAD_REQUEST", error.to_string()))?;
+fn body(request: &Request) -> Result<Value, Answer> {
+    let text = std::str::from_utf8(request.body())
+        .map_err(|_| Answer::error(400, "BAD_REQUEST", "the body is no text"))?;
     text.parse::<Value>().map_err(|error| Answer::invalid(format!("the body is not JSON: {error}")))
 }
 
@@ -273,19 +257,6 @@ impl Answer {
 
     fn invalid(message: impl Into<String>) -> Answer {
         Answer::error(422, "VALIDATION_ERROR", message)
-    }
-
-    fn send(self, request: Request) -> Result<(), Box<dyn std::error::Error>> {
-        let header = |name: &str, value: &str| {
-            Header::from_bytes(name, value).map_err(|()| format!("`{name}` cannot be `{value}`"))
-        };
-        let mut response = Response::from_string(self.text)
-            .with_status_code(self.status)
-            .with_header(header("Content-Type", "application/json")?);
-        if let Some(etag) = &self.etag {
-            response.add_header(header("ETag", etag)?);
-        }
-        Ok(request.respond(response)?)
     }
 }
 

@@ -3,6 +3,9 @@
 mod support;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use phaseflag::{Error, EvaluationContext, Object, PhaseFlagClient, Value};
 use support::{FLAGS, Folder, SOON, Service, exchange, outcome, run};
@@ -235,4 +238,57 @@ fn what_cannot_be_served_is_an_error() {
     ] {
         assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(2, "", &errors));
     }
+}
+
+/// Sends bytes as they are, and reads what comes back until the end.
+fn raw(service: &Service, bytes: &[u8]) -> String {
+    let address = service.base_url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address.split('/').next().unwrap()).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.write_all(bytes).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn requests_that_are_none_are_refused() {
+    let folder = Folder::new("serve-raw");
+    let service = Service::with_flags(&folder);
+    let head = |lines: &str| format!("POST /api/v1/evaluate HTTP/1.1\r\n{lines}\r\n");
+    for (request, expected) in [
+        ("\r\n\r\n".to_owned(), "HTTP/1.1 400 Bad Request"),
+        ("GET\r\n\r\n".to_owned(), "HTTP/1.1 400 Bad Request"),
+        (head("no colon\r\n"), "HTTP/1.1 400 Bad Request"),
+        (head("Content-Length: ten\r\n"), "HTTP/1.1 400 Bad Request"),
+        (head("Content-Length: -1\r\n"), "HTTP/1.1 400 Bad Request"),
+        (head("Content-Length: 16777217\r\n"), "HTTP/1.1 413 Content Too Large"),
+        (head("Transfer-Encoding: chunked\r\n"), "HTTP/1.1 411 Length Required"),
+        (head(""), "HTTP/1.1 401 Unauthorized"),
+        (head("x-api-key: a\r\n"), "HTTP/1.1 422 Unprocessable Content"),
+        (head("X-API-KEY: a\r\nexpect: 100-continue\r\n"), "HTTP/1.1 100 Continue"),
+    ] {
+        let answer = raw(&service, request.as_bytes());
+        assert_eq!(answer.lines().next(), Some(expected), "{request}");
+    }
+    let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(64 * 1024));
+    let address = service.base_url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    // It may be cut off while it is sent.
+    let _ = stream.write_all(endless.as_bytes());
+    assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)));
+    assert_eq!(service.get("/sdk/ruleset?a=b", &[]).status, 200);
+}
+
+#[test]
+fn a_silent_connection_holds_up_no_other() {
+    let folder = Folder::new("serve-silent");
+    let service = Service::with_flags(&folder);
+    let address = service.base_url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let silent: Vec<_> = (0..5).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let start = Instant::now();
+    assert_eq!(service.get("/sdk/ruleset", &[]).status, 200);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    drop(silent);
 }

@@ -1,0 +1,182 @@
+//! As much of an HTTP server as the local service needs: one request a connection, on loopback.
+//!
+//! A library that does this makes the program a twentieth larger than these lines do.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+/// The most bytes that are read of a request's head, and of its body.
+const MAX_HEAD: u64 = 64 * 1024;
+const MAX_BODY: u64 = 16 * 1024 * 1024;
+
+/// The longest that a connection may be silent.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait where no connection can be accepted.
+const RECOVERY: Duration = Duration::from_millis(100);
+
+/// A server that is listening.
+pub(crate) struct Server {
+    address: SocketAddr,
+    requests: Receiver<Request>,
+}
+
+impl Server {
+    /// Listens on 127.0.0.1; port 0 is any free one. Each connection is read on a thread of its
+    /// own, so that one that is silent holds up no other.
+    pub(crate) fn start(port: u16) -> io::Result<Server> {
+        let listener = TcpListener::bind(("127.0.0.1", port))?;
+        let address = listener.local_addr()?;
+        let (sender, requests) = mpsc::channel();
+        thread::Builder::new().spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(stream) = stream else {
+                    thread::sleep(RECOVERY);
+                    continue;
+                };
+                let sender = sender.clone();
+                // Where the system has no thread left, the connection is closed.
+                let _ = thread::Builder::new().spawn(move || {
+                    if let Some(request) = Request::read(stream) {
+                        // Nobody takes it at the end of the program.
+                        let _ = sender.send(request);
+                    }
+                });
+            }
+        })?;
+        Ok(Server { address, requests })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the requests as they come.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = Request> {
+        self.requests.iter()
+    }
+}
+
+/// A request, and the connection that waits for the answer.
+pub(crate) struct Request {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    stream: TcpStream,
+}
+
+impl Request {
+    /// Reads a request. One that is not understood is refused here.
+    fn read(stream: TcpStream) -> Option<Request> {
+        stream.set_read_timeout(Some(SILENCE)).ok()?;
+        stream.set_write_timeout(Some(SILENCE)).ok()?;
+        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let mut head = (&mut reader).take(MAX_HEAD);
+        let first = line(&mut head)?;
+        let mut words = first.split_ascii_whitespace();
+        let (Some(method), Some(target)) = (words.next(), words.next()) else {
+            return refuse(stream, 400);
+        };
+        let path = target.split('?').next().unwrap_or_default().to_owned();
+        let mut request = Request {
+            method: method.to_owned(),
+            path,
+            headers: Vec::new(),
+            body: Vec::new(),
+            stream,
+        };
+        loop {
+            let line = line(&mut head)?;
+            if line.is_empty() {
+                break;
+            }
+            let Some((name, value)) = line.split_once(':') else {
+                return refuse(request.stream, 400);
+            };
+            request.headers.push((name.to_owned(), value.trim().to_owned()));
+        }
+        let length = match request.header("Content-Length").map(str::parse) {
+            None if request.header("Transfer-Encoding").is_some() => {
+                return refuse(request.stream, 411);
+            }
+            None => 0,
+            Some(Ok(length @ 0..=MAX_BODY)) => length,
+            Some(Ok(_)) => return refuse(request.stream, 413),
+            Some(Err(_)) => return refuse(request.stream, 400),
+        };
+        if request.header("Expect").is_some() {
+            request.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+        }
+        let read = reader.take(length).read_to_end(&mut request.body).ok()?;
+        (read as u64 == length).then_some(request)
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// Returns the path, without what follows a question mark.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Answers with JSON, and closes the connection.
+    pub(crate) fn respond(self, status: u16, etag: Option<&str>, body: &str) -> io::Result<()> {
+        respond(self.stream, status, etag, body)
+    }
+}
+
+/// Reads a line without its end; `None` where there is no whole one, or it is no text.
+fn line(reader: &mut impl BufRead) -> Option<String> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok()?;
+    Some(line.strip_suffix('\n')?.trim_end_matches('\r').to_owned())
+}
+
+fn refuse(stream: TcpStream, status: u16) -> Option<Request> {
+    // Whoever sent this may not be there to hear it.
+    let _ = respond(stream, status, None, "");
+    None
+}
+
+fn respond(mut stream: TcpStream, status: u16, etag: Option<&str>, body: &str) -> io::Result<()> {
+    let mut answer = format!("HTTP/1.1 {status} {}\r\nConnection: close\r\n", phrase(status));
+    if let Some(etag) = etag {
+        answer += &format!("ETag: {etag}\r\n");
+    }
+    if status != 304 {
+        answer += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    }
+    answer += "\r\n";
+    answer += body;
+    stream.write_all(answer.as_bytes())?;
+    stream.shutdown(Shutdown::Write)
+}
+
+fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        202 => "Accepted",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        422 => "Unprocessable Content",
+        _ => "Status",
+    }
+}
