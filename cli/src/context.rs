@@ -6,9 +6,13 @@ use crate::args::{Arguments, Choice};
 use crate::failure::Failure;
 
 /// The options that say who is asking.
-pub(crate) const OPTIONS: [Choice; 4] = [
+pub(crate) const IDENTIFIERS: [Choice; 2] = [
     Choice::with("--user", "ID", "the identifier of the user"),
     Choice::with("--session", "ID", "the identifier of the session"),
+];
+
+/// The options that say what is known of who is asking.
+pub(crate) const ATTRIBUTES: [Choice; 2] = [
     Choice::with("--attr", "NAME=VALUE", "an attribute: a number, true, false, or else text"),
     Choice::with("--attr-text", "NAME=VALUE", "an attribute that is text, whatever it looks like"),
 ];

@@ -15,7 +15,8 @@ pub(crate) const COMMAND: Command = Command {
               key. Output that is no terminal has tabs between them and no header.\n",
     options: &[
         &[Choice::switch("--json", "prints a JSON array of objects")],
-        &context::OPTIONS,
+        &context::IDENTIFIERS,
+        &context::ATTRIBUTES,
         &client::OPTIONS,
     ],
     examples: &[

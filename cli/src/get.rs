@@ -19,7 +19,8 @@ pub(crate) const COMMAND: Command = Command {
             Choice::switch("--json", "prints the whole result as one JSON object"),
             Choice::switch("--exit-code", "prints nothing, and ends with 0 for true, 1 for false"),
         ],
-        &context::OPTIONS,
+        &context::IDENTIFIERS,
+        &context::ATTRIBUTES,
         &client::OPTIONS,
     ],
     examples: &[

@@ -17,18 +17,22 @@
 )]
 
 mod args;
+mod check;
 mod client;
 mod completions;
 mod context;
 mod eval_all;
+mod explain;
 mod failure;
 mod get;
 mod help;
 mod http;
+mod input;
 mod list;
 mod output;
 mod pull;
 mod serve;
+mod split;
 mod watch;
 
 use std::process::ExitCode;
@@ -37,13 +41,16 @@ use args::{Command, Invocation};
 use failure::{Failure, Status};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&Command; 7] = [
+const COMMANDS: [&Command; 10] = [
     &get::COMMAND,
     &list::COMMAND,
     &eval_all::COMMAND,
+    &explain::COMMAND,
+    &check::COMMAND,
     &pull::COMMAND,
     &watch::COMMAND,
     &serve::COMMAND,
+    &split::COMMAND,
     &completions::COMMAND,
 ];
 

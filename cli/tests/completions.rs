@@ -74,6 +74,8 @@ fn bash_offers_commands_options_and_keys() {
         (vec!["get", "--bootstrap", "f"], vec!["files"]),
         (vec!["pull", "-o", "f"], vec!["files"]),
         (vec!["serve", "f"], vec!["files"]),
+        (vec!["split", "ui-theme", "--users", "u"], vec!["files"]),
+        (vec!["explain", "ui"], vec!["ui-theme"]),
         (vec!["completions", ""], vec!["bash", "zsh", "fish"]),
         (vec!["list", ""], vec![]),
     ] {
@@ -109,7 +111,9 @@ fn a_service_that_is_not_there_is_no_error_of_a_completion() {
 #[test]
 fn nothing_is_left_out() {
     let folder = Folder::new("completions-whole");
-    for command in ["get", "list", "eval-all", "pull", "watch", "serve"] {
+    for command in
+        ["get", "list", "eval-all", "explain", "check", "pull", "watch", "serve", "split"]
+    {
         let help = run(&mut folder.phaseflag(&[command, "--help"])).output;
         let options = help.split_whitespace().filter(|word| word.starts_with("--"));
         for shell in ["bash", "zsh", "fish"] {

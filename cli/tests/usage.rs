@@ -4,7 +4,18 @@ mod support;
 
 use support::{Folder, outcome, run};
 
-const COMMANDS: [&str; 7] = ["get", "list", "eval-all", "pull", "watch", "serve", "completions"];
+const COMMANDS: [&str; 10] = [
+    "get",
+    "list",
+    "eval-all",
+    "explain",
+    "check",
+    "pull",
+    "watch",
+    "serve",
+    "split",
+    "completions",
+];
 
 #[test]
 fn the_version() {

@@ -1,0 +1,91 @@
+//! `phaseflag split`: how a flag divides a list of users.
+
+use std::path::Path;
+
+use phaseflag::{Object, Share, Split, Value};
+
+use crate::args::{Arguments, Choice, Command};
+use crate::failure::{Failure, Status};
+use crate::output::{self, Colour, Table};
+use crate::{client, context, get, input};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "split",
+    words: &["KEY"],
+    about: "Counts how a flag divides a list of users",
+    details: "The list holds an identifier a line. The columns are the key of the variation, the count,\n\
+              the share and a bar. Output that is no terminal has tabs between them and no header.\n",
+    options: &[
+        &[
+            Choice::with("--users", "FILE", "the list; `-` is standard input"),
+            Choice::switch("--json", "prints one JSON object"),
+        ],
+        &context::ATTRIBUTES,
+        &client::OPTIONS,
+    ],
+    examples: &[
+        "phaseflag split instant-search --users users.txt",
+        "seq 1000 | phaseflag split instant-search --users - --attr plan=pro",
+    ],
+    run,
+};
+
+/// How long the bar of all users is, in characters.
+const BAR: u64 = 40;
+
+fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    let key = arguments.word(0)?;
+    let context = context::read(arguments)?;
+    let Some(path) = arguments.raw("--users").map(Path::new) else {
+        return Err(arguments.usage("`split` needs --users FILE"));
+    };
+    let users = String::from_utf8(input::read(path)?)
+        .map_err(|_| Failure::Other(format!("`{}` is no text", path.display())))?;
+    let users = users.lines().map(str::trim).filter(|user| !user.is_empty());
+    let client = client::ready(arguments)?;
+    let split = client.ruleset().and_then(|rules| rules.split(key, &context, users));
+    let split = split.ok_or_else(|| get::unknown(key, &client))?;
+    if arguments.has("--json") {
+        return output::line(object(key, &split));
+    }
+    let mut table = Table::new(&["variation", "count", "share", "bar"]);
+    for share in split.shares() {
+        let bar = rounded(share.count() * BAR, split.total());
+        table.add([
+            (share.variation_key().unwrap_or("-").to_owned(), Colour::None),
+            (share.count().to_string(), Colour::None),
+            (percentage(share.count(), split.total()), Colour::None),
+            ("█".repeat(bar as usize), Colour::Good),
+        ]);
+    }
+    table.print()
+}
+
+/// Returns a share in percent, with one digit behind the point.
+fn percentage(count: u64, total: u64) -> String {
+    let tenths = rounded(count * 1000, total);
+    format!("{}.{}%", tenths / 10, tenths % 10)
+}
+
+/// Divides, to the nearest whole number; nothing of nothing is 0.
+fn rounded(number: u64, by: u64) -> u64 {
+    (number + by / 2).checked_div(by).unwrap_or_default()
+}
+
+fn object(key: &str, split: &Split) -> Value {
+    let share = |share: &Share| {
+        Object::from([
+            ("variation_key", Value::from(share.variation_key())),
+            ("value", share.value().clone()),
+            ("count", Value::from(share.count())),
+            ("fraction", Value::from(share.fraction())),
+        ])
+    };
+    let reasons = split.reasons().map(|(reason, count)| (reason.as_str().to_owned(), count));
+    Value::from(Object::from([
+        ("key", Value::from(key)),
+        ("total", Value::from(split.total())),
+        ("shares", split.shares().iter().map(share).collect()),
+        ("reasons", Value::from(reasons.collect::<Object>())),
+    ]))
+}
