@@ -7,7 +7,6 @@ use std::time::Duration;
 use lexopt::Arg;
 use phaseflag::Value;
 
-use crate::client;
 use crate::failure::{Failure, Status};
 
 /// A command: what the command line, the help and the completions know of it.
@@ -87,10 +86,11 @@ pub(crate) struct Arguments {
     words: Vec<OsString>,
 }
 
-/// Reads the command line. What concerns the service may also stand before the command.
+/// Reads the command line. Some options may also stand before the command.
 pub(crate) fn read(
     mut parser: lexopt::Parser,
     commands: &[&'static Command],
+    before: &'static [Choice],
 ) -> Result<Invocation, Failure> {
     let mut given = Vec::new();
     loop {
@@ -101,7 +101,7 @@ pub(crate) fn read(
             Token::Option(name) => match name.as_str() {
                 "--help" | "-h" => return Ok(Invocation::Help(None)),
                 "--version" | "-V" => return Ok(Invocation::Version),
-                _ => given.push(take(&mut parser, &name, client::OPTIONS.iter(), "")?),
+                _ => given.push(take(&mut parser, &name, before.iter(), "")?),
             },
             Token::Word(name) => {
                 let found = commands.iter().find(|command| name == command.name);

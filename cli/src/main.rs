@@ -68,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Status, Failure> {
-    match args::read(lexopt::Parser::from_env(), &COMMANDS)? {
+    match args::read(lexopt::Parser::from_env(), &COMMANDS, &client::OPTIONS)? {
         Invocation::Help(None) => output::print(help::of_program(&COMMANDS)),
         Invocation::Help(Some(command)) => output::print(help::of_command(command)),
         Invocation::Version => {
