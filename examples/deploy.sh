@@ -1,0 +1,79 @@
+#!/bin/sh
+# Decides a deployment by flags: the command `phaseflag` from end to end, against a service of its
+# own. Ends with an error where anything is not as it should be.
+#
+#     cargo install --path cli
+#     sh examples/deploy.sh
+set -eu
+
+flags=$(dirname "$0")/flags.json
+folder=$(mktemp -d)
+service=
+end() {
+    if [ -n "$service" ]; then kill "$service" 2> /dev/null || :; fi
+    rm -rf "$folder"
+}
+trap end EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+fail() {
+    echo "deploy.sh: $*" >&2
+    exit 1
+}
+
+# A service on a free port. It says its address on its first line, which `read` waits for.
+unset PHASEFLAG_BOOTSTRAP
+export PHASEFLAG_API_KEY=sdk-dev-local XDG_CACHE_HOME="$folder/cache" NO_PROXY=127.0.0.1
+mkfifo "$folder/output"
+phaseflag serve "$flags" --port 0 --key "$PHASEFLAG_API_KEY" > "$folder/output" &
+service=$!
+exec 3< "$folder/output"
+read -r _ PHASEFLAG_BASE_URL <&3 || fail "the service does not start"
+export PHASEFLAG_BASE_URL
+
+# The rules of the release: fetched, checked, and shipped with it.
+phaseflag pull -o "$folder/flags.json"
+phaseflag check --strict "$folder/flags.json" || fail "the rules are not well"
+
+# A decision by the exit status.
+if phaseflag get --exit-code new-checkout-flow --attr plan=pro; then
+    checkout=one-page
+else
+    checkout=three-steps
+fi
+[ "$checkout" = one-page ] || fail "the checkout is $checkout"
+
+# A value, for a user and for one whom no rule knows.
+theme=$(phaseflag get ui-theme --attr color_scheme=dark --default light)
+[ "$theme" = dark ] || fail "the theme is $theme"
+limit=$(phaseflag get no-such-flag --default 50)
+[ "$limit" = 50 ] || fail "the limit is $limit"
+
+# No is 1, and an error is 2.
+status=0
+phaseflag get --exit-code new-checkout-flow --attr plan=free || status=$?
+[ "$status" = 1 ] || fail "no is $status"
+status=0
+phaseflag get ui-theme --api-key wrong 2> "$folder/error" || status=$?
+[ "$status" = 2 ] || fail "a wrong key is $status"
+grep -q 'refused the API key' "$folder/error" || fail "$(cat "$folder/error")"
+
+# Why.
+phaseflag explain new-checkout-flow --attr plan=pro > "$folder/why"
+grep -q 'targeting_rules\[0\]: matches and decides' "$folder/why" || fail "$(cat "$folder/why")"
+
+# How many: a quarter of all users, more or less.
+awk 'BEGIN { for (user = 0; user < 1000; user++) print "user-" user * 37 }' > "$folder/users"
+count=$(phaseflag split instant-search --users "$folder/users" | awk '$1 == "on" { print $2 }')
+{ [ "$count" -gt 200 ] && [ "$count" -lt 300 ]; } || fail "the search is for $count of 1000"
+
+# The release goes on where the service does not answer.
+kill "$service"
+wait "$service" 2> /dev/null || :
+service=
+theme=$(phaseflag get ui-theme --no-cache --bootstrap "$folder/flags.json" 2> "$folder/error")
+[ "$theme" = light ] || fail "without a service the theme is $theme"
+grep -q 'the rules may be old' "$folder/error" || fail "$(cat "$folder/error")"
+
+echo "deployed: $checkout, for $count of 1000 an instant search"
