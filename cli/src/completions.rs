@@ -177,7 +177,9 @@ _phaseflag() {{
             options = options(command),
         );
     }
-    script += "    esac\n}\n\ncompdef _phaseflag phaseflag\n";
+    script += "    esac\n}\n\n";
+    // As a file of `fpath` it is the body of the function, and else a script.
+    script += "if [[ ${funcstack[1]-} == _phaseflag ]]; then _phaseflag; else compdef _phaseflag phaseflag; fi\n";
     script
 }
 

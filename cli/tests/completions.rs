@@ -125,3 +125,24 @@ fn nothing_is_left_out() {
         }
     }
 }
+
+#[test]
+fn fish_offers_commands_options_and_keys() {
+    let folder = Folder::new("completions-fish-offered");
+    if accepts(&folder, "fish").is_none() {
+        return;
+    }
+    folder.write("flags.json", FLAGS);
+    let binaries = Path::new(env!("CARGO_BIN_EXE_phaseflag")).parent().unwrap();
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    for (line, expected) in [
+        ("phaseflag che", "check\tSays what is wrong or suspicious in a file of rules\n"),
+        ("phaseflag get ui", "ui-theme\n"),
+        ("phaseflag serve fl", "flags.json\n"),
+    ] {
+        let script = format!("source completions.fish; complete -C '{line}'");
+        let mut fish = folder.program("fish");
+        fish.args(["-c", &script]).env("PATH", &path).env("PHASEFLAG_BOOTSTRAP", "flags.json");
+        assert_eq!(run(&mut fish).output, expected, "{line}");
+    }
+}
