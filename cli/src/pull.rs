@@ -53,8 +53,10 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     let aside = aside(&target)?;
     let file = OpenOptions::new().write(true).create_new(true).open(&aside)?;
-    let written = write(file, bytes)
-        .and_then(|()| permissions.map_or(Ok(()), |known| fs::set_permissions(&aside, known)))
+    // Before there is anything to be read.
+    let written = permissions
+        .map_or(Ok(()), |permissions| file.set_permissions(permissions))
+        .and_then(|()| write(file, bytes))
         .and_then(|()| fs::rename(&aside, &target));
     if written.is_err() {
         // The first error is the one that matters.
