@@ -22,10 +22,10 @@ pub(crate) fn line(text: impl Display) -> Result<Status, Failure> {
     print(format!("{text}\n"))
 }
 
-/// Says something that is not the answer, on standard error.
+/// Says something that is not the answer, on standard error. What a service says may be in it.
 pub(crate) fn warn(message: impl Display) {
     // Where nobody listens there is nobody to tell.
-    let _ = writeln!(io::stderr(), "phaseflag: {message}");
+    let _ = writeln!(io::stderr(), "phaseflag: {}", plain(message.to_string()));
 }
 
 /// A colour that means something.

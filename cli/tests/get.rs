@@ -252,3 +252,20 @@ fn a_bootstrap_that_cannot_be_used_is_an_error() {
         assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(2, "", &errors));
     }
 }
+
+/// What a service says reaches a terminal as text.
+#[test]
+fn control_characters_of_an_error_are_escaped() {
+    let folder = Folder::new("get-control");
+    let errors = "phaseflag: there is no flag `a\\u{1b}[31m`\n";
+    assert_eq!(folder.with_flags(&["get", "a\x1b[31m"]), outcome(2, "", errors));
+}
+
+/// Behind two dashes a key may look like an option.
+#[test]
+fn a_key_may_begin_with_dashes() {
+    let folder = Folder::new("get-dashes");
+    folder.write("rules.json", r#"[{"key": "--json", "variations": [{"key": "v", "value": 1}]}]"#);
+    let arguments = ["get", "--bootstrap", "rules.json", "--", "--json"];
+    assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(0, "null\n", ""));
+}
