@@ -264,6 +264,7 @@ impl fmt::Debug for ClientBuilder {
             .field("event_flush_interval", &config.event_flush_interval)
             .field("event_batch_size", &config.event_batch_size)
             .field("event_queue_capacity", &config.event_queue_capacity)
+            .field("event_spool_size", &config.event_spool_size)
             .field("offline_mode", &config.offline_mode)
             .field("bootstrap_watch", &config.bootstrap_watch)
             .field("cache_max_age", &config.cache_max_age)

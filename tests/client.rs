@@ -68,8 +68,8 @@ fn has_the_documented_defaults() {
     assert_eq!(
         format!("{:?}", PhaseFlagClient::builder("https://example.com", "sdk-dev-1")),
         "ClientBuilder { polling_interval: 30s, event_flush_interval: 30s, \
-         event_batch_size: 100, event_queue_capacity: 10000, offline_mode: false, \
-         bootstrap_watch: None, request_timeout: 10s, shutdown_timeout: 5s, .. }"
+         event_batch_size: 100, event_queue_capacity: 10000, event_spool_size: 8388608, \
+         offline_mode: false, bootstrap_watch: None, cache_max_age: 0ns, request_timeout: 10s, shutdown_timeout: 5s, .. }"
     );
 }
 
@@ -84,14 +84,18 @@ fn remembers_what_is_set() {
         .bootstrap_file("bootstrap.json")
         .bootstrap_watch(second * 7)
         .bootstrap_url("/bootstrap.json")
+        .cache_dir("cache")
+        .cache_max_age(second * 8)
+        .event_spool("events")
+        .event_spool_size(9)
         .offline_mode(true)
         .request_timeout(second * 5)
         .shutdown_timeout(second * 6);
     assert_eq!(
         format!("{:?}", builder.clone()),
         "ClientBuilder { polling_interval: 1s, event_flush_interval: 2s, \
-         event_batch_size: 3, event_queue_capacity: 4, offline_mode: true, \
-         bootstrap_watch: Some(7s), request_timeout: 5s, shutdown_timeout: 6s, .. }"
+         event_batch_size: 3, event_queue_capacity: 4, event_spool_size: 9, offline_mode: true, \
+         bootstrap_watch: Some(7s), cache_max_age: 8s, request_timeout: 5s, shutdown_timeout: 6s, .. }"
     );
     builder.build().unwrap();
 }
