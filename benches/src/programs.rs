@@ -74,12 +74,11 @@ impl Program {
             Profile::Release => "release",
             Profile::Small => "small",
         };
-        let this = std::env::current_exe().map_err(|error| error.to_string())?;
-        let target = this.ancestors().nth(2).ok_or("there is no target folder")?.join("programs");
+        let target = target()?.join("programs");
         let built = target.join(profile).join(self.source);
         let kept = target.join(format!("{profile} {}", self.name));
         output(
-            cargo("build")
+            cargo("build", PROGRAMS)
                 .args(["--locked", "--profile", profile])
                 .args(["--features", self.features, "--bin", self.source])
                 .arg("--target-dir")
@@ -93,7 +92,7 @@ impl Program {
 
     /// Counts the crates that the program is made of, without itself and the client.
     pub fn crates(self) -> Result<usize, String> {
-        let tree = output(cargo("tree").args([
+        let tree = output(cargo("tree", PROGRAMS).args([
             "--edges=normal",
             "--prefix=none",
             "--no-dedupe",
@@ -109,13 +108,34 @@ impl Program {
     }
 }
 
-/// A command of cargo on the programs, whatever this one was built with.
-fn cargo(command: &str) -> Command {
+/// Builds the command `phaseflag` for size, and returns where it is.
+pub fn build_command() -> Result<PathBuf, String> {
+    let target = target()?.join("command");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/Cargo.toml");
+    output(
+        cargo("build", manifest)
+            .args(["--locked", "--profile", "small"])
+            .arg("--target-dir")
+            .arg(&target),
+    )?;
+    Ok(target.join("small").join("phaseflag"))
+}
+
+/// Returns the target folder of the program that runs.
+fn target() -> Result<PathBuf, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    this.ancestors()
+        .nth(2)
+        .map(Path::to_owned)
+        .ok_or_else(|| "there is no target folder".to_owned())
+}
+
+/// The manifest of the small programs.
+const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/Cargo.toml");
+
+/// A command of cargo, whatever this program was built with.
+fn cargo(command: &str, manifest: &str) -> Command {
     let mut cargo = Command::new("cargo");
-    cargo
-        .arg(command)
-        .arg("--manifest-path")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/programs/Cargo.toml"))
-        .env_remove("RUSTFLAGS");
+    cargo.arg(command).arg("--manifest-path").arg(manifest).env_remove("RUSTFLAGS");
     cargo
 }

@@ -1,5 +1,5 @@
 //! How long a program takes that has its rules from its last run, beside one that has them
-//! compiled in.
+//! compiled in; and how long the command does, beside one that does nothing.
 //!
 //! `cargo run --release --bin remembered` prints the medians of programs that run in turn.
 
@@ -9,7 +9,7 @@ use std::{fs, io};
 
 use phaseflag_benches::process::ended;
 use phaseflag_benches::programs::{
-    EMPTY, FEW_COMPILED_IN, MANY_COMPILED_IN, Profile, Program, REMEMBERED,
+    EMPTY, FEW_COMPILED_IN, MANY_COMPILED_IN, Profile, Program, REMEMBERED, build_command,
 };
 use phaseflag_benches::realistic;
 use phaseflag_benches::runs::{ROUNDS, Run, all_times, median, paired};
@@ -25,7 +25,28 @@ fn main() -> ExitCode {
 fn measure(folder: &Path) -> Result<(), String> {
     println!("start, one evaluation, end; {ROUNDS} rounds");
     compare(folder, 100, FEW_COMPILED_IN)?;
-    compare(folder, 10_000, MANY_COMPILED_IN)
+    compare(folder, 10_000, MANY_COMPILED_IN)?;
+    command(folder, 1_000)
+}
+
+/// Compares `phaseflag get` with `/bin/true`.
+fn command(folder: &Path, flags: usize) -> Result<(), String> {
+    let url = serve(realistic::ruleset(flags)).map_err(|error| error.to_string())?;
+    let cache = folder.join("cache of the command");
+    let cache = cache.to_string_lossy();
+    let key = realistic::key(0);
+    let arguments = ["get", &key, "--user", "user-123", "--base-url", &url, "--api-key", "key"];
+    let arguments = [&arguments[..], &["--cache-dir", &cache, "--max-age", "3600"]].concat();
+    let runs = [Run::new("/bin/true", &[]), Run::new(build_command()?, &arguments)];
+    let [nothing, get] = all_times(&runs)?;
+    let more = median(&paired(&get, &nothing, |get, nothing| get - 1.5 * nothing));
+    println!("  {flags} flags, the command");
+    println!("    /bin/true      {:.3} ms", median(&nothing));
+    println!(
+        "    phaseflag get  {:.3} ms, 1.5 times that and {more:+.3} ms (the aim is +2)",
+        median(&get)
+    );
+    Ok(())
 }
 
 fn compare(folder: &Path, flags: usize, compiled_in: Program) -> Result<(), String> {
