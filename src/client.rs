@@ -176,6 +176,11 @@ impl PhaseFlagClient {
         }
     }
 
+    /// Returns whether there are rules to answer from, ready or not.
+    pub fn has_rules(&self) -> bool {
+        self.inner.flags.have_rules()
+    }
+
     /// Returns the ruleset in use; `None` where there are no rules yet. It stays as it is while
     /// newer ones come.
     pub fn ruleset(&self) -> Option<Ruleset> {

@@ -46,7 +46,7 @@ pub(crate) struct Flusher {
     catch_up: Option<Instant>,
     /// What they have left.
     backlog: Option<Box<dyn Backlog>>,
-    /// Whether that has still to be tried.
+    /// Whether that is still to be tried: then the end waits for it.
     catching_up: Arc<AtomicBool>,
     /// How many events of it the next request may hold.
     backlog_size: usize,
@@ -202,14 +202,14 @@ impl Flusher {
         }
         if self.catch_up.take().is_some() {
             self.backlog = self.spool.as_ref().and_then(|spool| spool.claim());
+            self.catching_up.store(self.backlog.is_some(), Ordering::Release);
         }
         if self.retry.is_some_and(|retry| Instant::now() < retry) {
             return;
         }
-        while let Some(backlog) = &mut self.backlog {
+        while let Some(mut backlog) = self.backlog.take() {
             let events = backlog.next(self.backlog_size);
             if events.is_empty() {
-                self.backlog = None;
                 if self.seen() == 0 {
                     self.retry = None;
                 }
@@ -217,23 +217,23 @@ impl Flusher {
             }
             let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
             let delivery = self.post(&body, events.len());
-            let fate = match delivery {
-                Delivery::Done(_) => Some(Ledger::deliver_spooled as fn(&Ledger, usize)),
-                Delivery::Rejected(..) => Some(Ledger::reject_spooled as fn(&Ledger, usize)),
-                Delivery::Split => None,
-                Delivery::Failed(_) | Delivery::Abandoned => {
-                    self.report(&delivery);
-                    break;
+            match &delivery {
+                Delivery::Done(count) => {
+                    backlog.settle(*count);
+                    self.ledger.deliver_spooled(*count);
                 }
-            };
-            match (fate, &mut self.backlog) {
-                (Some(fate), Some(backlog)) => {
-                    backlog.settle(events.len());
-                    fate(&self.ledger, events.len());
+                Delivery::Rejected(count, _) => {
+                    backlog.settle(*count);
+                    self.ledger.reject_spooled(*count);
                 }
-                _ => self.backlog_size = events.len() / 2,
+                Delivery::Split => self.backlog_size = events.len() / 2,
+                Delivery::Failed(_) | Delivery::Abandoned => {}
             }
+            self.backlog = Some(backlog);
             self.report(&delivery);
+            if let Delivery::Failed(_) | Delivery::Abandoned = delivery {
+                break;
+            }
         }
         self.catching_up.store(false, Ordering::Release);
     }
@@ -404,7 +404,10 @@ impl Flusher {
         self.deadline = Some(Instant::now() + self.shutdown_timeout);
         self.collect();
         self.answer_flushes();
-        self.deliver_backlog();
+        // Nobody waits for it otherwise, and the answer might come when the program has ended.
+        if self.seen() > 0 || self.catching_up.load(Ordering::Acquire) {
+            self.deliver_backlog();
+        }
         let mut delay = LAST_RETRY;
         while let Some(Undelivered { queued: 1.., cause, .. }) = self.deliver_all() {
             let pause = match setback(&cause) {

@@ -75,7 +75,7 @@ fn a_ruleset_is_served_at_the_next_start_before_the_service_has_answered() {
     assert!(is_on(&client, "a"));
     assert!(!is_on(&client, "c"));
     assert_eq!(client.get_variation("b", None).expect("a result").variation_key(), Some("v"));
-    assert!(!client.is_ready());
+    assert!(client.has_rules() && !client.is_ready());
     assert_eq!(client.state(), ClientState::NotReady);
     // As a whole, too.
     assert_eq!(client.flags().len(), 2);

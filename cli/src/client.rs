@@ -141,7 +141,7 @@ impl Waiting {
         let Err(error) = wait(&client, settings.timeout) else {
             return Ok(client);
         };
-        if client.ruleset().is_some() {
+        if client.has_rules() {
             output::warn(format_args!("the rules may be old: {}", cause(&error)));
             return Ok(client);
         }
@@ -156,11 +156,7 @@ impl Waiting {
 /// Waits until the service has answered. Where there are rules already, its first failure ends
 /// the wait.
 fn wait(client: &PhaseFlagClient, timeout: Duration) -> Result<(), Error> {
-    // To ask for the rules as a whole would be work that `get` does not need.
-    if client.is_ready() {
-        return Ok(());
-    }
-    if client.ruleset().is_none() {
+    if !client.has_rules() {
         return client.wait_until_ready(timeout);
     }
     let deadline = Instant::now().checked_add(timeout);
