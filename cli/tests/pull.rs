@@ -148,3 +148,24 @@ fn nobody_sees_half_a_file() {
     }
     pulls.join().unwrap();
 }
+
+/// A disk that is full in the middle of the file, for which a limit stands in.
+#[cfg(unix)]
+#[test]
+fn a_write_that_fails_halfway_leaves_the_file_as_it_was() {
+    let folder = Folder::new("pull-full");
+    let service = Service::with_flags(&folder);
+    let old = folder.write("old.json", "old");
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 1; exec {} pull -o old.json",
+        env!("CARGO_BIN_EXE_phaseflag")
+    );
+    let mut shell = folder.program("sh");
+    shell.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
+    assert_eq!(
+        run(shell.args(["-c", &line])),
+        outcome(2, "", "phaseflag: failed to write `old.json`: File too large (os error 27)\n")
+    );
+    assert_eq!(fs::read_to_string(old).unwrap(), "old");
+    assert_eq!(folder.files(), ["flags.json", "old.json"]);
+}
