@@ -16,6 +16,25 @@ use support::{
 
 const RULESET: &str = "/sdk/ruleset";
 
+/// Keeps the warnings of this crate.
+struct Warnings(Mutex<Vec<String>>);
+
+static WARNINGS: Warnings = Warnings(Mutex::new(Vec::new()));
+
+impl log::Log for Warnings {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.target() == "phaseflag" {
+            self.0.lock().expect("a lock").push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 /// A folder that goes with its test.
 struct Folder(PathBuf);
 
@@ -24,7 +43,17 @@ impl Folder {
         let name = format!("phaseflag-cache-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&path);
+        // Another test may have set it.
+        let _ = log::set_logger(&WARNINGS);
+        log::set_max_level(log::LevelFilter::Warn);
         Folder(path)
+    }
+
+    /// The warnings that name the folder.
+    fn warnings(&self) -> Vec<String> {
+        let path = self.0.to_str().expect("a path");
+        let warnings = WARNINGS.0.lock().expect("a lock");
+        warnings.iter().filter(|warning| warning.contains(path)).cloned().collect()
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -266,10 +295,14 @@ fn a_file_that_cannot_be_used_counts_as_none() {
         fs::write(folder.file(), change(whole.clone())).expect("the file");
         server.respond(|_| Reply::Hang);
         let requests = server.requests_to(RULESET).len();
+        let warned = folder.warnings().len();
         let settings = remembering(&server, &folder).cache_max_age(NEVER);
         let client = started(settings.bootstrap_text(ruleset(0, &["b"])));
         server.wait_for(requests + 1, RULESET);
         assert!(!client.is_ready() && !is_on(&client, "a") && is_on(&client, "b"), "{what}");
+        let warnings = folder.warnings();
+        let [warning] = &warnings[warned..] else { panic!("{what}: {warnings:?}") };
+        assert!(warning.starts_with("failed to read the remembered ruleset `"), "{warning}");
         // The next ruleset takes its place.
         server.respond(|_| Reply::json(ruleset(2, &["a"])));
         ready(remembering(&server, &folder)).stop();
@@ -282,12 +315,15 @@ fn a_file_that_cannot_be_used_counts_as_none() {
 fn a_folder_that_cannot_be_used_counts_as_none() {
     let folder = Folder::new("unusable");
     fs::write(&folder.0, "no folder").expect("a file");
-    let server = Server::with_ruleset(ruleset(1, &["a"]));
-    for _ in 0..2 {
-        let client = ready(remembering(&server, &folder).cache_max_age(NEVER));
+    let server = Server::start(|request| Reply::json(ruleset(request.number as u64, &["a"])));
+    for clients in 1..=2 {
+        let settings = remembering(&server, &folder).cache_max_age(NEVER);
+        let client = ready(settings.polling_interval(RAPIDLY));
         assert!(is_on(&client, "a"));
+        wait_until("some polls", || client.statistics().rulesets_accepted > 3);
+        client.stop();
+        assert_eq!(folder.warnings().len(), clients, "{:?}", folder.warnings());
     }
-    assert_eq!(server.requests_to(RULESET).len(), 2);
     fs::remove_file(&folder.0).expect("a file to remove");
 }
 

@@ -101,6 +101,17 @@ fn remembers_what_is_set() {
 }
 
 #[test]
+fn has_rules_before_and_after_it_is_ready() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = builder(&server).build().unwrap();
+    assert!(!client.has_rules());
+    client.start().unwrap();
+    assert!(!client.has_rules());
+    let client = started(builder(&server).bootstrap_text(ruleset(1, &["a"])));
+    assert!(client.has_rules() && !client.is_ready());
+}
+
+#[test]
 fn fetches_and_serves() {
     let (server, client) = serving(&ruleset(1, &["a", "b"]));
     let context = EvaluationContext::new().user_id("u");
