@@ -31,10 +31,17 @@ impl Overrides {
     }
 
     /// Reads the override of a flag; `None` where there is none.
+    #[inline]
     pub(crate) fn read<T>(&self, key: &str, read: impl FnOnce(&Value) -> T) -> Option<T> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
+        self.look_up(key, read)
+    }
+
+    /// Apart, so that the way of programs without overrides stays short.
+    #[cold]
+    fn look_up<T>(&self, key: &str, read: impl FnOnce(&Value) -> T) -> Option<T> {
         self.values.read().unwrap_or_else(PoisonError::into_inner).get(key).map(read)
     }
 

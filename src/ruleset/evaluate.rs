@@ -32,6 +32,12 @@ pub(super) struct Evaluator<'a, W = ()> {
     effort: Effort,
 }
 
+/// Evaluates one flag. Not generic, so that it is compiled here, and not into every program that
+/// calls what is.
+pub(super) fn evaluate(tables: &Tables, context: &EvaluationContext, flag: &Flag) -> Outcome {
+    Evaluator::new(tables, context).decide(flag)
+}
+
 impl<'a> Evaluator<'a> {
     pub(super) fn new(tables: &'a Tables, context: &'a EvaluationContext) -> Evaluator<'a> {
         Evaluator::with(tables, context, ())
@@ -93,6 +99,7 @@ impl<'a, W: Witness> Evaluator<'a, W> {
     }
 
     /// Returns what a required flag serves. The compiler bounds the depth of the recursion.
+    #[inline(never)]
     fn settle(&mut self, position: u32, flag: &Flag) -> Option<u32> {
         if let Some(served) = self.settled.as_ref().and_then(|settled| settled.get(position)) {
             return served;
@@ -108,6 +115,7 @@ impl<'a, W: Witness> Evaluator<'a, W> {
         self.hold(&rule.conditions) && rule.segment.is_none_or(|segment| self.is_in(segment))
     }
 
+    #[inline(never)]
     fn is_in(&mut self, position: u32) -> bool {
         if let Some(is_in) = self.segments.as_ref().and_then(|segments| segments.get(position)) {
             return is_in;

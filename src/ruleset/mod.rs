@@ -54,7 +54,7 @@ use crate::json;
 use crate::value::Value;
 use diff::Comparison;
 use document::Document;
-use evaluate::Evaluator;
+use evaluate::{Evaluator, evaluate};
 use explain::Explainer;
 use flag::{Replica, Tables};
 
@@ -183,7 +183,7 @@ impl Ruleset {
         let context = context.into().unwrap_or(&NOBODY);
         let tables = self.tables();
         let position = tables.position(key)?;
-        let outcome = Evaluator::new(tables, context).evaluate(tables.flag(position)?);
+        let outcome = evaluate(tables, context, tables.flag(position)?);
         Some(EvaluationResult::shared(self.0.clone(), position, outcome))
     }
 
@@ -291,6 +291,7 @@ impl Ruleset {
     }
 
     /// Evaluates a flag and hands its value to `read` without keeping it.
+    #[inline]
     pub(crate) fn read_value<T>(
         &self,
         key: &str,
@@ -300,7 +301,7 @@ impl Ruleset {
         let context = context.unwrap_or(&NOBODY);
         let tables = self.tables();
         let flag = tables.flag(tables.position(key)?)?;
-        let outcome = Evaluator::new(tables, context).evaluate(flag);
+        let outcome = evaluate(tables, context, flag);
         read(&flag.variation(outcome.variation)?.value)
     }
 

@@ -9,17 +9,20 @@ use crate::order::sorted;
 const MOST_COMPARISONS: usize = 2_000_000;
 
 /// Looks for rules that can never be reached, with a bounded effort.
-pub(super) struct Reach<'a> {
-    tables: &'a Tables,
+pub(super) struct Reach {
+    /// Whether each segment holds nobody.
+    nobody: Vec<bool>,
     comparisons: usize,
 }
 
 /// What a rule asks for: the numbers of its conditions and its segment, in ascending order.
 type Demands = Vec<u32>;
 
-impl<'a> Reach<'a> {
-    pub(super) fn new(tables: &'a Tables) -> Reach<'a> {
-        Reach { tables, comparisons: 0 }
+impl Reach {
+    pub(super) fn new(tables: &Tables) -> Reach {
+        let never = |condition: &Condition| condition.test == Test::Never;
+        let nobody = tables.segments.iter().map(|it| it.conditions.iter().any(never)).collect();
+        Reach { nobody, comparisons: 0 }
     }
 
     /// Returns, for each rule in the order of evaluation, the one before it that leaves it
@@ -65,8 +68,7 @@ impl<'a> Reach<'a> {
             demands.push((number(signature(condition)?), ()));
         }
         if let Some(position) = rule.segment {
-            let conditions = &self.tables.segment(position)?.conditions;
-            if conditions.iter().any(|condition| condition.test == Test::Never) {
+            if *self.nobody.get(position as usize)? {
                 return None;
             }
             demands.push((number(format!("segment {position}")), ()));

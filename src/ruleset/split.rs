@@ -1,6 +1,6 @@
 //! `Split`: how many of a list of identifiers are served what.
 
-use super::evaluate::Evaluator;
+use super::evaluate::evaluate;
 use super::flag::{Flag, Tables};
 use super::result::Reason;
 use crate::context::EvaluationContext;
@@ -28,7 +28,7 @@ impl Split {
         let mut context = context.clone();
         for identifier in identifiers {
             context = context.user_id(identifier.as_ref());
-            let outcome = Evaluator::new(tables, &context).evaluate(flag);
+            let outcome = evaluate(tables, &context, flag);
             let served = outcome.variation.and_then(|position| counts.get_mut(position as usize));
             *served.unwrap_or(&mut nothing) += 1;
             split.total += 1;

@@ -48,7 +48,7 @@ struct Review<'a> {
 }
 
 impl Review<'_> {
-    fn flag(&mut self, path: Path<'_>, flag: &Flag, span: Span, reach: &mut Reach<'_>) {
+    fn flag(&mut self, path: Path<'_>, flag: &Flag, span: Span, reach: &mut Reach) {
         if flag.kind == FlagKind::Unknown {
             self.flag_type(path.field("flag_type"), span.clone());
         }
