@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::config::{CacheDir, Config};
@@ -19,7 +19,7 @@ use crate::flags::Kept;
 use crate::identity::identity;
 use crate::json;
 use crate::logging::log;
-use crate::remembered::{Remembered, encode};
+use crate::remembered::{Head, Remembered, encode, head};
 use crate::ruleset::{AskWhole, Ruleset};
 
 /// How old a file must be that was never renamed for its writer to be gone.
@@ -37,8 +37,8 @@ pub(crate) trait Cache: Send + Sync + fmt::Debug {
     /// Remembers a ruleset of the service.
     fn keep(&self, body: &[u8], etag: Option<&str>);
 
-    /// Notes that the service has confirmed the ruleset. Returns false where it was there, and is
-    /// not any more.
+    /// Notes that the service has confirmed the ruleset. Returns false where another is there by
+    /// now, or none.
     fn confirm(&self) -> bool;
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn open(config: &Config) -> Arc<dyn Cache> {
         path: folder.unwrap_or_default(),
         max_size: config.max_body_size,
         max_age: config.cache_max_age,
-        there: AtomicBool::new(false),
+        known: Mutex::default(),
         warned: AtomicBool::new(false),
     };
     if folder.path.as_os_str().is_empty() {
@@ -105,8 +105,8 @@ struct Folder {
     name: String,
     max_size: usize,
     max_age: Duration,
-    /// Whether the file has been seen.
-    there: AtomicBool,
+    /// What the file began with when it was read or written.
+    known: Mutex<Option<Head>>,
     warned: AtomicBool,
 }
 
@@ -115,7 +115,7 @@ impl Cache for Folder {
         let path = self.file()?;
         match read(&path, self.max_size) {
             Ok((remembered, modified)) => {
-                self.there.store(true, Ordering::Release);
+                *self.known() = remembered.head();
                 let age = modified.elapsed().ok();
                 Some(Recalled {
                     location: path.display().to_string(),
@@ -138,19 +138,19 @@ impl Cache for Folder {
         let text = json::without_mark(std::str::from_utf8(body).unwrap_or_default());
         let Some(bytes) = encode(text, etag) else { return };
         match self.write(&path, &bytes) {
-            Ok(()) => self.there.store(true, Ordering::Release),
-            Err(error) => self.warn("write", &error),
+            Ok(()) => *self.known() = head(&bytes),
+            Err(error) => {
+                *self.known() = None;
+                self.warn("write", &error);
+            }
         }
     }
 
     fn confirm(&self) -> bool {
-        let Some(path) = self.file() else { return true };
-        let opened = OpenOptions::new().write(true).open(path);
-        match opened.and_then(|file| file.set_modified(SystemTime::now())) {
-            Ok(()) => true,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                !self.there.swap(false, Ordering::AcqRel)
-            }
+        let (Some(path), Some(known)) = (self.file(), *self.known()) else { return true };
+        match confirm(&path, &known) {
+            Ok(confirmed) => confirmed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
                 self.warn("write", &error);
                 true
@@ -162,6 +162,10 @@ impl Cache for Folder {
 impl Folder {
     fn file(&self) -> Option<PathBuf> {
         (!self.path.as_os_str().is_empty()).then(|| self.path.join(&self.name))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Head>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn warn(&self, what: &str, error: &io::Error) {
@@ -213,6 +217,18 @@ fn read(path: &Path, max_size: usize) -> io::Result<(Remembered, SystemTime)> {
     let modified = file.metadata()?.modified()?;
     file.take(limit).read_to_end(&mut bytes)?;
     Ok((Remembered::decode(bytes).map_err(fault)?, modified))
+}
+
+/// Makes a file as new, if it is the one that is known.
+fn confirm(path: &Path, known: &Head) -> io::Result<bool> {
+    files::length(path)?;
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut found = [0; size_of::<Head>()];
+    if file.read_exact(&mut found).is_err() || found != *known {
+        return Ok(false);
+    }
+    file.set_modified(SystemTime::now())?;
+    Ok(true)
 }
 
 /// A remembered ruleset, of which each flag is compiled when it is asked for.

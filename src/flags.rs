@@ -92,9 +92,11 @@ impl Flags {
 
     #[cold]
     fn find_kept(&self, key: &str) -> Option<Ruleset> {
-        match self.kept()?.part(key) {
-            Ok(part) => part,
-            Err(AskWhole) => self.current(),
+        match self.kept().map(|kept| kept.part(key)) {
+            Some(Ok(part)) => part,
+            Some(Err(AskWhole)) => self.current(),
+            // Where it was there a moment ago, the whole has taken its place.
+            None => self.store.current(),
         }
     }
 
@@ -110,12 +112,17 @@ impl Flags {
     pub(crate) fn complete(&self) {
         let Some(kept) = self.kept() else { return };
         let whole = kept.whole();
-        let _authority = self.authority();
+        let authority = self.authority();
         // Another ruleset may have come meanwhile.
-        let Some(_) = self.lock_kept().take() else { return };
-        match whole {
-            Ok(ruleset) => drop(self.store.replace(&ruleset)),
-            Err(error) => log!(warn, "failed to use the remembered ruleset: {error}"),
+        if self.kept().is_none() {
+            return;
+        }
+        let failure = whole.map(|ruleset| self.store.replace(&ruleset)).err();
+        // After that: whoever finds nothing kept looks into the store once more.
+        *self.lock_kept() = None;
+        drop(authority);
+        if let Some(error) = failure {
+            log!(warn, "failed to use the remembered ruleset: {error}");
         }
     }
 
@@ -154,7 +161,7 @@ impl Flags {
 
     /// Returns whether there are rules.
     pub(crate) fn have_rules(&self) -> bool {
-        self.store.current().is_some() || self.kept().is_some()
+        self.kept().is_some() || self.store.current().is_some()
     }
 
     /// Returns whether the service's own rules are in force.
@@ -197,8 +204,10 @@ impl Flags {
                 return None;
             }
             authority.served |= matches!(origin, Origin::Service | Origin::Remembered(_));
+            let before = self.store.replace(ruleset);
+            // As in `complete`.
             *self.lock_kept() = None;
-            self.store.replace(ruleset)
+            before
         };
         log!(debug, "{} flags from {origin} are in force", ruleset.len());
         let known = before.as_ref().map(Ruleset::problems).unwrap_or_default();

@@ -197,7 +197,8 @@ impl Poller {
             }
             None => {
                 if self.cache.as_ref().is_some_and(|cache| !cache.confirm()) {
-                    // Somebody has cleared the folder: the next answer is kept again.
+                    // Somebody has cleared the folder, or kept other rules: the next answer is
+                    // kept again.
                     self.accepted = None;
                 }
                 self.flags.readiness.answered(false);

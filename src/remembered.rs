@@ -24,6 +24,14 @@ const COUNTS: usize = 4;
 /// One place: where its name begins and how long it is, and the same of the text there.
 const PLACE: usize = 4 * size_of::<u32>();
 
+/// The first bytes, the hash of all others included.
+pub(crate) type Head = [u8; MARK.len() + SUM];
+
+/// Returns the head of what `encode` has written.
+pub(crate) fn head(bytes: &[u8]) -> Option<Head> {
+    bytes.first_chunk().copied()
+}
+
 /// A ruleset that was remembered.
 #[derive(Debug)]
 pub(crate) struct Remembered {
@@ -101,6 +109,11 @@ impl Remembered {
         let (names, etag) = (part(names)?, part(etag)?);
         let text = end..bytes.len();
         Some(Remembered { flags, segments, names, etag, text, bytes })
+    }
+
+    /// Returns what tells it from others.
+    pub(crate) fn head(&self) -> Option<Head> {
+        head(&self.bytes)
     }
 
     /// Returns the text of the ruleset.

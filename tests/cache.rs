@@ -61,6 +61,12 @@ impl Folder {
         entries.map(|entry| entry.expect("an entry").path()).collect()
     }
 
+    /// The one file whose name ends so.
+    fn file_named(&self, end: &str) -> PathBuf {
+        let ends = |path: &PathBuf| path.extension().is_some_and(|extension| extension == end);
+        self.files().into_iter().find(ends).expect("a file")
+    }
+
     /// The one file that is there.
     fn file(&self) -> PathBuf {
         let files = self.files();
@@ -442,6 +448,45 @@ fn threads_that_ask_at_once_get_the_same() {
             });
         }
     });
+}
+
+#[test]
+fn nobody_finds_no_rules_while_the_whole_takes_the_place_of_its_parts() {
+    let keys: Vec<String> = (0..60).map(|n| format!("flag-{n}")).collect();
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (server, folder) = remembered("race", ruleset(1, &names));
+    for round in 0..200 {
+        let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for key in keys.iter().cycle().take(500) {
+                    assert!(is_on(&client, key), "{round} {key}");
+                    assert!(client.has_rules());
+                }
+            });
+            scope.spawn(|| assert_eq!(client.flags().len(), 60, "{round}"));
+            assert_eq!(client.evaluate_all(None).len(), 60, "{round}");
+        });
+    }
+}
+
+#[test]
+fn rules_that_somebody_else_has_put_there_are_not_made_fresh() {
+    let (server, folder) = remembered("foreign", ruleset(1, &["old"]));
+    let old = fs::read(folder.file()).expect("the file");
+    server.respond(|request| match request.header("if-none-match") {
+        Some("\"two\"") => Reply::status(304),
+        _ => Reply::json(ruleset(2, &["new"])).with("etag", "\"two\""),
+    });
+    let client = ready(remembering(&server, &folder).polling_interval(RAPIDLY));
+    let new = fs::read(folder.file()).expect("the file");
+    fs::write(folder.0.join("aside"), &old).expect("a file");
+    set_age(&folder.0.join("aside"), NEVER);
+    fs::rename(folder.0.join("aside"), folder.file_named("rules")).expect("a move");
+    wait_until("the newer rules are kept again", || {
+        fs::read(folder.file_named("rules")).is_ok_and(|bytes| bytes == new)
+    });
+    client.stop();
 }
 
 #[test]
