@@ -76,7 +76,7 @@ impl ClientBuilder {
     /// try to deliver. The next client of the same service and key delivers them before its own:
     /// one client at a time, after a second, or before its first delivery, or at its end. Such
     /// an end waits for that, for at most `shutdown_timeout`. Clients of any service and key may
-    /// share a file, for its owner alone; two more beside it hold locks. It outlives a program
+    /// share a file, for its owner alone; others beside it hold locks. It outlives a program
     /// that is killed, and not the end of a machine's power.
     ///
     /// Without a `base_url` nothing is left.
@@ -248,7 +248,7 @@ impl ClientBuilder {
     /// credentials, or a scheme other than `http` and `https`, or needs a feature that the crate
     /// was built without; a key that is empty or that no header can carry; a flush interval,
     /// capacity, batch or spool of zero; a batch larger than the capacity; a watch of zero, or without a
-    /// bootstrap file; a bootstrap URL without a base URL; a proxy or certificates that cannot be
+    /// bootstrap file; an empty path of a spool or a cache; a bootstrap URL without a base URL; a proxy or certificates that cannot be
     /// used.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
         PhaseFlagClient::new(self.config.check()?, self.extras)

@@ -104,6 +104,12 @@ impl Config {
             );
             return Err(Error::setting("event_batch_size", reason));
         }
+        if self.event_spool.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Err(Error::setting("event_spool", "must not be empty"));
+        }
+        if matches!(&self.cache_dir, Some(CacheDir::Path(path)) if path.as_os_str().is_empty()) {
+            return Err(Error::setting("cache_dir", "must not be empty"));
+        }
         if self.event_spool_size == 0 {
             return Err(Error::setting("event_spool_size", "must not be zero"));
         }

@@ -15,7 +15,7 @@ use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
 use crate::queue::{EventSource, FlushReply};
-use crate::spool::{Backlog, Spool};
+use crate::spool::{Backlog, Claim, Spool};
 use crate::worker::StopSignal;
 
 const EVENTS: &str = "/sdk/events";
@@ -31,6 +31,9 @@ const REST: Duration = Duration::from_millis(50);
 /// something before that, or ends. One that is gone in an instant could send it and never hear
 /// the answer, and the next one would send it again.
 const CATCH_UP: Duration = Duration::from_secs(1);
+
+/// How long another client that delivers what was left is waited for.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The time before the second try while the client stops; each one after it is twice as long.
 const LAST_RETRY: Duration = Duration::from_millis(200);
@@ -160,7 +163,8 @@ impl Flusher {
     fn sleep(&mut self, stop: &StopSignal) -> bool {
         let seen = self.collect();
         let batch = self.retry.is_none() && seen >= self.batch_size;
-        if batch || !self.waiting.is_empty() {
+        let backlog = self.retry.is_none() && self.backlog.is_some();
+        if batch || backlog || !self.waiting.is_empty() {
             return true;
         }
         // An event that completes a batch may be counted before it is in the queue.
@@ -201,7 +205,12 @@ impl Flusher {
             return;
         }
         if self.catch_up.take().is_some() {
-            self.backlog = self.spool.as_ref().and_then(|spool| spool.claim());
+            match self.spool.as_ref().map_or(Claim::Nothing, |spool| spool.claim()) {
+                Claim::Taken(backlog) => self.backlog = Some(backlog),
+                // Who may be killed before it has delivered all.
+                Claim::Busy => self.catch_up = Some(Instant::now() + LOOK_AGAIN),
+                Claim::Nothing => {}
+            }
             self.catching_up.store(self.backlog.is_some(), Ordering::Release);
         }
         if self.retry.is_some_and(|retry| Instant::now() < retry) {
@@ -219,6 +228,7 @@ impl Flusher {
             let delivery = self.post(&body, events.len());
             match &delivery {
                 Delivery::Done(count) => {
+                    self.backlog_size = MAX_REQUEST.min(self.backlog_size * 2);
                     backlog.settle(*count);
                     self.ledger.deliver_spooled(*count);
                 }
@@ -243,6 +253,8 @@ impl Flusher {
         if self.waiting.is_empty() {
             return;
         }
+        // A flush sets patience aside.
+        self.retry = None;
         self.deliver_backlog();
         let outcome = self.deliver_all();
         for reply in self.waiting.drain(..) {
@@ -350,6 +362,9 @@ impl Flusher {
     /// Forgets events whose fate is known, unless the client has taken them back.
     fn settle(&mut self, count: usize, fate: fn(&Ledger, usize)) {
         let mut outbox = self.source.outbox();
+        if self.ledger.is_closed() {
+            return;
+        }
         fate(&self.ledger, count);
         let count = count.min(outbox.len());
         outbox.drain(..count);
@@ -406,6 +421,7 @@ impl Flusher {
         self.answer_flushes();
         // Nobody waits for it otherwise, and the answer might come when the program has ended.
         if self.seen() > 0 || self.catching_up.load(Ordering::Acquire) {
+            self.retry = None;
             self.deliver_backlog();
         }
         let mut delay = LAST_RETRY;

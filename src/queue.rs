@@ -130,18 +130,19 @@ impl EventQueue {
     }
 
     /// Takes what is left away from the thread, and lets those go who wait for a flush. Events of
-    /// a request that is under way are among it.
+    /// a request that is under way are among it. The second time, nothing is left. Not to be
+    /// called by two threads at once.
     pub(crate) fn give_up(&self) -> Vec<EvaluationEvent> {
         let mut left = Vec::new();
+        if self.ledger.is_closed() {
+            return left;
+        }
         let count = {
-            let mut outbox = self.source.outbox();
-            left.extend(outbox.drain(..));
+            let _outbox = self.source.outbox();
             self.ledger.close()
         };
         for look in 0..LOOKS {
-            // Whoever waits for a flush hears of the end below.
-            self.source.collect(&mut Vec::new());
-            left.extend(self.source.outbox().drain(..));
+            self.source.take_all(&mut left);
             if left.len() >= count {
                 break;
             }
@@ -174,6 +175,16 @@ impl EventSource {
             message.put(&mut outbox, waiting);
         }
         outbox.len()
+    }
+
+    /// Takes all events that are queued or have been seen. Whoever waits for a flush hears of it
+    /// by the end of the queue.
+    fn take_all(&self, left: &mut Vec<EvaluationEvent>) {
+        let mut outbox = self.outbox();
+        while let Ok(message) = self.messages.try_recv() {
+            message.put(&mut outbox, &mut Vec::new());
+        }
+        left.extend(outbox.drain(..));
     }
 
     /// Returns the events that have been seen and whose fate is not known. Nothing may be queued,

@@ -12,6 +12,7 @@ use crate::events::{EvaluationEvent, Ledger};
 use crate::extras::Extras;
 use crate::flags::Flags;
 use crate::flusher::Flusher;
+use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
 use crate::poller::{self, Poller};
@@ -30,6 +31,7 @@ pub(crate) struct Service {
     ledger: Arc<Ledger>,
     remote: Remote,
     threads: Mutex<Threads>,
+    leaving: Mutex<()>,
     /// Whether there is a thread that delivers.
     delivering: AtomicBool,
     /// Whether it has still to try what earlier clients have left.
@@ -59,6 +61,7 @@ impl Service {
             spool: extras.spool.map(|open| open(config)),
             ledger,
             threads: Mutex::default(),
+            leaving: Mutex::default(),
             delivering: AtomicBool::new(false),
             catching_up: Arc::default(),
         })
@@ -122,44 +125,52 @@ impl Service {
             if let Some(poller) = threads.poller.take() {
                 poller.stop();
             }
-            if patience.is_zero() {
-                // Before the thread can try the network once more.
-                self.leave(&self.events.give_up());
-            } else if self.ledger.queued() > 0 {
+            if self.ledger.queued() > 0 && !patience.is_zero() {
                 // Events of a client that was never started are delivered, too. Without a thread,
                 // they are left below.
                 let _ = self.start_flusher(&mut threads, config);
             }
             threads.flusher.clone()
         };
+        if patience.is_zero() {
+            // Before the thread can try the network once more.
+            self.leave();
+        }
         if let Some(flusher) = flusher {
             flusher.stop();
             if self.ledger.queued() > 0 || self.catching_up.load(Ordering::Acquire) {
                 flusher.wait(deadline);
             }
         }
-        self.leave(&self.events.give_up());
+        self.leave();
     }
 
-    /// Leaves events to a later client, or drops them.
-    fn leave(&self, events: &[EvaluationEvent]) {
-        if events.is_empty() {
-            return;
-        }
-        let count = events.len();
-        match self.spool.as_ref().and_then(|spool| spool.append(events)) {
-            Some(Appended { kept, dropped }) => {
-                self.ledger.spool(kept, dropped);
+    /// Leaves events to a later client, or drops them. Another thread that does this is waited for.
+    fn leave(&self) {
+        let (count, appended) = {
+            let _leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            let events = self.events.give_up();
+            if events.is_empty() {
+                return;
+            }
+            let appended = self.spool.as_ref().map(|spool| spool.append(&events));
+            match &appended {
+                Some(Ok(Appended { kept, dropped })) => self.ledger.spool(*kept, *dropped),
+                Some(Err(_)) | None => self.ledger.abandon(events.len()),
+            }
+            (events.len(), appended)
+        };
+        // A logger may call the client, or panic.
+        guarded(|| match appended {
+            Some(Ok(Appended { dropped, .. })) if dropped > 0 => {
+                log!(warn, "events dropped from the spool, which is full: {dropped}");
+            }
+            Some(Ok(Appended { kept, .. })) => {
                 log!(debug, "events left for a later client: {kept}");
-                if dropped > 0 {
-                    log!(warn, "events dropped from the spool, which is full: {dropped}");
-                }
             }
-            None => {
-                self.ledger.abandon(count);
-                log!(warn, "events that could not be delivered before the end: {count}");
-            }
-        }
+            Some(Err(error)) => log!(warn, "events lost, {count}: {error}"),
+            None => log!(warn, "events that could not be delivered before the end: {count}"),
+        });
     }
 
     pub(crate) fn track(&self, event: EvaluationEvent, config: &Config) {

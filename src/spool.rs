@@ -2,8 +2,8 @@
 //!
 //! One line for each event: whose it is, and the event as the service takes it. Lines are added at
 //! the end and taken out by writing the file anew, so that whoever is killed leaves a whole one.
-//! Two files beside it are locked: `.lock` while the file is changed, which takes milliseconds,
-//! and `.sending` while its events are delivered, which takes as long as the network does.
+//! Files beside it are locked: `.lock` while the file is changed, which takes milliseconds, and
+//! one for each owner while its events are delivered, which takes as long as the network does.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -33,14 +33,35 @@ pub(crate) type NewSpool = fn(&Config) -> Arc<dyn Spool>;
 
 /// Where events go that could not be delivered.
 pub(crate) trait Spool: Send + Sync + fmt::Debug {
-    /// Adds events, and returns what became of them; `None` where the file cannot be written.
-    fn append(&self, events: &[EvaluationEvent]) -> Option<Appended>;
+    /// Adds events, and returns what became of them. Logs nothing.
+    fn append(&self, events: &[EvaluationEvent]) -> Result<Appended, SpoolError>;
 
     /// Returns whether somebody has left anything.
     fn is_used(&self) -> bool;
 
-    /// Takes over what was left, unless another client is delivering it.
-    fn claim(&self) -> Option<Box<dyn Backlog>>;
+    /// Takes over what was left.
+    fn claim(&self) -> Claim;
+}
+
+/// Who delivers what was left.
+pub(crate) enum Claim {
+    Taken(Box<dyn Backlog>),
+    /// Another client.
+    Busy,
+    Nothing,
+}
+
+/// Why a spool cannot be written.
+#[derive(Debug)]
+pub(crate) struct SpoolError {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+impl fmt::Display for SpoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "failed to write the event spool `{}`: {}", self.path.display(), self.cause)
+    }
 }
 
 /// What became of the events that were added.
@@ -84,38 +105,30 @@ struct Place {
 }
 
 impl Spool for SpoolFile {
-    fn append(&self, events: &[EvaluationEvent]) -> Option<Appended> {
-        self.0.append(events).map_err(|error| self.0.warn("write", &error)).ok()
+    fn append(&self, events: &[EvaluationEvent]) -> Result<Appended, SpoolError> {
+        let path = || self.0.path.clone();
+        self.0.append(events).map_err(|cause| SpoolError { path: path(), cause })
     }
 
     fn is_used(&self) -> bool {
         fs::metadata(&self.0.path).is_ok_and(|metadata| metadata.len() > 0)
     }
 
-    fn claim(&self) -> Option<Box<dyn Backlog>> {
+    fn claim(&self) -> Claim {
         if !self.is_used() {
-            return None;
+            return Claim::Nothing;
         }
-        let sending = files::beside(&self.0.path, ".sending");
-        let claimed = lock_file(sending).and_then(|file| match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        });
-        match claimed {
-            Ok(Some(file)) => {
-                let place = self.0.clone();
-                Some(Box::new(Left {
-                    place,
-                    events: VecDeque::new(),
-                    stuck: false,
-                    _sending: file,
-                }))
-            }
-            Ok(None) => None,
+        match self.0.claim() {
+            Ok(Some(sending)) => Claim::Taken(Box::new(Left {
+                place: self.0.clone(),
+                events: VecDeque::new(),
+                stuck: false,
+                _sending: sending,
+            })),
+            Ok(None) => Claim::Busy,
             Err(error) => {
-                self.0.warn("lock", &error);
-                None
+                self.0.warn("open", &error);
+                Claim::Nothing
             }
         }
     }
@@ -199,19 +212,26 @@ impl Place {
         }
     }
 
-    /// Reads the newest part of the file that may be kept; the rest is dropped when it is written
-    /// again.
+    /// Keeps other clients of the owner from delivering; `None` where one of them does.
+    fn claim(&self) -> io::Result<Option<File>> {
+        // What cannot be taken out afterwards must not be sent.
+        files::length(&self.path)?;
+        OpenOptions::new().write(true).open(&self.path)?;
+        let sending = lock_file(files::beside(&self.path, &format!(".{}.sending", self.owner)))?;
+        match sending.try_lock() {
+            Ok(()) => Ok(Some(sending)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     fn read(&self) -> io::Result<Vec<u8>> {
         let length = self.length()?;
         if length == 0 {
             return Ok(Vec::new());
         }
-        let mut file = File::open(&self.path)?;
-        if let Some(excess @ 1..) = length.checked_sub(self.max_size as u64) {
-            file.seek(SeekFrom::Start(excess))?;
-        }
-        let mut text = Vec::new();
-        file.take(self.max_size as u64).read_to_end(&mut text)?;
+        let mut text = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
+        File::open(&self.path)?.read_to_end(&mut text)?;
         Ok(text)
     }
 
@@ -235,44 +255,68 @@ impl Place {
 
     /// Writes the file anew; one without a line goes away.
     fn replace(&self, text: &[u8]) -> io::Result<()> {
-        match text.is_empty() {
-            true => fs::remove_file(&self.path),
-            false => files::replace(&self.path, &files::beside(&self.path, ".new"), text),
+        if !text.is_empty() {
+            return files::replace(&self.path, &files::beside(&self.path, ".new"), text);
+        }
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
         }
     }
 
-    /// Returns the events of the owner. Where there are none, takes out what nobody can use.
+    /// Returns the events of the owner. Where there are none, takes out what is nobody's.
     fn tidy(&self) -> io::Result<VecDeque<String>> {
-        let events = {
-            let _lock = self.lock()?;
-            self.own(&self.read()?)
-        };
+        let _lock = self.lock()?;
+        let text = self.read()?;
+        let events = self.own(&text);
         if events.is_empty() {
-            self.remove(&[])?;
+            self.take_out(&text, |line| !is_whole(line) || self.is_own(line))?;
         }
         Ok(events)
     }
 
-    /// Takes events of the owner out of the file, which stand there in this order, and lines that
-    /// are nobody's.
+    /// Takes events of the owner out of the file, which stand there in this order.
     fn remove(&self, settled: &[String]) -> io::Result<()> {
         let _lock = self.lock()?;
         let text = self.read()?;
         let mut settled = settled;
-        let mut kept = Vec::with_capacity(text.len());
+        self.take_out(&text, |line| {
+            let position = settled.iter().position(|event| self.holds(line, event));
+            let Some(position) = position else { return false };
+            settled = settled.get(position + 1..).unwrap_or_default();
+            true
+        })
+    }
+
+    /// Takes lines out of the file, of which this is the text. Where it cannot be written anew, for
+    /// want of room, they become empty ones.
+    fn take_out(&self, text: &[u8], mut goes: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+        let (mut kept, mut blanked) =
+            (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));
         for line in text.split_inclusive(|byte| *byte == b'\n') {
-            let Some(event) = self.event(line) else {
-                if is_whole(line) && !line.starts_with(self.owner.as_bytes()) {
-                    kept.extend(line);
-                }
-                continue;
-            };
-            match settled.iter().position(|one| one == event) {
-                Some(position) => settled = settled.get(position + 1..).unwrap_or_default(),
-                None => kept.extend(line),
+            if goes(line) {
+                blanked.resize(blanked.len() + line.len(), b'\n');
+            } else {
+                kept.extend(line);
+                blanked.extend(line);
             }
         }
-        if kept.len() == text.len() { Ok(()) } else { self.replace(&kept) }
+        if kept.len() == text.len() {
+            return Ok(());
+        }
+        self.replace(&kept)
+            .or_else(|_| OpenOptions::new().write(true).open(&self.path)?.write_all(&blanked))
+    }
+
+    fn is_own(&self, line: &[u8]) -> bool {
+        line.starts_with(self.owner.as_bytes())
+    }
+
+    /// Returns whether a line is this event of the owner.
+    fn holds(&self, line: &[u8], event: &str) -> bool {
+        let rest = line.strip_prefix(self.owner.as_bytes());
+        let rest = rest.and_then(|rest| rest.strip_prefix(b" "));
+        rest.and_then(|rest| rest.strip_suffix(b"\n")) == Some(event.as_bytes())
     }
 
     /// Returns the events of the owner; what cannot be delivered is left out.
@@ -298,22 +342,32 @@ impl Place {
     }
 }
 
+/// Opens a file to be locked. Whoever has put a pipe there is not waited for.
 fn lock_file(path: PathBuf) -> io::Result<File> {
-    files::open(&path, OpenOptions::new().write(true).create(true).truncate(false))
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = files::open(&path, &mut options)?;
+    files::length(&path)?;
+    Ok(file)
 }
 
-/// Returns the last lines that fit, and how many do not.
+/// Returns the last lines that fit, and how many do not. One that is too large by itself is not
+/// kept in the place of others.
 fn newest(text: &[u8], max_size: usize) -> (Vec<&[u8]>, usize) {
-    let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| is_whole(line));
-    let lines: Vec<&[u8]> = lines.collect();
-    let mut size = 0;
-    let fits = |line: &&&[u8]| {
-        size += line.len();
-        size <= max_size
-    };
-    let kept = lines.iter().rev().take_while(fits).count();
-    let dropped = lines.len() - kept;
-    (lines.into_iter().skip(dropped).collect(), dropped)
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let (mut size, mut dropped, mut kept) = (0, 0, Vec::new());
+    let mut full = false;
+    for line in lines.rev().filter(|line| is_whole(line)) {
+        full |= line.len() <= max_size && size + line.len() > max_size;
+        if full || line.len() > max_size {
+            dropped += 1;
+        } else {
+            size += line.len();
+            kept.push(line);
+        }
+    }
+    kept.reverse();
+    (kept, dropped)
 }
 
 /// Returns whether a line may be somebody's event: it begins with an owner and has an end.

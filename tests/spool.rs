@@ -418,6 +418,129 @@ fn of_clients_that_start_together_one_delivers() {
     }
 }
 
+#[test]
+fn threads_that_stop_together_count_each_event_once() {
+    let (server, folder) = (server(202), Folder::new("stop-together"));
+    server.respond(|_| Reply::Hang);
+    for round in 0..20 {
+        let settings = spooling(&server, &folder).event_batch_size(10);
+        let client = started(settings.shutdown_timeout(Duration::from_millis(20)));
+        thread::scope(|scope| {
+            for stopper in 0..4 {
+                let client = &client;
+                scope.spawn(move || {
+                    track(client, 0..500);
+                    if stopper % 2 == 0 { client.stop() } else { client.stop_now() }
+                });
+            }
+        });
+        let counts = client.statistics().events;
+        let sum = counts.queued as u64 + counts.delivered + counts.spooled + counts.dropped();
+        assert_eq!(sum, 2000, "{round} {counts:?}");
+        assert_eq!(folder.lines().len() as u64, counts.spooled, "{round}");
+        fs::remove_file(folder.spool()).expect("a spool");
+    }
+}
+
+#[test]
+fn what_was_sent_is_taken_out_where_the_file_cannot_be_written_anew() {
+    let (server, folder) = (server(202), Folder::new("blank"));
+    leave(&server, &folder, 0..600);
+    let aside = folder.0.join("events.new");
+    fs::create_dir_all(aside.join("full")).expect("a folder in its place");
+    for _ in 0..3 {
+        drop(started(spooling(&server, &folder)));
+    }
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..600));
+}
+
+#[test]
+fn a_service_that_is_down_holds_up_nobody_elses_events() {
+    let (down, server) = (server(500), server(202));
+    let folder = Folder::new("starve");
+    leave(&down, &folder, 0..2);
+    leave(&server, &folder, 2..4);
+    let _other = started(spooling(&down, &folder));
+    down.wait_for(1, EVENTS);
+    drop(started(spooling(&server, &folder)));
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(2..4));
+}
+
+#[test]
+fn a_spool_larger_than_it_may_be_is_delivered_whole() {
+    let (server, folder) = (server(202), Folder::new("smaller"));
+    leave(&server, &folder, 0..100);
+    let client = started(spooling(&server, &folder).event_spool_size(1000));
+    client.stop();
+    assert_eq!(client.statistics().events.delivered_spooled, 100);
+    leave(&server, &folder, 0..100);
+    let client = started(spooling(&server, &folder).event_spool_size(1000));
+    track(&client, 100..101);
+    client.stop_now();
+    let kept = folder.lines().len() as u64;
+    let counts = client.statistics().events;
+    assert_eq!((counts.spooled, counts.dropped_spool_full), (1, 101 - kept));
+}
+
+#[test]
+fn an_event_too_large_for_the_spool_takes_no_other_with_it() {
+    let (server, folder) = (server(202), Folder::new("large"));
+    leave(&server, &folder, 0..5);
+    let client = started(spooling(&server, &folder).event_spool_size(2000));
+    track(&client, 5..7);
+    client.track_event(EvaluationEvent::new("large").metadata("text", "x".repeat(3000)));
+    client.stop_now();
+    assert_eq!(folder.lines().len(), 7);
+    assert_eq!(client.statistics().events.dropped_spool_full, 1);
+}
+
+#[test]
+fn after_one_that_is_too_large_requests_grow_again() {
+    let (server, folder) = (server(202), Folder::new("grow"));
+    leave(&server, &folder, 0..2000);
+    server.respond(|request| {
+        let flags = match request.path.ends_with(EVENTS) {
+            true => flags(std::slice::from_ref(request)),
+            false => return Reply::json(ruleset(1, &["a"])),
+        };
+        let too_large = flags.len() > 1 && flags.iter().any(|flag| flag == "e3");
+        Reply::status(if too_large { 413 } else { 202 })
+    });
+    let client = started(spooling(&server, &folder));
+    client.stop();
+    assert_eq!(client.statistics().events.delivered_spooled, 2000);
+    let requests = server.requests_to(EVENTS).len();
+    assert!(requests < 60, "{requests}");
+}
+
+#[test]
+fn a_flush_while_the_service_was_down_takes_them_along() {
+    let (server, folder) = (server(202), Folder::new("flush"));
+    leave(&server, &folder, 0..2);
+    answer(&server, 500);
+    let client = started(spooling(&server, &folder));
+    wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
+    answer(&server, 202);
+    let before = server.requests_to(EVENTS).len();
+    track(&client, 2..3);
+    client.flush_events().expect("a delivery");
+    assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(0..3));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
+    let (server, folder) = (server(202), Folder::new("pipe"));
+    let made = Command::new("mkfifo").arg(folder.0.join("events.lock")).status().expect("mkfifo");
+    assert!(made.success());
+    let begin = Instant::now();
+    let client = started(spooling(&server, &folder));
+    track(&client, 0..2);
+    client.stop_now();
+    assert!(begin.elapsed() < SOON);
+    assert_eq!(client.statistics().events.dropped_undelivered, 2);
+}
+
 /// What a process of the next test does: leaves events, or delivers what is left, as it is told.
 #[test]
 fn child() {
