@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -589,10 +589,21 @@ fn whoever_is_killed_loses_nothing() {
             .spawn()
             .expect("a process");
         let lines = BufReader::new(child.stdout.take().expect("its output"));
+        let (begun, first) = mpsc::channel();
         let reader = thread::spawn(move || {
             let lines = lines.lines().map_while(Result::ok);
-            lines.map(|line| line.trim_start_matches("test child ... ").to_owned()).collect()
+            let lines = lines.map(|line| line.trim_start_matches("test child ... ").to_owned());
+            let lines = lines.inspect(|line| {
+                if line.starts_with("left ") {
+                    let _ = begun.send(());
+                }
+            });
+            lines.collect()
         });
+        // Every other one is killed while it starts, or soon after it has.
+        if round % 2 == 1 {
+            first.recv_timeout(SOON).expect("a process that has begun");
+        }
         thread::sleep(Duration::from_micros(random % 40_000));
         child.kill().expect("a process to kill");
         child.wait().expect("its end");
@@ -626,7 +637,7 @@ fn whoever_is_killed_loses_nothing() {
     }
     let lost: Vec<_> = left.iter().filter(|flag| !times.contains_key(*flag)).collect();
     assert!(lost.is_empty(), "{lost:?}");
-    assert!(left.len() >= 200, "too little was left for a test: {}", left.len());
+    assert!(left.len() >= 1000, "too little was left for a test: {}", left.len());
     assert!(
         repeated_requests <= killed_amid_sending,
         "{repeated_requests} requests repeat events, {killed_amid_sending} processes were killed while they sent"
