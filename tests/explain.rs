@@ -367,3 +367,97 @@ fn patterns_that_were_not_searched_for_are_neither_held_nor_failed() {
     assert!(verdicts[searched..].iter().all(Option::is_none), "{verdicts:?}");
     assert!(explanation.rules().iter().all(|rule| rule.is_reached() && !rule.matches()));
 }
+
+/// Required flags may have used up what the patterns of a flag may cost: an explanation does not
+/// say that they hold where the evaluation did not search for them.
+#[test]
+#[cfg(feature = "regex")]
+fn patterns_that_required_flags_left_nothing_for_are_not_said_to_hold() {
+    let condition = |pattern: &str| {
+        format!(r#"{{"attribute": "text", "operator": "matches_regex", "value": "{pattern}"}}"#)
+    };
+    let expensive =
+        format!(r#"{{"variation": "on", "conditions": [{}]}}"#, condition("(a|b|c|d){1,60}x"));
+    let country = r#"{"attribute": "country", "operator": "is", "value": "US"}"#;
+    let found = condition("^a");
+    let ruleset = parse(&format!(
+        r#"{{"segments": [{{"id": "s", "conditions": [{country}, {found}]}}],
+            "flags": [
+            {{"key": "gate", "default_variation": "off", "variations": [{{"key": "on"}}, {{"key": "off"}}],
+              "targeting_rules": [{}]}},
+            {{"key": "f", "default_variation": "off", "variations": [{{"key": "on"}}, {{"key": "off"}}],
+              "prerequisites": [{{"flag_key": "gate", "variation_key": "off"}}],
+              "targeting_rules": [
+                {{"variation": "on", "conditions": [{found}]}},
+                {{"variation": "on", "segment_id": "s", "conditions": [
+                    {{"attribute": "country", "operator": "is", "value": "CA"}}]}},
+                {{"variation": "on", "segment_id": "s"}},
+                {{"variation": "on", "segment_id": "s", "conditions": [{country}]}},
+                {{"variation": "on", "segment_id": "gone", "conditions": [{country}]}}]}}]}}"#,
+        vec![expensive; 20].join(",")
+    ));
+    let context =
+        EvaluationContext::new().attribute("text", "a".repeat(10_000)).attribute("country", "US");
+    let explanation = ruleset.explain("f", &context).unwrap();
+    assert_eq!(*explanation.result(), ruleset.evaluate("f", &context).unwrap());
+    let start = format!("{:?}", "a".repeat(100) + "…");
+    let expected = format!(
+        r#"
+flag `f`: `off`, value null, default
+  it is on
+  requires flag `gate` to serve `off`: holds, default
+  targeting_rules[0]: does not match
+    text matches_regex "^a": not searched for
+    serves `on`
+  targeting_rules[1]: does not match
+    country is "CA": fails for "US"
+    in segment `s`
+      country is "US": holds for "US"
+      text matches_regex "^a": holds for {start}
+    serves `on`
+  targeting_rules[2]: does not match
+    in segment `s`
+      country is "US": holds for "US"
+      text matches_regex "^a": not searched for
+    serves `on`
+  targeting_rules[3]: does not match
+    country is "US": holds for "US"
+    in segment `s`, see above
+    serves `on`
+  targeting_rules[4]: does not match
+    country is "US": holds for "US"
+    in a segment that is not there
+    serves `on`"#
+    );
+    assert_eq!(explanation.to_string(), expected.trim_start());
+    let verdicts: Vec<_> =
+        explanation.rules().iter().map(|rule| rule.conditions().first()?.holds()).collect();
+    assert_eq!(verdicts, [None, Some(false), None, Some(true), Some(true)]);
+}
+
+/// What is looked at beside the evaluation costs, too: a rule that matches does so by conditions
+/// that hold.
+#[test]
+#[cfg(feature = "regex")]
+fn conditions_of_a_rule_that_matches_hold() {
+    let expensive =
+        r#"{"attribute": "text", "operator": "matches_regex", "value": "(a|b|c|d){1,60}x"}"#;
+    let found = r#"{"attribute": "text", "operator": "matches_regex", "value": "^a"}"#;
+    let never = r#"{"attribute": "country", "operator": "is", "value": "nowhere"}"#;
+    let ruleset = parse(&format!(
+        r#"{{"segments": [{{"id": "s", "conditions": [{found}]}}],
+            "flags": [{{"key": "f", "variations": [{{"key": "on"}}], "targeting_rules": [
+                {{"variation": "on", "segment_id": "s", "conditions": [{never}, {}]}},
+                {{"variation": "on", "segment_id": "s", "conditions": [{found}]}}]}}]}}"#,
+        vec![expensive; 20].join(",")
+    ));
+    let context = EvaluationContext::new().attribute("text", "a".repeat(10_000));
+    let explanation = ruleset.explain("f", &context).unwrap();
+    assert_eq!(explanation.result().reason(), Reason::TargetingMatch);
+    let [first, second] = explanation.rules() else { panic!("{explanation}") };
+    assert_eq!(first.conditions()[20].holds(), None);
+    assert_eq!(first.segment().unwrap().conditions()[0].holds(), Some(true));
+    assert!(second.decides());
+    assert_eq!(second.conditions()[0].holds(), Some(true));
+    assert_eq!(second.segment().unwrap().conditions()[0].holds(), Some(true));
+}

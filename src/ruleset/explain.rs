@@ -7,7 +7,7 @@ use super::condition::{Attribute, Condition, Subject, Target};
 use super::evaluate::{Evaluator, Witness};
 use super::explanation::{
     AttributeText, ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout,
-    ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation,
+    ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, PATTERN,
 };
 use super::flag::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
 use super::pattern::Effort;
@@ -27,6 +27,8 @@ pub(super) struct Explainer<'a> {
     seen: Seen,
     variations: Vec<ExplainedVariation>,
     segments: PositionMap<Arc<ExplainedSegment>>,
+    /// The segments of the rules that match: the context is in them.
+    joined: PositionMap<()>,
     attributes: TextMap<Option<AttributeText>>,
 }
 
@@ -61,6 +63,8 @@ impl<'a> Explainer<'a> {
         let outcome = evaluator.evaluate(flag);
         let seen = evaluator.into_witness();
         let positions = 0..flag.variations.len() as u32;
+        let matching = flag.rules.iter().zip(&seen.rules).filter(|(_, matches)| **matches);
+        let joined = matching.filter_map(|(rule, _)| Some((rule.segment?, ()))).collect();
         Explainer {
             tables,
             context,
@@ -70,6 +74,7 @@ impl<'a> Explainer<'a> {
             seen,
             variations: positions.map(|position| explained(flag, Some(position))).collect(),
             segments: PositionMap::default(),
+            joined,
             attributes: TextMap::default(),
         }
     }
@@ -127,14 +132,25 @@ impl<'a> Explainer<'a> {
     }
 
     fn rule(&mut self, rule: &Rule, matches: Option<bool>, decides: bool) -> ExplainedRule {
-        let conditions = self.conditions(&rule.conditions, matches.is_some());
-        let segment_again = rule.segment.is_some_and(|it| self.segments.contains_key(&it));
+        let mut conditions = self.conditions(&rule.conditions, matches.is_some());
+        let known = rule.segment.and_then(|position| self.segments.get(&position).cloned());
+        let mut segment = rule.segment.map(|position| self.segment(position));
+        match matches {
+            Some(true) => hold(&mut conditions),
+            Some(false) if all_hold(&conditions) && segment.as_deref().is_none_or(is_joined) => {
+                doubt(&mut conditions);
+                segment = rule.segment.map(|position| self.doubted(position));
+            }
+            _ => {}
+        }
+        let segment_again =
+            known.zip(segment.as_ref()).is_some_and(|(known, it)| Arc::ptr_eq(&known, it));
         ExplainedRule {
             index: rule.index as usize,
             matches,
             decides,
             conditions,
-            segment: rule.segment.map(|position| self.segment(position)),
+            segment,
             segment_again,
             serves: match &rule.serves {
                 Serves::Variation(served) => ExplainedServing::Variation(self.variation(*served)),
@@ -152,12 +168,33 @@ impl<'a> Explainer<'a> {
         }
         let segment = self.tables.segment(position);
         let conditions = segment.map(|segment| self.conditions(&segment.conditions, true));
-        let explained = Arc::new(ExplainedSegment {
-            name: segment.map(|segment| segment.name.clone()),
-            conditions: conditions.unwrap_or_default(),
-        });
-        self.segments.insert(position, explained.clone());
-        explained
+        let mut conditions = conditions.unwrap_or_default();
+        if self.joined.contains_key(&position) {
+            hold(&mut conditions);
+        }
+        let explained =
+            ExplainedSegment { name: segment.map(|segment| segment.name.clone()), conditions };
+        self.keep(position, explained)
+    }
+
+    /// Returns a segment that seems to be what a rule failed for; where a pattern of it can have
+    /// been, that is not said to hold.
+    fn doubted(&mut self, position: u32) -> Arc<ExplainedSegment> {
+        let segment = self.segment(position);
+        let doubtful = !self.joined.contains_key(&position)
+            && segment.conditions.iter().any(ExplainedCondition::is_searched_for);
+        if !doubtful {
+            return segment;
+        }
+        let mut segment = ExplainedSegment::clone(&segment);
+        doubt(&mut segment.conditions);
+        self.keep(position, segment)
+    }
+
+    fn keep(&mut self, position: u32, segment: ExplainedSegment) -> Arc<ExplainedSegment> {
+        let segment = Arc::new(segment);
+        self.segments.insert(position, segment.clone());
+        segment
     }
 
     fn conditions(&mut self, conditions: &[Condition], reached: bool) -> Vec<ExplainedCondition> {
@@ -169,6 +206,7 @@ impl<'a> Explainer<'a> {
             return ExplainedCondition {
                 parts: None,
                 value: None,
+                reached,
                 holds: reached.then_some(false),
             };
         };
@@ -179,10 +217,11 @@ impl<'a> Explainer<'a> {
         };
         let value = self.value(&condition.attribute);
         let holds = reached.then(|| condition.holds(self.context, &mut self.effort));
-        let unsure = operator == "matches_regex" && value.is_some() && self.effort.is_used_up();
+        let unsure = operator == PATTERN && value.is_some() && self.effort.is_used_up();
         ExplainedCondition {
             parts: Some((condition.attribute.name().to_owned(), operator, target)),
             value,
+            reached,
             holds: holds.filter(|_| !unsure),
         }
     }
@@ -223,6 +262,30 @@ impl<'a> Explainer<'a> {
         let known = position.and_then(|position| self.variations.get(position as usize));
         known.cloned().unwrap_or(ExplainedVariation { key: None, there: false })
     }
+}
+
+/// Says of conditions what the evaluation found: it had more to spend on patterns than was left
+/// here.
+fn hold(conditions: &mut [ExplainedCondition]) {
+    for condition in conditions {
+        condition.holds = Some(true);
+    }
+}
+
+/// Leaves open whether patterns hold: the evaluation did not search for all of them, since
+/// prerequisites and rules before had cost too much.
+fn doubt(conditions: &mut [ExplainedCondition]) {
+    for condition in conditions.iter_mut().filter(|condition| condition.is_searched_for()) {
+        condition.holds = None;
+    }
+}
+
+fn all_hold(conditions: &[ExplainedCondition]) -> bool {
+    conditions.iter().all(|condition| condition.holds == Some(true))
+}
+
+fn is_joined(segment: &ExplainedSegment) -> bool {
+    segment.name.is_some() && all_hold(&segment.conditions)
 }
 
 fn explained(flag: &Flag, position: Option<u32>) -> ExplainedVariation {

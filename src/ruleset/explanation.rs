@@ -189,8 +189,13 @@ pub struct ExplainedCondition {
     /// The attribute's name, the operator and its target; `None` where it can never hold.
     pub(super) parts: Option<(String, &'static str, String)>,
     pub(super) value: Option<AttributeText>,
+    /// Whether it was evaluated.
+    pub(super) reached: bool,
     pub(super) holds: Option<bool>,
 }
+
+/// The operator whose conditions may go without an answer.
+pub(super) const PATTERN: &str = "matches_regex";
 
 /// The value of an attribute, as text.
 #[derive(Clone, Debug)]
@@ -233,6 +238,10 @@ impl ExplainedCondition {
     /// use its target. [`Ruleset::problems`](super::Ruleset::problems) says which.
     pub fn never_holds(&self) -> bool {
         self.parts.is_none()
+    }
+
+    pub(super) fn is_searched_for(&self) -> bool {
+        self.operator() == Some(PATTERN)
     }
 }
 

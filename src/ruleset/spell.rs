@@ -103,6 +103,7 @@ impl fmt::Display for ExplainedCondition {
             _ => write!(f, "{target:?}")?,
         }
         match self.holds {
+            None if self.reached => return write!(f, ": not searched for"),
             None => return Ok(()),
             Some(true) => write!(f, ": holds for ")?,
             Some(false) => write!(f, ": fails for ")?,
