@@ -341,6 +341,29 @@ fn an_explanation_is_not_much_larger_than_its_ruleset() {
     assert!(took < Duration::from_secs(60), "{took:?}");
 }
 
+/// However many rollouts there are, a long identifier is kept once.
+#[test]
+fn rollouts_share_the_identifier() {
+    let rollout = r#"{"percentage_rollout": [{"variation": "on", "percentage": 0}]}"#;
+    let ruleset = parse(&format!(
+        r#"[{{"key": "f", "variations": [{{"key": "on"}}], "targeting_rules": [{}]}}]"#,
+        vec![rollout; 1000].join(",")
+    ));
+    let context = EvaluationContext::new().user_id("u".repeat(1 << 10));
+    let explanation = ruleset.explain("f", &context).unwrap();
+    let identifiers: Vec<_> = explanation
+        .rules()
+        .iter()
+        .map(|rule| match rule.serves() {
+            ExplainedServing::Rollout(rollout) => rollout.identifier().unwrap(),
+            _ => panic!("{rule}"),
+        })
+        .collect();
+    assert_eq!(identifiers.len(), 1000);
+    assert_eq!(identifiers[0], context.get_user_id().unwrap());
+    assert!(identifiers.iter().all(|it| std::ptr::eq(*it, identifiers[0])));
+}
+
 /// Patterns that cost more than one evaluation may search do not match, and the explanation
 /// decides as the evaluation does.
 #[test]

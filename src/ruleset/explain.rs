@@ -7,7 +7,7 @@ use super::condition::{Attribute, Condition, Subject, Target};
 use super::evaluate::{Evaluator, Witness};
 use super::explanation::{
     AttributeText, ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout,
-    ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, PATTERN,
+    ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Identity, PATTERN,
 };
 use super::flag::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
 use super::pattern::Effort;
@@ -29,6 +29,7 @@ pub(super) struct Explainer<'a> {
     segments: PositionMap<Arc<ExplainedSegment>>,
     /// The segments of the rules that match: the context is in them.
     joined: PositionMap<()>,
+    identity: Option<Identity>,
     attributes: TextMap<Option<AttributeText>>,
 }
 
@@ -75,6 +76,7 @@ impl<'a> Explainer<'a> {
             variations: positions.map(|position| explained(flag, Some(position))).collect(),
             segments: PositionMap::default(),
             joined,
+            identity: Identity::of(flag, context),
             attributes: TextMap::default(),
         }
     }
@@ -239,14 +241,9 @@ impl<'a> Explainer<'a> {
     }
 
     fn rollout(&self, entries: &[(f64, Option<u32>)], decides: bool) -> ExplainedRollout {
-        let identity = self.context.identifier().map(|identifier| {
-            let of_user = self.context.get_user_id() == Some(identifier);
-            let name = if of_user { "user_id" } else { "session_id" };
-            (name, identifier.to_owned(), self.flag.seed.bucket(identifier))
-        });
         let places: Vec<_> =
             (0..).zip(entries).map(|(place, (upper, _))| (*upper, place)).collect();
-        let bucket = identity.as_ref().filter(|_| decides).map(|(_, _, bucket)| *bucket);
+        let bucket = self.identity.as_ref().filter(|_| decides).map(|it| it.bucket);
         let chosen = bucket.and_then(|bucket| bucket::choose(&places, bucket));
         let mut lower = 0.0;
         let entries = (0..).zip(entries).map(|(place, (upper, served))| ExplainedEntry {
@@ -255,12 +252,24 @@ impl<'a> Explainer<'a> {
             upper: *upper,
             chosen: chosen == Some(&place),
         });
-        ExplainedRollout { identity, entries: entries.collect() }
+        ExplainedRollout { identity: self.identity.clone(), entries: entries.collect() }
     }
 
     fn variation(&self, position: Option<u32>) -> ExplainedVariation {
         let known = position.and_then(|position| self.variations.get(position as usize));
         known.cloned().unwrap_or(ExplainedVariation { key: None, there: false })
+    }
+}
+
+impl Identity {
+    fn of(flag: &Flag, context: &EvaluationContext) -> Option<Identity> {
+        let identifier = context.identifier()?;
+        let of_user = context.get_user_id() == Some(identifier);
+        Some(Identity {
+            name: if of_user { "user_id" } else { "session_id" },
+            identifier: identifier.into(),
+            bucket: flag.seed.bucket(identifier),
+        })
     }
 }
 

@@ -269,26 +269,33 @@ impl ExplainedSegment {
 /// A percentage rollout.
 #[derive(Clone, Debug)]
 pub struct ExplainedRollout {
-    /// What the context is identified by, the identifier, and its bucket.
-    pub(super) identity: Option<(&'static str, String, u32)>,
+    pub(super) identity: Option<Identity>,
     pub(super) entries: Vec<ExplainedEntry>,
+}
+
+/// What the context is identified by, the identifier, and its bucket.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) name: &'static str,
+    pub(super) identifier: Arc<str>,
+    pub(super) bucket: u32,
 }
 
 impl ExplainedRollout {
     /// Returns what decides the bucket: the user's identifier, or else the session's; `None`
     /// where the context has neither, and so the rollout decides nothing.
     pub fn identifier(&self) -> Option<&str> {
-        self.identity.as_ref().map(|(_, identifier, _)| identifier.as_str())
+        self.identity.as_ref().map(|it| &*it.identifier)
     }
 
     /// Returns where the identifier comes from: `user_id` or `session_id`.
     pub fn identified_by(&self) -> Option<&'static str> {
-        self.identity.as_ref().map(|(name, _, _)| *name)
+        self.identity.as_ref().map(|it| it.name)
     }
 
     /// Returns the bucket of the identifier, from 0 to 99.
     pub fn bucket(&self) -> Option<u32> {
-        self.identity.as_ref().map(|(_, _, bucket)| *bucket)
+        self.identity.as_ref().map(|it| it.bucket)
     }
 
     /// Returns the entries in their order.

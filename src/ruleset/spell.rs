@@ -6,7 +6,7 @@ use super::bucket::weight_text;
 use super::condition::excerpt;
 use super::explanation::{
     ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
-    ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation,
+    ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, Identity,
 };
 use super::result::EvaluationResult;
 
@@ -141,7 +141,7 @@ impl fmt::Display for ExplainedSegment {
 impl fmt::Display for ExplainedRollout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.identity {
-            Some((name, identifier, bucket)) => {
+            Some(Identity { name, identifier, bucket }) => {
                 write!(f, "rollout: bucket {bucket} by {name} {:?}", excerpt(identifier))?
             }
             None => write!(f, "rollout: no user_id and no session_id")?,
