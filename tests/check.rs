@@ -381,3 +381,29 @@ fn rules_that_have_much_in_common_are_compared_in_time() {
     let took = start.elapsed();
     assert!(took < Duration::from_secs(60), "{took:?}");
 }
+
+/// A name in a message starts no line of its own, and commands no terminal.
+#[test]
+fn control_characters_in_messages_are_escaped() {
+    let evil = r"\n\u001b[1m\u007f\u0085é";
+    let shown = r"\n\u{1b}[1m\u{7f}\u{85}é";
+    let text = format!(
+        r#"{{"segments": [{{"id": "s{evil}"}}], "flags": [
+            {{"key": "f{evil}", "enabled": false}},
+            {{"key": "f{evil}", "flag_type": "t{evil}", "default_variation": "v{evil}"}}]}}"#
+    );
+    let findings = Ruleset::check(&text).unwrap();
+    let messages: Vec<_> = findings.iter().map(|it| it.message()).collect();
+    assert_eq!(
+        messages,
+        [
+            format!("no rule in force asks for the segment `s{shown}`"),
+            format!("a flag `f{shown}` stands before this one: the last one wins"),
+            format!("the flag type `t{shown}` is not known: the type of each value counts alone"),
+            format!("there is no variation `v{shown}`: the value served is null"),
+        ]
+    );
+    let ruleset = Ruleset::parse(&text).unwrap();
+    let problems: Vec<_> = ruleset.problems().iter().map(|it| it.message()).collect();
+    assert_eq!(problems, [messages[3], messages[1]]);
+}

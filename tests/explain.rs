@@ -484,3 +484,52 @@ fn conditions_of_a_rule_that_matches_hold() {
     assert_eq!(second.conditions()[0].holds(), Some(true));
     assert_eq!(second.segment().unwrap().conditions()[0].holds(), Some(true));
 }
+
+/// Nothing that a ruleset or a context holds starts a line of its own, or commands a terminal.
+#[test]
+fn control_characters_are_escaped() {
+    let evil = r"\n\u001b[1m\u007f\u0085é\u0000";
+    let ruleset = parse(&format!(
+        r#"{{"segments": [{{"id": "s", "key": "s{evil}", "conditions": [
+                {{"attribute": "b{evil}", "operator": "one_of", "value": ["c{evil}"]}}]}}],
+            "flags": [
+            {{"key": "g{evil}", "default_variation": "w{evil}", "variations": [{{"key": "w{evil}"}}]}},
+            {{"key": "f{evil}", "default_variation": "v{evil}",
+              "variations": [{{"key": "v{evil}", "value": "x{evil}"}}],
+              "prerequisites": [{{"flag_key": "g{evil}", "variation_key": "w{evil}"}}],
+              "targeting_rules": [
+                {{"variation": "v{evil}", "segment_id": "s",
+                  "conditions": [{{"attribute": "a{evil}", "operator": "is", "value": "d{evil}"}}]}},
+                {{"percentage_rollout": [{{"variation": "v{evil}", "weight": 0}}]}}]}}]}}"#
+    ));
+    let evil = "\n\u{1b}[1m\u{7f}\u{85}é\0";
+    let context = EvaluationContext::new()
+        .user_id(format!("u{evil}"))
+        .attribute(format!("a{evil}"), format!("d{evil}"));
+    let explanation = ruleset.explain(&format!("f{evil}"), &context).unwrap();
+    assert_eq!(explanation.key(), format!("f{evil}"));
+    assert_eq!(explanation.rules()[0].segment().unwrap().name(), Some(&*format!("s{evil}")));
+    let names = r"\n\u{1b}[1m\u{7f}\u{85}é\u{0}";
+    // As Rust and JSON write texts in quotes.
+    let (texts, json) = (r"\n\u{1b}[1m\u{7f}\u{85}é\0", r"\n\u001b[1m\u{7f}\u{85}é\u0000");
+    let expected = format!(
+        r#"
+flag `f{names}`: `v{names}`, value "x{json}", default
+  it is on
+  requires flag `g{names}` to serve `w{names}`: holds, default
+  targeting_rules[0]: does not match
+    a{names} is "d{texts}": holds for "d{texts}"
+    in segment `s{names}`
+      b{names} one_of ["c{texts}"]: fails for a missing attribute
+    serves `v{names}`
+  targeting_rules[1]: matches and decides nothing
+    no conditions
+    rollout: bucket BUCKET by user_id "u{texts}"
+      0 to 0: `v{names}`"#
+    );
+    let ExplainedServing::Rollout(rollout) = explanation.rules()[1].serves() else {
+        panic!("{explanation}");
+    };
+    let expected = expected.replace("BUCKET", &rollout.bucket().unwrap().to_string());
+    assert_eq!(explanation.to_string(), expected.trim_start());
+}

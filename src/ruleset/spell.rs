@@ -3,14 +3,15 @@
 use std::fmt;
 
 use super::bucket::weight_text;
-use super::condition::excerpt;
+use super::condition::{cut, excerpt};
 use super::explanation::{
     ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
     ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, Identity,
 };
 use super::result::EvaluationResult;
 
-/// A text of several lines, without a line break at its end. Long texts in it are cut.
+/// A text of several lines, without a line break at its end. Long texts in it are cut, and control
+/// characters escaped.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let result = self.result();
@@ -97,10 +98,9 @@ impl fmt::Display for ExplainedCondition {
             return write!(f, "a condition that can never hold");
         };
         write!(f, "{} {operator} ", excerpt(attribute))?;
-        let target = excerpt(target);
         match *operator {
-            "one_of" | "not_one_of" | "gt" | "lt" => write!(f, "{target}")?,
-            _ => write!(f, "{target:?}")?,
+            "one_of" | "not_one_of" | "gt" | "lt" => write!(f, "{}", excerpt(target))?,
+            _ => write!(f, "{:?}", cut(target))?,
         }
         match self.holds {
             None if self.reached => return write!(f, ": not searched for"),
@@ -109,7 +109,7 @@ impl fmt::Display for ExplainedCondition {
             Some(false) => write!(f, ": fails for ")?,
         }
         match &self.value {
-            Some(value) if value.is_string => write!(f, "{:?}", excerpt(&value.text)),
+            Some(value) if value.is_string => write!(f, "{:?}", cut(&value.text)),
             Some(value) => write!(f, "{}", value.text),
             None => write!(f, "a missing attribute"),
         }
@@ -142,7 +142,7 @@ impl fmt::Display for ExplainedRollout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.identity {
             Some(Identity { name, identifier, bucket }) => {
-                write!(f, "rollout: bucket {bucket} by {name} {:?}", excerpt(identifier))?
+                write!(f, "rollout: bucket {bucket} by {name} {:?}", cut(identifier))?
             }
             None => write!(f, "rollout: no user_id and no session_id")?,
         }
