@@ -229,7 +229,8 @@ impl ExplainedCondition {
     }
 
     /// Returns whether it holds; `None` in a rule that was not reached, and for a pattern that was
-    /// not searched for because other patterns had cost too much.
+    /// not searched for because other patterns had cost too much. The conditions of a segment are
+    /// evaluated in rules that were not reached, too.
     pub fn holds(&self) -> Option<bool> {
         self.holds
     }
