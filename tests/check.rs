@@ -128,6 +128,50 @@ fn weights_are_added_up() {
     );
 }
 
+/// An entry of less than a whole bucket may fall between two of them.
+#[test]
+fn entries_that_no_bucket_falls_into_are_named() {
+    for (weights, expected) in [
+        (
+            vec![99.5, 0.5],
+            Some(
+                "the entry of `off`, from 99.5 to 100, takes in no whole bucket and is never served",
+            ),
+        ),
+        (
+            vec![50.25, 0.5, 49.25],
+            Some(
+                "the entry of `off`, from 50.25 to 50.75, takes in no whole bucket and is never served",
+            ),
+        ),
+        (
+            vec![50.0, 49.5, 0.75, 0.0],
+            Some(
+                "the entry of `on`, from 99.5 to 100.25, takes in no whole bucket and is never served",
+            ),
+        ),
+        (
+            vec![0.25, 0.25, 99.25, 0.25],
+            Some(
+                "the entry of `off`, from 0.25 to 0.5, and 1 after it take in no whole bucket and are \
+                 never served",
+            ),
+        ),
+        (vec![0.5, 99.5], None),
+        (vec![99.0, 0.5], None),
+        (vec![99.0, 0.5, 0.0], None),
+        (vec![49.5, 1.0, 49.5], None),
+    ] {
+        let entries = weights.iter().zip(["on", "off", "on", "off"]);
+        let entries =
+            entries.map(|(it, name)| format!(r#"{{"variation": "{name}", "weight": {it}}}"#));
+        let entries = entries.collect::<Vec<_>>().join(",");
+        let members = format!(r#""targeting_rules": [{{"percentage_rollout": [{entries}]}}]"#);
+        let expected = expected.map(|it| format!("warning rules[0].percentage_rollout: {it}"));
+        finds(&members, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn rules_that_can_never_be_reached_are_named_with_the_one_that_comes_first() {
     let pro = r#"{"attribute": "plan", "operator": "is", "value": "pro"}"#;

@@ -198,28 +198,63 @@ fn weights(flag: &Flag, entries: &[(f64, Option<u32>)], is_last: bool) -> Option
         };
         return Some(format!("the weights sum to {}: {who} through to {next}", weight_text(sum)));
     }
-    let starts = [0.0].into_iter().chain(entries.iter().map(|(sum, _)| *sum));
-    let beyond =
-        entries.iter().zip(starts).filter(|((sum, _), start)| *start >= 100.0 && sum > start);
-    let beyond: Vec<_> = beyond
-        .map(|((_, served), _)| match flag.variation(*served).and_then(|it| it.key.as_deref()) {
-            Some(key) => format!("`{}`", excerpt(key)),
-            None => "a variation without a key".to_owned(),
-        })
-        .collect();
-    let sum = match sum {
-        101.0.. => weight_text(sum),
-        _ if beyond.is_empty() => return None,
-        _ => weight_text(sum),
-    };
+    let beyond: Vec<_> = shares(entries).filter(|share| share.start >= 100.0).collect();
+    if sum < 101.0 && beyond.is_empty() {
+        return between_buckets(flag, entries);
+    }
+    let sum = weight_text(sum);
     Some(match beyond.as_slice() {
         [] => format!("the weights sum to {sum}: what lies beyond 100 is never served"),
         [one] => format!(
-            "the weights sum to {sum}: the entry of {one} lies beyond 100 and is never served"
+            "the weights sum to {sum}: the entry of {} lies beyond 100 and is never served",
+            one.name(flag)
         ),
         [first, others @ ..] => format!(
-            "the weights sum to {sum}: the entry of {first} and {} after it lie beyond 100 and are never served",
+            "the weights sum to {sum}: the entry of {} and {} after it lie beyond 100 and are never served",
+            first.name(flag),
             others.len()
         ),
     })
+}
+
+/// Returns which entries no bucket falls into: buckets are whole numbers.
+fn between_buckets(flag: &Flag, entries: &[(f64, Option<u32>)]) -> Option<String> {
+    let mut unserved =
+        shares(entries).filter(|share| share.start.ceil() >= share.end.ceil().min(100.0));
+    let first = unserved.next()?;
+    let (name, start, end) = (first.name(flag), weight_text(first.start), weight_text(first.end));
+    let entry = format!("the entry of {name}, from {start} to {end},");
+    Some(match unserved.count() {
+        0 => format!("{entry} takes in no whole bucket and is never served"),
+        others => {
+            format!("{entry} and {others} after it take in no whole bucket and are never served")
+        }
+    })
+}
+
+/// An entry of a rollout: it serves the buckets from its start, up to and without its end.
+struct Share {
+    start: f64,
+    end: f64,
+    served: Option<u32>,
+}
+
+impl Share {
+    fn name(&self, flag: &Flag) -> String {
+        match flag.variation(self.served).and_then(|it| it.key.as_deref()) {
+            Some(key) => format!("`{}`", excerpt(key)),
+            None => "a variation without a key".to_owned(),
+        }
+    }
+}
+
+/// Returns the entries that have a weight.
+fn shares(entries: &[(f64, Option<u32>)]) -> impl Iterator<Item = Share> {
+    let starts = [0.0].into_iter().chain(entries.iter().map(|(sum, _)| *sum));
+    let shares = starts.zip(entries).map(|(start, (end, served))| Share {
+        start,
+        end: *end,
+        served: *served,
+    });
+    shares.filter(|share| share.end > share.start)
 }
