@@ -178,6 +178,7 @@ fn rules_that_can_never_be_reached_are_named_with_the_one_that_comes_first() {
     let us = r#"{"attribute": "country", "operator": "one_of", "value": ["US", "CA"]}"#;
     let same_us = r#"{"attribute": "country", "operator": "one_of", "value": ["CA", "US", "CA"]}"#;
     let never = r#"{"attribute": "plan", "operator": "is", "value": null}"#;
+    let none = r#"{"attribute": "plan", "operator": "one_of", "value": []}"#;
     let serving = r#""variation": "on""#;
     let rollout = r#""percentage_rollout": [{"variation": "on", "percentage": 100}]"#;
     let rule = |conditions: &[&str], rest: &str| {
@@ -199,7 +200,11 @@ fn rules_that_can_never_be_reached_are_named_with_the_one_that_comes_first() {
         ),
         (vec![rule(&[pro], serving), rule(&[pro], &in_segment(serving))], vec![(1, 0)]),
         (vec![rule(&[], &in_segment(serving)), rule(&[pro], &in_segment(rollout))], vec![(1, 0)]),
-        (vec![rule(&[], &in_segment(serving)), rule(&[pro], serving)], vec![]),
+        // A segment without conditions holds everybody.
+        (vec![rule(&[], &in_segment(serving)), rule(&[pro], serving)], vec![(1, 0)]),
+        (vec![rule(&[pro], &in_segment(serving)), rule(&[pro, us], serving)], vec![(1, 0)]),
+        (vec![rule(&[], r#""variation": "on", "segment_id": "u""#), rule(&[], serving)], vec![]),
+        (vec![rule(&[none], serving), rule(&[none, pro], serving)], vec![]),
         // The first one serves nobody; the second is behind it all the same.
         (vec![rule(&[never], serving), rule(&[never, pro], serving)], vec![]),
         // The second one is unreachable, and so no obstacle itself.
@@ -210,7 +215,8 @@ fn rules_that_can_never_be_reached_are_named_with_the_one_that_comes_first() {
     ] {
         let members = format!(r#""targeting_rules": [{}]"#, rules.join(","));
         let text = format!(
-            r#"{{"segments": [{{"id": "s"}}, {{"id": "t"}}], "flags": [{{"key": "f", "default_variation": "on",
+            r#"{{"segments": [{{"id": "s"}}, {{"id": "t"}}, {{"id": "u", "conditions": [{pro}]}}],
+                "flags": [{{"key": "f", "default_variation": "on",
                 "variations": [{{"key": "on"}}], {members}}}]}}"#
         );
         let findings = Ruleset::check(&text).unwrap();
@@ -228,6 +234,80 @@ fn rules_that_can_never_be_reached_are_named_with_the_one_that_comes_first() {
             })
             .collect();
         assert_eq!(found, expected, "{members}");
+    }
+}
+
+/// A rollout whose weights reach 100 serves everybody who has an identifier.
+#[test]
+fn rules_that_a_whole_rollout_leaves_nobody_are_named() {
+    let rule = |conditions: &[&str], rest: &str| {
+        format!(r#"{{"conditions": [{}], {rest}}}"#, conditions.join(","))
+    };
+    let condition = |attribute: &str, operator: &str, value: &str| {
+        format!(r#"{{"attribute": "{attribute}", "operator": "{operator}", "value": {value}}}"#)
+    };
+    let rollout = |weight: f64| {
+        format!(r#""percentage_rollout": [{{"variation": "on", "percentage": {weight}}}]"#)
+    };
+    let (serving, whole, part) = (r#""variation": "on""#, &*rollout(99.5), &*rollout(99.0));
+    let pro = &*condition("plan", "is", r#""pro""#);
+    let behind = |attribute, operator, value| {
+        vec![rule(&[], whole), rule(&[&condition(attribute, operator, value)], serving)]
+    };
+    let in_segment = |rest: &str, segment: &str| format!(r#"{rest}, "segment_id": "{segment}""#);
+    let mut cases = vec![
+        (vec![rule(&[], whole), rule(&[pro], part)], true),
+        (vec![rule(&[pro], whole), rule(&[pro], whole)], true),
+        (vec![rule(&[], whole), rule(&[], &in_segment(serving, "known"))], true),
+        (vec![rule(&[], &in_segment(whole, "all")), rule(&[pro], part)], true),
+        (vec![rule(&[pro], whole), rule(&[], whole)], false),
+        (vec![rule(&[], part), rule(&[], whole)], false),
+        (vec![rule(&[], whole), rule(&[pro], serving)], false),
+        (vec![rule(&[], whole), rule(&[], &in_segment(serving, "all"))], false),
+        (vec![rule(&[], whole), rule(&[], &in_segment(serving, "pro"))], false),
+        (vec![rule(&[], &in_segment(whole, "gone")), rule(&[], whole)], false),
+    ];
+    for (attribute, operator, value, expected) in [
+        ("user_id", "is", r#""u""#, true),
+        ("session_id", "contains", r#""u""#, true),
+        ("user_id", "one_of", r#"["u", "v"]"#, true),
+        ("user_id", "gt", "5", true),
+        ("session_id", "version_lt", "5", true),
+        // One that is empty is none.
+        ("user_id", "is", r#""""#, false),
+        ("user_id", "contains", r#""""#, false),
+        ("session_id", "one_of", r#"["u", ""]"#, false),
+        // And these hold for nobody, too.
+        ("user_id", "is_not", r#""""#, false),
+        ("user_id", "not_contains", r#""u""#, false),
+        ("session_id", "not_one_of", r#"["u"]"#, false),
+        // As does this, which is another attribute.
+        ("plan", "is", r#""u""#, false),
+        ("user_id", "one_of", "[]", false),
+    ] {
+        cases.push((behind(attribute, operator, value), expected));
+    }
+    #[cfg(feature = "regex")]
+    {
+        cases.push((behind("user_id", "matches_regex", r#""^u""#), true));
+        cases.push((behind("user_id", "matches_regex", r#""^u*$""#), false));
+    }
+    for (rules, expected) in cases {
+        let rules = rules.join(",");
+        let known = condition("user_id", "contains", r#""@""#);
+        let text = format!(
+            r#"{{"segments": [{{"id": "all"}}, {{"id": "known", "conditions": [{pro}, {known}]}},
+                {{"id": "pro", "conditions": [{pro}]}}],
+                "flags": [{{"key": "f", "default_variation": "on", "variations": [{{"key": "on"}}],
+                "targeting_rules": [{rules}]}}]}}"#
+        );
+        let findings = Ruleset::check(&text).unwrap();
+        let found = findings.iter().filter(|it| it.message().contains("comes first"));
+        let found: Vec<_> = found.map(|it| (it.path(), it.message())).collect();
+        let message = "targeting_rules[0] comes first and serves everybody whom this rule \
+                       can serve: the rule never decides";
+        let warning = expected.then_some(("flags[0].targeting_rules[1]", message));
+        assert_eq!(found, warning.into_iter().collect::<Vec<_>>(), "{rules}");
     }
 }
 
@@ -321,16 +401,17 @@ fn segments_that_no_rule_asks_for_are_named() {
     let text = r#"{"flags": [{"key": "f", "enabled": false, "targeting_rules": [
             {"segment_id": "by-id", "variation": "v"}, {"segment_id": "by-key", "variation": "v"}],
             "variations": [{"key": "v"}]}],
-        "segments": [{"id": "by-id", "key": "a"}, {"id": "b", "key": "by-key"},
+        "segments": [{"id": "by-id", "key": "a", "conditions": [
+            {"attribute": "a", "operator": "is", "value": 1}]}, {"id": "b", "key": "by-key"},
             {"id": "c"}, {"key": "d"}, {"id": "d"}, 5, {"id": "e", "conditions": 5}]}"#;
     assert_eq!(
         check(text),
         [
-            "warning line 5, column 13: segments[2]: no rule in force asks for the segment `c`",
-            "warning line 5, column 40: segments[4]: no rule in force asks for the segment `d`",
-            "problem line 5, column 53: segments[5]: expected an object, found a number: \
+            "warning line 6, column 13: segments[2]: no rule in force asks for the segment `c`",
+            "warning line 6, column 40: segments[4]: no rule in force asks for the segment `d`",
+            "problem line 6, column 53: segments[5]: expected an object, found a number: \
              the segment holds nobody",
-            "problem line 5, column 82: segments[6].conditions: expected a list, found a number: \
+            "problem line 6, column 82: segments[6].conditions: expected a list, found a number: \
              the segment holds nobody",
         ]
     );

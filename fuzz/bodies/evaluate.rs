@@ -48,12 +48,15 @@ pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
     }
 }
 
-/// Holds that no context reaches a rule that is said to be never reached.
+/// Holds that no context reaches a rule that is said to be never reached, or is served something
+/// by one that is said to never decide.
 fn warns(ruleset: &Ruleset, text: &str, contexts: &[EvaluationContext]) {
     let findings = Ruleset::check(text).expect("what was accepted is accepted again");
-    let unreached = findings.iter().filter(|it| it.message().ends_with("never reached"));
-    let paths: Vec<_> = unreached.map(|it| it.path()).collect();
-    if paths.is_empty() {
+    let paths = |end: &str| -> Vec<_> {
+        findings.iter().filter(|it| it.message().ends_with(end)).map(|it| it.path()).collect()
+    };
+    let (unreached, undecided) = (paths("never reached"), paths("never decides"));
+    if unreached.is_empty() && undecided.is_empty() {
         return;
     }
     let document = text.parse::<Value>().expect("a ruleset is JSON");
@@ -67,7 +70,10 @@ fn warns(ruleset: &Ruleset, text: &str, contexts: &[EvaluationContext]) {
                 let path = format!("flags[{index}].targeting_rules[{}]", rule.index());
                 let in_force =
                     !flags.into_iter().flatten().skip(index + 1).any(|it| it["key"] == flag["key"]);
-                assert!(!in_force || !paths.contains(&path.as_str()), "{path}: {text}");
+                let path = path.as_str();
+                assert!(!in_force || !unreached.contains(&path), "{path}: {text}");
+                let decides = in_force && rule.decides();
+                assert!(!decides || !undecided.contains(&path), "{path}: {text}");
             }
         }
     }

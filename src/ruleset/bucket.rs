@@ -3,7 +3,7 @@
 use crate::number::Number;
 
 /// The number of buckets.
-const BUCKETS: u32 = 100;
+pub(super) const BUCKETS: u32 = 100;
 
 /// The hash of `"{flag_key}:"`, to which an identifier is added.
 #[derive(Clone, Copy, Debug, PartialEq)]

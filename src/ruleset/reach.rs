@@ -1,8 +1,11 @@
 //! Rules that can never be reached, since one before them serves everybody whom they match.
 
-use super::condition::{Condition, Target, Test};
-use super::flag::{Rule, Serves, Tables};
+use super::bucket;
+use super::condition::{Attribute, Condition, Target};
+use super::flag::{Rule, Segment, Serves, Tables};
+use super::pattern::Effort;
 use super::table::{PositionMap, TextMap};
+use crate::context::{EvaluationContext, NOBODY};
 use crate::order::sorted;
 
 /// How many conditions of all rules of a ruleset are compared at most.
@@ -10,9 +13,35 @@ const MOST_COMPARISONS: usize = 2_000_000;
 
 /// Looks for rules that can never be reached, with a bounded effort.
 pub(super) struct Reach {
-    /// Whether each segment holds nobody.
-    nobody: Vec<bool>,
+    /// Whom each segment holds.
+    members: Vec<Members>,
     comparisons: usize,
+}
+
+/// Whom a segment holds, as far as that is certain.
+#[derive(Clone, Copy)]
+enum Members {
+    Nobody,
+    Everybody,
+    /// None but some of those who have an identifier.
+    Identified,
+    Some,
+}
+
+impl Members {
+    fn of(segment: &Segment) -> Members {
+        let conditions = &segment.conditions;
+        if conditions.is_empty() {
+            return Members::Everybody;
+        }
+        if conditions.iter().any(never_holds) {
+            return Members::Nobody;
+        }
+        match conditions.iter().any(demands_identifier) {
+            true => Members::Identified,
+            false => Members::Some,
+        }
+    }
 }
 
 /// What a rule asks for: the numbers of its conditions and its segment, in ascending order.
@@ -20,25 +49,39 @@ type Demands = Vec<u32>;
 
 impl Reach {
     pub(super) fn new(tables: &Tables) -> Reach {
-        let never = |condition: &Condition| condition.test == Test::Never;
-        let nobody = tables.segments.iter().map(|it| it.conditions.iter().any(never)).collect();
-        Reach { nobody, comparisons: 0 }
+        Reach { members: tables.segments.iter().map(Members::of).collect(), comparisons: 0 }
     }
 
     /// Returns, for each rule in the order of evaluation, the one before it that leaves it
     /// nobody. One that serves by a rollout leaves others those without an identifier.
     pub(super) fn obstacles<'r>(&mut self, rules: &'r [Rule]) -> Vec<Option<&'r Rule>> {
         let mut numbers = TextMap::default();
-        let mut serving = Serving::default();
+        let (mut to_all, mut to_identified) = (Serving::default(), Serving::default());
         let obstacles = rules.iter().map(|rule| {
             let demands = self.demands(rule, &mut numbers)?;
-            let obstacle = self.find(&demands, &serving);
-            if obstacle.is_none() && matches!(rule.serves, Serves::Variation(_)) {
-                serving.add(rule, demands);
+            let obstacle = self.find(&demands, &to_all).or_else(|| {
+                let it = self.serves_identified_alone(rule);
+                it.then(|| self.find(&demands, &to_identified)).flatten()
+            });
+            match &rule.serves {
+                _ if obstacle.is_some() => {}
+                Serves::Variation(_) => to_all.add(rule, demands),
+                Serves::Rollout(entries) if serves_every_bucket(entries) => {
+                    to_identified.add(rule, demands)
+                }
+                Serves::Rollout(_) | Serves::Nothing => {}
             }
             obstacle
         });
         obstacles.collect()
+    }
+
+    /// Returns whether a rule can serve none but those who have an identifier.
+    fn serves_identified_alone(&self, rule: &Rule) -> bool {
+        let members = rule.segment.and_then(|position| self.members.get(position as usize));
+        matches!(rule.serves, Serves::Rollout(_))
+            || matches!(members, Some(Members::Identified))
+            || rule.conditions.iter().any(demands_identifier)
     }
 
     fn find<'r>(&mut self, demands: &Demands, serving: &Serving<'r>) -> Option<&'r Rule> {
@@ -68,16 +111,19 @@ impl Reach {
             demands.push((number(signature(condition)?), ()));
         }
         if let Some(position) = rule.segment {
-            if *self.nobody.get(position as usize)? {
-                return None;
+            match self.members.get(position as usize)? {
+                Members::Nobody => return None,
+                Members::Everybody => {}
+                Members::Identified | Members::Some => {
+                    demands.push((number(format!("segment {position}")), ()));
+                }
             }
-            demands.push((number(format!("segment {position}")), ()));
         }
         Some(sorted(demands).into_iter().map(|(number, ())| number).collect())
     }
 }
 
-/// Rules that serve a variation to all whom they match.
+/// Rules that serve something to all whom they match, or to all of these who have an identifier.
 #[derive(Default)]
 struct Serving<'r> {
     /// One that matches everybody.
@@ -95,9 +141,30 @@ impl<'r> Serving<'r> {
     }
 }
 
+/// Returns whether the buckets of a rollout, up to the last one, all have an entry.
+fn serves_every_bucket(entries: &[(f64, Option<u32>)]) -> bool {
+    bucket::choose(entries, bucket::BUCKETS - 1).is_some()
+}
+
+fn never_holds(condition: &Condition) -> bool {
+    matches!(condition.test.parts(), None | Some(("one_of", Target::Texts([]))))
+}
+
+/// Returns whether a condition holds for nobody whose identifier it looks at is absent or empty.
+fn demands_identifier(condition: &Condition) -> bool {
+    if let Attribute::Named(_) = condition.attribute {
+        return false;
+    }
+    let empty = EvaluationContext::new().user_id("").session_id("");
+    [&NOBODY, &empty].iter().all(|context| !condition.holds(context, &mut Effort::new()))
+}
+
 /// Returns a text that two conditions have in common only where they are the same; `None` for
 /// one that never holds.
 fn signature(condition: &Condition) -> Option<String> {
+    if never_holds(condition) {
+        return None;
+    }
     let (operator, target) = condition.test.parts()?;
     let target = match target {
         Target::Text(text) => text.to_owned(),

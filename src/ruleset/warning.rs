@@ -127,12 +127,17 @@ impl Review<'_> {
         if let Serves::Nothing = rule.serves {
             return self.warn(path, SERVES_NOTHING);
         }
-        if let Some(Rule { index, .. }) = obstacle {
+        if let Some(Rule { index, serves, .. }) = obstacle {
+            let consequence = match serves {
+                // Those without an identifier may reach the rule.
+                Serves::Rollout(_) => "can serve: the rule never decides",
+                Serves::Variation(_) | Serves::Nothing => "matches: the rule is never reached",
+            };
             self.warn(
                 path,
                 format_args!(
                     "targeting_rules[{index}] comes first and serves everybody whom this rule \
-                     matches: the rule is never reached"
+                     {consequence}"
                 ),
             );
         }
