@@ -6,13 +6,13 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most bytes that are read of a request's head, and of its body.
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_BODY: u64 = 16 * 1024 * 1024;
 
-/// The longest that a connection may be silent.
+/// The longest that a connection may be silent, and that a whole answer may take.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long to wait where no connection can be accepted.
@@ -162,8 +162,27 @@ fn respond(mut stream: TcpStream, status: u16, etag: Option<&str>, body: &str) -
     }
     answer += "\r\n";
     answer += body;
-    stream.write_all(answer.as_bytes())?;
+    write(&mut stream, answer.as_bytes(), SILENCE)?;
     stream.shutdown(Shutdown::Write)
+}
+
+/// Writes all of an answer within a time, however slowly it is read.
+fn write(stream: &mut TcpStream, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
+    let start = Instant::now();
+    while !bytes.is_empty() {
+        let left = limit.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn phrase(status: u16) -> &'static str {
@@ -178,5 +197,29 @@ fn phrase(status: u16) -> &'static str {
         413 => "Content Too Large",
         422 => "Unprocessable Content",
         _ => "Status",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader that takes something again and again, but not all of it in time.
+    #[test]
+    fn an_answer_has_one_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        let reading = thread::spawn(move || {
+            let mut piece = vec![0; 64 * 1024];
+            while reader.read(&mut piece).is_ok_and(|read| read > 0) {
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let written = write(&mut stream, &vec![0; 64 << 20], Duration::from_millis(200));
+        let kind = written.unwrap_err().kind();
+        assert!(matches!(kind, io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{kind}");
+        drop(stream);
+        reading.join().unwrap();
     }
 }

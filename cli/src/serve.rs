@@ -4,6 +4,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::PathBuf;
+use std::thread;
 
 use phaseflag::{AttributeValue, EvaluationContext, EvaluationResult, Object};
 use phaseflag::{Reason, Ruleset, Value};
@@ -58,16 +59,28 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     output::line(format_args!("serving http://{}/api/v1", server.address()))?;
     for request in server.requests() {
         file.read_again()?;
-        let Answer { status, text, etag } = match answer(&request, &file.rules, welcome) {
+        let answer = match answer(&request, &file.rules, welcome) {
             Ok(answer) => answer,
             Err(Refusal::Answer(answer)) => answer,
             Err(Refusal::End(failure)) => return Err(failure),
         };
-        if let Err(error) = request.respond(status, etag.as_deref(), &text) {
-            output::warn(format_args!("failed to answer: {error}"));
-        }
+        respond(request, answer);
     }
     Err(Failure::other("the server has ended"))
+}
+
+/// Answers on a thread of its own: one who does not read the answer holds up no other.
+fn respond(request: Request, answer: Answer) {
+    let failed = |error| output::warn(format_args!("failed to answer: {error}"));
+    let Answer { status, text, etag } = answer;
+    let spawned = thread::Builder::new().spawn(move || {
+        if let Err(error) = request.respond(status, etag.as_deref(), &text) {
+            failed(error);
+        }
+    });
+    if let Err(error) = spawned {
+        failed(error);
+    }
 }
 
 /// Why a request is not answered as it asks.

@@ -292,3 +292,22 @@ fn a_silent_connection_holds_up_no_other() {
     assert!(start.elapsed() < Duration::from_secs(5));
     drop(silent);
 }
+
+#[test]
+fn an_answer_that_is_not_read_holds_up_no_other() {
+    let folder = Folder::new("serve-unread");
+    let value = "x".repeat(16 << 20);
+    let flag = format!(r#"[{{"key": "a", "variations": [{{"key": "v", "value": "{value}"}}]}}]"#);
+    folder.write("rules.json", &flag);
+    let service = Service::start(&folder, "rules.json");
+    let address = service.base_url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+    let mut unread = TcpStream::connect(address).unwrap();
+    unread.set_read_timeout(Some(SOON)).unwrap();
+    unread.write_all(b"GET /api/v1/sdk/ruleset HTTP/1.1\r\nX-API-Key: a\r\n\r\n").unwrap();
+    // The answer has begun, and no more of it is read.
+    unread.read_exact(&mut [0; 8]).unwrap();
+    let start = Instant::now();
+    assert_eq!(service.get("/nothing", &[]).status, 404);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    drop(unread);
+}
