@@ -31,18 +31,25 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
                 RulesetError::Syntax { cause, .. } => (cause.line(), cause.column()),
                 _ => (1, 1),
             };
-            output::print(spelled(path, line, column, Severity::Problem, error))?;
-            return Ok(Status::No);
+            return print(spelled(path, line, column, Severity::Problem, error), Status::No);
         }
     };
     let lines = findings.iter().map(|finding| {
         let message = format!("{}: {}", finding.path(), finding.message());
         spelled(path, finding.line(), finding.column(), finding.severity(), message)
     });
-    output::print(lines.collect::<String>())?;
     let bad =
         |finding: &Finding| finding.severity() == Severity::Problem || arguments.has("--strict");
-    Ok(if findings.iter().any(bad) { Status::No } else { Status::Success })
+    let status = if findings.iter().any(bad) { Status::No } else { Status::Success };
+    print(lines.collect(), status)
+}
+
+/// Prints what was found. The status is the same for a reader that has enough of it.
+fn print(text: String, status: Status) -> Result<Status, Failure> {
+    match output::print(text) {
+        Ok(_) | Err(Failure::OutputClosed) => Ok(status),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Returns a line as compilers write it, so that editors find the place.

@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::io;
+use std::process::Stdio;
+
 use support::{FLAGS, Folder, Service, outcome, run, run_with_input};
 
 const PROBLEM: &str = r#"{"flags": [
@@ -84,4 +87,26 @@ fn a_file_that_cannot_be_read_is_an_error() {
         run(&mut folder.phaseflag(&["check", "."])),
         outcome(2, "", "phaseflag: failed to read `.`: Is a directory (os error 21)\n")
     );
+}
+
+/// The exit status is the answer, whether anyone reads the lines or not.
+#[test]
+fn a_reader_that_is_gone_changes_no_status() {
+    let folder = Folder::new("check-closed");
+    folder.write("problem.json", PROBLEM);
+    folder.write("warning.json", WARNING);
+    folder.write("broken.json", "{");
+    for (arguments, status) in [
+        (vec!["problem.json"], 1),
+        (vec!["warning.json"], 0),
+        (vec!["warning.json", "--strict"], 1),
+        (vec!["broken.json"], 1),
+    ] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut command = folder.phaseflag(&[&["check"], arguments.as_slice()].concat());
+        let ended = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = ended.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), ended.stderr), (Some(status), vec![]), "{arguments:?}");
+    }
 }
