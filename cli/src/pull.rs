@@ -28,6 +28,12 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
+/// How many links are followed to where nothing is, as systems do.
+const MAX_LINKS: usize = 40;
+
+/// How many names are tried beyond the first.
+const ATTEMPTS: u32 = 100;
+
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut text = client::of_service(arguments)?.fetch_ruleset()?;
     if !text.ends_with('\n') {
@@ -48,11 +54,10 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (target, permissions) = match fs::metadata(path) {
         Ok(known) if !known.is_file() => return fs::write(path, bytes),
         Ok(known) => (fs::canonicalize(path)?, Some(known.permissions())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (path.to_owned(), None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (pointed_at(path), None),
         Err(error) => return Err(error),
     };
-    let aside = aside(&target)?;
-    let file = OpenOptions::new().write(true).create_new(true).open(&aside)?;
+    let (aside, file) = create_aside(&target, permissions.is_some())?;
     // Before there is anything to be read.
     let written = permissions
         .map_or(Ok(()), |permissions| file.set_permissions(permissions))
@@ -65,18 +70,70 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Returns where a link leads, though nothing is there; the path itself where it is no link.
+fn pointed_at(path: &Path) -> PathBuf {
+    let mut target = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(next) = fs::read_link(&target) else { break };
+        target = target.parent().unwrap_or(Path::new("")).join(next);
+    }
+    target
+}
+
 fn write(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-/// Returns a name beside the target, for this process alone.
-fn aside(target: &Path) -> io::Result<PathBuf> {
+/// Creates a file beside the target. A private one is for its user alone, until it has the
+/// permissions of the file that it replaces.
+fn create_aside(target: &Path, private: bool) -> io::Result<(PathBuf, File)> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    #[cfg(not(unix))]
+    let _ = private;
+    let mut attempt = 0;
+    loop {
+        let aside = aside(target, attempt)?;
+        match options.open(&aside) {
+            // Left by a run that was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS => {
+                attempt += 1;
+            }
+            opened => return Ok((aside, opened?)),
+        }
+    }
+}
+
+/// Returns a name beside the target, for an attempt of this process.
+fn aside(target: &Path, attempt: u32) -> io::Result<PathBuf> {
     let Some(name) = target.file_name() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it names no file"));
     };
     let mut aside = std::ffi::OsString::from(".");
     aside.push(name);
-    aside.push(format!(".{}.new", process::id()));
+    aside.push(match attempt {
+        0 => format!(".{}.new", process::id()),
+        _ => format!(".{}-{attempt}.new", process::id()),
+    });
     Ok(target.with_file_name(aside))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn what_replaces_a_file_is_private_from_the_first() {
+        let target = std::env::temp_dir().join("phaseflag-private");
+        let (aside, file) = create_aside(&target, true).unwrap();
+        fs::remove_file(aside).unwrap();
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+    }
 }

@@ -125,6 +125,15 @@ fn permissions_and_links_stay() {
     assert_eq!(mode("other"), 0o600);
     let text = fs::read_to_string(&other).unwrap();
     assert_eq!(Ruleset::parse(&text).unwrap().len(), 8);
+    // A link that leads to nothing yet, over another in a folder.
+    fs::create_dir(folder.file("folder")).unwrap();
+    symlink("folder/second", folder.file("first")).unwrap();
+    symlink("../made", folder.file("folder/second")).unwrap();
+    pull("first");
+    for link in ["first", "folder/second"] {
+        assert!(fs::symlink_metadata(folder.file(link)).unwrap().is_symlink(), "{link}");
+    }
+    assert_eq!(fs::read_to_string(folder.file("made")).unwrap(), text);
     pull("/dev/null");
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
@@ -168,4 +177,21 @@ fn a_write_that_fails_halfway_leaves_the_file_as_it_was() {
     );
     assert_eq!(fs::read_to_string(old).unwrap(), "old");
     assert_eq!(folder.files(), ["flags.json", "old.json"]);
+}
+
+/// The process of a run that was killed had the same number, as the first one of a container has.
+#[cfg(unix)]
+#[test]
+fn what_a_killed_run_has_left_is_in_nobodys_way() {
+    let folder = Folder::new("pull-killed");
+    let service = Service::with_flags(&folder);
+    let line = format!(
+        "echo left > .new.json.$$.new; echo left > .new.json.$$-1.new; exec {} pull -o new.json",
+        env!("CARGO_BIN_EXE_phaseflag")
+    );
+    let mut shell = folder.program("sh");
+    shell.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
+    assert_eq!(run(shell.args(["-c", &line])), outcome(0, "", ""));
+    let text = fs::read_to_string(folder.file("new.json")).unwrap();
+    assert_eq!(Ruleset::parse(&text).unwrap().len(), 8);
 }
