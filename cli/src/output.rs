@@ -17,9 +17,18 @@ pub(crate) fn print(text: impl AsRef<str>) -> Result<Status, Failure> {
     }
 }
 
-/// Prints a line.
+/// Prints a line. A program gets the text as it is; for a person it stays a line, and does nothing
+/// to the terminal.
 pub(crate) fn line(text: impl Display) -> Result<Status, Failure> {
-    print(format!("{text}\n"))
+    let text = text.to_string();
+    let text = if io::stdout().is_terminal() { plain(text) } else { text };
+    print(text + "\n")
+}
+
+/// Prints a text of several lines. A program gets it as it is; for a person it keeps its lines and
+/// tabs, and does nothing else to the terminal.
+pub(crate) fn document(text: String) -> Result<Status, Failure> {
+    print(if io::stdout().is_terminal() { harmless(text) } else { text })
 }
 
 /// Says something that is not the answer, on standard error. What a service says may be in it.
@@ -160,14 +169,30 @@ fn cut(text: &str, width: usize) -> String {
 
 /// Returns a text that stays on its line and within its cell.
 pub(crate) fn plain(text: String) -> String {
-    if !text.contains(char::is_control) {
+    escaped(text, steers)
+}
+
+/// Returns a text that does no more to a terminal than to fill lines.
+fn harmless(text: String) -> String {
+    escaped(text, |c| steers(c) && !matches!(c, '\n' | '\t'))
+}
+
+fn escaped(text: String, is_escaped: impl Fn(char) -> bool) -> String {
+    if !text.contains(&is_escaped) {
         return text;
     }
-    let escaped = |c: char| match c.is_control() {
+    let escaped = |c: char| match is_escaped(c) {
         true => c.escape_default().to_string(),
         false => c.to_string(),
     };
     text.chars().map(escaped).collect()
+}
+
+/// Whether a character does something other than to be seen: it controls the terminal, ends a
+/// line, or turns the direction of the text around.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -214,5 +239,15 @@ mod tests {
             "KEY         S…\na-flag      on\nb\\tc\\u{1b}  o…\n"
         );
         assert_eq!(render(true, true, Some(1)).matches('…').count(), 3);
+    }
+    #[test]
+    fn what_steers_a_terminal_is_escaped() {
+        let harmful = "\0\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
+        let escaped = r"\u{0}\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
+        assert_eq!(plain(format!("a\tb\n{harmful}")), format!(r"a\tb\n{escaped}"));
+        assert_eq!(harmless(format!("a\tb\n{harmful}")), format!("a\tb\n{escaped}"));
+        let seen = "é \u{a0}\u{2027}\u{202f}\u{2065}\u{206a}\u{200d}\u{2010}🏳";
+        assert_eq!(plain(seen.to_owned()), seen);
+        assert_eq!(harmless(seen.to_owned()), seen);
     }
 }

@@ -40,7 +40,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         text.push('\n');
     }
     let Some(path) = arguments.raw("--output").filter(|path| *path != "-").map(Path::new) else {
-        return output::print(text);
+        return output::document(text);
     };
     replace(path, text.as_bytes()).map_err(|error| {
         Failure::Other(format!("failed to write `{}`: {error}", path.display()))

@@ -234,7 +234,7 @@ fn take_events(request: &Value) -> Result<Answer, Refusal> {
         return Err(Answer::invalid("an event must have a `flag_key`").into());
     }
     for event in events {
-        output::line(format_args!("event {event}"))?;
+        output::line(output::plain(format!("event {event}")))?;
     }
     let accepted = Object::from([("accepted", events.len())]);
     Ok(Answer::json(202, accepted))

@@ -261,6 +261,34 @@ fn control_characters_of_an_error_are_escaped() {
     assert_eq!(folder.with_flags(&["get", "a\x1b[31m"]), outcome(2, "", errors));
 }
 
+/// A value as it is for a program, and escaped on a terminal, for which `script` stands in.
+#[cfg(target_os = "linux")]
+#[test]
+fn control_characters_of_a_value_are_escaped_on_a_terminal_alone() {
+    let folder = Folder::new("get-terminal");
+    folder.write(
+        "rules.json",
+        r#"[{"key": "a", "variations": [{"key": "v", "value": "\u001b[31m\u202e"}],
+             "default_variation": "v"},
+            {"key": "b", "variations": [{"key": "v", "value": ["\u009b"]}],
+             "default_variation": "v"}]"#,
+    );
+    let terminal = folder.program("script").arg("--version").output().is_ok();
+    for (key, exact, escaped) in [
+        ("a", "\u{1b}[31m\u{202e}\n", "\\u{1b}[31m\\u{202e}\r\n"),
+        ("b", "[\"\u{9b}\"]\n", "[\"\\u{9b}\"]\r\n"),
+    ] {
+        let arguments = ["get", key, "--bootstrap", "rules.json"];
+        assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(0, exact, ""));
+        if terminal {
+            let line = format!("{} {}", env!("CARGO_BIN_EXE_phaseflag"), arguments.join(" "));
+            let mut script = folder.program("script");
+            let seen = run(script.args(["-qec", &line, "/dev/null"]));
+            assert_eq!(seen, outcome(0, escaped, ""));
+        }
+    }
+}
+
 /// Behind two dashes a key may look like an option.
 #[test]
 fn a_key_may_begin_with_dashes() {

@@ -311,3 +311,13 @@ fn an_answer_that_is_not_read_holds_up_no_other() {
     assert!(start.elapsed() < Duration::from_secs(5));
     drop(unread);
 }
+
+/// They come from whoever can reach the port.
+#[test]
+fn an_event_stays_on_its_line() {
+    let folder = Folder::new("serve-event");
+    let mut service = Service::with_flags(&folder);
+    let body = "{\"events\": [{\"flag_key\": \"a\u{9b}\u{202e}\u{2028}\"}]}";
+    assert_eq!(service.post("/sdk/events", body).status, 202);
+    assert_eq!(service.program.line("event"), r#"event {"flag_key":"a\u{9b}\u{202e}\u{2028}"}"#);
+}
