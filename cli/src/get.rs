@@ -31,6 +31,9 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
+/// The longest key, in characters, for which a similar one is looked for.
+const MAX_LENGTH: usize = 100;
+
 /// How the value is given out.
 #[derive(Clone, Copy)]
 enum Form {
@@ -120,14 +123,21 @@ pub(crate) fn unknown(key: &str, client: &PhaseFlagClient) -> Failure {
     }
 }
 
-/// Returns the key that differs least: by one character in three, or by what follows.
+/// Returns the key that differs least: by one character in three, or by what follows. A key that is
+/// longer than a person types has none.
 fn nearest<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = key.chars().count();
-    let near = keys.map(|other| match length > 2 && other.starts_with(key) {
-        true => (1, other),
-        false => (distance(key, other), other),
+    if length > MAX_LENGTH {
+        return None;
+    }
+    let limit = length.div_ceil(3);
+    let near = keys.filter_map(|other| match length > 2 && other.starts_with(key) {
+        true => Some((1, other)),
+        // Counting what differs takes long for long texts.
+        false if other.chars().take(length + limit + 1).count().abs_diff(length) > limit => None,
+        false => Some((distance(key, other), other)),
     });
-    let near = near.filter(|(distance, _)| *distance <= length.div_ceil(3));
+    let near = near.filter(|(distance, _)| *distance <= limit);
     near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
 }
 
@@ -168,5 +178,39 @@ mod tests {
             assert_eq!(distance(one, other), expected, "{one} {other}");
             assert_eq!(distance(other, one), expected, "{other} {one}");
         }
+    }
+    #[test]
+    fn what_is_too_long_is_like_nothing() {
+        let keys = |length: usize| ("a".repeat(length), "a".repeat(length - 1) + "b");
+        let (key, other) = keys(100);
+        assert_eq!(nearest(&key, [other.as_str()].into_iter()), Some(other.as_str()));
+        let (key, other) = keys(101);
+        assert_eq!(nearest(&key, [other.as_str()].into_iter()), None);
+    }
+
+    /// The lengths may differ by as much as the texts, and no more.
+    #[test]
+    fn a_length_may_differ_by_one_in_three() {
+        for (other, expected) in [
+            ("bcdef", Some("bcdef")),
+            ("xxabcdef", Some("xxabcdef")),
+            ("cdef", Some("cdef")),
+            ("def", None),
+            ("xxxabcdef", None),
+            ("abcdefghijkl", Some("abcdefghijkl")),
+        ] {
+            assert_eq!(nearest("abcdef", [other].into_iter()), expected, "{other}");
+        }
+    }
+
+    /// Counting what differs between them would take minutes.
+    #[test]
+    fn long_texts_take_no_time() {
+        let long = "a".repeat(100_000);
+        let longer = "b".repeat(1_000_000);
+        let start = std::time::Instant::now();
+        assert_eq!(nearest(&long, [longer.as_str()].into_iter()), None);
+        assert_eq!(nearest("abcdef", vec![longer.as_str(); 100].into_iter()), None);
+        assert!(start.elapsed().as_secs() < 10);
     }
 }
