@@ -145,11 +145,11 @@ impl Waiting {
             output::warn(format_args!("the rules may be old: {}", cause(&error)));
             return Ok(client);
         }
-        let mut message = format!("{error:#}");
-        if let Err(error) = settings.bootstrap.as_ref().map_or(Ok(()), unusable) {
-            message += &format!("; {error:#}");
+        // A file that cannot be used is as wrong here as it is where there is no service.
+        match settings.bootstrap.as_ref().map_or(Ok(()), unusable) {
+            Ok(()) => Err(Failure::NoRules(format!("{error:#}"))),
+            Err(unusable) => Err(Failure::Other(format!("{error:#}; {unusable:#}"))),
         }
-        Err(Failure::NoRules(message))
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) enum Status {
 pub(crate) enum Failure {
     /// The command line was not understood; holds the command, or nothing.
     Usage { message: String, command: &'static str },
-    /// There are no rules: the service did not answer, and nothing stands in for it.
+    /// There are no rules: the service gave none, and nothing was named that stands in for it.
     NoRules(String),
     /// Anything else.
     Other(String),

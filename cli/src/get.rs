@@ -12,7 +12,9 @@ pub(crate) const COMMAND: Command = Command {
     about: "Prints the value of a flag",
     details: "A string is printed as it is, any other value as JSON. With `--exit-code` nothing is\n\
               printed: the exit status is 0 for true, 1 for false, and 2 for anything else.\n\
-              Where there are no rules, or no such flag, the value of `--default` stands in.\n",
+              Where the service gives no rules, or there is no such flag, the value of `--default`\n\
+              stands in. Settings that are missing or wrong, and a bootstrap file that is needed and\n\
+              cannot be used, are errors all the same.\n",
     options: &[
         &[
             Choice::with("--default", "VALUE", "what to print where the flag is not known"),

@@ -151,17 +151,15 @@ fn a_service_that_is_down_is_an_error() {
                    failed to reach `http://127.0.0.1:9/api/v1/sdk/ruleset`: \
                    io: Connection refused (os error 111)";
     assert_eq!(down(&["ui-theme"]), outcome(2, "", &format!("{failure}\n")));
-    assert_eq!(
-        down(&["ui-theme", "--bootstrap", "missing.json"]),
-        outcome(
-            2,
-            "",
-            &format!(
-                "{failure}; failed to load bootstrap `missing.json`: \
-                 No such file or directory (os error 2)\n"
-            )
-        )
-    );
+    // A file that cannot be used is an error also where there is a default.
+    for default in [&[] as &[&str], &["--default", "none"]] {
+        let arguments = [&["ui-theme", "--bootstrap", "missing.json"], default].concat();
+        let errors = format!(
+            "{failure}; failed to load bootstrap `missing.json`: \
+             No such file or directory (os error 2)\n"
+        );
+        assert_eq!(down(&arguments), outcome(2, "", &errors));
+    }
     // The default stands in, and why it does is said.
     let defaulted = outcome(0, "none\n", &format!("{failure}\n"));
     assert_eq!(down(&["ui-theme", "--default", "none"]), defaulted);
@@ -211,7 +209,7 @@ fn a_refused_key_is_said_at_once_and_never_shown() {
 fn a_service_that_is_not_named_is_an_error_that_says_what_to_set() {
     let folder = Folder::new("get-unset");
     assert_eq!(
-        run(&mut folder.phaseflag(&["get", "ui-theme"])),
+        run(&mut folder.phaseflag(&["get", "ui-theme", "--default", "none"])),
         outcome(
             2,
             "",
@@ -220,7 +218,9 @@ fn a_service_that_is_not_named_is_an_error_that_says_what_to_set() {
         )
     );
     assert_eq!(
-        run(folder.phaseflag(&["get", "ui-theme"]).env("PHASEFLAG_BASE_URL", NOBODY)),
+        run(folder
+            .phaseflag(&["get", "ui-theme", "--default", "none"])
+            .env("PHASEFLAG_BASE_URL", NOBODY)),
         outcome(2, "", "phaseflag: the API key is missing: set PHASEFLAG_API_KEY\n")
     );
     assert_eq!(
