@@ -41,6 +41,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     };
     let users = String::from_utf8(input::read(path)?)
         .map_err(|_| Failure::Other(format!("`{}` is no text", path.display())))?;
+    let users = users.strip_prefix('\u{feff}').unwrap_or(&users);
     let users = users.lines().map(str::trim).filter(|user| !user.is_empty());
     let client = client::ready(arguments)?;
     let split = client.ruleset().and_then(|rules| rules.split(key, &context, users));

@@ -59,6 +59,21 @@ fn reads_standard_input_and_attributes() {
     );
 }
 
+/// Programs of other systems begin a file with it.
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_user() {
+    let folder = Folder::new("split-mark");
+    folder.write("users.txt", "bob\n");
+    folder.write("marked.txt", "\u{feff}bob\n");
+    folder.write("mark.txt", "\u{feff}");
+    let split = |file: &str| folder.with_flags(&["split", "instant-search", "--users", file]);
+    let plain = split("users.txt");
+    let output = format!("on\t1\t100.0%\t{}\noff\t0\t0.0%\t\n", "█".repeat(40));
+    assert_eq!(plain, outcome(0, &output, ""));
+    assert_eq!(split("marked.txt"), plain);
+    assert_eq!(split("mark.txt"), outcome(0, "on\t0\t0.0%\t\noff\t0\t0.0%\t\n", ""));
+}
+
 #[test]
 fn what_cannot_be_counted_is_an_error() {
     let folder = Folder::new("split-error");
