@@ -2,7 +2,7 @@
 //!
 //! A library that does this makes the program a twentieth larger than these lines do.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Take, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -69,17 +69,43 @@ pub(crate) struct Request {
     stream: TcpStream,
 }
 
+/// Why there is no request to answer.
+enum Unread {
+    /// The connection has ended, or is silent.
+    Gone,
+    /// It is not understood, and refused with a status.
+    Refused(u16),
+}
+
+impl From<io::Error> for Unread {
+    fn from(_: io::Error) -> Unread {
+        Unread::Gone
+    }
+}
+
 impl Request {
     /// Reads a request. One that is not understood is refused here.
     fn read(stream: TcpStream) -> Option<Request> {
-        stream.set_read_timeout(Some(SILENCE)).ok()?;
-        stream.set_write_timeout(Some(SILENCE)).ok()?;
-        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let answers = stream.try_clone().ok()?;
+        match Request::parse(stream) {
+            Ok(request) => Some(request),
+            Err(Unread::Gone) => None,
+            Err(Unread::Refused(status)) => {
+                refuse(answers, status);
+                None
+            }
+        }
+    }
+
+    fn parse(stream: TcpStream) -> Result<Request, Unread> {
+        stream.set_read_timeout(Some(SILENCE))?;
+        stream.set_write_timeout(Some(SILENCE))?;
+        let mut reader = BufReader::new(stream.try_clone()?);
         let mut head = (&mut reader).take(MAX_HEAD);
         let first = line(&mut head)?;
         let mut words = first.split_ascii_whitespace();
         let (Some(method), Some(target)) = (words.next(), words.next()) else {
-            return refuse(stream, 400);
+            return Err(Unread::Refused(400));
         };
         let path = target.split('?').next().unwrap_or_default().to_owned();
         let mut request = Request {
@@ -94,25 +120,29 @@ impl Request {
             if line.is_empty() {
                 break;
             }
-            let Some((name, value)) = line.split_once(':') else {
-                return refuse(request.stream, 400);
-            };
+            let (name, value) = line.split_once(':').ok_or(Unread::Refused(400))?;
             request.headers.push((name.to_owned(), value.trim().to_owned()));
         }
-        let length = match request.header("Content-Length").map(str::parse) {
-            None if request.header("Transfer-Encoding").is_some() => {
-                return refuse(request.stream, 411);
-            }
-            None => 0,
-            Some(Ok(length @ 0..=MAX_BODY)) => length,
-            Some(Ok(_)) => return refuse(request.stream, 413),
-            Some(Err(_)) => return refuse(request.stream, 400),
-        };
+        let length = request.length()?;
         if request.header("Expect").is_some() {
-            request.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+            request.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let read = reader.take(length).read_to_end(&mut request.body).ok()?;
-        (read as u64 == length).then_some(request)
+        let read = reader.take(length).read_to_end(&mut request.body)?;
+        if read as u64 != length {
+            return Err(Unread::Gone);
+        }
+        Ok(request)
+    }
+
+    /// Returns how long the body is.
+    fn length(&self) -> Result<u64, Unread> {
+        match self.header("Content-Length").map(str::parse) {
+            None if self.header("Transfer-Encoding").is_some() => Err(Unread::Refused(411)),
+            None => Ok(0),
+            Some(Ok(length @ 0..=MAX_BODY)) => Ok(length),
+            Some(Ok(_)) => Err(Unread::Refused(413)),
+            Some(Err(_)) => Err(Unread::Refused(400)),
+        }
     }
 
     pub(crate) fn method(&self) -> &str {
@@ -133,41 +163,50 @@ impl Request {
         &self.body
     }
 
-    /// Answers with JSON, and closes the connection.
+    /// Answers with JSON, and closes the connection. The answer to HEAD ends with its head.
     pub(crate) fn respond(self, status: u16, etag: Option<&str>, body: &str) -> io::Result<()> {
-        respond(self.stream, status, etag, body)
+        let body = if self.method == "HEAD" { "" } else { body };
+        respond(&self.stream, status, etag, body)
     }
 }
 
-/// Reads a line without its end; `None` where there is no whole one, or it is no text.
-fn line(reader: &mut impl BufRead) -> Option<String> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    Some(line.strip_suffix('\n')?.trim_end_matches('\r').to_owned())
+/// Reads a line of a head, without its end.
+fn line(head: &mut Take<impl BufRead>) -> Result<String, Unread> {
+    let mut line = Vec::new();
+    head.read_until(b'\n', &mut line)?;
+    let Some(line) = line.strip_suffix(b"\n") else {
+        return Err(if head.limit() == 0 { Unread::Refused(431) } else { Unread::Gone });
+    };
+    let line = std::str::from_utf8(line).map_err(|_| Unread::Refused(400))?;
+    Ok(line.trim_end_matches('\r').to_owned())
 }
 
-fn refuse(stream: TcpStream, status: u16) -> Option<Request> {
+fn refuse(stream: TcpStream, status: u16) {
     // Whoever sent this may not be there to hear it.
-    let _ = respond(stream, status, None, "");
-    None
+    let _ = respond(&stream, status, None, "");
+    // Where something has not been read, the end of the connection may overtake the answer.
+    let _ = io::copy(&mut stream.take(MAX_HEAD), &mut io::sink());
 }
 
-fn respond(mut stream: TcpStream, status: u16, etag: Option<&str>, body: &str) -> io::Result<()> {
+fn respond(stream: &TcpStream, status: u16, etag: Option<&str>, body: &str) -> io::Result<()> {
     let mut answer = format!("HTTP/1.1 {status} {}\r\nConnection: close\r\n", phrase(status));
     if let Some(etag) = etag {
         answer += &format!("ETag: {etag}\r\n");
+    }
+    if status == 405 {
+        answer += "Allow: GET, POST\r\n";
     }
     if status != 304 {
         answer += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
     }
     answer += "\r\n";
     answer += body;
-    write(&mut stream, answer.as_bytes(), SILENCE)?;
+    write(stream, answer.as_bytes(), SILENCE)?;
     stream.shutdown(Shutdown::Write)
 }
 
 /// Writes all of an answer within a time, however slowly it is read.
-fn write(stream: &mut TcpStream, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
+fn write(mut stream: &TcpStream, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
     let start = Instant::now();
     while !bytes.is_empty() {
         let left = limit.saturating_sub(start.elapsed());
@@ -193,9 +232,11 @@ fn phrase(status: u16) -> &'static str {
         400 => "Bad Request",
         401 => "Unauthorized",
         404 => "Not Found",
+        405 => "Method Not Allowed",
         411 => "Length Required",
         413 => "Content Too Large",
         422 => "Unprocessable Content",
+        431 => "Request Header Fields Too Large",
         _ => "Status",
     }
 }
@@ -209,14 +250,14 @@ mod tests {
     fn an_answer_has_one_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut reader = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut stream, _) = listener.accept().unwrap();
+        let (stream, _) = listener.accept().unwrap();
         let reading = thread::spawn(move || {
             let mut piece = vec![0; 64 * 1024];
             while reader.read(&mut piece).is_ok_and(|read| read > 0) {
                 thread::sleep(Duration::from_millis(10));
             }
         });
-        let written = write(&mut stream, &vec![0; 64 << 20], Duration::from_millis(200));
+        let written = write(&stream, &vec![0; 64 << 20], Duration::from_millis(200));
         let kind = written.unwrap_err().kind();
         assert!(matches!(kind, io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{kind}");
         drop(stream);

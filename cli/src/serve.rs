@@ -56,17 +56,21 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut file = FlagsFile::open(path)?;
     let server = Server::start(port)
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
-    output::line(format_args!("serving http://{}/api/v1", server.address()))?;
+    say(format!("serving http://{}/api/v1", server.address()));
     for request in server.requests() {
-        file.read_again()?;
-        let answer = match answer(&request, &file.rules, welcome) {
-            Ok(answer) => answer,
-            Err(Refusal::Answer(answer)) => answer,
-            Err(Refusal::End(failure)) => return Err(failure),
-        };
+        file.read_again();
+        let (Ok(answer) | Err(answer)) = answer(&request, &file.rules, welcome);
         respond(request, answer);
     }
     Err(Failure::other("the server has ended"))
+}
+
+/// Prints a line. The service goes on without anyone who reads it.
+fn say(line: String) {
+    match output::line(output::plain(line)) {
+        Ok(_) | Err(Failure::OutputClosed) => {}
+        Err(failure) => output::warn(failure),
+    }
 }
 
 /// Answers on a thread of its own: one who does not read the answer holds up no other.
@@ -83,40 +87,25 @@ fn respond(request: Request, answer: Answer) {
     }
 }
 
-/// Why a request is not answered as it asks.
-enum Refusal {
-    Answer(Answer),
-    /// The end of the program.
-    End(Failure),
-}
-
-impl From<Answer> for Refusal {
-    fn from(answer: Answer) -> Refusal {
-        Refusal::Answer(answer)
-    }
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Refusal {
-        Refusal::End(failure)
-    }
-}
-
 /// Routes a request. A refusal is an answer, too.
-fn answer(request: &Request, rules: &Rules, welcome: Option<&str>) -> Result<Answer, Refusal> {
+fn answer(request: &Request, rules: &Rules, welcome: Option<&str>) -> Result<Answer, Answer> {
+    if matches!(request.method(), "HEAD" | "OPTIONS") {
+        let message = format!("{} is not served", request.method());
+        return Err(Answer::error(405, "METHOD_NOT_ALLOWED", message));
+    }
     match request.header("X-API-Key").unwrap_or_default() {
-        "" => return Err(Answer::error(401, "UNAUTHORIZED", "the API key is missing").into()),
+        "" => return Err(Answer::error(401, "UNAUTHORIZED", "the API key is missing")),
         key if welcome.is_some_and(|welcome| key != welcome) => {
-            return Err(Answer::error(401, "UNAUTHORIZED", "the API key is wrong").into());
+            return Err(Answer::error(401, "UNAUTHORIZED", "the API key is wrong"));
         }
         _ => {}
     }
     match (request.method(), request.path()) {
         ("GET", "/api/v1/sdk/ruleset") => Ok(ruleset(request, rules)),
-        ("POST", "/api/v1/evaluate") => Ok(evaluate(&body(request)?, rules)?),
-        ("POST", "/api/v1/sdk/evaluate") => Ok(evaluate_one(&body(request)?, rules)?),
+        ("POST", "/api/v1/evaluate") => evaluate(&body(request)?, rules),
+        ("POST", "/api/v1/sdk/evaluate") => evaluate_one(&body(request)?, rules),
         ("POST", "/api/v1/sdk/events") => take_events(&body(request)?),
-        _ => Err(Answer::error(404, "NOT_FOUND", "Not Found").into()),
+        _ => Err(Answer::error(404, "NOT_FOUND", "Not Found")),
     }
 }
 
@@ -222,19 +211,19 @@ fn context(request: &Value) -> EvaluationContext {
 }
 
 /// Prints events. Takes all of a request, or none.
-fn take_events(request: &Value) -> Result<Answer, Refusal> {
+fn take_events(request: &Value) -> Result<Answer, Answer> {
     let events = member(request, "events")
         .as_array()
         .ok_or_else(|| Answer::invalid("`events` must be a list"))?;
     if events.len() > MAX_EVENTS {
         let message = format!("at most {MAX_EVENTS} events a request");
-        return Err(Answer::invalid(message).into());
+        return Err(Answer::invalid(message));
     }
     if events.iter().any(|event| member(event, "flag_key").as_str().is_none()) {
-        return Err(Answer::invalid("an event must have a `flag_key`").into());
+        return Err(Answer::invalid("an event must have a `flag_key`"));
     }
     for event in events {
-        output::line(output::plain(format!("event {event}")))?;
+        say(format!("event {event}"));
     }
     let accepted = Object::from([("accepted", events.len())]);
     Ok(Answer::json(202, accepted))
@@ -286,15 +275,17 @@ impl FlagsFile {
         let text = fs::read_to_string(&path).map_err(|error| {
             Failure::Other(format!("failed to read `{}`: {error}", path.display()))
         })?;
-        let rules = Rules::parse(&text, 1).map_err(|error| Failure::Other(error.to_string()))?;
+        let rules = Rules::parse(&text, 1).map_err(|error| {
+            Failure::Other(format!("failed to use `{}`: {error}", path.display()))
+        })?;
         Ok(FlagsFile { path, found: Ok(text), rules })
     }
 
     /// Takes over what the file holds now, if that is news.
-    fn read_again(&mut self) -> Result<(), Failure> {
+    fn read_again(&mut self) {
         let found = fs::read_to_string(&self.path).map_err(|error| error.kind());
         if found == self.found {
-            return Ok(());
+            return;
         }
         let path = self.path.display();
         match &found {
@@ -302,15 +293,16 @@ impl FlagsFile {
                 output::warn(format_args!("failed to read `{path}`: {error}; the rules stay"));
             }
             Ok(text) => match Rules::parse(text, self.rules.version + 1) {
-                Err(error) => output::warn(format_args!("{error}; the rules stay")),
+                Err(error) => {
+                    output::warn(format_args!("failed to use `{path}`: {error}; the rules stay"));
+                }
                 Ok(rules) => {
-                    output::line(format_args!("read `{path}` again: version {}", rules.version))?;
+                    say(format!("read `{path}` again: version {}", rules.version));
                     self.rules = rules;
                 }
             },
         }
         self.found = found;
-        Ok(())
     }
 }
 

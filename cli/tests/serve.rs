@@ -3,12 +3,13 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use phaseflag::{Error, EvaluationContext, Object, PhaseFlagClient, Value};
-use support::{FLAGS, Folder, SOON, Service, exchange, outcome, run};
+use support::{FLAGS, Folder, KEY, SOON, Service, exchange, outcome, run};
 
 #[test]
 fn answers_304_until_the_file_changes() {
@@ -42,8 +43,8 @@ fn keeps_its_rules_where_the_file_is_bad() {
     assert_eq!(service.get("/sdk/ruleset", &[]).body, before.body);
     assert_eq!(
         service.program.line("failed to parse ruleset"),
-        "phaseflag: failed to parse ruleset: the end of the text where a value was expected \
-         at line 1, column 12; the rules stay"
+        "phaseflag: failed to use `flags.json`: failed to parse ruleset: \
+         the end of the text where a value was expected at line 1, column 12; the rules stay"
     );
 
     fs::remove_file(folder.file("flags.json")).unwrap();
@@ -215,8 +216,8 @@ fn what_cannot_be_served_is_an_error() {
         ),
         (
             vec!["serve", "broken.json"],
-            "phaseflag: failed to parse ruleset: the end of the text where a value was expected \
-             at line 1, column 12\n"
+            "phaseflag: failed to use `broken.json`: failed to parse ruleset: \
+             the end of the text where a value was expected at line 1, column 12\n"
                 .to_owned(),
         ),
         (
@@ -271,13 +272,14 @@ fn requests_that_are_none_are_refused() {
         let answer = raw(&service, request.as_bytes());
         assert_eq!(answer.lines().next(), Some(expected), "{request}");
     }
-    let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(64 * 1024));
-    let address = service.base_url.strip_prefix("http://").unwrap().split('/').next().unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    // It may be cut off while it is sent.
-    let _ = stream.write_all(endless.as_bytes());
-    assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)));
+    let bytes = raw(&service, b"GET / HTTP/1.1\r\nX: \xff\r\n\r\n");
+    assert_eq!(bytes.lines().next(), Some("HTTP/1.1 400 Bad Request"));
+    // Of one line, and of many.
+    for endless in ["x".repeat(80 * 1024), "X: x\r\n".repeat(16 * 1024)] {
+        let answer = raw(&service, format!("GET / HTTP/1.1\r\nX: {endless}").as_bytes());
+        let expected = "HTTP/1.1 431 Request Header Fields Too Large";
+        assert_eq!(answer.lines().next(), Some(expected));
+    }
     assert_eq!(service.get("/sdk/ruleset?a=b", &[]).status, 200);
 }
 
@@ -320,4 +322,50 @@ fn an_event_stays_on_its_line() {
     let body = "{\"events\": [{\"flag_key\": \"a\u{9b}\u{202e}\u{2028}\"}]}";
     assert_eq!(service.post("/sdk/events", body).status, 202);
     assert_eq!(service.program.line("event"), r#"event {"flag_key":"a\u{9b}\u{202e}\u{2028}"}"#);
+}
+
+#[test]
+fn other_methods_are_refused() {
+    let folder = Folder::new("serve-methods");
+    let service = Service::with_flags(&folder);
+    let url = format!("{}/sdk/ruleset", service.base_url);
+    for (method, body) in [
+        ("HEAD", ""),
+        ("OPTIONS", r#"{"error":{"code":"METHOD_NOT_ALLOWED","message":"OPTIONS is not served"}}"#),
+    ] {
+        let answer = exchange(method, &url, &[], "");
+        assert_eq!((answer.status, answer.body.as_str()), (405, body), "{method}");
+        assert_eq!(answer.header("Allow"), Some("GET, POST"), "{method}");
+    }
+}
+
+/// It is killed when this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_does_not_end_it() {
+    let folder = Folder::new("serve-closed");
+    folder.write("flags.json", FLAGS);
+    let mut command = folder.phaseflag(&["serve", "flags.json", "--port", "0"]);
+    let mut running = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let base_url = line.trim_end().strip_prefix("serving ").unwrap();
+    let headers = [("X-API-Key", KEY)];
+    let url = format!("{base_url}/sdk/events");
+    let body = r#"{"events": [{"flag_key": "a"}]}"#;
+    assert_eq!(exchange("POST", &url, &headers, body).status, 202);
+    folder.write("flags.json", "[]");
+    let url = format!("{base_url}/sdk/ruleset");
+    let answer = exchange("GET", &url, &headers, "");
+    assert_eq!(answer.json()["version"].as_i64(), Some(2));
+    assert_eq!(exchange("GET", &url, &headers, "").status, 200);
 }
