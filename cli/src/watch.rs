@@ -17,7 +17,7 @@ pub(crate) const COMMAND: Command = Command {
               its key. A flag has changed where its definition has, the segments that its rules ask\n\
               for included. How the connection is goes to standard error.\n",
     options: &[
-        &[Choice::with("--interval", "SECONDS", "the time between two looks (30)")],
+        &[Choice::with("--interval", "SECONDS", "the time between two looks, at least 0.1 (30)")],
         &client::OPTIONS,
     ],
     examples: &[
@@ -29,13 +29,16 @@ pub(crate) const COMMAND: Command = Command {
 
 const INTERVAL: Duration = Duration::from_secs(30);
 
+/// The shortest interval: a slip of the keyboard is no load test.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// How often the connection is looked at.
 const GLANCE: Duration = Duration::from_secs(1);
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let interval = arguments.seconds("--interval")?.unwrap_or(INTERVAL);
-    if interval.is_zero() {
-        return Err(arguments.usage("`--interval` must not be zero"));
+    if interval < SHORTEST {
+        return Err(arguments.usage("`--interval` must be at least 0.1"));
     }
     let waiting = client::Waiting::new(arguments, interval)?;
     let (sender, changes) = mpsc::channel();

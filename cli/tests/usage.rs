@@ -72,7 +72,8 @@ fn what_is_not_understood_is_named() {
             "get ",
         ),
         (vec!["list", "a"], "unexpected argument `a`", "list "),
-        (vec!["watch", "--interval", "0"], "`--interval` must not be zero", "watch "),
+        (vec!["watch", "--interval", "0"], "`--interval` must be at least 0.1", "watch "),
+        (vec!["watch", "--interval", "0.099"], "`--interval` must be at least 0.1", "watch "),
         (vec!["completions"], "`completions` needs SHELL", "completions "),
         (
             vec!["completions", "tcsh"],

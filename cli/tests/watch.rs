@@ -5,7 +5,7 @@ mod support;
 use support::{FLAGS, Folder, KEY, Program, Service, outcome, run};
 
 fn watch(service: &Service, folder: &Folder) -> Program {
-    Program::start(&mut service.phaseflag(folder, &["watch", "--interval", "0.05"]))
+    Program::start(&mut service.phaseflag(folder, &["watch", "--interval", "0.1"]))
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn says_when_the_service_is_gone_and_when_it_is_back() {
 fn watches_a_file_without_a_service() {
     let folder = Folder::new("watch-file");
     folder.write("flags.json", FLAGS);
-    let arguments = ["watch", "--interval", "0.05", "--bootstrap", "flags.json"];
+    let arguments = ["watch", "--interval", "0.1", "--bootstrap", "flags.json"];
     let mut watch = Program::start(&mut folder.phaseflag(&arguments));
     watch.line("phaseflag: watching 8 flags");
     folder.write("flags.json", &FLAGS.replace("inactive", "active"));
@@ -80,7 +80,7 @@ fn ends_with_its_reader() {
     let service = Service::with_flags(&folder);
     let mut shell = folder.program("sh");
     shell.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
-    let line = format!("{} watch --interval 0.05 | head -n 1", env!("CARGO_BIN_EXE_phaseflag"));
+    let line = format!("{} watch --interval 0.1 | head -n 1", env!("CARGO_BIN_EXE_phaseflag"));
     let mut shell = Program::start(shell.args(["-c", &line]));
     shell.line("phaseflag: watching 8 flags");
     folder.write("flags.json", &FLAGS.replace("inactive", "active"));
