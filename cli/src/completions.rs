@@ -91,6 +91,7 @@ _phaseflag() {{
     COMPREPLY=()
     for ((at = 1; at < COMP_CWORD; at++)); do
         case ${{COMP_WORDS[at]}} in
+            {files}|{values}) ((at++)) ;;
             {commands}) command=${{COMP_WORDS[at]}}; break ;;
         esac
     done
@@ -143,6 +144,7 @@ _phaseflag() {{
     local command='' at
     for ((at = 2; at < CURRENT; at++)); do
         case ${{words[at]}} in
+            {files}|{values}) ((at++)) ;;
             {commands}) command=${{words[at]}}; break ;;
         esac
     done

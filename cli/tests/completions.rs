@@ -69,6 +69,10 @@ fn bash_offers_commands_options_and_keys() {
         (vec!["get", "ui"], vec!["ui-theme"]),
         (vec!["get", "--json", "instant"], vec!["instant-search"]),
         (vec!["--bootstrap", "flags.json", "get", "ex"], vec!["express-pay"]),
+        // What belongs to an option is no command.
+        (vec!["--bootstrap", "serve", "get", "ui"], vec!["ui-theme"]),
+        (vec!["--api-key", "list", "chec"], vec!["check"]),
+        (vec!["--no-cache", "get", "ui"], vec!["ui-theme"]),
         (vec!["get", "--attr"], vec!["--attr", "--attr-text"]),
         (vec!["get", "--user", "u"], vec![]),
         (vec!["get", "--bootstrap", "f"], vec!["files"]),
