@@ -56,6 +56,41 @@ fn watches_a_file_without_a_service() {
     assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
 }
 
+/// Rules of a file that the service has replaced at the start are no change, either.
+#[test]
+fn only_what_differs_from_the_start_is_a_change() {
+    let folder = Folder::new("watch-both");
+    let service = Service::with_flags(&folder);
+    folder.write("old.json", r#"[{"key": "old"}, {"key": "ui-theme"}]"#);
+    let arguments = ["watch", "--interval", "0.1", "--bootstrap", "old.json"];
+    for _ in 0..5 {
+        folder.write("flags.json", FLAGS);
+        let mut watch = service.phaseflag(&folder, &arguments);
+        let mut watch = Program::start(watch.arg("--no-cache"));
+        watch.line("phaseflag: watching 8 flags");
+        folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+        assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+        assert_eq!(watch.untaken(), [] as [&str; 0]);
+    }
+}
+
+/// Where the service comes later, it is one.
+#[test]
+fn a_service_that_comes_later_changes_the_rules_of_a_file() {
+    let folder = Folder::new("watch-later");
+    let service = Service::with_flags(&folder);
+    let url = service.base_url.clone();
+    drop(service);
+    folder.write("old.json", &FLAGS.replace("inactive", "active"));
+    let mut watch = folder.phaseflag(&["watch", "--interval", "0.1", "--bootstrap", "old.json"]);
+    watch.env("PHASEFLAG_BASE_URL", &url).env("PHASEFLAG_API_KEY", KEY);
+    let mut watch = Program::start(&mut watch);
+    watch.line("phaseflag: watching 8 flags");
+    let port = url.strip_prefix("http://127.0.0.1:").unwrap().split('/').next().unwrap();
+    let _service = Service::start_with(&folder, &["flags.json", "--port", port]);
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+}
+
 #[test]
 fn without_rules_it_is_an_error() {
     let folder = Folder::new("watch-down");
