@@ -195,3 +195,22 @@ fn what_a_killed_run_has_left_is_in_nobodys_way() {
     let text = fs::read_to_string(folder.file("new.json")).unwrap();
     assert_eq!(Ruleset::parse(&text).unwrap().len(), 8);
 }
+
+/// Rules keep their lines on a terminal, for which `script` stands in, and do nothing else to it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_gets_rules_without_what_steers_it() {
+    let folder = Folder::new("pull-terminal");
+    folder.write("rules.json", "[{\"key\": \"a\u{9b}\u{202e}\"}]");
+    let service = Service::start(&folder, "rules.json");
+    let exact = "{\"flags\":[{\"key\":\"a\u{9b}\u{202e}\"}],\"version\":1}\n";
+    assert_eq!(run(&mut service.phaseflag(&folder, &["pull"])), outcome(0, exact, ""));
+    if folder.program("script").arg("--version").output().is_err() {
+        return;
+    }
+    let line = format!("{} pull", env!("CARGO_BIN_EXE_phaseflag"));
+    let mut script = folder.program("script");
+    script.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
+    let escaped = "{\"flags\":[{\"key\":\"a\\u{9b}\\u{202e}\"}],\"version\":1}\r\n";
+    assert_eq!(run(script.args(["-qec", &line, "/dev/null"])), outcome(0, escaped, ""));
+}
