@@ -126,6 +126,8 @@ impl Spool for SpoolFile {
                 _sending: sending,
             })),
             Ok(None) => Claim::Busy,
+            // Somebody else has delivered it all.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Claim::Nothing,
             Err(error) => {
                 self.0.warn("open", &error);
                 Claim::Nothing
@@ -182,9 +184,9 @@ impl Place {
             return Ok(Appended { kept: events.len(), dropped: 0 });
         }
         let text = [self.read()?, lines.into_bytes()].join(&b'\n');
-        let (newest, dropped) = newest(&text, self.max_size);
+        let (newest, appended) = newest(&text, events.len(), self.max_size);
         self.replace(&newest.concat())?;
-        Ok(Appended { kept: newest.len().min(events.len()), dropped })
+        Ok(appended)
     }
 
     /// Keeps others from changing the file.
@@ -351,23 +353,24 @@ fn lock_file(path: PathBuf) -> io::Result<File> {
     Ok(file)
 }
 
-/// Returns the last lines that fit, and how many do not. One that is too large by itself is not
-/// kept in the place of others.
-fn newest(text: &[u8], max_size: usize) -> (Vec<&[u8]>, usize) {
-    let lines = text.split_inclusive(|byte| *byte == b'\n');
-    let (mut size, mut dropped, mut kept) = (0, 0, Vec::new());
-    let mut full = false;
-    for line in lines.rev().filter(|line| is_whole(line)) {
+/// Returns the last lines that fit, and what has become of those that were added at the end. One
+/// that is too large by itself is not kept in the place of others.
+fn newest(text: &[u8], added: usize, max_size: usize) -> (Vec<&[u8]>, Appended) {
+    let lines = text.split_inclusive(|byte| *byte == b'\n').rev().filter(|line| is_whole(line));
+    let (mut newest, mut size, mut full) = (Vec::new(), 0, false);
+    let mut appended = Appended { kept: 0, dropped: 0 };
+    for (age, line) in lines.enumerate() {
         full |= line.len() <= max_size && size + line.len() > max_size;
         if full || line.len() > max_size {
-            dropped += 1;
+            appended.dropped += 1;
         } else {
             size += line.len();
-            kept.push(line);
+            newest.push(line);
+            appended.kept += usize::from(age < added);
         }
     }
-    kept.reverse();
-    (kept, dropped)
+    newest.reverse();
+    (newest, appended)
 }
 
 /// Returns whether a line may be somebody's event: it begins with an owner and has an end.
