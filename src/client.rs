@@ -99,8 +99,9 @@ impl PhaseFlagClient {
     }
 
     /// Serves the remembered ruleset, or else the bootstrap file or text, starts polling, and
-    /// returns without waiting for the network. Delivering starts with the first event. Calling it again does nothing more, nor
-    /// does it wait for a start that is under way on another thread.
+    /// returns without waiting for the network. Delivering starts with the first event, those that
+    /// earlier clients have left included. Calling it again does nothing more, nor does it wait for
+    /// a start that is under way on another thread.
     ///
     /// # Errors
     ///
@@ -133,8 +134,9 @@ impl PhaseFlagClient {
 
     /// Stops polling, and delivers the events that are queued, and those that earlier clients have
     /// left in the spool, for at most `shutdown_timeout`. Returns at once where there are none.
-    /// What cannot be delivered goes into the spool, or is dropped where there is none. Getters go
-    /// on with the last rules.
+    /// What cannot be delivered goes into the spool, or is dropped where there is none; another
+    /// process that is writing to the spool is waited for, for a second more. Getters go on with
+    /// the last rules.
     ///
     /// May be called from anywhere, a listener included, and more than once.
     pub fn stop(&self) {
