@@ -9,18 +9,17 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::config::{CacheDir, Config};
-use crate::error::RulesetError;
 use crate::files;
 use crate::flags::Kept;
 use crate::identity::identity;
 use crate::json;
 use crate::logging::log;
+use crate::parts::Parts;
 use crate::remembered::{Head, Remembered, encode, head};
-use crate::ruleset::{AskWhole, Ruleset};
 
 /// How old a file must be that was never renamed for its writer to be gone.
 const ABANDONED: Duration = Duration::from_secs(3600);
@@ -122,7 +121,7 @@ impl Cache for Folder {
                     etag: remembered.etag().map(str::to_owned),
                     age,
                     fresh: age.is_some_and(|age| age < self.max_age),
-                    rules: Arc::new(Rules::new(remembered)),
+                    rules: Arc::new(Parts::new(remembered)),
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -207,8 +206,8 @@ impl Folder {
 fn read(path: &Path, max_size: usize) -> io::Result<(Remembered, SystemTime)> {
     let fault = |message| io::Error::new(io::ErrorKind::InvalidData, message);
     let length = files::length(path)?;
-    // Names and places take less than the text.
-    let limit = (max_size as u64).saturating_mul(2).saturating_add(1024);
+    // Names and places take less than twice the text, also where flags say nothing but their key.
+    let limit = (max_size as u64).saturating_mul(3).saturating_add(1024);
     if length > limit {
         return Err(fault("it is too large"));
     }
@@ -229,142 +228,4 @@ fn confirm(path: &Path, known: &Head) -> io::Result<bool> {
     }
     file.set_modified(SystemTime::now())?;
     Ok(true)
-}
-
-/// A remembered ruleset, of which each flag is compiled when it is asked for.
-#[derive(Debug)]
-struct Rules {
-    remembered: Remembered,
-    parts: Mutex<Parts>,
-    whole: OnceLock<Result<Ruleset, RulesetError>>,
-}
-
-#[derive(Debug)]
-struct Parts {
-    known: Vec<(Box<str>, Ruleset)>,
-    /// How many bytes may still be read for parts: then the whole is less work.
-    allowed: usize,
-}
-
-/// How many flags are compiled by themselves.
-const MOST: usize = 32;
-
-impl Rules {
-    fn new(remembered: Remembered) -> Rules {
-        let allowed = remembered.length() / 4;
-        Rules {
-            remembered,
-            parts: Mutex::new(Parts { known: Vec::new(), allowed }),
-            whole: OnceLock::new(),
-        }
-    }
-}
-
-impl Kept for Rules {
-    fn part(&self, key: &str) -> Result<Option<Ruleset>, AskWhole> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = parts.known.iter().find(|(known, _)| **known == *key) {
-            return Ok(Some(known.clone()));
-        }
-        if parts.known.len() == MOST {
-            return Err(AskWhole);
-        }
-        let part = Ruleset::part(&self.remembered, key, &mut parts.allowed)?;
-        if let Some(part) = &part {
-            parts.known.push((key.into(), part.clone()));
-        }
-        Ok(part)
-    }
-
-    fn whole(&self) -> Result<Ruleset, RulesetError> {
-        self.whole.get_or_init(|| Ruleset::parse(self.remembered.text())).clone()
-    }
-
-    fn text(&self) -> &[u8] {
-        self.remembered.text().as_bytes()
-    }
-}
-
-#[cfg(test)]
-#[allow(dead_code, reason = "the body's own entry is run with the other fuzz bodies")]
-#[path = "../fuzz/bodies/evaluate.rs"]
-mod evaluate;
-
-#[cfg(test)]
-mod tests {
-    use arbitrary::Unstructured;
-    use arbtest::arbtest;
-
-    use super::*;
-    use crate::context::EvaluationContext;
-
-    /// What is remembered of a text, with leave to read all of it in parts.
-    fn remember(text: &str) -> Rules {
-        let bytes = encode(text, Some("tag")).expect("a text that fits");
-        let rules = Rules::new(Remembered::decode(bytes).expect("what was encoded"));
-        rules.parts.lock().expect("a lock").allowed = usize::MAX;
-        rules
-    }
-
-    #[test]
-    fn a_part_answers_as_the_whole_does() {
-        arbtest(|u| {
-            let length = u.len();
-            let u = Unstructured::new(u.bytes(length)?);
-            let mut maker = evaluate::Maker { u, faults: true };
-            let text = maker.ruleset()?.to_string();
-            let contexts = [EvaluationContext::new(), maker.context()?, maker.context()?];
-            let rules = remember(&text);
-            assert_eq!((rules.text(), rules.remembered.etag()), (text.as_bytes(), Some("tag")));
-            let whole = rules.whole().expect("what was accepted");
-            for flag in whole.flags() {
-                let part = rules.part(flag.key()).expect("a part").expect("the flag");
-                for context in &contexts {
-                    let (found, expected) =
-                        (part.evaluate(flag.key(), context), whole.evaluate(flag.key(), context));
-                    assert_eq!(found, expected, "{} {context:?} {text}", flag.key());
-                }
-            }
-            assert!(rules.part("no such flag").expect("a part").is_none());
-            Ok(())
-        })
-        .size_min(1024)
-        .size_max(8192)
-        .budget_ms(2000);
-    }
-
-    #[test]
-    fn names_are_found_as_they_read_and_the_last_of_them_counts() {
-        let text = r#"{"flags": [
-            {"key": "a\u0062", "variations": [{"key": "v", "value": 1}], "default_variation": "v"},
-            {"key": "twice", "variations": [{"key": "v", "value": 2}], "default_variation": "v"},
-            {"key": "twice", "variations": [{"key": "v", "value": 3}], "default_variation": "v"},
-            {"key": "other", "variations": [{"key": "v", "value": 4}], "default_variation": "v",
-             "key": "last"},
-            {"key": "", "variations": [{"key": "v", "value": 5}], "default_variation": "v"},
-            {"key": 7}, 7]}"#;
-        let rules = remember(text);
-        for (key, value) in [("ab", 1), ("twice", 3), ("last", 4), ("", 5)] {
-            let part = rules.part(key).expect("a part").expect("the flag");
-            let result = part.evaluate(key, None).expect("a result");
-            assert_eq!(result.value().as_i64(), Some(value), "{key}");
-        }
-        assert!(rules.part("other").expect("a part").is_none());
-    }
-
-    #[test]
-    fn parts_are_asked_for_up_to_a_bound() {
-        let flag = |n| format!(r#"{{"key": "flag-{n}"}}"#);
-        let flags: Vec<_> = (0..1000).map(flag).collect();
-        let rules = remember(&format!("[{}]", flags.join(",")));
-        for n in 0..MOST {
-            assert!(rules.part(&format!("flag-{n}")).expect("a part").is_some());
-        }
-        assert!(rules.part("flag-0").expect("a part").is_some());
-        rules.part(&format!("flag-{MOST}")).expect_err("the whole is less work");
-        // A part that is nearly everything is not read as one.
-        let rules = remember(r#"[{"key": "one"}]"#);
-        rules.parts.lock().expect("a lock").allowed = 4;
-        rules.part("one").expect_err("the whole is less work");
-    }
 }

@@ -102,6 +102,7 @@ mod no_service;
 mod number;
 mod order;
 mod overrides;
+mod parts;
 #[cfg(feature = "http")]
 mod poller;
 #[cfg(feature = "http")]

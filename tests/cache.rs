@@ -263,6 +263,17 @@ fn the_key_is_neither_in_the_name_nor_in_the_file() {
     assert!(!bytes.windows(9).any(|window| window == b"sdk-dev-1"));
 }
 
+#[test]
+fn flags_that_say_little_are_remembered_up_to_the_largest_body() {
+    let flags: Vec<_> = (0..1000).map(|number| format!(r#"{{"key":"f{number}"}}"#)).collect();
+    let rules = format!("[{}]", flags.join(","));
+    let (server, folder) = remembered("little", rules.clone());
+    let settings = remembering(&server, &folder).cache_max_age(NEVER).max_body_size(rules.len());
+    let client = started(settings);
+    assert!(client.is_ready(), "{:?}", folder.warnings());
+    assert_eq!(client.flags().len(), 1000);
+}
+
 #[cfg(unix)]
 #[test]
 fn only_the_owner_may_read_it() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 70] = [
+const ORDER: [&str; 71] = [
     "error",
     "scan",
     "hash",
@@ -65,6 +65,7 @@ const ORDER: [&str; 70] = [
     "readiness",
     "listeners",
     "flags",
+    "parts",
     "files",
     "cache",
     "bootstrap",
