@@ -81,3 +81,29 @@ fn a_folder_that_cannot_be_used_changes_nothing_else() {
     let mut homeless = service.phaseflag(&folder, &["get", "ui-theme"]);
     assert_eq!(run(homeless.env_remove("HOME")), outcome(0, LIGHT, ""));
 }
+
+#[cfg(all(unix, not(target_vendor = "apple")))]
+#[test]
+fn the_environment_says_where_rules_are_remembered() {
+    let folder = Folder::new("cache-where");
+    let service = Service::with_flags(&folder);
+    let caches = folder.path.join("caches");
+    let get = |variables: &[(&str, &str)]| {
+        let mut command = service.phaseflag(&folder, &["get", "ui-theme"]);
+        command.env_remove("HOME").current_dir(&folder.path);
+        command.envs(variables.iter().copied());
+        assert_eq!(run(&mut command), outcome(0, LIGHT, ""), "{variables:?}");
+    };
+    let count = |dir: &str| {
+        fs::read_dir(folder.path.join(dir).join("phaseflag")).map_or(0, Iterator::count)
+    };
+    let home = folder.path.to_str().unwrap();
+    get(&[("XDG_CACHE_HOME", caches.to_str().unwrap()), ("HOME", home)]);
+    assert_eq!((count("caches"), count(".cache")), (1, 0));
+    // One that depends on where the program runs counts for nothing.
+    get(&[("XDG_CACHE_HOME", "relative"), ("HOME", home)]);
+    assert_eq!((count("relative"), count(".cache")), (0, 1));
+    get(&[]);
+    get(&[("HOME", "relative")]);
+    assert_eq!(folder.files(), [".cache", "caches", "flags.json"]);
+}
