@@ -5,18 +5,18 @@
 // Without the service there are fewer examples to run.
 #![cfg_attr(not(feature = "http"), allow(dead_code, unused_imports))]
 
+#[path = "support/program.rs"]
+mod program;
 mod support;
 
 use std::env;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use phaseflag::{Ruleset, Value};
+use program::Program;
 use support::{Reply, SOON, Server};
 
 const FLAGS: &str = include_str!("../examples/flags.json");
@@ -39,7 +39,7 @@ fn quickstart_prints_the_table() {
 #[test]
 fn script_delivers_its_event() {
     let server = Server::with_ruleset(FLAGS);
-    let mut script = Program::start("script", &[], &[("PHASEFLAG_BASE_URL", &server.url())]);
+    let mut script = start("script", &[], &[("PHASEFLAG_BASE_URL", &server.url())]);
     script.line("new-checkout-flow for ada: true");
     assert!(script.end().success());
 
@@ -56,11 +56,8 @@ fn script_delivers_its_event() {
 #[test]
 fn checkout_server_decides_each_request() {
     let server = Server::with_ruleset(FLAGS);
-    let mut shop = Program::start(
-        "checkout_server",
-        &[],
-        &[("PHASEFLAG_BASE_URL", &server.url()), ("PORT", "0")],
-    );
+    let mut shop =
+        start("checkout_server", &[], &[("PHASEFLAG_BASE_URL", &server.url()), ("PORT", "0")]);
     let address = shop.line("serving http://");
     let address = address.strip_prefix("serving ").unwrap();
     let get = |path: &str| get(&format!("{address}{path}"));
@@ -93,7 +90,7 @@ fn checkout_server_decides_each_request() {
 #[cfg(feature = "http")]
 #[test]
 fn checkout_server_serves_defaults_where_there_is_no_service() {
-    let mut shop = Program::start(
+    let mut shop = start(
         "checkout_server",
         &[],
         &[
@@ -113,7 +110,7 @@ fn checkout_server_serves_defaults_where_there_is_no_service() {
 #[test]
 fn watch_sees_the_rules_change() {
     let server = Server::with_ruleset(FLAGS);
-    let mut watch = Program::start("watch", &[], &[("PHASEFLAG_BASE_URL", &server.url())]);
+    let mut watch = start("watch", &[], &[("PHASEFLAG_BASE_URL", &server.url())]);
     watch.line("added: product-recommendations");
     watch.line("flags now: 8");
     watch.line("state: the rules are fresh");
@@ -146,84 +143,12 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// A running example. It is killed when this is dropped.
-struct Program {
-    child: Child,
-    input: ChildStdin,
-    lines: Receiver<String>,
-    /// Lines that have come, and that no test has taken yet.
-    untaken: Vec<String>,
-}
-
-impl Program {
-    fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
-        let mut child = Command::new(example(name))
-            .args(arguments)
-            .envs(environment.iter().copied())
-            // No proxy of this machine may stand in the way.
-            .env("NO_PROXY", "127.0.0.1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = mpsc::channel();
-        let forward = |output: Box<dyn Read + Send>| {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    if sender.send(line).is_err() {
-                        return;
-                    }
-                }
-            });
-        };
-        forward(Box::new(child.stdout.take().unwrap()));
-        forward(Box::new(child.stderr.take().unwrap()));
-        let input = child.stdin.take().unwrap();
-        Program { child, input, lines, untaken: Vec::new() }
-    }
-
-    /// Takes the first line of output or errors that contains this; waits for it where it has not
-    /// come yet.
-    fn line(&mut self, part: &str) -> String {
-        let deadline = Instant::now() + SOON;
-        loop {
-            let position = self.untaken.iter().position(|line| line.contains(part));
-            if let Some(position) = position {
-                return self.untaken.remove(position);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.untaken.push(line),
-                Err(end) => panic!("no line with `{part}` ({end}): {:#?}", self.untaken),
-            }
-        }
-    }
-
-    fn say(&mut self, line: &str) {
-        writeln!(self.input, "{line}").unwrap();
-    }
-
-    /// Waits until the program has ended by itself.
-    fn end(mut self) -> ExitStatus {
-        let deadline = Instant::now() + SOON;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Starts an example.
+fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
+    let mut command = Command::new(example(name));
+    command.args(arguments).envs(environment.iter().copied());
+    // No proxy of this machine may stand in the way.
+    Program::start(command.env("NO_PROXY", "127.0.0.1"))
 }
 
 /// An answer over HTTP.
