@@ -9,7 +9,8 @@ use crate::bootstrap::{Watch, Watching};
 use crate::cache::Memory;
 use crate::config::{Bootstrap, Config};
 use crate::context::{EvaluationContext, NOBODY};
-use crate::error::{Error, RequestError};
+use crate::details::EvaluationDetails;
+use crate::error::{Error, EvaluationError, RequestError};
 use crate::events::{EvaluationEvent, EventCounts, Ledger};
 use crate::extras::Extras;
 use crate::flags::{Flags, Origin};
@@ -327,6 +328,23 @@ impl PhaseFlagClient {
         let overridden = self.inner.overrides.read(key, overridden);
         overridden
             .or_else(|| self.inner.flags.find(key)?.evaluate(key, self.inner.context(context)))
+    }
+
+    /// Returns whether a flag that is not found is one that does not exist.
+    fn has_answers(&self) -> bool {
+        self.is_ready() || self.has_rules()
+    }
+
+    /// Says why there are no rules yet.
+    fn not_ready(&self, key: &str) -> EvaluationError {
+        let cause = match self.inner.stage() {
+            Stage::New => Some(Error::NotStarted),
+            Stage::Stopped => Some(Error::Stopped),
+            Stage::Starting | Stage::Started => {
+                self.inner.flags.readiness.polls().last_failure.map(Error::from)
+            }
+        };
+        EvaluationError::not_ready(key, cause)
     }
 }
 

@@ -252,6 +252,100 @@ impl std::error::Error for Error {
     }
 }
 
+/// Why a flag serves no value that was asked for.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum EvaluationError {
+    /// There are no rules at all, and the client is not ready.
+    #[non_exhaustive]
+    NotReady {
+        /// The key that was asked for.
+        flag: String,
+        /// Why there are none, where that is known: the client was not started, or the service
+        /// has not answered as it should.
+        cause: Option<Arc<Error>>,
+    },
+    /// There is no flag of this key.
+    #[non_exhaustive]
+    FlagNotFound {
+        /// The key that was asked for.
+        flag: String,
+    },
+    /// The flag serves a value of another type.
+    #[non_exhaustive]
+    WrongType {
+        /// The key that was asked for.
+        flag: String,
+        /// The type of the value that it serves, with its article, such as `a string`.
+        served: &'static str,
+        /// What was asked for, with its article, such as `a boolean`.
+        asked: &'static str,
+    },
+}
+
+impl EvaluationError {
+    pub(crate) fn not_ready(flag: &str, cause: Option<Error>) -> EvaluationError {
+        EvaluationError::NotReady { flag: flag.to_owned(), cause: cause.map(Arc::new) }
+    }
+
+    pub(crate) fn flag_not_found(flag: &str) -> EvaluationError {
+        EvaluationError::FlagNotFound { flag: flag.to_owned() }
+    }
+
+    pub(crate) fn wrong_type(
+        flag: &str,
+        served: &'static str,
+        asked: &'static str,
+    ) -> EvaluationError {
+        EvaluationError::WrongType { flag: flag.to_owned(), served, asked }
+    }
+
+    /// Returns the key of the flag that was asked for.
+    pub fn flag(&self) -> &str {
+        match self {
+            EvaluationError::NotReady { flag, .. }
+            | EvaluationError::FlagNotFound { flag }
+            | EvaluationError::WrongType { flag, .. } => flag,
+        }
+    }
+
+    /// Returns the name, such as `flag_not_found`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            EvaluationError::NotReady { .. } => "not_ready",
+            EvaluationError::FlagNotFound { .. } => "flag_not_found",
+            EvaluationError::WrongType { .. } => "wrong_type",
+        }
+    }
+}
+
+/// The whole sentence, with what led to it.
+impl fmt::Display for EvaluationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EvaluationError::NotReady { flag, cause: None } => {
+                write!(f, "flag `{flag}`: no rules yet")
+            }
+            EvaluationError::NotReady { flag, cause: Some(cause) } => {
+                write!(f, "flag `{flag}`: no rules yet: {cause:#}")
+            }
+            EvaluationError::FlagNotFound { flag } => write!(f, "there is no flag `{flag}`"),
+            EvaluationError::WrongType { flag, served, asked } => {
+                write!(f, "flag `{flag}` serves {served}, not {asked}")
+            }
+        }
+    }
+}
+
+/// The sentence.
+impl fmt::Debug for EvaluationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for EvaluationError {}
+
 /// Why a bootstrap cannot be read.
 #[non_exhaustive]
 pub enum BootstrapError {

@@ -1,7 +1,8 @@
 //! The typed getters, which a client and a snapshot of it have in common.
 
-/// Adds the getters to a type that has `read`, which hands over the value that a flag serves, and
-/// `variation`, which returns all there is to say of it.
+/// Adds the getters to a type that has `read`, which hands over the value that a flag serves,
+/// `variation`, which returns all there is to say of it, and `has_answers` and `not_ready`, which
+/// say whether a flag that is not found is unknown, and else why nothing is known yet.
 macro_rules! getters {
     () => {
         /// Returns the boolean that the flag serves; the default where the flag is not known or
@@ -58,6 +59,70 @@ macro_rules! getters {
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Option<EvaluationResult> {
             self.variation(key, context.into())
+        }
+
+        /// Returns what [`get_boolean_value`](Self::get_boolean_value) does, with its reason and
+        /// variation, or why it is the default.
+        pub fn get_boolean_details<'a>(
+            &'a self,
+            key: &str,
+            default: bool,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> EvaluationDetails<bool> {
+            let result = self.result(key, context.into());
+            EvaluationDetails::new(key, result, "a boolean", Value::as_bool, || default)
+        }
+
+        /// Returns what [`get_string_value`](Self::get_string_value) does, with its reason and
+        /// variation, or why it is the default.
+        pub fn get_string_details<'a>(
+            &'a self,
+            key: &str,
+            default: impl Into<String>,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> EvaluationDetails<String> {
+            let text = |value: &Value| value.as_str().map(str::to_owned);
+            let result = self.result(key, context.into());
+            EvaluationDetails::new(key, result, "a string", text, || default.into())
+        }
+
+        /// Returns what [`get_number_value`](Self::get_number_value) does, with its reason and
+        /// variation, or why it is the default.
+        pub fn get_number_details<'a>(
+            &'a self,
+            key: &str,
+            default: f64,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> EvaluationDetails<f64> {
+            let result = self.result(key, context.into());
+            EvaluationDetails::new(key, result, "a number", Value::as_f64, || default)
+        }
+
+        /// Returns what [`get_json_value`](Self::get_json_value) does, with its reason and
+        /// variation, or why it is the default.
+        pub fn get_json_details<'a>(
+            &'a self,
+            key: &str,
+            default: impl Into<Value>,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> EvaluationDetails<Value> {
+            let any = |value: &Value| (!value.is_null()).then(|| value.clone());
+            let result = self.result(key, context.into());
+            EvaluationDetails::new(key, result, "a value", any, || default.into())
+        }
+
+        /// Returns what the flag serves, or why there is nothing.
+        fn result(
+            &self,
+            key: &str,
+            context: Option<&EvaluationContext>,
+        ) -> Result<EvaluationResult, EvaluationError> {
+            // Before the flag is looked for: rules may come meanwhile.
+            let answers = self.has_answers();
+            self.variation(key, context).ok_or_else(|| match answers {
+                true => EvaluationError::flag_not_found(key),
+                false => self.not_ready(key),
+            })
         }
     };
 }

@@ -81,6 +81,7 @@ mod config;
 mod context;
 #[cfg(feature = "http")]
 mod date;
+mod details;
 mod error;
 mod events;
 mod extras;
@@ -131,7 +132,8 @@ mod worker;
 pub use builder::ClientBuilder;
 pub use client::{PhaseFlagClient, Statistics};
 pub use context::{AttributeValue, EvaluationContext};
-pub use error::{BootstrapError, Error, JsonError, RequestError, RulesetError};
+pub use details::EvaluationDetails;
+pub use error::{BootstrapError, Error, EvaluationError, JsonError, RequestError, RulesetError};
 pub use events::{EvaluationEvent, EventCounts};
 pub use listeners::{FlagsChanged, Subscription};
 pub use number::Number;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::context::EvaluationContext;
+use crate::details::EvaluationDetails;
+use crate::error::EvaluationError;
 use crate::getters::getters;
 use crate::overrides::overridden;
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
@@ -83,6 +85,14 @@ impl Snapshot {
             Some(value) => Some(overridden(value)),
             None => self.ruleset.as_ref()?.evaluate(key, self.context(context)),
         }
+    }
+
+    fn has_answers(&self) -> bool {
+        self.ruleset.is_some()
+    }
+
+    fn not_ready(&self, key: &str) -> EvaluationError {
+        EvaluationError::not_ready(key, None)
     }
 
     fn overridden(&self, key: &str) -> Option<&Value> {

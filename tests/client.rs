@@ -651,6 +651,7 @@ fn everything_public_can_be_sent_and_shared() {
     check::<phaseflag::AttributeValue>();
     check::<phaseflag::EvaluationEvent>();
     check::<phaseflag::EvaluationResult>();
+    check::<phaseflag::EvaluationDetails<phaseflag::Value>>();
     check::<phaseflag::Reason>();
     check::<phaseflag::FlagInfo>();
     check::<phaseflag::FlagsChanged>();
@@ -665,6 +666,7 @@ fn everything_public_can_be_sent_and_shared() {
     check::<phaseflag::Object>();
     check::<phaseflag::Error>();
     check::<phaseflag::BootstrapError>();
+    check::<phaseflag::EvaluationError>();
     check::<phaseflag::RequestError>();
     check::<phaseflag::RulesetError>();
     check::<phaseflag::JsonError>();

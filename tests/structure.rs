@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 71] = [
+const ORDER: [&str; 72] = [
     "error",
     "scan",
     "hash",
@@ -58,6 +58,7 @@ const ORDER: [&str; 71] = [
     "http",
     "remote",
     "worker",
+    "details",
     "getters",
     "overrides",
     "snapshot",
