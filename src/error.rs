@@ -48,6 +48,56 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
+/// A value that is not what a type of the program expects, with the place where it stops being so.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ValueError {
+    path: String,
+    reason: String,
+}
+
+impl ValueError {
+    pub(crate) fn new(path: impl Into<String>, reason: impl Into<String>) -> ValueError {
+        ValueError { path: path.into(), reason: reason.into() }
+    }
+
+    /// The same error, seen from outside of the member or element where it arose.
+    pub(crate) fn within(mut self, outer: &str) -> ValueError {
+        let point = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{outer}{point}{}", self.path);
+        self
+    }
+
+    /// Returns the path, such as `limits.retries[2]`; empty for the whole value.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns what is wrong there.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValueError { path, reason } if path.is_empty() => {
+                write!(f, "failed to read the value: {reason}")
+            }
+            ValueError { path, reason } => write!(f, "failed to read `{path}`: {reason}"),
+        }
+    }
+}
+
+/// The sentence.
+impl fmt::Debug for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ValueError {}
+
 /// A document that is no ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -281,6 +331,14 @@ pub enum EvaluationError {
         /// What was asked for, with its article, such as `a boolean`.
         asked: &'static str,
     },
+    /// The flag serves a value that is not what a type of the program expects.
+    #[non_exhaustive]
+    WrongShape {
+        /// The key that was asked for.
+        flag: String,
+        /// What is wrong with the value, and where.
+        cause: ValueError,
+    },
 }
 
 impl EvaluationError {
@@ -300,12 +358,17 @@ impl EvaluationError {
         EvaluationError::WrongType { flag: flag.to_owned(), served, asked }
     }
 
+    pub(crate) fn wrong_shape(flag: &str, cause: ValueError) -> EvaluationError {
+        EvaluationError::WrongShape { flag: flag.to_owned(), cause }
+    }
+
     /// Returns the key of the flag that was asked for.
     pub fn flag(&self) -> &str {
         match self {
             EvaluationError::NotReady { flag, .. }
             | EvaluationError::FlagNotFound { flag }
-            | EvaluationError::WrongType { flag, .. } => flag,
+            | EvaluationError::WrongType { flag, .. }
+            | EvaluationError::WrongShape { flag, .. } => flag,
         }
     }
 
@@ -315,6 +378,7 @@ impl EvaluationError {
             EvaluationError::NotReady { .. } => "not_ready",
             EvaluationError::FlagNotFound { .. } => "flag_not_found",
             EvaluationError::WrongType { .. } => "wrong_type",
+            EvaluationError::WrongShape { .. } => "wrong_shape",
         }
     }
 }
@@ -333,6 +397,7 @@ impl fmt::Display for EvaluationError {
             EvaluationError::WrongType { flag, served, asked } => {
                 write!(f, "flag `{flag}` serves {served}, not {asked}")
             }
+            EvaluationError::WrongShape { flag, cause } => write!(f, "flag `{flag}`: {cause}"),
         }
     }
 }

@@ -111,6 +111,49 @@ macro_rules! getters {
             EvaluationDetails::new(key, result, "a value", any, || default.into())
         }
 
+        /// Reads the value that the flag serves as a type of the program that derives miniserde's
+        /// `Deserialize`. A whole number is read as an integer, whether it stands as `3` or as
+        /// `3.0`. Takes a context, or `None` for the default context.
+        ///
+        /// ```
+        /// use miniserde::Deserialize;
+        /// use phaseflag::PhaseFlagClient;
+        ///
+        /// #[derive(Deserialize)]
+        /// struct Checkout {
+        ///     max_items: u32,
+        ///     invoice: Option<bool>,
+        /// }
+        ///
+        /// let client = PhaseFlagClient::builder("", "").build()?;
+        /// client.start()?;
+        /// client.set_override("checkout", phaseflag::Object::from([("max_items", 50)]));
+        /// let checkout: Checkout = client.get_json_as("checkout", None)?;
+        /// assert_eq!((checkout.max_items, checkout.invoice), (50, None));
+        ///
+        /// client.set_override("checkout", phaseflag::Object::from([("max_items", "many")]));
+        /// let error = client.get_json_as::<Checkout>("checkout", None).err().unwrap();
+        /// assert_eq!(
+        ///     error.to_string(),
+        ///     "flag `checkout`: failed to read `max_items`: a string was not expected there"
+        /// );
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
+        ///
+        /// # Errors
+        ///
+        /// [`EvaluationError::NotReady`] and [`EvaluationError::FlagNotFound`] where nothing is
+        /// served, and [`EvaluationError::WrongShape`] with the path of the first place that is
+        /// not what the type expects.
+        pub fn get_json_as<'a, T: miniserde::Deserialize>(
+            &'a self,
+            key: &str,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> Result<T, EvaluationError> {
+            let result = self.result(key, context.into())?;
+            result.value().read_as().map_err(|cause| EvaluationError::wrong_shape(key, cause))
+        }
+
         /// Returns what the flag serves, or why there is nothing.
         fn result(
             &self,

@@ -125,6 +125,7 @@ mod store;
 mod thread;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
+mod typed;
 mod value;
 #[cfg(feature = "http")]
 mod worker;
@@ -133,7 +134,9 @@ pub use builder::ClientBuilder;
 pub use client::{PhaseFlagClient, Statistics};
 pub use context::{AttributeValue, EvaluationContext};
 pub use details::EvaluationDetails;
-pub use error::{BootstrapError, Error, EvaluationError, JsonError, RequestError, RulesetError};
+pub use error::{
+    BootstrapError, Error, EvaluationError, JsonError, RequestError, RulesetError, ValueError,
+};
 pub use events::{EvaluationEvent, EventCounts};
 pub use listeners::{FlagsChanged, Subscription};
 pub use number::Number;

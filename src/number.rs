@@ -9,8 +9,9 @@ use miniserde::ser::{Fragment, Serialize};
 #[derive(Clone, Copy)]
 pub struct Number(Repr);
 
+/// How a number is kept.
 #[derive(Clone, Copy)]
-enum Repr {
+pub(crate) enum Repr {
     Negative(i64),
     Nonnegative(u64),
     Float(f64),
@@ -49,6 +50,11 @@ impl Number {
     /// Returns the number where it is whole, not negative and fits, or `None`.
     pub fn as_u64(self) -> Option<u64> {
         u64::try_from(self.whole()?).ok()
+    }
+
+    /// Returns the number as it is kept.
+    pub(crate) fn repr(self) -> Repr {
+        self.0
     }
 
     /// The exact integer, where this is one below 1e30 in size.

@@ -670,4 +670,5 @@ fn everything_public_can_be_sent_and_shared() {
     check::<phaseflag::RequestError>();
     check::<phaseflag::RulesetError>();
     check::<phaseflag::JsonError>();
+    check::<phaseflag::ValueError>();
 }

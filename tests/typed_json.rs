@@ -1,0 +1,189 @@
+//! JSON flags as types of the program, and the sentence where one does not fit.
+
+use std::collections::BTreeMap;
+
+use miniserde::Deserialize;
+use phaseflag::{EvaluationError, PhaseFlagClient, Value, ValueError};
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Checkout {
+    theme: Theme,
+    limits: Limits,
+    #[serde(rename = "note")]
+    remark: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+enum Theme {
+    #[serde(rename = "dark")]
+    Dark,
+    #[serde(rename = "light")]
+    Light,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Limits {
+    items: u8,
+    ratio: f64,
+    retries: Vec<i32>,
+    pair: (bool, bool),
+    by_country: BTreeMap<String, Vec<u64>>,
+}
+
+/// A value of the right shape, to be spoilt.
+const CHECKOUT: &str = r#"{"theme": "dark", "unknown": {"deeply": [null]}, "limits": {
+    "items": 50, "ratio": 0.5, "retries": [1, -2, 4], "pair": [true, false],
+    "by_country": {"CH": [1], "DE": [18446744073709551615]}}}"#;
+
+fn value(text: &str) -> Value {
+    text.parse().unwrap()
+}
+
+/// A client that serves these values, each by the flag of its key.
+fn client(values: &[(&str, &str)]) -> PhaseFlagClient {
+    let flags = values.iter().map(|(key, value)| {
+        format!(
+            r#"{{"key": "{key}", "default_variation": "v",
+                "variations": [{{"key": "v", "value": {value}}}]}}"#
+        )
+    });
+    let text = format!("[{}]", flags.collect::<Vec<_>>().join(","));
+    let client = PhaseFlagClient::builder("", "").bootstrap_text(text).build().unwrap();
+    client.start().unwrap();
+    client
+}
+
+#[test]
+fn a_value_of_the_right_shape_is_read() {
+    let expected = Checkout {
+        theme: Theme::Dark,
+        limits: Limits {
+            items: 50,
+            ratio: 0.5,
+            retries: vec![1, -2, 4],
+            pair: (true, false),
+            by_country: BTreeMap::from([
+                ("CH".to_owned(), vec![1]),
+                ("DE".to_owned(), vec![u64::MAX]),
+            ]),
+        },
+        remark: None,
+    };
+    assert_eq!(value(CHECKOUT).read_as(), Ok(expected));
+    let client = client(&[("checkout", CHECKOUT)]);
+    let read: Checkout = client.get_json_as("checkout", None).unwrap();
+    assert_eq!(client.snapshot().get_json_as("checkout", None).ok(), Some(read));
+}
+
+#[test]
+fn the_first_place_that_is_wrong_is_named() {
+    for (old, new, path, reason) in [
+        (r#""dark""#, "7", "theme", "the number 7 was not expected there"),
+        (r#""dark""#, r#""blue""#, "theme", "a string was not expected there"),
+        ("50", "256", "limits.items", "the number 256 was not expected there"),
+        ("50", "-1", "limits.items", "the number -1 was not expected there"),
+        ("50", "1.5", "limits.items", "the number 1.5 was not expected there"),
+        ("50", "null", "limits.items", "null was not expected there"),
+        ("0.5", "true", "limits.ratio", "a boolean was not expected there"),
+        ("[1, -2, 4]", "{}", "limits.retries", "an object was not expected there"),
+        ("4]", r#""4"]"#, "limits.retries[2]", "a string was not expected there"),
+        ("4]", "[4]]", "limits.retries[2]", "a list was not expected there"),
+        ("[true, false]", "[true]", "limits.pair", "an element is missing or wrong there"),
+        ("false]", "false, true]", "limits.pair[2]", "an element was not expected there"),
+        (
+            r#"{"CH": [1]"#,
+            r#"{"CH": [1, -1]"#,
+            "limits.by_country.CH[1]",
+            "the number -1 was not expected there",
+        ),
+        (r#""items""#, r#""item""#, "limits", "a member is missing or wrong there"),
+        (r#""theme": "dark","#, "", "", "a member is missing or wrong there"),
+    ] {
+        assert!(CHECKOUT.contains(old), "{old}");
+        let text = CHECKOUT.replacen(old, new, 1);
+        let error: ValueError = value(&text).read_as::<Checkout>().unwrap_err();
+        assert_eq!((error.path(), error.reason()), (path, reason), "{new}");
+        let sentence = match path {
+            "" => format!("failed to read the value: {reason}"),
+            path => format!("failed to read `{path}`: {reason}"),
+        };
+        assert_eq!(error.to_string(), sentence);
+        assert_eq!(format!("{error:?}"), sentence);
+
+        let client = client(&[("checkout", &text)]);
+        for error in [
+            client.get_json_as::<Checkout>("checkout", None).unwrap_err(),
+            client.snapshot().get_json_as::<Checkout>("checkout", None).unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), format!("flag `checkout`: {sentence}"));
+            assert_eq!((error.as_str(), error.flag()), ("wrong_shape", "checkout"));
+            assert!(
+                matches!(error, EvaluationError::WrongShape { cause, .. } if cause.path() == path)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_path_begins_where_the_value_does() {
+    let error = value(r#"[[0], [1, "a"]]"#).read_as::<Vec<Vec<u8>>>().unwrap_err();
+    assert_eq!(error.path(), "[1][1]");
+    let error = value(r#"{"a": {"b": ["c"]}}"#);
+    let error = error.read_as::<BTreeMap<String, BTreeMap<String, Vec<bool>>>>().unwrap_err();
+    assert_eq!(error.path(), "a.b[0]");
+    let error = value(r#""a""#).read_as::<u8>().unwrap_err();
+    assert_eq!(error.to_string(), "failed to read the value: a string was not expected there");
+    let error = value(r#"{"1": true, "x": true}"#).read_as::<BTreeMap<u8, bool>>().unwrap_err();
+    assert_eq!((error.path(), error.reason()), ("x", "a member of this name was not expected"));
+}
+
+#[test]
+fn numbers_are_read_by_their_worth() {
+    assert_eq!(value("[3, 3.0, -3.0, -0.0]").read_as(), Ok(vec![3_i64, 3, -3, 0]));
+    assert_eq!(value("[3, 3.0]").read_as(), Ok(vec![3_u8, 3]));
+    assert_eq!(value("[3, -3, 0.1]").read_as(), Ok(vec![3.0_f64, -3.0, 0.1]));
+    assert_eq!(value("3.0").read_as(), Ok(Some(3_u8)));
+    assert_eq!(value("18446744073709551615").read_as(), Ok(u64::MAX));
+    assert_eq!(value("-9223372036854775808").read_as(), Ok(i64::MIN));
+    assert_eq!(value("9007199254740993").read_as(), Ok(9_007_199_254_740_993_i64));
+    for text in ["1e300", "-1e19", "0.5"] {
+        assert!(value(text).read_as::<i64>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn scalars_and_null_are_read_too() {
+    let client = client(&[("on", "true"), ("name", r#""x""#), ("null", "null")]);
+    assert_eq!(client.get_json_as("on", None).ok(), Some(true));
+    assert_eq!(client.get_json_as("name", None).ok(), Some("x".to_owned()));
+    assert_eq!(client.get_json_as("null", None).ok(), Some(None::<Limits>));
+    assert_eq!(client.get_json_as("null", None).ok(), Some(()));
+    assert_eq!(
+        client.get_json_as::<u8>("null", None).unwrap_err().to_string(),
+        "flag `null`: failed to read the value: null was not expected there"
+    );
+    client.set_override("on", [1, 2]);
+    assert_eq!(client.get_json_as("on", None).ok(), Some(vec![1, 2]));
+}
+
+#[test]
+fn the_json_of_miniserde_can_be_had() {
+    let read: miniserde::json::Value = value(CHECKOUT).read_as().unwrap();
+    assert_eq!(value(&miniserde::json::to_string(&read)), value(CHECKOUT));
+}
+
+#[test]
+fn flags_that_serve_nothing_are_errors() {
+    let client = client(&[("a", "1")]);
+    let error = client.get_json_as::<u8>("b", None).unwrap_err();
+    assert_eq!(
+        (error.as_str(), error.to_string().as_str()),
+        ("flag_not_found", "there is no flag `b`")
+    );
+    let client = PhaseFlagClient::builder("", "").build().unwrap();
+    let error = client.get_json_as::<u8>("a", None).unwrap_err();
+    assert_eq!(error.as_str(), "not_ready");
+    assert_eq!(error.to_string(), "flag `a`: no rules yet: the client has not been started");
+    let error = client.snapshot().get_json_as::<u8>("a", None).unwrap_err();
+    assert_eq!(error.to_string(), "flag `a`: no rules yet");
+}
