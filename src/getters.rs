@@ -154,6 +154,50 @@ macro_rules! getters {
             result.value().read_as().map_err(|cause| EvaluationError::wrong_shape(key, cause))
         }
 
+        /// Does what [`get_json_as`](Self::get_json_as) does with a type that derives serde's
+        /// `Deserialize`.
+        ///
+        /// ```
+        /// use phaseflag::PhaseFlagClient;
+        /// use serde::Deserialize;
+        ///
+        /// #[derive(Debug, Deserialize)]
+        /// struct Checkout {
+        ///     max_items: u32,
+        ///     #[serde(default)]
+        ///     invoice: bool,
+        /// }
+        ///
+        /// let client = PhaseFlagClient::builder("", "").build()?;
+        /// client.start()?;
+        /// client.set_override("checkout", serde_json::json!({"max_items": 50}));
+        /// let checkout: Checkout = client.get_json_as_serde("checkout", None)?;
+        /// assert_eq!((checkout.max_items, checkout.invoice), (50, false));
+        ///
+        /// client.set_override("checkout", serde_json::json!({"max_items": -1}));
+        /// let error = client.get_json_as_serde::<Checkout>("checkout", None).unwrap_err();
+        /// assert_eq!(
+        ///     error.to_string(),
+        ///     "flag `checkout`: failed to read `max_items`: \
+        ///      invalid value: integer `-1`, expected u32"
+        /// );
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
+        ///
+        /// # Errors
+        ///
+        /// As `get_json_as`.
+        #[cfg(feature = "serde")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+        pub fn get_json_as_serde<'a, T: serde::de::DeserializeOwned>(
+            &'a self,
+            key: &str,
+            context: impl Into<Option<&'a EvaluationContext>>,
+        ) -> Result<T, EvaluationError> {
+            let result = self.result(key, context.into())?;
+            result.value().read_as_serde().map_err(|cause| EvaluationError::wrong_shape(key, cause))
+        }
+
         /// Returns what the flag serves, or why there is nothing.
         fn result(
             &self,

@@ -37,6 +37,7 @@
 //! | `native-tls` | no | HTTPS by the system's library; where both are on, rustls is used |
 //! | `gzip` | no | compressed answers; without it they are refused |
 //! | `regex` | yes | the operator `matches_regex`; without it the operator never holds |
+//! | `serde` | no | values to and from `serde_json`, and JSON flags as types that derive serde's traits |
 //!
 //! Without any of them there is the core, and a client that serves bootstrap files, texts and
 //! overrides.
@@ -47,6 +48,7 @@
 //! something begins to go wrong, `info` once when it is over, `debug` for each ruleset and
 //! delivery. None holds a key or an attribute's value.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs, missing_debug_implementations)]
 #![cfg_attr(
     not(test),
@@ -116,6 +118,8 @@ mod remembered;
 mod remote;
 mod ruleset;
 mod scan;
+#[cfg(feature = "serde")]
+mod serde_values;
 #[cfg(feature = "http")]
 mod service;
 mod snapshot;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The files of `src`, each of which uses only files above it.
-const ORDER: [&str; 73] = [
+const ORDER: [&str; 74] = [
     "error",
     "scan",
     "hash",
@@ -14,6 +14,7 @@ const ORDER: [&str; 73] = [
     "order",
     "value",
     "typed",
+    "serde_values",
     "context",
     "ruleset/version",
     "ruleset/bucket",
@@ -85,7 +86,7 @@ const ORDER: [&str; 73] = [
 const LAST: [&str; 2] = ["builder", "lib"];
 
 /// The files that may name a dependency.
-const DOORS: [(&str, &[&str]); 6] = [
+const DOORS: [(&str, &[&str]); 9] = [
     (
         "miniserde",
         &[
@@ -100,6 +101,9 @@ const DOORS: [(&str, &[&str]); 6] = [
             "getters",
         ],
     ),
+    ("serde", &["serde_values", "getters"]),
+    ("serde_json", &["serde_values"]),
+    ("serde_path_to_error", &["serde_values"]),
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
     ("ureq", &["address", "proxy", "tls", "http"]),

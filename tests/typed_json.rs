@@ -187,3 +187,142 @@ fn flags_that_serve_nothing_are_errors() {
     let error = client.snapshot().get_json_as::<u8>("a", None).unwrap_err();
     assert_eq!(error.to_string(), "flag `a`: no rules yet");
 }
+
+#[cfg(feature = "serde")]
+mod by_serde {
+    use super::*;
+    use phaseflag::{Number, Object};
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Checkout {
+        limits: Limits,
+        #[serde(default)]
+        theme: Theme,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Limits {
+        items: u8,
+        retries: Vec<i32>,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Theme {
+        #[default]
+        Dark,
+        Light,
+        Custom {
+            hue: f64,
+        },
+    }
+
+    #[test]
+    fn a_value_of_the_right_shape_is_read() {
+        let text =
+            r#"{"limits": {"items": 50.0, "retries": [1, -2]}, "theme": {"custom": {"hue": 3}}}"#;
+        let expected = Checkout {
+            limits: Limits { items: 50, retries: vec![1, -2] },
+            theme: Theme::Custom { hue: 3.0 },
+        };
+        let client = client(&[("checkout", text)]);
+        let read: Checkout = client.get_json_as_serde("checkout", None).unwrap();
+        assert_eq!(read, expected);
+        let read: Checkout = client.snapshot().get_json_as_serde("checkout", None).unwrap();
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn the_first_place_that_is_wrong_is_named() {
+        for (text, sentence) in [
+            (
+                r#"{"limits": {"items": "a", "retries": []}}"#,
+                r#"failed to read `limits.items`: invalid type: string "a", expected u8"#,
+            ),
+            (
+                r#"{"limits": {"items": 256, "retries": []}}"#,
+                "failed to read `limits.items`: invalid value: integer `256`, expected u8",
+            ),
+            (
+                r#"{"limits": {"items": 1, "retries": [1, 2, true]}}"#,
+                "failed to read `limits.retries[2]`: invalid type: boolean `true`, expected i32",
+            ),
+            (r#"{"limits": {"items": 1}}"#, "failed to read `limits`: missing field `retries`"),
+            ("{}", "failed to read the value: missing field `limits`"),
+            (
+                r#"{"limits": {"items": 1, "retries": []}, "theme": {"custom": {"hue": null}}}"#,
+                "failed to read `theme.custom.hue`: invalid type: null, expected f64",
+            ),
+        ] {
+            assert_eq!(value(text).read_as_serde::<Checkout>().unwrap_err().to_string(), sentence);
+            let client = client(&[("checkout", text)]);
+            for error in [
+                client.get_json_as_serde::<Checkout>("checkout", None).unwrap_err(),
+                client.snapshot().get_json_as_serde::<Checkout>("checkout", None).unwrap_err(),
+            ] {
+                assert_eq!(error.to_string(), format!("flag `checkout`: {sentence}"));
+                assert_eq!(error.as_str(), "wrong_shape");
+            }
+        }
+        let client = client(&[]);
+        let error = client.get_json_as_serde::<u8>("b", None).unwrap_err();
+        assert_eq!(error.to_string(), "there is no flag `b`");
+    }
+
+    #[test]
+    fn values_go_both_ways_without_loss() {
+        for text in [
+            "null",
+            "true",
+            "\"text\"",
+            "[]",
+            "{}",
+            "18446744073709551615",
+            "-9223372036854775808",
+            "9007199254740993",
+            "0.1",
+            "-0.0",
+            "3.0",
+            "1e300",
+            "5e-324",
+            r#"{"a":[1,{"b":null}],"":"é😀"}"#,
+        ] {
+            let ours = value(text);
+            let theirs: serde_json::Value = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::Value::from(&ours), theirs, "{text}");
+            assert_eq!(serde_json::Value::from(ours.clone()), theirs, "{text}");
+            assert_eq!(serde_json::to_value(&ours).unwrap(), theirs, "{text}");
+            assert_eq!(Value::from(&theirs), ours, "{text}");
+            assert_eq!(Value::from(theirs.clone()), ours, "{text}");
+            assert_eq!(serde_json::from_value::<Value>(theirs).unwrap(), ours, "{text}");
+            assert_eq!(serde_json::from_str::<Value>(&ours.to_string()).unwrap(), ours, "{text}");
+            assert_eq!(value(&serde_json::to_string(&ours).unwrap()), ours, "{text}");
+        }
+    }
+
+    #[test]
+    fn integers_and_floats_stay_what_they_are() {
+        let json = serde_json::Value::from(value("[3, 3.0]"));
+        assert_eq!((json[0].is_u64(), json[1].is_f64()), (true, true));
+        assert_eq!(json.to_string(), "[3,3.0]");
+        assert_eq!(serde_json::to_string(&Number::from(-7_i64)).unwrap(), "-7");
+        let object = Object::from([("b", 1), ("a", 2)]);
+        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"a":2,"b":1}"#);
+        // A struct of the program may hold a value as it is.
+        let read: BTreeMap<String, Value> = value(r#"{"a": {"b": 1}}"#).read_as_serde().unwrap();
+        assert_eq!(read["a"]["b"], Value::from(1));
+    }
+
+    #[test]
+    fn what_takes_a_value_takes_theirs() {
+        let client = client(&[]);
+        client.set_override("limits", json!({"items": 1, "retries": [1]}));
+        let limits: Limits = client.get_json_as_serde("limits", None).unwrap();
+        assert_eq!(limits, Limits { items: 1, retries: vec![1] });
+        let default = client.get_json_value("b", json!([1]), None);
+        assert_eq!(default, Value::from([1]));
+    }
+}
