@@ -60,7 +60,7 @@ pub struct PhaseFlagClient {
 }
 
 struct Inner {
-    config: Config,
+    config: Arc<Config>,
     overrides: Overrides,
     flags: Arc<Flags>,
     ledger: Arc<Ledger>,
@@ -81,6 +81,7 @@ enum Stage {
 impl PhaseFlagClient {
     /// Makes a client of checked settings. Touches no network, reads no file, starts no thread.
     pub(crate) fn new(config: Config, extras: Extras) -> Result<PhaseFlagClient, Error> {
+        let config = Arc::new(config);
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
         let service = match config.has_service() {
             true => Some(Service::new(&config, ledger.clone(), &extras)?),
@@ -262,7 +263,7 @@ impl PhaseFlagClient {
     pub fn track_event(&self, mut event: EvaluationEvent) {
         event.stamp();
         match &self.inner.service {
-            Some(service) => service.track(event, &self.inner.config),
+            Some(service) => service.track(event),
             None => self.inner.ledger.abandon(1),
         }
     }
@@ -283,7 +284,7 @@ impl PhaseFlagClient {
             Some(_) if matches!(self.inner.stage(), Stage::New | Stage::Starting) => {
                 Err(Error::NotStarted)
             }
-            Some(service) => service.flush(&self.inner.config),
+            Some(service) => service.flush(),
         }
     }
 
@@ -386,7 +387,7 @@ impl Inner {
         }
         let watched = watch.is_some();
         let started = self.start_watching(watch).and_then(|()| match &self.service {
-            Some(service) => service.start(&self.config, &self.flags, memory),
+            Some(service) => service.start(&self.flags, memory),
             // The file may come later.
             None if watched => Ok(()),
             None => bootstrapped,
@@ -460,7 +461,7 @@ impl Inner {
         self.flags.readiness.stopped();
         *self.lock_watching() = None;
         if let Some(service) = &self.service {
-            service.stop(&self.config, patience);
+            service.stop(patience);
         }
     }
 

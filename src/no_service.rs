@@ -17,23 +17,23 @@ use crate::ruleset::EvaluationResult;
 pub(crate) enum Service {}
 
 impl Service {
-    pub(crate) fn new(_: &Config, _: Arc<Ledger>, _: &Extras) -> Result<Service, Error> {
+    pub(crate) fn new(_: &Arc<Config>, _: Arc<Ledger>, _: &Extras) -> Result<Service, Error> {
         Err(Error::setting("base_url", "needs the feature `http`"))
     }
 
-    pub(crate) fn start(&self, _: &Config, _: &Arc<Flags>, _: Option<Memory>) -> Result<(), Error> {
+    pub(crate) fn start(&self, _: &Arc<Flags>, _: Option<Memory>) -> Result<(), Error> {
         match *self {}
     }
 
-    pub(crate) fn stop(&self, _: &Config, _: Duration) {
+    pub(crate) fn stop(&self, _: Duration) {
         match *self {}
     }
 
-    pub(crate) fn track(&self, _: EvaluationEvent, _: &Config) {
+    pub(crate) fn track(&self, _: EvaluationEvent) {
         match *self {}
     }
 
-    pub(crate) fn flush(&self, _: &Config) -> Result<(), Error> {
+    pub(crate) fn flush(&self) -> Result<(), Error> {
         match *self {}
     }
 

@@ -23,8 +23,8 @@ use crate::spool::{Appended, Spool};
 use crate::worker::{StopSignal, Worker};
 
 /// The poller, the flusher and remote evaluation.
-#[derive(Debug)]
 pub(crate) struct Service {
+    config: Arc<Config>,
     http: Arc<Http>,
     events: EventQueue,
     spool: Option<Arc<dyn Spool>>,
@@ -49,12 +49,13 @@ struct Threads {
 impl Service {
     /// Checks what only the HTTP library can, and touches no network.
     pub(crate) fn new(
-        config: &Config,
+        config: &Arc<Config>,
         ledger: Arc<Ledger>,
         extras: &Extras,
     ) -> Result<Service, Error> {
         let http = Arc::new(Http::new(config)?);
         Ok(Service {
+            config: config.clone(),
             remote: Remote::new(http.clone()),
             http,
             events: queue(config, ledger.clone()),
@@ -68,13 +69,8 @@ impl Service {
     }
 
     /// Starts polling. Delivering starts with the first event, those of earlier clients included.
-    pub(crate) fn start(
-        &self,
-        config: &Config,
-        flags: &Arc<Flags>,
-        memory: Option<Memory>,
-    ) -> Result<(), Error> {
-        let poller = Poller::new(self.http.clone(), flags.clone(), config, memory);
+    pub(crate) fn start(&self, flags: &Arc<Flags>, memory: Option<Memory>) -> Result<(), Error> {
+        let poller = Poller::new(self.http.clone(), flags.clone(), &self.config, memory);
         let mut threads = self.threads();
         if poller.has_work() {
             threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
@@ -84,12 +80,12 @@ impl Service {
         self.catching_up.store(left, Ordering::Release);
         if left || self.ledger.queued() > 0 {
             // Where the system starts no thread, the next event tries again.
-            let _ = self.start_flusher(&mut threads, config);
+            let _ = self.start_flusher(&mut threads);
         }
         Ok(())
     }
 
-    fn start_flusher(&self, threads: &mut Threads, config: &Config) -> Result<(), Error> {
+    fn start_flusher(&self, threads: &mut Threads) -> Result<(), Error> {
         if threads.flusher.is_none() {
             let flusher = Flusher::new(
                 self.http.clone(),
@@ -97,7 +93,7 @@ impl Service {
                 self.events.source(),
                 self.spool.clone(),
                 self.catching_up.clone(),
-                config,
+                &self.config,
             );
             threads.flusher = Some(spawn("phaseflag-events", move |stop| flusher.run(stop))?);
             self.delivering.store(true, Ordering::Release);
@@ -106,17 +102,17 @@ impl Service {
     }
 
     /// Starts delivering, unless it has begun, or the client is not running.
-    fn deliver(&self, config: &Config) -> Result<(), Error> {
+    fn deliver(&self) -> Result<(), Error> {
         if self.delivering.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut threads = self.threads();
-        if threads.started { self.start_flusher(&mut threads, config) } else { Ok(()) }
+        if threads.started { self.start_flusher(&mut threads) } else { Ok(()) }
     }
 
     /// Stops polling at once, and delivering as soon as nothing is left, or when patience ends.
     /// What is left then goes into the spool, where there is one.
-    pub(crate) fn stop(&self, config: &Config, patience: Duration) {
+    pub(crate) fn stop(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         self.ledger.seal();
         let flusher = {
@@ -128,7 +124,7 @@ impl Service {
             if self.ledger.queued() > 0 && !patience.is_zero() {
                 // Events of a client that was never started are delivered, too. Without a thread,
                 // they are left below.
-                let _ = self.start_flusher(&mut threads, config);
+                let _ = self.start_flusher(&mut threads);
             }
             threads.flusher.clone()
         };
@@ -173,17 +169,17 @@ impl Service {
         });
     }
 
-    pub(crate) fn track(&self, event: EvaluationEvent, config: &Config) {
+    pub(crate) fn track(&self, event: EvaluationEvent) {
         self.events.push(event);
         // As at the start; a flush says so.
-        let _ = self.deliver(config);
+        let _ = self.deliver();
     }
 
-    pub(crate) fn flush(&self, config: &Config) -> Result<(), Error> {
+    pub(crate) fn flush(&self) -> Result<(), Error> {
         if self.ledger.queued() == 0 {
             return Ok(());
         }
-        self.deliver(config)?;
+        self.deliver()?;
         self.events.flush()
     }
 
