@@ -13,6 +13,8 @@ use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::extras::Extras;
 #[cfg(feature = "http")]
+use crate::recorder;
+#[cfg(feature = "http")]
 use crate::spool;
 
 /// The settings of a client that is to be.
@@ -68,6 +70,40 @@ impl ClientBuilder {
     /// Defaults to 10,000.
     pub fn event_queue_capacity(mut self, events: usize) -> ClientBuilder {
         self.config.event_queue_capacity = events;
+        self
+    }
+
+    /// Sets whether evaluations become events by themselves: one event for each flag, variation and
+    /// identifier within an `event_flush_interval`, of the first such evaluation. The next interval
+    /// begins with the first evaluation after the last one is over; a flush begins none.
+    ///
+    /// What the typed getters and `get_variation` evaluate is recorded, of the client and of its
+    /// snapshots, whatever type the value has, while the client is not stopped. Not recorded are
+    /// overrides, flags that are not known, those that another flag requires, and what anything
+    /// else evaluates. Without a `base_url` nothing is recorded.
+    ///
+    /// The events are queued as tracked ones are, and everything that holds for those holds for
+    /// them. Each has the key of the flag, that of the variation where there is one, the user's
+    /// identifier, and as metadata `"source": "evaluation"` and the `"reason"`, such as
+    /// `"targeting_match"`. Where the context has no user, there is no `user_id`, and the session
+    /// is the metadata `"session_id"`; where it has neither, all such evaluations are as one.
+    /// Attributes of the context are not sent, its identifiers are.
+    ///
+    /// An interval has room for `event_queue_capacity` different evaluations, at most 1,048,576.
+    /// Those beyond are not recorded, and counted as `dropped_interval_full`. One that was dropped
+    /// because the queue was full is not tried again in its interval. To know which were recorded
+    /// takes 16 to 32 bytes for each that there is room for, 256 KiB by default, from `build` on.
+    /// They are known by hashes of 64 bits from a secret seed: with n of them, one time in 2⁶⁴/n
+    /// another one is taken for known, and has no event.
+    ///
+    /// Defaults to `false`.
+    pub fn record_evaluations(mut self, record: bool) -> ClientBuilder {
+        #[cfg(feature = "http")]
+        {
+            self.extras.recorder = record.then_some(recorder::open);
+        }
+        #[cfg(not(feature = "http"))]
+        let _ = record;
         self
     }
 

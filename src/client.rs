@@ -19,6 +19,7 @@ use crate::listeners::{FlagsChanged, Subscription};
 use crate::logging::log;
 use crate::overrides::{Overrides, overridden};
 use crate::readiness::ClientState;
+use crate::recorder::Recorder;
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
 use crate::snapshot::Snapshot;
 use crate::value::Value;
@@ -64,7 +65,8 @@ struct Inner {
     overrides: Overrides,
     flags: Arc<Flags>,
     ledger: Arc<Ledger>,
-    service: Option<Service>,
+    service: Option<Arc<Service>>,
+    recorder: Option<Arc<dyn Recorder>>,
     extras: Extras,
     watching: Mutex<Option<Watching>>,
     stage: Mutex<Stage>,
@@ -92,6 +94,7 @@ impl PhaseFlagClient {
             overrides: Overrides::default(),
             flags: Arc::default(),
             ledger,
+            recorder: service.as_ref().and_then(|service| service.recorder()),
             service,
             extras,
             watching: Mutex::default(),
@@ -177,6 +180,7 @@ impl PhaseFlagClient {
             overrides: self.inner.overrides.all(),
             ruleset: self.ruleset(),
             default_context: self.inner.config.default_context.clone(),
+            recorder: self.inner.recorder.clone(),
         }
     }
 
@@ -315,9 +319,13 @@ impl PhaseFlagClient {
         context: Option<&EvaluationContext>,
         read: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
-        match self.inner.overrides.read(key, &read) {
-            Some(value) => value,
-            None => self.inner.flags.find(key)?.read_value(key, self.inner.context(context), read),
+        if let Some(value) = self.inner.overrides.read(key, &read) {
+            return value;
+        }
+        let (ruleset, context) = (self.inner.flags.find(key)?, self.inner.context(context));
+        match &self.inner.recorder {
+            None => ruleset.read_value(key, context, read),
+            Some(recorder) => read(recorder.read(&ruleset, key, context)?),
         }
     }
 
@@ -326,9 +334,14 @@ impl PhaseFlagClient {
         key: &str,
         context: Option<&EvaluationContext>,
     ) -> Option<EvaluationResult> {
-        let overridden = self.inner.overrides.read(key, overridden);
-        overridden
-            .or_else(|| self.inner.flags.find(key)?.evaluate(key, self.inner.context(context)))
+        if let Some(result) = self.inner.overrides.read(key, overridden) {
+            return Some(result);
+        }
+        let (ruleset, context) = (self.inner.flags.find(key)?, self.inner.context(context));
+        match &self.inner.recorder {
+            None => ruleset.evaluate(key, context),
+            Some(recorder) => recorder.evaluate(&ruleset, key, context),
+        }
     }
 
     /// Returns whether a flag that is not found is one that does not exist.

@@ -130,6 +130,7 @@ pub(crate) struct Ledger {
     spooled: AtomicU64,
     crowded_out: AtomicU64,
     delivered_spooled: AtomicU64,
+    passed_over: AtomicU64,
     last_failure: Mutex<Option<RequestError>>,
 }
 
@@ -154,6 +155,10 @@ pub struct EventCounts {
     pub dropped_spool_full: u64,
     /// Accepted by the service, of those that earlier clients had left in the spool.
     pub delivered_spooled: u64,
+    /// Evaluations that were not recorded because their interval had no room for more different
+    /// ones; see [`record_evaluations`](crate::ClientBuilder::record_evaluations). Each counts,
+    /// repeated ones too.
+    pub dropped_interval_full: u64,
 }
 
 impl EventCounts {
@@ -163,6 +168,7 @@ impl EventCounts {
             + self.dropped_rejected
             + self.dropped_undelivered
             + self.dropped_spool_full
+            + self.dropped_interval_full
     }
 }
 
@@ -190,6 +196,7 @@ impl Ledger {
             spooled: AtomicU64::new(0),
             crowded_out: AtomicU64::new(0),
             delivered_spooled: AtomicU64::new(0),
+            passed_over: AtomicU64::new(0),
             last_failure: Mutex::default(),
         }
     }
@@ -272,6 +279,11 @@ impl Ledger {
         self.rejected.fetch_add(count as u64, Ordering::AcqRel);
     }
 
+    /// Counts an evaluation that is not recorded, for want of room.
+    pub(crate) fn pass_over(&self) {
+        self.passed_over.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn settle(&self, count: usize, fate: &AtomicU64) {
         let rest = |queued: usize| {
             let left = (queued & COUNT).saturating_sub(count);
@@ -296,6 +308,7 @@ impl Ledger {
             spooled: self.spooled.load(Ordering::Acquire),
             dropped_spool_full: self.crowded_out.load(Ordering::Acquire),
             delivered_spooled: self.delivered_spooled.load(Ordering::Acquire),
+            dropped_interval_full: self.passed_over.load(Ordering::Acquire),
         }
     }
 }

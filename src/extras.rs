@@ -3,6 +3,8 @@
 use crate::bootstrap::NewWatch;
 use crate::cache::NewCache;
 #[cfg(feature = "http")]
+use crate::recorder::NewRecorder;
+#[cfg(feature = "http")]
 use crate::spool::NewSpool;
 
 /// How to make each of them, where it was asked for.
@@ -12,4 +14,6 @@ pub(crate) struct Extras {
     pub(crate) cache: Option<NewCache>,
     #[cfg(feature = "http")]
     pub(crate) spool: Option<NewSpool>,
+    #[cfg(feature = "http")]
+    pub(crate) recorder: Option<NewRecorder>,
 }

@@ -15,6 +15,7 @@ use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
 use crate::queue::{EventSource, FlushReply};
+use crate::recorder::Recorder;
 use crate::spool::{Backlog, Claim, Spool};
 use crate::worker::StopSignal;
 
@@ -49,6 +50,8 @@ pub(crate) struct Flusher {
     catch_up: Option<Instant>,
     /// What they have left.
     backlog: Option<Box<dyn Backlog>>,
+    /// What has intervals to end.
+    recorder: Option<Arc<dyn Recorder>>,
     /// Whether that is still to be tried: then the end waits for it.
     catching_up: Arc<AtomicBool>,
     /// How many events of it the next request may hold.
@@ -100,6 +103,7 @@ impl Flusher {
         ledger: Arc<Ledger>,
         source: EventSource,
         spool: Option<Arc<dyn Spool>>,
+        recorder: Option<Arc<dyn Recorder>>,
         catching_up: Arc<AtomicBool>,
         config: &Config,
     ) -> Flusher {
@@ -111,6 +115,7 @@ impl Flusher {
             catch_up: spool.is_some().then(|| Instant::now() + CATCH_UP),
             spool,
             backlog: None,
+            recorder,
             catching_up,
             backlog_size: MAX_REQUEST,
             waiting: Vec::new(),
@@ -135,6 +140,9 @@ impl Flusher {
             // A logger that panics does not end it.
             guarded(|| {
                 self.collect();
+                if let Some(recorder) = &self.recorder {
+                    recorder.end(Instant::now());
+                }
                 if self.backlog.is_some() || self.catch_up.is_some_and(|at| at <= Instant::now()) {
                     self.deliver_backlog();
                 }
@@ -172,7 +180,8 @@ impl Flusher {
         let due =
             if on_its_way && self.ledger.queued() >= self.batch_size { None } else { self.due };
         let due = [due, self.catch_up].into_iter().flatten().min();
-        let Some(due) = self.retry.or(due) else {
+        let due = self.retry.or(due);
+        let Some(due) = [due, self.interval_ends()].into_iter().flatten().min() else {
             let message = self.source.wait(stop, &mut self.waiting);
             self.since = Instant::now();
             return message;
@@ -183,6 +192,13 @@ impl Flusher {
             recv(self.source.hurry) -> hurried => hurried.is_ok(),
             default(due.saturating_duration_since(Instant::now())) => true,
         }
+    }
+
+    /// Returns when an interval of recorded evaluations may be over.
+    fn interval_ends(&self) -> Option<Instant> {
+        let recorder = self.recorder.as_ref()?;
+        // One may begin while the thread waits for a long time to try again.
+        recorder.ends().or_else(|| self.retry.map(|_| Instant::now() + self.interval))
     }
 
     /// Takes everything out of the queue, and returns how many events are to be delivered.

@@ -88,6 +88,7 @@ mod error;
 mod events;
 mod extras;
 mod files;
+mod fingerprints;
 mod flags;
 #[cfg(feature = "http")]
 mod flusher;
@@ -113,6 +114,7 @@ mod proxy;
 #[cfg(feature = "http")]
 mod queue;
 mod readiness;
+mod recorder;
 mod remembered;
 #[cfg(feature = "http")]
 mod remote;

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::events::{EvaluationEvent, Ledger};
 use crate::extras::Extras;
 use crate::flags::Flags;
+use crate::recorder::Recorder;
 use crate::ruleset::EvaluationResult;
 
 /// A service that there is never one of.
@@ -17,8 +18,12 @@ use crate::ruleset::EvaluationResult;
 pub(crate) enum Service {}
 
 impl Service {
-    pub(crate) fn new(_: &Arc<Config>, _: Arc<Ledger>, _: &Extras) -> Result<Service, Error> {
+    pub(crate) fn new(_: &Arc<Config>, _: Arc<Ledger>, _: &Extras) -> Result<Arc<Service>, Error> {
         Err(Error::setting("base_url", "needs the feature `http`"))
+    }
+
+    pub(crate) fn recorder(&self) -> Option<Arc<dyn Recorder>> {
+        match *self {}
     }
 
     pub(crate) fn start(&self, _: &Arc<Flags>, _: Option<Memory>) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! Everything that talks to the service, started and stopped as one.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::cache::Memory;
@@ -17,6 +17,7 @@ use crate::http::Http;
 use crate::logging::log;
 use crate::poller::{self, Poller};
 use crate::queue::{EventQueue, queue};
+use crate::recorder::{Recorder, Tracker};
 use crate::remote::Remote;
 use crate::ruleset::EvaluationResult;
 use crate::spool::{Appended, Spool};
@@ -28,6 +29,7 @@ pub(crate) struct Service {
     http: Arc<Http>,
     events: EventQueue,
     spool: Option<Arc<dyn Spool>>,
+    recorder: Option<Arc<dyn Recorder>>,
     ledger: Arc<Ledger>,
     remote: Remote,
     threads: Mutex<Threads>,
@@ -52,20 +54,21 @@ impl Service {
         config: &Arc<Config>,
         ledger: Arc<Ledger>,
         extras: &Extras,
-    ) -> Result<Service, Error> {
+    ) -> Result<Arc<Service>, Error> {
         let http = Arc::new(Http::new(config)?);
-        Ok(Service {
+        Ok(Arc::new_cyclic(|this: &Weak<Service>| Service {
             config: config.clone(),
             remote: Remote::new(http.clone()),
             http,
             events: queue(config, ledger.clone()),
             spool: extras.spool.map(|open| open(config)),
+            recorder: extras.recorder.map(|open| open(config, &ledger, this.clone())),
             ledger,
             threads: Mutex::default(),
             leaving: Mutex::default(),
             delivering: AtomicBool::new(false),
             catching_up: Arc::default(),
-        })
+        }))
     }
 
     /// Starts polling. Delivering starts with the first event, those of earlier clients included.
@@ -92,6 +95,7 @@ impl Service {
                 self.ledger.clone(),
                 self.events.source(),
                 self.spool.clone(),
+                self.recorder.clone(),
                 self.catching_up.clone(),
                 &self.config,
             );
@@ -114,6 +118,9 @@ impl Service {
     /// What is left then goes into the spool, where there is one.
     pub(crate) fn stop(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
+        if let Some(recorder) = &self.recorder {
+            recorder.close();
+        }
         self.ledger.seal();
         let flusher = {
             let mut threads = self.threads();
@@ -198,8 +205,19 @@ impl Service {
         })
     }
 
+    /// Returns what records evaluations, where that was asked for.
+    pub(crate) fn recorder(&self) -> Option<Arc<dyn Recorder>> {
+        self.recorder.clone()
+    }
+
     fn threads(&self) -> MutexGuard<'_, Threads> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tracker for Service {
+    fn take(&self, event: EvaluationEvent) {
+        self.track(event);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::details::EvaluationDetails;
 use crate::error::EvaluationError;
 use crate::getters::getters;
 use crate::overrides::overridden;
+use crate::recorder::Recorder;
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
 use crate::value::{Object, Value};
 
@@ -34,6 +35,7 @@ pub struct Snapshot {
     pub(crate) ruleset: Option<Ruleset>,
     pub(crate) overrides: Option<Arc<Object>>,
     pub(crate) default_context: Option<Arc<EvaluationContext>>,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
 }
 
 impl Snapshot {
@@ -70,9 +72,13 @@ impl Snapshot {
         context: Option<&EvaluationContext>,
         read: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
-        match self.overridden(key) {
-            Some(value) => read(value),
-            None => self.ruleset.as_ref()?.read_value(key, self.context(context), read),
+        if let Some(value) = self.overridden(key) {
+            return read(value);
+        }
+        let (ruleset, context) = (self.ruleset.as_ref()?, self.context(context));
+        match &self.recorder {
+            None => ruleset.read_value(key, context, read),
+            Some(recorder) => read(recorder.read(ruleset, key, context)?),
         }
     }
 
@@ -81,9 +87,13 @@ impl Snapshot {
         key: &str,
         context: Option<&EvaluationContext>,
     ) -> Option<EvaluationResult> {
-        match self.overridden(key) {
-            Some(value) => Some(overridden(value)),
-            None => self.ruleset.as_ref()?.evaluate(key, self.context(context)),
+        if let Some(value) = self.overridden(key) {
+            return Some(overridden(value));
+        }
+        let (ruleset, context) = (self.ruleset.as_ref()?, self.context(context));
+        match &self.recorder {
+            None => ruleset.evaluate(key, context),
+            Some(recorder) => recorder.evaluate(ruleset, key, context),
         }
     }
 

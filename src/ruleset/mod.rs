@@ -45,6 +45,7 @@ pub use flag::{FlagInfo, FlagKind};
 pub(crate) use outline::Outline;
 pub(crate) use part::{AskWhole, Piece, Places};
 pub use problem::Problem;
+pub(crate) use result::Serving;
 pub use result::{EvaluationResult, Reason};
 pub use split::{Share, Split};
 
@@ -303,6 +304,13 @@ impl Ruleset {
         let flag = tables.flag(tables.position(key)?)?;
         let outcome = evaluate(tables, context, flag);
         read(&flag.variation(outcome.variation)?.value)
+    }
+
+    /// Evaluates a flag without keeping the ruleset; `None` where there is no flag of this key.
+    pub(crate) fn serve(&self, key: &str, context: &EvaluationContext) -> Option<Serving<'_>> {
+        let tables = self.tables();
+        let flag = tables.flag(tables.position(key)?)?;
+        Some(Serving::new(flag, evaluate(tables, context, flag)))
     }
 
     /// Returns the flags in the order of the document.

@@ -68,6 +68,26 @@ impl EvaluationResult {
     }
 }
 
+/// What a flag serves, while its ruleset is at hand.
+pub(crate) struct Serving<'a> {
+    variation: Option<&'a Variation>,
+    pub(crate) reason: Reason,
+}
+
+impl<'a> Serving<'a> {
+    pub(super) fn new(flag: &'a Flag, outcome: Outcome) -> Serving<'a> {
+        Serving { variation: flag.variation(outcome.variation), reason: outcome.reason }
+    }
+
+    pub(crate) fn value(&self) -> Option<&'a Value> {
+        self.variation.map(|variation| &variation.value)
+    }
+
+    pub(crate) fn variation_key(&self) -> Option<&'a str> {
+        self.variation?.key.as_deref()
+    }
+}
+
 impl PartialEq for EvaluationResult {
     fn eq(&self, other: &EvaluationResult) -> bool {
         self.reason == other.reason

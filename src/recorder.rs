@@ -1,0 +1,326 @@
+//! Evaluations that become events: each flag, variation and identifier once an interval.
+//!
+//! What was seen in this interval is known by fingerprints, which are read without a lock; only
+//! what seems new goes on to one. No lock is held while an event is queued or a line is logged.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::context::{EvaluationContext, NOBODY};
+use crate::events::{EvaluationEvent, Ledger};
+use crate::fingerprints::{Added, Fingerprints};
+use crate::guard::guarded;
+use crate::hash::hash;
+use crate::logging::log;
+use crate::ruleset::{EvaluationResult, Reason, Ruleset};
+use crate::value::Value;
+
+/// The most different evaluations of an interval, whatever the capacity of the queue: their
+/// fingerprints take 16 MiB.
+const MOST: usize = 1 << 20;
+
+/// How to make a recorder.
+pub(crate) type NewRecorder = fn(&Config, &Arc<Ledger>, Weak<dyn Tracker>) -> Arc<dyn Recorder>;
+
+/// Where events go.
+pub(crate) trait Tracker: Send + Sync {
+    /// Queues an event, or counts it as dropped. Never blocks.
+    fn take(&self, event: EvaluationEvent);
+}
+
+/// Evaluates flags, and makes events of that.
+pub(crate) trait Recorder: Send + Sync + fmt::Debug {
+    /// Returns the value that a flag serves; `None` where there is none.
+    fn read<'a>(
+        &self,
+        ruleset: &'a Ruleset,
+        key: &str,
+        context: Option<&EvaluationContext>,
+    ) -> Option<&'a Value>;
+
+    /// Returns what a flag serves, and why; `None` where there is no such flag.
+    fn evaluate(
+        &self,
+        ruleset: &Ruleset,
+        key: &str,
+        context: Option<&EvaluationContext>,
+    ) -> Option<EvaluationResult>;
+
+    /// Returns when the interval is over that has begun; `None` where nothing was recorded since
+    /// the one before.
+    fn ends(&self) -> Option<Instant>;
+
+    /// Ends the interval, where its time is over. The next one begins with an evaluation.
+    fn end(&self, now: Instant);
+
+    /// Records no more.
+    fn close(&self);
+}
+
+/// Makes a recorder, which does not keep the tracker alive.
+pub(crate) fn open(
+    config: &Config,
+    ledger: &Arc<Ledger>,
+    tracker: Weak<dyn Tracker>,
+) -> Arc<dyn Recorder> {
+    let most = config.event_queue_capacity.min(MOST);
+    Arc::new(Recording {
+        seed: RandomState::new().hash_one(0_u8),
+        seen: Fingerprints::new(most),
+        full: AtomicBool::new(false),
+        closed: AtomicBool::new(false),
+        interval: Mutex::default(),
+        length: config.event_flush_interval,
+        most,
+        ledger: ledger.clone(),
+        tracker,
+    })
+}
+
+struct Recording {
+    seed: u64,
+    /// What was recorded in this interval. Changed under the lock of the interval.
+    seen: Fingerprints,
+    /// Whether the interval has no room for more.
+    full: AtomicBool,
+    closed: AtomicBool,
+    interval: Mutex<Interval>,
+    length: Duration,
+    most: usize,
+    ledger: Arc<Ledger>,
+    tracker: Weak<dyn Tracker>,
+}
+
+#[derive(Default)]
+struct Interval {
+    /// When the first evaluation of it was recorded.
+    began: Option<Instant>,
+    count: usize,
+    /// Whether somebody was told that there is no more room, in this one or, where the one before
+    /// was full, in that.
+    warned: bool,
+}
+
+/// An evaluation, as far as its event tells of it.
+#[derive(Clone, Copy)]
+struct Evaluation<'a> {
+    key: &'a str,
+    variation_key: Option<&'a str>,
+    who: Who<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Who<'a> {
+    User(&'a str),
+    /// Where there is no user.
+    Session(&'a str),
+    Nobody,
+}
+
+/// Whether an evaluation becomes an event.
+enum Verdict {
+    Recorded,
+    Known,
+    /// There is no room; `first` where nobody was told.
+    NoRoom {
+        first: bool,
+    },
+}
+
+impl Recorder for Recording {
+    fn read<'a>(
+        &self,
+        ruleset: &'a Ruleset,
+        key: &str,
+        context: Option<&EvaluationContext>,
+    ) -> Option<&'a Value> {
+        let context = context.unwrap_or(&NOBODY);
+        let serving = ruleset.serve(key, context)?;
+        let variation_key = serving.variation_key();
+        self.note(Evaluation { key, variation_key, who: Who::is(context) }, &serving.reason);
+        serving.value()
+    }
+
+    fn evaluate(
+        &self,
+        ruleset: &Ruleset,
+        key: &str,
+        context: Option<&EvaluationContext>,
+    ) -> Option<EvaluationResult> {
+        let context = context.unwrap_or(&NOBODY);
+        let result = ruleset.evaluate(key, context)?;
+        let variation_key = result.variation_key();
+        let evaluation = Evaluation { key, variation_key, who: Who::is(context) };
+        self.note(evaluation, &result.reason());
+        Some(result)
+    }
+
+    fn ends(&self) -> Option<Instant> {
+        self.interval().began.map(|began| began + self.length)
+    }
+
+    fn end(&self, now: Instant) {
+        self.end_interval(&mut self.interval(), now);
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+}
+
+impl Recording {
+    #[inline]
+    fn note(&self, evaluation: Evaluation<'_>, reason: &Reason) {
+        let fingerprint = evaluation.fingerprint(self.seed);
+        if !self.seen.contains(fingerprint) {
+            self.record(evaluation, reason, fingerprint);
+        }
+    }
+
+    #[cold]
+    fn record(&self, evaluation: Evaluation<'_>, reason: &Reason, fingerprint: u64) {
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        if self.full.load(Ordering::Acquire) {
+            return self.ledger.pass_over();
+        }
+        let Some(tracker) = self.tracker.upgrade() else { return };
+        match self.judge(fingerprint, Instant::now()) {
+            // A logger may panic, which no getter should.
+            Verdict::Recorded => {
+                guarded(|| tracker.take(evaluation.event(reason)));
+            }
+            Verdict::Known => {}
+            Verdict::NoRoom { first } => {
+                self.ledger.pass_over();
+                if first {
+                    guarded(|| {
+                        log!(
+                            warn,
+                            "an interval has no room for more evaluations: new ones are not \
+                             recorded until the next"
+                        );
+                    });
+                }
+            }
+        }
+    }
+
+    fn judge(&self, fingerprint: u64, now: Instant) -> Verdict {
+        let mut interval = self.interval();
+        // The thread that ends it may hang in a request.
+        self.end_interval(&mut interval, now);
+        if interval.count == self.most {
+            // Another thread may have recorded this one, and the last, a moment ago.
+            if self.seen.contains(fingerprint) {
+                return Verdict::Known;
+            }
+            self.full.store(true, Ordering::Release);
+            return Verdict::NoRoom { first: !std::mem::replace(&mut interval.warned, true) };
+        }
+        match self.seen.add(fingerprint) {
+            Added::New => {
+                interval.count += 1;
+                interval.began.get_or_insert(now);
+                Verdict::Recorded
+            }
+            Added::Known => Verdict::Known,
+            Added::TooFar => {
+                Verdict::NoRoom { first: !std::mem::replace(&mut interval.warned, true) }
+            }
+        }
+    }
+
+    fn end_interval(&self, interval: &mut Interval, now: Instant) {
+        if interval.began.is_none_or(|began| now < began + self.length) {
+            return;
+        }
+        self.seen.clear();
+        let full = self.full.swap(false, Ordering::AcqRel);
+        *interval = Interval { warned: full, ..Interval::default() };
+    }
+
+    fn interval(&self) -> MutexGuard<'_, Interval> {
+        self.interval.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Evaluation<'a> {
+    /// Hashes the texts, and which of them there are: never zero. Positions in a ruleset would not
+    /// outlive it.
+    #[inline]
+    fn fingerprint(&self, seed: u64) -> u64 {
+        // Bits that no length reaches.
+        let (has_variation, variation_key) =
+            self.variation_key.map_or((0, ""), |key| (1 << 63, key));
+        let (who, identifier) = match self.who {
+            Who::User(id) => (1 << 62, id),
+            Who::Session(id) => (1 << 61, id),
+            Who::Nobody => (0, ""),
+        };
+        let key = hash(seed, self.key.as_bytes());
+        let variation = hash(key ^ has_variation, variation_key.as_bytes());
+        hash(variation ^ who, identifier.as_bytes()).max(1)
+    }
+
+    fn event(&self, reason: &Reason) -> EvaluationEvent {
+        let mut event = EvaluationEvent::new(self.key)
+            .metadata("source", "evaluation")
+            .metadata("reason", reason.as_str());
+        if let Some(key) = self.variation_key {
+            event = event.variation_key(key);
+        }
+        let mut event = match self.who {
+            Who::User(id) => event.user_id(id),
+            Who::Session(id) => event.metadata("session_id", id),
+            Who::Nobody => event,
+        };
+        event.stamp();
+        event
+    }
+}
+
+impl<'a> Who<'a> {
+    /// An empty identifier counts as absent.
+    fn is(context: &'a EvaluationContext) -> Who<'a> {
+        let user = context.get_user_id().filter(|id| !id.is_empty()).map(Who::User);
+        let session = || context.get_session_id().filter(|id| !id.is_empty()).map(Who::Session);
+        user.or_else(session).unwrap_or(Who::Nobody)
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").field("most", &self.most).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_differs_in_one_text_has_a_fingerprint_of_its_own() {
+        let texts = ["", "\0", "\u{1}", "a", "aa", "abcdefgh", "abcdefghi"];
+        let mut fingerprints = BTreeSet::new();
+        let mut count = 0;
+        for key in texts {
+            for variation_key in texts.map(Some).into_iter().chain([None]) {
+                let somebody = texts.into_iter().flat_map(|id| [Who::User(id), Who::Session(id)]);
+                for who in somebody.chain([Who::Nobody]) {
+                    let evaluation = Evaluation { key, variation_key, who };
+                    fingerprints.insert(evaluation.fingerprint(7));
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(fingerprints.len(), count);
+    }
+}
