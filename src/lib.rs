@@ -22,6 +22,14 @@
 //! # Ok::<(), phaseflag::Error>(())
 //! ```
 //!
+//! # Where to go on
+//!
+//! The [guide](guide) has ten short pages: [the first flag](guide::first_flag),
+//! [contexts](guide::contexts), [rollouts](guide::rollouts), [offline](guide::offline),
+//! [scripts](guide::scripts), [services](guide::services), [testing](guide::testing),
+//! [going to production](guide::production), [guarantees](guide::guarantees), and
+//! [from the Python SDK](guide::from_python).
+//!
 //! - [`ClientBuilder`] has every setting, with its default.
 //! - [`PhaseFlagClient`] says how a client starts, answers, reports and ends.
 //! - [`Ruleset`] is the evaluator alone: pure, total, and usable without a client.
@@ -46,7 +54,7 @@
 //!
 //! They go through the `log` facade, target `phaseflag`, where there is `http`: `warn` once when
 //! something begins to go wrong, `info` once when it is over, `debug` for each ruleset and
-//! delivery. None holds a key or an attribute's value.
+//! delivery. None holds a key or an attribute's value. [Services](guide::services) lists them.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -94,6 +102,9 @@ mod flags;
 mod flusher;
 mod getters;
 mod guard;
+// In the documentation alone; without `http`, its examples could not run.
+#[cfg(all(doc, any(not(doctest), feature = "http")))]
+pub mod guide;
 mod hash;
 #[cfg(feature = "http")]
 mod http;

@@ -181,7 +181,8 @@ fn start_does_not_wait_for_the_network() {
 #[cfg(target_os = "linux")]
 fn its_threads_have_names() {
     let server = Server::start(|_| Reply::Hang);
-    let client = started(builder(&server));
+    let watched = builder(&server).bootstrap_file("examples/flags.json").bootstrap_watch(Duration::from_secs(1));
+    let client = started(watched);
     client.track_event(EvaluationEvent::new("a"));
     let names = || -> Vec<String> {
         let threads = std::fs::read_dir("/proc/self/task").unwrap();
@@ -190,7 +191,7 @@ fn its_threads_have_names() {
             .collect()
     };
     // The system keeps fifteen bytes of a name.
-    for name in ["phaseflag-polle\n", "phaseflag-event\n"] {
+    for name in ["phaseflag-polle\n", "phaseflag-event\n", "phaseflag-file\n"] {
         wait_until(name, || names().iter().any(|other| other == name));
     }
 }

@@ -84,8 +84,8 @@ const ORDER: &[&str] = &[
     "client",
 ];
 
-/// The two that stand below all others.
-const LAST: [&str; 2] = ["builder", "lib"];
+/// Those that stand below all others.
+const LAST: [&str; 3] = ["builder", "guide", "lib"];
 
 /// The files that may name a dependency.
 const DOORS: [(&str, &[&str]); 9] = [
@@ -253,4 +253,41 @@ fn the_design_lists_the_files_in_order() {
         }
     }
     assert_eq!(listed, order());
+}
+
+#[test]
+fn the_guarantees_name_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("src/guide/guarantees.md")).unwrap();
+    let named: Vec<_> = page.split('`').filter(|text| text.starts_with("tests/") && text.contains("::")).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for test in named {
+        let (file, name) = test.split_once("::").unwrap();
+        let text = fs::read_to_string(root.join(file)).expect(test);
+        assert!(text.contains(&format!("\nfn {name}() {{")), "{test}");
+    }
+}
+
+#[test]
+fn pages_link_to_files_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = 0;
+    for folder in ["", "cli", "docs", "fuzz"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let page = entry.unwrap().path();
+            if page.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let text = fs::read_to_string(&page).unwrap();
+            for link in text.split("](").skip(1) {
+                let target = link.split([')', '#']).next().unwrap();
+                if !target.is_empty() && !target.contains("://") {
+                    links += 1;
+                    let there = page.with_file_name(target).exists();
+                    assert!(there, "{} links to {target}", page.display());
+                }
+            }
+        }
+    }
+    assert!(links > 5, "{links}");
 }
