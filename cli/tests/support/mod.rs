@@ -3,15 +3,16 @@
 
 use std::env;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
-use phaseflag::Value;
+pub use exchange::{Answer, exchange};
 pub use program::Program;
 
+#[path = "../../../tests/support/exchange.rs"]
+mod exchange;
 #[path = "../../../tests/support/program.rs"]
 mod program;
 
@@ -174,44 +175,4 @@ impl Service {
         let headers = [("X-API-Key", KEY)];
         exchange("POST", &format!("{}{path}", self.base_url), &headers, body)
     }
-}
-
-/// An answer over HTTP.
-pub struct Answer {
-    pub status: u16,
-    head: String,
-    pub body: String,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        let mut found = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        found.next().map(|(_, value)| value)
-    }
-
-    pub fn json(&self) -> Value {
-        self.body.parse().unwrap()
-    }
-}
-
-/// Sends one request, and reads the whole answer.
-pub fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-    let rest = url.strip_prefix("http://").unwrap();
-    let (address, path) = rest.split_at(rest.find('/').unwrap());
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Content-Length: {}\r\n{}\r\n{body}",
-        body.len(),
-        headers.collect::<String>()
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
