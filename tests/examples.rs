@@ -10,12 +10,10 @@ mod program;
 mod support;
 
 use std::env;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 
-use phaseflag::{Ruleset, Value};
+use phaseflag::Ruleset;
 use program::Program;
 use support::{Reply, SOON, Server};
 
@@ -50,60 +48,6 @@ fn script_delivers_its_event() {
     assert_eq!(event["user_id"].as_str(), Some("ada"));
     assert_eq!(event["metadata"]["page"].as_str(), Some("checkout"));
     assert!(event["timestamp"].as_str().unwrap().ends_with('Z'));
-}
-
-#[cfg(feature = "http")]
-#[test]
-fn checkout_server_decides_each_request() {
-    let server = Server::with_ruleset(FLAGS);
-    let mut shop =
-        start("checkout_server", &[], &[("PHASEFLAG_BASE_URL", &server.url()), ("PORT", "0")]);
-    let address = shop.line("serving http://");
-    let address = address.strip_prefix("serving ").unwrap();
-    let get = |path: &str| get(&format!("{address}{path}"));
-
-    assert_eq!(
-        get("/checkout?user=ada&plan=pro").body,
-        r#"{"checkout":"one-page","config":{"invoice":false,"max_items":50},"theme":"light"}"#
-    );
-    assert_eq!(
-        get("/checkout?user=bob").body,
-        r#"{"checkout":"three-steps","config":{"invoice":false,"max_items":50},"theme":"light"}"#
-    );
-    assert_eq!(get("/checkout").status, 400);
-    assert_eq!(get("/no-such-page").status, 404);
-    let health = get("/health").json();
-    assert_eq!(health["state"].as_str(), Some("Ready"));
-    assert_eq!(health["flags"].as_i64(), Some(8));
-    assert_eq!(health["events_dropped"].as_i64(), Some(0));
-
-    shop.say("stop");
-    shop.line("events delivered: 2");
-    shop.line("events dropped: 0");
-    assert!(shop.end().success());
-    let delivered = server.requests_to("/sdk/events");
-    for user in ["ada", "bob"] {
-        assert!(delivered.iter().any(|request| request.body.contains(user)), "{user}");
-    }
-}
-
-#[cfg(feature = "http")]
-#[test]
-fn checkout_server_serves_defaults_where_there_is_no_service() {
-    let mut shop = start(
-        "checkout_server",
-        &[],
-        &[
-            // Port 9 discards, where anything listens there at all.
-            ("PHASEFLAG_BASE_URL", "http://127.0.0.1:9/api/v1"),
-            ("PORT", "0"),
-        ],
-    );
-    shop.line("serving defaults for now: the client was not ready within 2s: ");
-    let address = shop.line("serving http://");
-    let address = address.strip_prefix("serving ").unwrap();
-    let url = format!("{address}/checkout?user=ada&plan=pro");
-    assert_eq!(get(&url).body, r#"{"checkout":"three-steps","config":null,"theme":"light"}"#);
 }
 
 #[cfg(feature = "http")]
@@ -149,31 +93,4 @@ fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Progra
     command.args(arguments).envs(environment.iter().copied());
     // No proxy of this machine may stand in the way.
     Program::start(command.env("NO_PROXY", "127.0.0.1"))
-}
-
-/// An answer over HTTP.
-struct Answer {
-    status: u16,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        self.body.parse().unwrap()
-    }
-}
-
-/// Sends one request, and reads the whole answer.
-fn get(url: &str) -> Answer {
-    let rest = url.strip_prefix("http://").unwrap();
-    let (address, path) = rest.split_at(rest.find('/').unwrap());
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, body: body.to_owned() }
 }

@@ -4,7 +4,7 @@
 //! it beside `cargo run serve examples/flags.json`:
 //!
 //! ```console
-//! $ cargo run --example checkout_server
+//! $ cargo run -p example-tiny-http
 //! $ curl 'http://127.0.0.1:8080/checkout?user=ada&plan=pro'
 //! $ curl 'http://127.0.0.1:8080/health'
 //! ```
