@@ -68,6 +68,11 @@ impl Program {
         &self.untaken
     }
 
+    /// The number that the system knows it by.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the program has ended by itself.
     pub fn end(mut self) -> ExitStatus {
         let deadline = Instant::now() + SOON;

@@ -1,0 +1,112 @@
+//! The server as a user runs it: a program of its own, over loopback.
+
+#[path = "../../../tests/support/exchange.rs"]
+mod exchange;
+#[path = "../../../tests/support/program.rs"]
+mod program;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+
+use std::process::Command;
+
+use exchange::{Answer, exchange};
+use program::Program;
+use support::{SOON, Server};
+
+const FLAGS: &str = include_str!("../../flags.json");
+
+const CONFIG: &str = r#"{"invoice":false,"max_items":50}"#;
+
+/// A running server, and where it serves.
+struct Shop {
+    program: Program,
+    address: String,
+}
+
+impl Shop {
+    /// Starts a server whose flags come from this service.
+    fn start(base_url: &str) -> Shop {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_example-axum"));
+        command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
+        // No proxy of this machine may stand in the way.
+        let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
+        let line = program.line("serving http://");
+        let address = line.strip_prefix("serving ").unwrap().to_owned();
+        Shop { program, address }
+    }
+
+    fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        exchange("GET", &format!("{}{path}", self.address), headers, "")
+    }
+
+    /// Asks for the page of a user, who is counted by an event.
+    fn checkout(&self, user: &str, query: &str) -> Answer {
+        self.get(&format!("/checkout{query}"), &[("x-user-id", user)])
+    }
+
+    /// Waits for the end, of which the server has been told.
+    fn end(mut self, service: &Server, users: &[&str]) {
+        self.program.line(&format!("events delivered: {}", users.len()));
+        self.program.line("events dropped: 0");
+        assert!(self.program.end().success());
+        let delivered = service.requests_to("/sdk/events");
+        for user in users {
+            assert!(delivered.iter().any(|request| request.body.contains(user)), "{user}");
+        }
+    }
+}
+
+#[test]
+fn each_request_is_decided() {
+    let service = Server::with_ruleset(FLAGS);
+    let mut shop = Shop::start(&service.url());
+    let page =
+        |checkout| format!(r#"{{"checkout":"{checkout}","config":{CONFIG},"theme":"light"}}"#);
+
+    let answer = shop.checkout("ada", "?plan=pro");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!((answer.status, answer.body), (200, page("one-page")));
+    let answer = shop.checkout("bob", "");
+    assert_eq!((answer.status, answer.body), (200, page("three-steps")));
+    // A query that cannot be read names no plan.
+    let answer = shop.checkout("bob", "?plan=%ff");
+    assert_eq!((answer.status, answer.body), (200, page("three-steps")));
+
+    let answer = shop.get("/checkout?plan=pro", &[]);
+    assert_eq!((answer.status, answer.body.as_str()), (400, r#"{"error":"no user"}"#));
+    assert_eq!(shop.get("/no-such-page", &[]).status, 404);
+    let health = shop.get("/health", &[]);
+    let body = r#"{"flags":8,"last_failure":null,"polls":1,"state":"ready"}"#;
+    assert_eq!((health.status, health.body.as_str()), (200, body));
+
+    shop.program.say("stop");
+    shop.end(&service, &["ada", "bob", "bob"]);
+}
+
+#[test]
+fn defaults_are_served_where_there_is_no_service() {
+    // Port 9 discards, where anything listens there at all.
+    let mut shop = Shop::start("http://127.0.0.1:9/api/v1");
+    shop.program.line("serving defaults for now: the client was not ready within 2s: ");
+    assert_eq!(
+        shop.checkout("ada", "?plan=pro").body,
+        r#"{"checkout":"three-steps","config":null,"theme":"light"}"#
+    );
+    let health = shop.get("/health", &[]).json();
+    assert_eq!(health["state"].as_str(), Some("not ready"));
+    assert!(health["last_failure"].as_str().is_some());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_and_delivers_the_events() {
+    for signal in ["INT", "TERM"] {
+        let service = Server::with_ruleset(FLAGS);
+        let shop = Shop::start(&service.url());
+        assert_eq!(shop.checkout("ada", "").status, 200);
+        let id = shop.program.id().to_string();
+        let kill = Command::new("kill").args(["-s", signal, &id]).status().unwrap();
+        assert!(kill.success(), "{signal}");
+        shop.end(&service, &["ada"]);
+    }
+}
