@@ -8,6 +8,7 @@
 //! $ cargo run -p example-axum
 //! $ curl -H 'x-user-id: ada' 'http://127.0.0.1:8080/checkout?plan=pro'
 //! $ curl 'http://127.0.0.1:8080/health'
+//! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
 //! It ends by Ctrl-C, by SIGTERM, with its input (Ctrl-D), or with the line `stop`: it answers the
@@ -15,6 +16,8 @@
 //! service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to serve on, where 0 is any free one.
 
 mod end;
+#[path = "../../tiny_http/src/metrics.rs"]
+mod metrics;
 mod shop;
 mod visitor;
 

@@ -8,11 +8,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use phaseflag::{EvaluationContext, EvaluationEvent, Object, PhaseFlagClient, Snapshot, Value};
 
+use crate::metrics;
 use crate::visitor::Visitor;
 
 /// Returns the routes, which share one client: a clone is another handle of it.
 pub fn router(client: PhaseFlagClient) -> Router {
-    Router::new().route("/checkout", get(checkout)).route("/health", get(health)).with_state(client)
+    Router::new()
+        .route("/checkout", get(checkout))
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .with_state(client)
 }
 
 /// Decides which checkout a user sees, and tells the service.
@@ -53,6 +58,11 @@ async fn health(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
         ("polls", Value::from(statistics.polls)),
         ("last_failure", Value::from(last_failure)),
     ])
+}
+
+/// Says the same to Prometheus.
+async fn metrics(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::metrics(&client))
 }
 
 /// Returns an answer of JSON.

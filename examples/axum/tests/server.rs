@@ -78,6 +78,9 @@ fn each_request_is_decided() {
     let health = shop.get("/health", &[]);
     let body = r#"{"flags":8,"last_failure":null,"polls":1,"state":"ready"}"#;
     assert_eq!((health.status, health.body.as_str()), (200, body));
+    let metrics = shop.get("/metrics", &[]);
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(metrics.body.contains("\nphaseflag_ready 1\n"), "{}", metrics.body);
 
     shop.program.say("stop");
     shop.end(&service, &["ada", "bob", "bob"]);

@@ -7,10 +7,13 @@
 //! $ cargo run -p example-tiny-http
 //! $ curl 'http://127.0.0.1:8080/checkout?user=ada&plan=pro'
 //! $ curl 'http://127.0.0.1:8080/health'
+//! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
 //! It ends with its input (Ctrl-D), or with the line `stop`. `PHASEFLAG_BASE_URL` names another
 //! service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to serve on, where 0 is any free one.
+
+mod metrics;
 
 use std::env;
 use std::error::Error;
@@ -77,13 +80,24 @@ fn answer(request: Request, client: &PhaseFlagClient) -> Result<(), Box<dyn Erro
             None => (400, Object::from_iter([("error", "no user")])),
         },
         (Method::Get, "/health") => (200, health(client)),
+        (Method::Get, "/metrics") => {
+            let metrics = metrics::metrics(client);
+            return respond(request, 200, metrics::CONTENT_TYPE, metrics);
+        }
         _ => (404, Object::from_iter([("error", "not found")])),
     };
-    let json = Header::from_bytes("Content-Type", "application/json")
+    respond(request, status, "application/json", Value::from(body).to_string())
+}
+
+fn respond(
+    request: Request,
+    status: u16,
+    content_type: &str,
+    body: String,
+) -> Result<(), Box<dyn Error>> {
+    let content_type = Header::from_bytes("Content-Type", content_type)
         .map_err(|()| "failed to write the header")?;
-    let response = Response::from_string(Value::from(body).to_string())
-        .with_status_code(status)
-        .with_header(json);
+    let response = Response::from_string(body).with_status_code(status).with_header(content_type);
     Ok(request.respond(response)?)
 }
 

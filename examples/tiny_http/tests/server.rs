@@ -56,6 +56,9 @@ fn each_request_is_decided() {
     assert_eq!(health["state"].as_str(), Some("Ready"));
     assert_eq!(health["flags"].as_i64(), Some(8));
     assert_eq!(health["events_dropped"].as_i64(), Some(0));
+    let metrics = shop.get("/metrics");
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(metrics.body.contains("\nphaseflag_ready 1\n"), "{}", metrics.body);
 
     shop.program.say("stop");
     shop.program.line("events delivered: 2");
