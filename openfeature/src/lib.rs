@@ -1,5 +1,8 @@
 //! The OpenFeature provider of the Phase Flag service.
 //!
+//! A [`PhaseFlagProvider`] answers OpenFeature from the memory of a
+//! [`PhaseFlagClient`](phaseflag::PhaseFlagClient), on any async runtime.
+//!
 //! - [`to_context`] says what flags see of OpenFeature's contexts.
 //! - [`to_value`], [`to_struct`], [`from_value`] and [`from_struct`] bring values from one to the
 //!   other.
@@ -23,7 +26,11 @@
 )]
 
 mod context;
+mod provider;
+mod resolution;
+mod start;
 mod value;
 
 pub use context::to_context;
+pub use provider::PhaseFlagProvider;
 pub use value::{from_struct, from_value, to_struct, to_value};

@@ -1,0 +1,251 @@
+//! `PhaseFlagProvider`: a client of Phase Flag as a provider of OpenFeature.
+
+use std::fmt;
+use std::time::Duration;
+
+use open_feature::provider::{
+    FeatureProvider, ProviderMetadata, ProviderStatus, ResolutionDetails,
+};
+use open_feature::{
+    EvaluationContext, EvaluationError, EvaluationErrorCode, EvaluationResult, Hook, HookWrapper,
+    StructValue, async_trait,
+};
+use phaseflag::{ClientState, PhaseFlagClient, Value};
+
+use crate::context::to_context;
+use crate::resolution::{error, resolve};
+use crate::start::start;
+use crate::value::to_struct;
+
+/// How long `initialize` waits for the client, unless it is told otherwise.
+const READY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A provider of OpenFeature that answers from a [`PhaseFlagClient`].
+///
+/// ```
+/// use open_feature::OpenFeature;
+/// use phaseflag::PhaseFlagClient;
+/// use phaseflag_openfeature::PhaseFlagProvider;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = PhaseFlagClient::builder("", "")
+///     .bootstrap_text(r#"{"flags": [{"key": "greeting", "default_variation": "v",
+///         "variations": [{"key": "v", "value": "Hello"}]}]}"#)
+///     .build()?;
+/// let mut api = OpenFeature::singleton_mut().await;
+/// api.set_provider(PhaseFlagProvider::new(client)).await;
+/// let flags = api.create_client();
+/// drop(api); // others want it, too
+///
+/// let greeting = flags.get_string_value("greeting", None, None).await;
+/// assert_eq!(greeting, Ok("Hello".to_owned()));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # How it starts and ends
+///
+/// `initialize`, which OpenFeature calls when it is given the provider, starts the client, and
+/// waits on a thread of its own until the client is ready, is refused, or
+/// [`ready_timeout`](PhaseFlagProvider::ready_timeout) is over. The client goes on trying after
+/// that. One that is ready already is used as it is.
+///
+/// A provider is one more handle of its client: when OpenFeature drops it, the client stops where
+/// that was the last one. To deliver what is queued may take the client's `shutdown_timeout`, on
+/// the thread of whoever drops it. OpenFeature's singleton is never dropped: call
+/// [`PhaseFlagClient::stop`] at the end of the program.
+///
+/// # What it answers
+///
+/// Evaluations read the client's memory: they await nothing, and never touch the network.
+/// [`to_context`] says what they see of a context. An empty one counts as none: the client's
+/// `default_context` stands in for it, and is not merged with any other.
+///
+/// | asked for | answers |
+/// | --- | --- |
+/// | a boolean, a string | a value of that type |
+/// | an integer | a whole number that `i64` holds, `2.0` included |
+/// | a float | any number, or the nearest float of an integer beyond 2⁵³ |
+/// | a structure | an object, by the rules of [`to_struct`](crate::to_struct) |
+///
+/// | reason of Phase Flag | of OpenFeature |
+/// | --- | --- |
+/// | `targeting_match` | `TARGETING_MATCH` |
+/// | `percentage_rollout` | `SPLIT` |
+/// | `default` | `DEFAULT` |
+/// | `prerequisite_failed` | `DEFAULT`, and the flag metadata holds `reason`: `prerequisite_failed` |
+/// | `flag_inactive` | `DISABLED` |
+/// | `override` | `STATIC` |
+/// | any other | the same |
+///
+/// | error | when |
+/// | --- | --- |
+/// | `FLAG_NOT_FOUND` | there is no such flag |
+/// | `TYPE_MISMATCH` | the flag serves something else than was asked for; `null` is of no type |
+/// | `PROVIDER_NOT_READY` | there are no rules, and the client is not ready; the message says why |
+///
+/// # Status
+///
+/// `NotReady` before `initialize` has ended; then `Ready` while the rules are as fresh as they can
+/// be, `STALE` while older ones are in use, and `Error` where there are none, or the service
+/// refuses the key.
+///
+/// # What `open-feature` 0.3.0 leaves out
+///
+/// It has no events and no tracking: call [`PhaseFlagClient::on_flags_changed`] and
+/// [`PhaseFlagClient::track_event`] on a clone of the client. `initialize` cannot fail, so that
+/// only the status and the messages of errors tell. While a provider is being set, evaluations
+/// wait for it; where that is cancelled, and after `OpenFeature::shutdown`, they panic for lack of
+/// a provider: bound the wait by `ready_timeout` instead.
+pub struct PhaseFlagProvider {
+    client: PhaseFlagClient,
+    metadata: ProviderMetadata,
+    hooks: Vec<HookWrapper>,
+    ready_timeout: Duration,
+    initialized: bool,
+    /// Why the client cannot start.
+    failure: Option<String>,
+}
+
+impl PhaseFlagProvider {
+    /// Returns a provider that answers from this client, which need not be started.
+    pub fn new(client: PhaseFlagClient) -> PhaseFlagProvider {
+        PhaseFlagProvider {
+            client,
+            metadata: ProviderMetadata::new("phaseflag"),
+            hooks: Vec::new(),
+            ready_timeout: READY_TIMEOUT,
+            initialized: false,
+            failure: None,
+        }
+    }
+
+    /// Sets how long `initialize` waits for the client. Defaults to 5 seconds; zero only starts it.
+    #[must_use]
+    pub fn ready_timeout(mut self, timeout: Duration) -> PhaseFlagProvider {
+        self.ready_timeout = timeout;
+        self
+    }
+
+    /// Adds a hook that runs with each evaluation of this provider.
+    #[must_use]
+    pub fn hook(mut self, hook: impl Hook) -> PhaseFlagProvider {
+        self.hooks.push(HookWrapper::new(hook));
+        self
+    }
+}
+
+#[async_trait]
+impl FeatureProvider for PhaseFlagProvider {
+    async fn initialize(&mut self, _context: &EvaluationContext) {
+        self.failure = start(&self.client, self.ready_timeout).await.err();
+        self.initialized = true;
+    }
+
+    fn status(&self) -> ProviderStatus {
+        match self.client.state() {
+            ClientState::Ready => ProviderStatus::Ready,
+            ClientState::KeyRefused => ProviderStatus::Error,
+            ClientState::NotReady if !self.initialized => ProviderStatus::NotReady,
+            _ if self.client.has_rules() => ProviderStatus::STALE,
+            _ => ProviderStatus::Error,
+        }
+    }
+
+    fn metadata(&self) -> &ProviderMetadata {
+        &self.metadata
+    }
+
+    fn hooks(&self) -> &[HookWrapper] {
+        &self.hooks
+    }
+
+    async fn resolve_bool_value(
+        &self,
+        flag_key: &str,
+        evaluation_context: &EvaluationContext,
+    ) -> EvaluationResult<ResolutionDetails<bool>> {
+        self.resolve(flag_key, evaluation_context, "a boolean", Value::as_bool)
+    }
+
+    async fn resolve_int_value(
+        &self,
+        flag_key: &str,
+        evaluation_context: &EvaluationContext,
+    ) -> EvaluationResult<ResolutionDetails<i64>> {
+        let expected = "an integer that `i64` holds";
+        self.resolve(flag_key, evaluation_context, expected, Value::as_i64)
+    }
+
+    async fn resolve_float_value(
+        &self,
+        flag_key: &str,
+        evaluation_context: &EvaluationContext,
+    ) -> EvaluationResult<ResolutionDetails<f64>> {
+        self.resolve(flag_key, evaluation_context, "a number", Value::as_f64)
+    }
+
+    async fn resolve_string_value(
+        &self,
+        flag_key: &str,
+        evaluation_context: &EvaluationContext,
+    ) -> EvaluationResult<ResolutionDetails<String>> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        self.resolve(flag_key, evaluation_context, "a string", text)
+    }
+
+    async fn resolve_struct_value(
+        &self,
+        flag_key: &str,
+        evaluation_context: &EvaluationContext,
+    ) -> EvaluationResult<ResolutionDetails<StructValue>> {
+        let structure = |value: &Value| value.as_object().and_then(to_struct);
+        let expected = "an object without null in its lists";
+        self.resolve(flag_key, evaluation_context, expected, structure)
+    }
+}
+
+impl PhaseFlagProvider {
+    fn resolve<T>(
+        &self,
+        key: &str,
+        context: &EvaluationContext,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> EvaluationResult<ResolutionDetails<T>> {
+        // Looked at first: rules that come in meanwhile do not make their flags unknown.
+        let has_rules = self.client.is_ready() || self.client.has_rules();
+        let is_empty = context.targeting_key.is_none() && context.custom_fields.is_empty();
+        let context = (!is_empty).then(|| to_context(context));
+        match self.client.get_variation(key, context.as_ref()) {
+            Some(result) => resolve(key, &result, expected, read),
+            None if has_rules => {
+                let message = format!("there is no flag `{key}`");
+                Err(error(EvaluationErrorCode::FlagNotFound, message))
+            }
+            None => Err(self.not_ready()),
+        }
+    }
+
+    /// Returns why there are no rules.
+    fn not_ready(&self) -> EvaluationError {
+        let cause = match (&self.failure, self.client.statistics().last_failure) {
+            (Some(failure), _) => failure.clone(),
+            (None, Some(failure)) => format!("{failure:#}"),
+            (None, None) => format!("the client is {}", self.client.state()),
+        };
+        let message = format!("there are no rules yet: {cause}");
+        error(EvaluationErrorCode::ProviderNotReady, message)
+    }
+}
+
+impl fmt::Debug for PhaseFlagProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PhaseFlagProvider")
+            .field("client", &self.client)
+            .field("ready_timeout", &self.ready_timeout)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}

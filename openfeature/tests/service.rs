@@ -1,0 +1,179 @@
+//! A provider and the service: waiting for it, being refused, going on without it.
+#![cfg(feature = "http")]
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use open_feature::provider::{FeatureProvider, ProviderStatus};
+use open_feature::{EvaluationContext, EvaluationErrorCode, OpenFeature};
+use phaseflag::EvaluationEvent;
+use phaseflag_openfeature::PhaseFlagProvider;
+use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ruleset, wait_until};
+
+/// A time that is over soon.
+const SHORT: Duration = Duration::from_millis(20);
+
+fn nobody() -> EvaluationContext {
+    EvaluationContext::default()
+}
+
+/// The code and message of the error that evaluating a flag gives.
+async fn failure(provider: &PhaseFlagProvider) -> (EvaluationErrorCode, String) {
+    let error = provider.resolve_bool_value("a", &nobody()).await.unwrap_err();
+    (error.code, error.message.unwrap())
+}
+
+#[tokio::test]
+async fn waiting_leaves_the_thread_to_others() {
+    let (answer, answered) = mpsc::channel();
+    let answered = std::sync::Mutex::new(answered);
+    let server = Server::start(move |_| {
+        answered.lock().unwrap().recv_timeout(SOON).unwrap();
+        Reply::json(ruleset(1, &["a"]))
+    });
+    let client = builder(&server).polling_interval(NEVER).build().unwrap();
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(SOON);
+    let context = nobody();
+    // Both run on this one thread: the answer comes because the wait does not hold it.
+    tokio::join!(provider.initialize(&context), async {
+        server.wait_for(1, "/sdk/ruleset");
+        answer.send(()).unwrap();
+    });
+    assert_eq!(provider.status(), ProviderStatus::Ready);
+    assert!(provider.resolve_bool_value("a", &context).await.unwrap().value);
+}
+
+#[tokio::test]
+async fn the_wait_is_bounded_and_the_client_goes_on() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = builder(&server).request_timeout(SOON).polling_interval(RAPIDLY).build().unwrap();
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(SHORT);
+    assert_eq!(provider.status(), ProviderStatus::NotReady);
+    let begin = Instant::now();
+    provider.initialize(&nobody()).await;
+    assert!((SHORT..SOON).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+    assert_eq!(provider.status(), ProviderStatus::Error);
+    assert_eq!(
+        failure(&provider).await,
+        (
+            EvaluationErrorCode::ProviderNotReady,
+            "there are no rules yet: the client is not ready".to_owned()
+        )
+    );
+
+    server.respond(|_| Reply::json(ruleset(1, &["a"])));
+    server.close_connections();
+    wait_until("the client is ready", || provider.status() == ProviderStatus::Ready);
+    assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
+}
+
+#[tokio::test]
+async fn a_refused_key_ends_the_wait_at_once() {
+    let body = r#"{"error": {"code": "UNAUTHORIZED", "message": "no such key"}}"#;
+    let server = Server::start(move |_| Reply::status(401).with_body(body));
+    let client = builder(&server).build().unwrap();
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(NEVER);
+    provider.initialize(&nobody()).await;
+    assert_eq!(provider.status(), ProviderStatus::Error);
+    let url = server.url();
+    assert_eq!(
+        failure(&provider).await,
+        (
+            EvaluationErrorCode::ProviderNotReady,
+            format!(
+                "there are no rules yet: `{url}/sdk/ruleset` answered with status 401: no such key"
+            )
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_refused_key_leaves_the_bootstrap_in_use() {
+    let server = Server::start(|_| Reply::status(403));
+    let client = builder(&server).bootstrap_text(ruleset(1, &["a"])).build().unwrap();
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(NEVER);
+    provider.initialize(&nobody()).await;
+    assert_eq!(provider.status(), ProviderStatus::Error);
+    assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
+    let error = provider.resolve_bool_value("b", &nobody()).await.unwrap_err();
+    assert_eq!(error.code, EvaluationErrorCode::FlagNotFound);
+}
+
+#[tokio::test]
+async fn a_bootstrap_is_stale_until_the_service_has_answered() {
+    let server = Server::start(|_| Reply::status(500));
+    let client = builder(&server)
+        .bootstrap_text(ruleset(1, &["a"]))
+        .polling_interval(RAPIDLY)
+        .build()
+        .unwrap();
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(SHORT);
+    provider.initialize(&nobody()).await;
+    assert_eq!(provider.status(), ProviderStatus::STALE);
+    assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
+
+    server.respond(|_| Reply::json(ruleset(2, &["a"])));
+    wait_until("the rules are fresh", || provider.status() == ProviderStatus::Ready);
+    server.respond(|_| Reply::status(500));
+    wait_until("the rules are stale", || provider.status() == ProviderStatus::STALE);
+    assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
+}
+
+#[tokio::test]
+async fn an_evaluation_sees_the_rules_of_now() {
+    let on = Arc::new(AtomicBool::new(false));
+    let served = on.clone();
+    let server = Server::start(move |_| {
+        Reply::json(format!(r#"{{"flags": [{}]}}"#, flag("a", served.load(Ordering::Acquire))))
+    });
+    let mut api = OpenFeature::default();
+    let client = builder(&server).polling_interval(RAPIDLY).build().unwrap();
+    api.set_provider(PhaseFlagProvider::new(client.clone()).ready_timeout(SOON)).await;
+    let flags = api.create_client();
+    assert_eq!(flags.get_bool_value("a", None, None).await, Ok(false));
+
+    on.store(true, Ordering::Release);
+    wait_until("the flag is on", || client.get_boolean_value("a", false, None));
+    assert_eq!(flags.get_bool_value("a", None, None).await, Ok(true));
+}
+
+#[test]
+fn whoever_gives_up_waiting_keeps_no_client() {
+    let server = Server::start(|_| Reply::status(500));
+    let client = builder(&server).build().unwrap();
+    let alive = Arc::new(());
+    let gone = Arc::downgrade(&alive);
+    client.on_flags_changed(move |_| drop(alive.clone()));
+
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(NEVER);
+    let context = nobody();
+    {
+        let initialize = pin!(provider.initialize(&context));
+        assert!(initialize.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    server.wait_for(1, "/sdk/ruleset");
+    drop(provider);
+    wait_until("the client is gone", || gone.upgrade().is_none());
+}
+
+#[tokio::test]
+async fn the_end_delivers_what_is_queued() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let client = builder(&server).event_flush_interval(NEVER).build().unwrap();
+    let mut api = OpenFeature::default();
+    api.set_provider(PhaseFlagProvider::new(client.clone()).ready_timeout(SOON)).await;
+    client.track_event(EvaluationEvent::new("a").user_id("ada"));
+    drop(client);
+    assert_eq!(server.requests_to("/sdk/events").len(), 0);
+    api.shutdown().await;
+    let delivered = server.requests_to("/sdk/events");
+    assert_eq!(delivered.len(), 1);
+    assert_eq!(delivered[0].json()["events"][0]["user_id"].as_str(), Some("ada"));
+}
