@@ -34,3 +34,8 @@ mod value;
 pub use context::to_context;
 pub use provider::PhaseFlagProvider;
 pub use value::{from_struct, from_value, to_struct, to_value};
+
+/// The example of the README, compiled.
+#[cfg(all(doctest, feature = "http"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,19 @@
+use open_feature::{EvaluationContext, OpenFeature};
+use phaseflag_openfeature::PhaseFlagProvider;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (url, key) = (std::env::var("PHASEFLAG_BASE_URL")?, std::env::var("PHASEFLAG_API_KEY")?);
+    let phaseflag = phaseflag::PhaseFlagClient::builder(url, key).build()?;
+    let provider = PhaseFlagProvider::new(phaseflag.clone());
+    OpenFeature::singleton_mut().await.set_provider(provider).await;
+
+    let flags = OpenFeature::singleton().await.create_client();
+    let ada =
+        EvaluationContext::default().with_targeting_key("ada").with_custom_field("plan", "pro");
+    let one_page = flags.get_bool_value("new-checkout-flow", Some(&ada), None).await;
+    println!("one page: {}", one_page.unwrap_or(false));
+
+    phaseflag.stop(); // delivers what is queued: OpenFeature never drops its provider
+    Ok(())
+}
