@@ -181,7 +181,9 @@ fn start_does_not_wait_for_the_network() {
 #[cfg(target_os = "linux")]
 fn its_threads_have_names() {
     let server = Server::start(|_| Reply::Hang);
-    let watched = builder(&server).bootstrap_file("examples/flags.json").bootstrap_watch(Duration::from_secs(1));
+    let watched = builder(&server)
+        .bootstrap_file("examples/flags.json")
+        .bootstrap_watch(Duration::from_secs(1));
     let client = started(watched);
     client.track_event(EvaluationEvent::new("a"));
     let names = || -> Vec<String> {

@@ -259,7 +259,8 @@ fn the_design_lists_the_files_in_order() {
 fn the_guarantees_name_tests_that_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("src/guide/guarantees.md")).unwrap();
-    let named: Vec<_> = page.split('`').filter(|text| text.starts_with("tests/") && text.contains("::")).collect();
+    let named: Vec<_> =
+        page.split('`').filter(|text| text.starts_with("tests/") && text.contains("::")).collect();
     assert!(named.len() > 20, "{named:?}");
     for test in named {
         let (file, name) = test.split_once("::").unwrap();
