@@ -24,7 +24,7 @@
 //!
 //! # Where to go on
 //!
-//! The [guide](guide) has ten short pages: [the first flag](guide::first_flag),
+//! The [guide] has ten short pages: [the first flag](guide::first_flag),
 //! [contexts](guide::contexts), [rollouts](guide::rollouts), [offline](guide::offline),
 //! [scripts](guide::scripts), [services](guide::services), [testing](guide::testing),
 //! [going to production](guide::production), [guarantees](guide::guarantees), and
