@@ -94,10 +94,11 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// # What `open-feature` 0.3.0 leaves out
 ///
 /// It has no events and no tracking: call [`PhaseFlagClient::on_flags_changed`] and
-/// [`PhaseFlagClient::track_event`] on a clone of the client. `initialize` cannot fail, so that
-/// only the status and the messages of errors tell. While a provider is being set, evaluations
-/// wait for it; where that is cancelled, and after `OpenFeature::shutdown`, they panic for lack of
-/// a provider: bound the wait by `ready_timeout` instead.
+/// [`PhaseFlagClient::track_event`] on a clone of the client. It asks for no lists, unless they are
+/// in a structure. `initialize` cannot fail, so that only the status and the messages of errors
+/// tell. While the default provider is being set, evaluations wait for it; where that is cancelled,
+/// and after `OpenFeature::shutdown`, they panic for lack of one: bound the wait by `ready_timeout`
+/// instead.
 pub struct PhaseFlagProvider {
     client: PhaseFlagClient,
     metadata: ProviderMetadata,

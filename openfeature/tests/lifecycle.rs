@@ -8,8 +8,9 @@ use std::thread::{self, Thread};
 
 use open_feature::provider::{FeatureProvider, ProviderStatus};
 use open_feature::{
-    EvaluationContext, EvaluationDetails, EvaluationError, EvaluationErrorCode, EvaluationReason,
-    Hook, HookContext, HookHints, OpenFeature, Value, async_trait,
+    EvaluationContext, EvaluationContextFieldValue, EvaluationDetails, EvaluationError,
+    EvaluationErrorCode, EvaluationReason, Hook, HookContext, HookHints, OpenFeature, Value,
+    async_trait,
 };
 use phaseflag::{ClientBuilder, ClientState, PhaseFlagClient};
 use phaseflag_openfeature::PhaseFlagProvider;
@@ -158,6 +159,25 @@ async fn the_default_context_stands_in_for_an_empty_one_alone() {
     let bob = EvaluationContext::default().with_targeting_key("bob");
     api.set_evaluation_context(bob).await;
     assert_eq!(flags.get_bool_value("is-ada", None, None).await, Ok(false));
+}
+
+#[tokio::test]
+async fn rules_see_dates_and_single_values() {
+    let rules = r#"{"flags": [{"key": "sale", "default_variation": "off",
+        "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+        "targeting_rules": [{"variation": "on", "conditions": [
+            {"attribute": "now", "operator": "contains", "value": "2026-04-04T"},
+            {"attribute": "account", "operator": "is", "value": 18446744073709551615}]}]}]}"#;
+    let mut api = OpenFeature::default();
+    let client = PhaseFlagClient::builder("", "").bootstrap_text(rules).build().unwrap();
+    api.set_provider(PhaseFlagProvider::new(client)).await;
+    let now = time::OffsetDateTime::from_unix_timestamp(1_775_314_800).unwrap();
+    let account = phaseflag::AttributeValue::from(u64::MAX);
+    let context = EvaluationContext::default()
+        .with_custom_field("now", now)
+        .with_custom_field("account", EvaluationContextFieldValue::new_struct(account));
+    let answer = api.create_client().get_bool_value("sale", Some(&context), None).await;
+    assert_eq!(answer, Ok(true));
 }
 
 #[tokio::test]

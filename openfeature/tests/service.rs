@@ -75,6 +75,17 @@ async fn the_wait_is_bounded_and_the_client_goes_on() {
 }
 
 #[tokio::test]
+async fn without_any_time_the_client_is_only_started() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = builder(&server).bootstrap_text(ruleset(1, &["a"])).build().unwrap();
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(Duration::ZERO);
+    provider.initialize(&nobody()).await;
+    assert_eq!(provider.status(), ProviderStatus::STALE);
+    assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
+    server.wait_for(1, "/sdk/ruleset");
+}
+
+#[tokio::test]
 async fn a_refused_key_ends_the_wait_at_once() {
     let body = r#"{"error": {"code": "UNAUTHORIZED", "message": "no such key"}}"#;
     let server = Server::start(move |_| Reply::status(401).with_body(body));
