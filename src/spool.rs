@@ -239,8 +239,10 @@ impl Place {
 
     /// Adds lines to a file of this length, all of them or none.
     fn add(&self, length: u64, lines: &str) -> io::Result<()> {
-        let mut file =
-            files::open(&self.path, OpenOptions::new().read(true).append(true).create(true))?;
+        // Not opened to append: on Windows such a file cannot be cut to what it was.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = files::open(&self.path, &mut options)?;
         let mut last = [b'\n'];
         if length > 0 {
             file.seek(SeekFrom::End(-1))?;
