@@ -197,8 +197,9 @@ impl Watch for Watcher {
 struct Stamp {
     modified: SystemTime,
     length: u64,
-    /// Where the system has them: the device and the number of the file there, and when anything
-    /// of it was last changed, in seconds and nanoseconds, which no program can set.
+    /// On Unix the device and the number of the file there, and when anything of it was last
+    /// changed, in seconds and nanoseconds, which no program can set. Elsewhere when it was made,
+    /// which tells most files that took its place from it.
     identity: [i64; 4],
 }
 
@@ -216,7 +217,12 @@ impl Stamp {
             [device, number, metadata.ctime(), metadata.ctime_nsec()]
         };
         #[cfg(not(unix))]
-        let identity = [0; 4];
+        let identity = {
+            let made =
+                metadata.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+            let made = made.unwrap_or_default();
+            [0, 0, made.as_secs() as i64, i64::from(made.subsec_nanos())]
+        };
         Ok(Stamp { modified: metadata.modified()?, length: metadata.len(), identity })
     }
 
