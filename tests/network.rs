@@ -711,12 +711,14 @@ fn a_refused_connection_is_an_episode_like_any_other() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let url = format!("http://{address}/api/v1");
+    // What this system says.
+    let refused = TcpStream::connect(address).unwrap_err();
     let client = started(builder(&url).bootstrap_text(ruleset(0, &["old"])));
     wait_until("two failures", || client.statistics().polls >= 2);
     assert!(client.get_boolean_value("old", false, None));
     assert_eq!(client.state(), ClientState::NotReady);
     let failure = last_failure(&client, &url);
-    assert!(failure.starts_with("failed to reach `URL`: io: Connection refused"), "{failure}");
+    assert_eq!(failure, format!("failed to reach `URL`: io: {refused}"));
     let actor = Actor::on(TcpListener::bind(address).unwrap(), good());
     client.wait_until_ready(SOON).unwrap();
     assert!(client.get_boolean_value("a", false, None));

@@ -5,7 +5,7 @@ mod support;
 use std::io;
 use std::process::Stdio;
 
-use support::{FLAGS, Folder, Service, outcome, run, run_with_input};
+use support::{FLAGS, Folder, Service, outcome, run, run_with_input, unreadable};
 
 const PROBLEM: &str = r#"{"flags": [
   {"key": "a", "default_variation": "on", "variations": [{"key": "on", "value": true}],
@@ -80,12 +80,15 @@ fn a_file_that_cannot_be_read_is_an_error() {
         outcome(
             2,
             "",
-            "phaseflag: failed to read `missing.json`: No such file or directory (os error 2)\n"
+            &format!(
+                "phaseflag: failed to read `missing.json`: {}\n",
+                unreadable(folder.file("missing.json"))
+            )
         )
     );
     assert_eq!(
         run(&mut folder.phaseflag(&["check", "."])),
-        outcome(2, "", "phaseflag: failed to read `.`: Is a directory (os error 21)\n")
+        outcome(2, "", &format!("phaseflag: failed to read `.`: {}\n", unreadable(&folder.path)))
     );
 }
 

@@ -4,10 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{FLAGS, Folder, KEY, Service, outcome, run};
-
-/// Port 9 discards, where anything listens there at all.
-const NOBODY: &str = "http://127.0.0.1:9/api/v1";
+use support::{FLAGS, Folder, KEY, NOBODY, Service, outcome, refused, run, unreadable};
 
 #[test]
 fn prints_the_value() {
@@ -147,16 +144,18 @@ fn a_service_that_is_down_is_an_error() {
         command.env("PHASEFLAG_BASE_URL", NOBODY).env("PHASEFLAG_API_KEY", KEY);
         run(&mut command)
     };
-    let failure = "phaseflag: the client was not ready within 300ms: \
-                   failed to reach `http://127.0.0.1:9/api/v1/sdk/ruleset`: \
-                   io: Connection refused (os error 111)";
+    let failure = format!(
+        "phaseflag: the client was not ready within 300ms: \
+         failed to reach `{NOBODY}/sdk/ruleset`: io: {}",
+        refused()
+    );
     assert_eq!(down(&["ui-theme"]), outcome(2, "", &format!("{failure}\n")));
     // A file that cannot be used is an error also where there is a default.
     for default in [&[] as &[&str], &["--default", "none"]] {
         let arguments = [&["ui-theme", "--bootstrap", "missing.json"], default].concat();
         let errors = format!(
-            "{failure}; failed to load bootstrap `missing.json`: \
-             No such file or directory (os error 2)\n"
+            "{failure}; failed to load bootstrap `missing.json`: {}\n",
+            unreadable(folder.file("missing.json"))
         );
         assert_eq!(down(&arguments), outcome(2, "", &errors));
     }
@@ -177,9 +176,10 @@ fn a_bootstrap_stands_in_for_a_service_that_is_down() {
         outcome(
             0,
             "light\n",
-            "phaseflag: the rules may be old: \
-             failed to reach `http://127.0.0.1:9/api/v1/sdk/ruleset`: \
-             io: Connection refused (os error 111)\n"
+            &format!(
+                "phaseflag: the rules may be old: failed to reach `{NOBODY}/sdk/ruleset`: io: {}\n",
+                refused()
+            )
         )
     );
     // The first failure is enough.
@@ -240,7 +240,7 @@ fn a_bootstrap_that_cannot_be_used_is_an_error() {
     let folder = Folder::new("get-bootstrap");
     folder.write("broken.json", "{\"flags\": [");
     for (file, cause) in [
-        ("missing.json", "No such file or directory (os error 2)"),
+        ("missing.json", unreadable(folder.file("missing.json")).as_str()),
         (
             "broken.json",
             "failed to parse ruleset: the end of the text where a value was expected \

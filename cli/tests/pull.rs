@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 
 use phaseflag::{Ruleset, Value};
-use support::{FLAGS, Folder, KEY, Service, outcome, run};
+use support::{FLAGS, Folder, KEY, NOBODY, Service, outcome, refused, run};
 
 #[test]
 fn writes_what_the_service_has() {
@@ -35,9 +35,9 @@ fn a_failure_leaves_the_file_as_it_was() {
     folder.write("flags.json", FLAGS);
     let old = folder.write("old.json", "old");
     let service = Service::start_with(&folder, &["flags.json", "--port", "0", "--key", "right"]);
-    let refused = run(&mut service.phaseflag(&folder, &["pull", "-o", "old.json"]));
+    let denied = run(&mut service.phaseflag(&folder, &["pull", "-o", "old.json"]));
     assert_eq!(
-        refused,
+        denied,
         outcome(
             2,
             "",
@@ -49,14 +49,13 @@ fn a_failure_leaves_the_file_as_it_was() {
         )
     );
     let mut down = folder.phaseflag(&["pull", "-o", "old.json", "--api-key", KEY]);
-    down.args(["--base-url", "http://127.0.0.1:9/api/v1"]);
+    down.args(["--base-url", NOBODY]);
     assert_eq!(
         run(&mut down),
         outcome(
             2,
             "",
-            "phaseflag: failed to reach `http://127.0.0.1:9/api/v1/sdk/ruleset`: \
-             io: Connection refused (os error 111)\n"
+            &format!("phaseflag: failed to reach `{NOBODY}/sdk/ruleset`: io: {}\n", refused())
         )
     );
     // Something that answers, and has no rules.
@@ -72,12 +71,14 @@ fn a_failure_leaves_the_file_as_it_was() {
 fn a_place_that_cannot_be_written_is_an_error() {
     let folder = Folder::new("pull-place");
     let service = Service::with_flags(&folder);
+    // What this system says.
+    let unwritable = |path| fs::write(folder.path.join(path), "").unwrap_err().to_string();
     for (path, cause) in [
-        ("no/such/folder.json", "No such file or directory (os error 2)"),
-        (".", "Is a directory (os error 21)"),
-        ("..", "Is a directory (os error 21)"),
-        ("flags.json/x", "Not a directory (os error 20)"),
-        ("", "it names no file"),
+        ("no/such/folder.json", unwritable("no/such/folder.json")),
+        (".", unwritable(".")),
+        ("..", unwritable("..")),
+        ("flags.json/x", unwritable("flags.json/x")),
+        ("", "it names no file".to_owned()),
     ] {
         let errors = format!("phaseflag: failed to write `{path}`: {cause}\n");
         let pulled = run(&mut service.phaseflag(&folder, &["pull", "-o", path]));

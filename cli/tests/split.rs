@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 
-use support::{FLAGS, Folder, outcome, run, run_with_input};
+use support::{FLAGS, Folder, outcome, run, run_with_input, unreadable};
 
 /// A hundred users, one a line.
 fn users() -> String {
@@ -83,7 +83,7 @@ fn what_cannot_be_counted_is_an_error() {
         (vec!["instant-search"], "`split` needs --users FILE (see `phaseflag split --help`)"),
         (
             vec!["instant-search", "--users", "missing.txt"],
-            "failed to read `missing.txt`: No such file or directory (os error 2)",
+            &format!("failed to read `missing.txt`: {}", unreadable(folder.file("missing.txt"))),
         ),
         (vec!["instant-search", "--users", "bytes"], "`bytes` is no text"),
         (

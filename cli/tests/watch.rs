@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{FLAGS, Folder, KEY, Program, Service, outcome, run};
+use support::{FLAGS, Folder, KEY, NOBODY, Program, Service, outcome, refused, run};
 
 fn watch(service: &Service, folder: &Folder) -> Program {
     Program::start(&mut service.phaseflag(folder, &["watch", "--interval", "0.1"]))
@@ -95,15 +95,17 @@ fn a_service_that_comes_later_changes_the_rules_of_a_file() {
 fn without_rules_it_is_an_error() {
     let folder = Folder::new("watch-down");
     let mut command = folder.phaseflag(&["watch", "--timeout", "0.1", "--api-key", KEY]);
-    command.args(["--base-url", "http://127.0.0.1:9/api/v1"]);
+    command.args(["--base-url", NOBODY]);
     assert_eq!(
         run(&mut command),
         outcome(
             2,
             "",
-            "phaseflag: the client was not ready within 100ms: \
-             failed to reach `http://127.0.0.1:9/api/v1/sdk/ruleset`: \
-             io: Connection refused (os error 111)\n"
+            &format!(
+                "phaseflag: the client was not ready within 100ms: \
+                 failed to reach `{NOBODY}/sdk/ruleset`: io: {}\n",
+                refused()
+            )
         )
     );
 }

@@ -4,6 +4,7 @@
 use std::env;
 use std::fs;
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
@@ -23,6 +24,23 @@ pub const FLAGS: &str = include_str!("../../../examples/flags.json");
 
 /// The key that the tests have.
 pub const KEY: &str = "sdk-dev-local";
+
+/// An address where nobody answers: port 9 discards, where anything listens there at all.
+pub const NOBODY: &str = "http://127.0.0.1:9/api/v1";
+
+/// What this system says of a connection to [`NOBODY`].
+pub fn refused() -> String {
+    TcpStream::connect("127.0.0.1:9").unwrap_err().to_string()
+}
+
+/// What this system says of a file that cannot be read.
+#[track_caller]
+pub fn unreadable(path: impl AsRef<Path>) -> String {
+    fs::read(path).unwrap_err().to_string()
+}
+
+/// Where rules are remembered on this platform, in the home of a command.
+pub const CACHES: &str = if cfg!(target_vendor = "apple") { "Library/Caches" } else { ".cache" };
 
 /// A folder for one test, which is also the home of the commands that it runs. It is removed when
 /// this is dropped.
@@ -74,6 +92,7 @@ impl Folder {
             .current_dir(&self.path)
             .env_clear()
             .env("HOME", &self.path)
+            .env("LOCALAPPDATA", self.path.join(CACHES))
             .env("PATH", env::var_os("PATH").unwrap_or_default());
         if let Some(root) = env::var_os("SystemRoot") {
             command.env("SystemRoot", root);
