@@ -867,12 +867,26 @@ fn a_wait_that_is_none_does_not_count() {
 
 /// The second of a day of this month, written as HTTP does.
 fn http_date(seconds: u64) -> String {
-    let formatted = std::process::Command::new("date")
-        .env("LC_ALL", "C")
-        .args(["-u", "-d", &format!("@{seconds}"), "+%a, %d %b %Y %H:%M:%S GMT"])
-        .output()
-        .expect("date");
-    String::from_utf8(formatted.stdout).expect("a date").trim().to_owned()
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let (mut day, second) = (seconds / 86_400, seconds % 86_400);
+    let weekday = WEEKDAYS[(day % 7) as usize];
+    let mut year = 1970;
+    // Every fourth year has another day, until 2100.
+    let leap = |year| u64::from(year % 4 == 0);
+    while day >= 365 + leap(year) {
+        day -= 365 + leap(year);
+        year += 1;
+    }
+    let lengths = [31, 28 + leap(year), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while day >= lengths[month] {
+        day -= lengths[month];
+        month += 1;
+    }
+    let month = &MONTHS[3 * month..][..3];
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{weekday}, {:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT", day + 1)
 }
 
 #[test]

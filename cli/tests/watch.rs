@@ -111,6 +111,7 @@ fn without_rules_it_is_an_error() {
 }
 
 /// Whoever reads no further ends it with the next change.
+#[cfg(unix)]
 #[test]
 fn ends_with_its_reader() {
     let folder = Folder::new("watch-pipe");
