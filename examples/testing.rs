@@ -1,22 +1,22 @@
-//! Unit tests that decide themselves what a flag serves: by overrides, or by rules as text.
+//! Unit tests that decide themselves what a flag serves, and see which events were tracked.
 //!
-//! Neither needs a network, a file or a thread, and each test has a client of its own, so that
-//! tests may run side by side.
+//! None needs a network, a file or a thread, and each test has a client of its own, so that tests
+//! may run side by side.
 //!
 //! ```console
 //! $ cargo run --example testing
 //! $ cargo test --example testing
 //! ```
 
-use std::error::Error;
+use phaseflag::testing::{EventRecorder, TestFlags, override_scoped};
+use phaseflag::{EvaluationContext, EvaluationEvent, PhaseFlagClient};
 
-use phaseflag::{EvaluationContext, PhaseFlagClient};
-
-/// What is tested: code of a shop that asks for two flags.
-fn shipping_cost(client: &PhaseFlagClient, plan: &str, basket: f64) -> f64 {
-    let context = EvaluationContext::new().attribute("plan", plan);
+/// What is tested: code of a shop that asks for two flags, and reports what it gave away.
+fn shipping_cost(client: &PhaseFlagClient, user: &str, basket: f64) -> f64 {
+    let context = EvaluationContext::new().user_id(user);
     let threshold = client.get_number_value("free-shipping-from", 100.0, &context);
     if basket >= threshold {
+        client.track_event(EvaluationEvent::new("free-shipping-from").user_id(user));
         0.0
     } else if client.get_boolean_value("cheap-shipping", false, &context) {
         2.5
@@ -25,46 +25,29 @@ fn shipping_cost(client: &PhaseFlagClient, plan: &str, basket: f64) -> f64 {
     }
 }
 
-/// Returns a client that serves nothing but overrides.
-fn client_without_rules() -> Result<PhaseFlagClient, phaseflag::Error> {
-    let client = PhaseFlagClient::builder("", "").build()?;
-    client.start()?;
-    Ok(client)
+/// The flags that most tests begin with: free shipping from 80, and for Ada from 20.
+fn flags() -> TestFlags {
+    TestFlags::new().boolean("cheap-shipping", false).number("free-shipping-from", 80.0).for_user(
+        "free-shipping-from",
+        "ada",
+        20.0,
+    )
 }
 
-/// Returns a client that serves these rules.
-fn client_with_rules(rules: &str) -> Result<PhaseFlagClient, phaseflag::Error> {
-    let client = PhaseFlagClient::builder("", "").bootstrap_text(rules).build()?;
-    client.start()?;
-    Ok(client)
-}
+/// Two of the tests below, for who runs this file as a program.
+fn main() -> Result<(), phaseflag::Error> {
+    let events = EventRecorder::new();
+    let client = flags().events(&events).build()?;
+    assert_eq!(shipping_cost(&client, "bob", 50.0), 4.9);
+    assert_eq!(shipping_cost(&client, "ada", 50.0), 0.0);
+    assert_eq!(events.of("free-shipping-from").len(), 1);
 
-/// Free shipping from 20 for the plan `pro`, and from 80 for everybody else.
-const RULES: &str = r#"{"flags": [{
-    "key": "free-shipping-from",
-    "flag_type": "number",
-    "default_variation": "high",
-    "variations": [{"key": "low", "value": 20}, {"key": "high", "value": 80}],
-    "targeting_rules": [{
-        "variation": "low",
-        "conditions": [{"attribute": "plan", "operator": "is", "value": "pro"}]
-    }]
-}]}"#;
+    let cheap = override_scoped(&client, "cheap-shipping", true);
+    assert_eq!(shipping_cost(&client, "bob", 50.0), 2.5);
+    drop(cheap);
+    assert_eq!(shipping_cost(&client, "bob", 50.0), 4.9);
 
-/// The same as the tests below, for who runs this file as a program.
-fn main() -> Result<(), Box<dyn Error>> {
-    let client = client_without_rules()?;
-    assert_eq!(shipping_cost(&client, "free", 50.0), 4.9);
-    client.set_override("cheap-shipping", true);
-    assert_eq!(shipping_cost(&client, "free", 50.0), 2.5);
-    client.clear_all_overrides();
-    assert_eq!(shipping_cost(&client, "free", 50.0), 4.9);
-
-    let client = client_with_rules(RULES)?;
-    assert_eq!(shipping_cost(&client, "pro", 50.0), 0.0);
-    assert_eq!(shipping_cost(&client, "free", 50.0), 4.9);
-
-    println!("overrides and rules serve what they should");
+    println!("flags, overrides and events are what they should be");
     Ok(())
 }
 
@@ -74,43 +57,55 @@ mod tests {
 
     #[test]
     fn costs_the_full_price_without_flags() -> Result<(), phaseflag::Error> {
-        let client = client_without_rules()?;
-        assert_eq!(shipping_cost(&client, "free", 50.0), 4.9);
+        let client = TestFlags::new().build()?;
+        assert_eq!(shipping_cost(&client, "bob", 50.0), 4.9);
         Ok(())
     }
 
     #[test]
     fn costs_less_where_shipping_is_cheap() -> Result<(), phaseflag::Error> {
-        let client = client_without_rules()?;
-        client.set_override("cheap-shipping", true);
-        assert_eq!(shipping_cost(&client, "free", 50.0), 2.5);
+        let client = flags().boolean("cheap-shipping", true).build()?;
+        assert_eq!(shipping_cost(&client, "bob", 50.0), 2.5);
         Ok(())
     }
 
     #[test]
-    fn costs_nothing_from_the_threshold_on() -> Result<(), phaseflag::Error> {
-        let client = client_without_rules()?;
-        client.set_override("free-shipping-from", 50);
-        assert_eq!(shipping_cost(&client, "free", 50.0), 0.0);
-        assert_eq!(shipping_cost(&client, "free", 49.0), 4.9);
+    fn has_a_lower_threshold_for_ada() -> Result<(), phaseflag::Error> {
+        let client = flags().build()?;
+        assert_eq!(shipping_cost(&client, "ada", 20.0), 0.0);
+        assert_eq!(shipping_cost(&client, "ada", 19.0), 4.9);
+        assert_eq!(shipping_cost(&client, "bob", 20.0), 4.9);
         Ok(())
     }
 
     #[test]
-    fn has_a_lower_threshold_for_the_plan_pro() -> Result<(), phaseflag::Error> {
-        let client = client_with_rules(RULES)?;
-        assert_eq!(shipping_cost(&client, "pro", 50.0), 0.0);
-        assert_eq!(shipping_cost(&client, "free", 50.0), 4.9);
+    fn follows_a_flag_that_changes_while_it_runs() -> Result<(), phaseflag::Error> {
+        let client = flags().build()?;
+        {
+            let _campaign = override_scoped(&client, "free-shipping-from", 10);
+            assert_eq!(shipping_cost(&client, "bob", 10.0), 0.0);
+        }
+        assert_eq!(shipping_cost(&client, "bob", 10.0), 4.9);
         Ok(())
     }
 
     #[test]
-    fn an_override_wins_over_the_rules() -> Result<(), phaseflag::Error> {
-        let client = client_with_rules(RULES)?;
-        client.set_override("free-shipping-from", 1000);
-        assert_eq!(shipping_cost(&client, "pro", 50.0), 4.9);
-        client.clear_override("free-shipping-from");
-        assert_eq!(shipping_cost(&client, "pro", 50.0), 0.0);
+    fn reports_what_it_gave_away_and_nothing_else() -> Result<(), phaseflag::Error> {
+        let events = EventRecorder::new();
+        let client = flags().events(&events).build()?;
+        shipping_cost(&client, "ada", 50.0);
+        shipping_cost(&client, "bob", 50.0);
+        let users: Vec<_> =
+            events.take().into_iter().map(|event| event.get_user_id().map(str::to_owned)).collect();
+        assert_eq!(users, [Some("ada".to_owned())]);
+        Ok(())
+    }
+
+    #[test]
+    fn decides_by_real_rules() -> Result<(), phaseflag::Error> {
+        let client = TestFlags::new().rules(include_str!("flags.json")).build()?;
+        let pro = EvaluationContext::new().user_id("ada").attribute("plan", "pro");
+        assert!(client.get_boolean_value("new-checkout-flow", false, &pro));
         Ok(())
     }
 }

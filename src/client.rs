@@ -268,7 +268,10 @@ impl PhaseFlagClient {
         event.stamp();
         match &self.inner.service {
             Some(service) => service.track(event),
-            None => self.inner.ledger.abandon(1),
+            None => match &self.inner.extras.sink {
+                Some(sink) => sink.receive(event, &self.inner.ledger),
+                None => self.inner.ledger.abandon(1),
+            },
         }
     }
 
@@ -290,6 +293,10 @@ impl PhaseFlagClient {
             }
             Some(service) => service.flush(),
         }
+    }
+
+    pub(crate) fn overrides(&self) -> &Overrides {
+        &self.inner.overrides
     }
 
     /// Returns how the connection to the service is.
@@ -473,8 +480,9 @@ impl Inner {
         self.flags.close();
         self.flags.readiness.stopped();
         *self.lock_watching() = None;
-        if let Some(service) = &self.service {
-            service.stop(patience);
+        match &self.service {
+            Some(service) => service.stop(patience),
+            None => self.ledger.seal(),
         }
     }
 

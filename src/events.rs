@@ -74,6 +74,31 @@ impl EvaluationEvent {
         self
     }
 
+    /// Returns the key of the flag.
+    pub fn get_flag_key(&self) -> &str {
+        &self.flag_key
+    }
+
+    /// Returns the key of the variation that was served.
+    pub fn get_variation_key(&self) -> Option<&str> {
+        self.variation_key.as_deref()
+    }
+
+    /// Returns the user's identifier.
+    pub fn get_user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
+    /// Returns the details.
+    pub fn get_metadata(&self) -> &Object {
+        &self.metadata
+    }
+
+    /// Returns when it happened; `None` where that was not set, and it was not tracked.
+    pub fn get_timestamp(&self) -> Option<SystemTime> {
+        self.timestamp
+    }
+
     /// Sets when it happened, unless that is known.
     pub(crate) fn stamp(&mut self) {
         self.timestamp.get_or_insert_with(SystemTime::now);
@@ -170,6 +195,12 @@ impl EventCounts {
             + self.dropped_spool_full
             + self.dropped_interval_full
     }
+}
+
+/// What takes the events of a client without a service.
+pub(crate) trait EventSink: Send + Sync {
+    /// Takes an event, and counts what becomes of it.
+    fn receive(&self, event: EvaluationEvent, ledger: &Ledger);
 }
 
 /// Whether an event may enter the queue.

@@ -1,17 +1,22 @@
 //! What comes with a setting: a program that does not use it does not carry the code.
 
+use std::sync::Arc;
+
 use crate::bootstrap::NewWatch;
 use crate::cache::NewCache;
+use crate::events::EventSink;
 #[cfg(feature = "http")]
 use crate::recorder::NewRecorder;
 #[cfg(feature = "http")]
 use crate::spool::NewSpool;
 
 /// How to make each of them, where it was asked for.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Extras {
     pub(crate) watch: Option<NewWatch>,
     pub(crate) cache: Option<NewCache>,
+    /// Without a service.
+    pub(crate) sink: Option<Arc<dyn EventSink>>,
     #[cfg(feature = "http")]
     pub(crate) spool: Option<NewSpool>,
     #[cfg(feature = "http")]

@@ -139,6 +139,7 @@ mod snapshot;
 #[cfg(feature = "http")]
 mod spool;
 mod store;
+pub mod testing;
 mod thread;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;

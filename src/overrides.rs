@@ -1,7 +1,7 @@
 //! Values that the program has set itself, which win over every rule.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::{Object, Value};
@@ -11,6 +11,17 @@ use crate::value::{Object, Value};
 pub(crate) struct Overrides {
     any: AtomicBool,
     values: RwLock<Arc<Object>>,
+    /// Those that will be undone, in the order in which they were set.
+    layers: Mutex<Vec<Layer>>,
+}
+
+/// An override that will be undone.
+#[derive(Debug)]
+struct Layer {
+    number: u64,
+    key: String,
+    /// The override that it covers.
+    covered: Option<Value>,
 }
 
 impl Overrides {
@@ -28,6 +39,35 @@ impl Overrides {
 
     pub(crate) fn clear_all(&self) {
         self.change(|values| *values = Arc::default());
+    }
+
+    /// Sets an override that will be undone, and returns its number.
+    pub(crate) fn cover(&self, key: &str, value: Value) -> u64 {
+        let mut layers = self.layers();
+        let number = layers.last().map_or(0, |last| last.number + 1);
+        let covered = self.read(key, Value::clone);
+        self.set(key, value);
+        layers.push(Layer { number, key: key.to_owned(), covered });
+        number
+    }
+
+    /// Undoes an override. Where a later one covers it, that one stays, and uncovers in its turn
+    /// what this one has covered.
+    pub(crate) fn uncover(&self, number: u64) {
+        let mut layers = self.layers();
+        let Some(position) = layers.iter().position(|layer| layer.number == number) else {
+            return;
+        };
+        let Layer { key, covered, .. } = layers.remove(position);
+        match (layers.iter_mut().skip(position).find(|later| later.key == key), covered) {
+            (Some(later), covered) => later.covered = covered,
+            (None, Some(value)) => self.set(&key, value),
+            (None, None) => self.clear(&key),
+        }
+    }
+
+    fn layers(&self) -> MutexGuard<'_, Vec<Layer>> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the override of a flag; `None` where there is none.

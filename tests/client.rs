@@ -674,4 +674,7 @@ fn everything_public_can_be_sent_and_shared() {
     check::<phaseflag::RulesetError>();
     check::<phaseflag::JsonError>();
     check::<phaseflag::ValueError>();
+    check::<phaseflag::testing::TestFlags>();
+    check::<phaseflag::testing::EventRecorder>();
+    check::<phaseflag::testing::ScopedOverride>();
 }

@@ -85,7 +85,7 @@ const ORDER: &[&str] = &[
 ];
 
 /// Those that stand below all others.
-const LAST: [&str; 3] = ["builder", "guide", "lib"];
+const LAST: [&str; 4] = ["builder", "testing", "guide", "lib"];
 
 /// The files that may name a dependency.
 const DOORS: [(&str, &[&str]); 9] = [
