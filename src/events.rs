@@ -165,7 +165,7 @@ pub(crate) struct Ledger {
 pub struct EventCounts {
     /// Tracked, and neither delivered nor dropped yet; those in flight included.
     pub queued: usize,
-    /// Accepted by the service.
+    /// Accepted by the service, or by the recorder of a test.
     pub delivered: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,

@@ -15,7 +15,7 @@ use crate::spool::NewSpool;
 pub(crate) struct Extras {
     pub(crate) watch: Option<NewWatch>,
     pub(crate) cache: Option<NewCache>,
-    /// Without a service.
+    /// Where events go where there is no service.
     pub(crate) sink: Option<Arc<dyn EventSink>>,
     #[cfg(feature = "http")]
     pub(crate) spool: Option<NewSpool>,

@@ -35,6 +35,7 @@
 //! - [`Ruleset`] is the evaluator alone: pure, total, and usable without a client.
 //! - [`EvaluationResult`] and [`Reason`] are the answer, and why; [`Ruleset::explain`] says it at
 //!   length, [`Ruleset::split`] for many users, and [`Ruleset::check`] finds faults in a ruleset.
+//! - [`testing`] helps the tests of programs: flags in a line each, and the events that were tracked.
 //!
 //! # Features
 //!
