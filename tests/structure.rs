@@ -273,7 +273,7 @@ fn the_guarantees_name_tests_that_are_there() {
 fn pages_link_to_files_that_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut links = 0;
-    for folder in ["", "cli", "docs", "fuzz"] {
+    for folder in ["", "cli", "docs", "fuzz", "openfeature"] {
         for entry in fs::read_dir(root.join(folder)).unwrap() {
             let page = entry.unwrap().path();
             if page.extension().is_none_or(|extension| extension != "md") {
