@@ -36,6 +36,19 @@ fn main() {
     compare("get_variation", || {
         black_box(client.get_variation(black_box(&key), black_box(&context)));
     });
+    let client = PhaseFlagClient::builder("http://127.0.0.1:9", "sdk-prod-xxxx")
+        .bootstrap_text(realistic::ruleset(100))
+        .record_evaluations(true)
+        .shutdown_timeout(Duration::ZERO);
+    let client = client.build().unwrap();
+    client.start().unwrap();
+    compare("get_boolean_value, recorded", || {
+        black_box(client.get_boolean_value(black_box(&key), false, black_box(&context)));
+    });
+    let snapshot = client.snapshot();
+    compare("get_boolean_value of one snapshot, recorded", || {
+        black_box(snapshot.get_boolean_value(black_box(&key), false, black_box(&context)));
+    });
 }
 
 /// Evaluations a second of all threads together, in millions.

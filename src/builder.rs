@@ -12,7 +12,6 @@ use crate::config::{Bootstrap, CacheDir, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::extras::Extras;
-#[cfg(feature = "http")]
 use crate::recorder;
 #[cfg(feature = "http")]
 use crate::spool;
@@ -98,12 +97,7 @@ impl ClientBuilder {
     ///
     /// Defaults to `false`.
     pub fn record_evaluations(mut self, record: bool) -> ClientBuilder {
-        #[cfg(feature = "http")]
-        {
-            self.extras.recorder = record.then_some(recorder::open);
-        }
-        #[cfg(not(feature = "http"))]
-        let _ = record;
+        self.extras.recorder = record.then_some(recorder::open);
         self
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::bootstrap::NewWatch;
 use crate::cache::NewCache;
 use crate::events::EventSink;
-#[cfg(feature = "http")]
 use crate::recorder::NewRecorder;
 #[cfg(feature = "http")]
 use crate::spool::NewSpool;
@@ -17,8 +16,7 @@ pub(crate) struct Extras {
     pub(crate) cache: Option<NewCache>,
     /// Where events go where there is no service.
     pub(crate) sink: Option<Arc<dyn EventSink>>,
+    pub(crate) recorder: Option<NewRecorder>,
     #[cfg(feature = "http")]
     pub(crate) spool: Option<NewSpool>,
-    #[cfg(feature = "http")]
-    pub(crate) recorder: Option<NewRecorder>,
 }

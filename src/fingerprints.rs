@@ -1,5 +1,6 @@
 //! A table of fingerprints that is read without a lock.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How far from its place a fingerprint may stand. At least half of the places are free, so that
@@ -11,8 +12,14 @@ const FREE: u64 = 0;
 
 /// Fingerprints, each where its last bits point to, or after it. One thread at a time may change
 /// it; others may ask meanwhile, and then learn of a change now or a little later.
+///
+/// Nothing beside it that changes is on the cache lines of what is read here each time.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Fingerprints {
+    /// What they are to be made with: a secret, so that nobody crafts texts whose fingerprints
+    /// meet.
+    pub(crate) seed: u64,
     /// As many as a power of two.
     places: Box<[AtomicU64]>,
 }
@@ -32,7 +39,10 @@ impl Fingerprints {
     /// Returns a table with room for so many, of 16 to 32 bytes each.
     pub(crate) fn new(count: usize) -> Fingerprints {
         let places = count.saturating_mul(2).next_power_of_two();
-        Fingerprints { places: (0..places).map(|_| AtomicU64::new(FREE)).collect() }
+        Fingerprints {
+            seed: RandomState::new().hash_one(0_u8),
+            places: (0..places).map(|_| AtomicU64::new(FREE)).collect(),
+        }
     }
 
     /// Returns whether a fingerprint is there.

@@ -4,7 +4,7 @@
 //! what seems new goes on to one. No lock is held while an event is queued or a line is logged.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::context::{EvaluationContext, NOBODY};
 use crate::events::{EvaluationEvent, Ledger};
 use crate::fingerprints::{Added, Fingerprints};
 use crate::guard::guarded;
-use crate::hash::hash;
+use crate::hash::{hash, mix};
 use crate::logging::log;
 use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::Value;
@@ -33,7 +33,7 @@ pub(crate) trait Tracker: Send + Sync {
 }
 
 /// Evaluates flags, and makes events of that.
-pub(crate) trait Recorder: Send + Sync + fmt::Debug {
+pub(crate) trait Recorder: Send + Sync + RefUnwindSafe + fmt::Debug {
     /// Returns the value that a flag serves; `None` where there is none.
     fn read<'a>(
         &self,
@@ -67,22 +67,10 @@ pub(crate) fn open(
     ledger: &Arc<Ledger>,
     tracker: Weak<dyn Tracker>,
 ) -> Arc<dyn Recorder> {
-    let most = config.event_queue_capacity.min(MOST);
-    Arc::new(Recording {
-        seed: RandomState::new().hash_one(0_u8),
-        seen: Fingerprints::new(most),
-        full: AtomicBool::new(false),
-        closed: AtomicBool::new(false),
-        interval: Mutex::default(),
-        length: config.event_flush_interval,
-        most,
-        ledger: ledger.clone(),
-        tracker,
-    })
+    Arc::new(Recording::new(config, ledger, tracker))
 }
 
 struct Recording {
-    seed: u64,
     /// What was recorded in this interval. Changed under the lock of the interval.
     seen: Fingerprints,
     /// Whether the interval has no room for more.
@@ -92,7 +80,8 @@ struct Recording {
     length: Duration,
     most: usize,
     ledger: Arc<Ledger>,
-    tracker: Weak<dyn Tracker>,
+    /// Its locks recover from a panic.
+    tracker: AssertUnwindSafe<Weak<dyn Tracker>>,
 }
 
 #[derive(Default)]
@@ -122,6 +111,7 @@ enum Who<'a> {
 }
 
 /// Whether an evaluation becomes an event.
+#[derive(Debug, PartialEq)]
 enum Verdict {
     Recorded,
     Known,
@@ -173,9 +163,23 @@ impl Recorder for Recording {
 }
 
 impl Recording {
+    fn new(config: &Config, ledger: &Arc<Ledger>, tracker: Weak<dyn Tracker>) -> Recording {
+        let most = config.event_queue_capacity.min(MOST);
+        Recording {
+            seen: Fingerprints::new(most),
+            full: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            interval: Mutex::default(),
+            length: config.event_flush_interval,
+            most,
+            ledger: ledger.clone(),
+            tracker: AssertUnwindSafe(tracker),
+        }
+    }
+
     #[inline]
     fn note(&self, evaluation: Evaluation<'_>, reason: &Reason) {
-        let fingerprint = evaluation.fingerprint(self.seed);
+        let fingerprint = evaluation.fingerprint(self.seen.seed);
         if !self.seen.contains(fingerprint) {
             self.record(evaluation, reason, fingerprint);
         }
@@ -253,19 +257,24 @@ impl Recording {
 impl<'a> Evaluation<'a> {
     /// Hashes the texts, and which of them there are: never zero. Positions in a ruleset would not
     /// outlive it.
-    #[inline]
+    ///
+    /// The lengths go first: to the quick hash, some short texts of different lengths are the same
+    /// under every seed.
+    #[inline(always)]
     fn fingerprint(&self, seed: u64) -> u64 {
-        // Bits that no length reaches.
-        let (has_variation, variation_key) =
-            self.variation_key.map_or((0, ""), |key| (1 << 63, key));
         let (who, identifier) = match self.who {
             Who::User(id) => (1 << 62, id),
             Who::Session(id) => (1 << 61, id),
             Who::Nobody => (0, ""),
         };
-        let key = hash(seed, self.key.as_bytes());
-        let variation = hash(key ^ has_variation, variation_key.as_bytes());
-        hash(variation ^ who, identifier.as_bytes()).max(1)
+        let (has_variation, variation_key) =
+            self.variation_key.map_or((0, ""), |key| (1 << 63, key));
+        let length = |text: &str, place: u32| (text.len() as u64).rotate_left(place);
+        let lengths = length(self.key, 0) ^ length(variation_key, 20) ^ length(identifier, 40);
+        let start = mix(seed ^ lengths ^ who ^ has_variation);
+        let key = hash(start, self.key.as_bytes());
+        let variation = hash(key, variation_key.as_bytes());
+        hash(variation, identifier.as_bytes()).max(1)
     }
 
     fn event(&self, reason: &Reason) -> EvaluationEvent {
@@ -305,10 +314,65 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use Verdict::{Known, NoRoom, Recorded};
+
+    struct Nobody;
+
+    impl Tracker for Nobody {
+        fn take(&self, _: EvaluationEvent) {}
+    }
+
+    /// Records so many different evaluations in an interval of a second.
+    fn recording(most: usize) -> Recording {
+        let second = Duration::from_secs(1);
+        let config = Config {
+            event_queue_capacity: most,
+            event_flush_interval: second,
+            ..Config::default()
+        };
+        let ledger = Arc::new(Ledger::new(most));
+        Recording::new(&config, &ledger, Weak::<Nobody>::new())
+    }
+
+    #[test]
+    fn an_interval_is_counted_from_its_first_evaluation() {
+        let (recording, start) = (recording(10), Instant::now());
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        assert_eq!(recording.ends(), None);
+        assert_eq!(recording.judge(1, start), Recorded);
+        assert_eq!(recording.judge(2, after(900)), Recorded);
+        assert_eq!(recording.ends(), Some(after(1000)));
+        recording.end(after(999));
+        assert_eq!(recording.judge(1, after(999)), Known);
+        recording.end(after(1000));
+        assert_eq!(recording.ends(), None);
+        assert_eq!(recording.judge(1, after(5000)), Recorded);
+        assert_eq!(recording.ends(), Some(after(6000)));
+        // Where the thread that ends it is busy.
+        assert_eq!(recording.judge(2, after(6000)), Recorded);
+        assert_eq!(recording.judge(1, after(6000)), Recorded);
+    }
+
+    #[test]
+    fn that_there_is_no_room_is_said_once_an_episode() {
+        let (recording, start) = (recording(1), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(recording.judge(1, start), Recorded);
+        assert_eq!(recording.judge(2, start), NoRoom { first: true });
+        assert_eq!(recording.judge(2, start), NoRoom { first: false });
+        assert_eq!(recording.judge(1, start), Known);
+        // One that follows a full one, and is full itself.
+        assert_eq!(recording.judge(2, after(1)), Recorded);
+        assert_eq!(recording.judge(1, after(1)), NoRoom { first: false });
+        // One that is not.
+        assert_eq!(recording.judge(1, after(2)), Recorded);
+        assert_eq!(recording.judge(2, after(3)), Recorded);
+        assert_eq!(recording.judge(1, after(3)), NoRoom { first: true });
+    }
 
     #[test]
     fn what_differs_in_one_text_has_a_fingerprint_of_its_own() {
-        let texts = ["", "\0", "\u{1}", "a", "aa", "abcdefgh", "abcdefghi"];
+        let texts = ["", "\0", "\u{1}", "a", "aa", "0111", "01111", "abcdefgh", "abcdefghi"];
         let mut fingerprints = BTreeSet::new();
         let mut count = 0;
         for key in texts {

@@ -134,6 +134,30 @@ fn an_event_is_tracked_without_an_allocation_for_each() {
 }
 
 #[test]
+#[cfg(feature = "http")]
+fn a_recorded_evaluation_allocates_nothing_when_it_is_repeated() {
+    let server = support::Server::with_ruleset(RULES);
+    let settings = support::builder(&server).record_evaluations(true);
+    let client = support::ready(settings.event_flush_interval(support::NEVER));
+    let (snapshot, context) = (client.snapshot(), context());
+    for key in BOOLEANS {
+        let first = measure(|| _ = client.get_boolean_value(key, false, &context));
+        assert!(first.count_total > 0, "{key}");
+        let count = allocations(|| client.get_boolean_value(key, false, &context));
+        assert_eq!(count, 0, "{key}");
+        let count = allocations(|| client.get_variation(key, &context));
+        assert_eq!(count, 0, "{key}");
+        let count = allocations(|| snapshot.get_boolean_value(key, false, &context));
+        assert_eq!(count, 0, "{key} of a snapshot");
+        let count = allocations(|| snapshot.get_variation(key, &context));
+        assert_eq!(count, 0, "{key} of a snapshot");
+    }
+    assert_eq!(allocations(|| client.get_number_value("number", 0.0, &context)), 0);
+    assert_eq!(allocations(|| client.get_string_value("string", "", &context)), 1);
+    assert_eq!(client.statistics().events.queued, BOOLEANS.len() + 2);
+}
+
+#[test]
 fn a_ruleset_takes_about_as_much_as_its_text() {
     let text = realistic::ruleset(10_000);
     let mut ruleset = None;

@@ -10,8 +10,8 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phaseflag::EvaluationEvent;
-use support::{SOON, Server, builder, ready, ruleset};
+use phaseflag::{ClientBuilder, EvaluationEvent};
+use support::{SOON, Server, builder, ready, ruleset, wait_until};
 
 /// How often each thread of the client has been put on a processor.
 fn switches() -> BTreeMap<String, u64> {
@@ -33,9 +33,18 @@ fn switches() -> BTreeMap<String, u64> {
 
 #[test]
 fn nothing_wakes_up_between_polls_and_flushes() {
-    let server = Server::with_ruleset(ruleset(1, &["a"]));
     let hour = Duration::from_secs(3600);
-    let client = ready(builder(&server).polling_interval(hour).event_flush_interval(hour));
+    check(hour, |settings| settings.event_flush_interval(hour));
+    wait_until("the end of the threads", || switches().is_empty());
+    // The interval of what was recorded ends once.
+    let interval = Duration::from_millis(50);
+    check(hour, |settings| settings.event_flush_interval(interval).record_evaluations(true));
+}
+
+fn check(polling_interval: Duration, set: impl Fn(ClientBuilder) -> ClientBuilder) {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let client = ready(set(builder(&server).polling_interval(polling_interval)));
+    client.get_boolean_value("a", false, None);
     client.track_event(EvaluationEvent::new("a"));
     client.flush_events().unwrap();
 

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use phaseflag::{EvaluationEvent, PhaseFlagClient};
-use support::{NEVER, SOON, Server, builder, ruleset, started};
+use support::{NEVER, Reply, SOON, Server, builder, ready, ruleset, started};
 
 /// What the logger does with a line.
 type Whim = Box<dyn Fn()>;
@@ -53,6 +53,48 @@ fn ends(whim: fn(&PhaseFlagClient), end: fn(&PhaseFlagClient)) -> bool {
         let _ = done.send(ended.is_ok());
     });
     outcome.recv_timeout(SOON).unwrap_or(false)
+}
+
+/// Lets a client record evaluations until a line says that there is no more room, of the queue or
+/// of the interval, on a thread whose logger has a whim; returns whether that returned.
+fn records(events: usize, whim: fn(&PhaseFlagClient)) -> bool {
+    let _ = log::set_logger(&Whimsical);
+    log::set_max_level(log::LevelFilter::Trace);
+    let server = Server::with_ruleset(ruleset(1, &["a", "b", "c", "d"]));
+    let client = builder(&server).polling_interval(NEVER).event_flush_interval(NEVER);
+    let client = client.event_queue_capacity(2).event_batch_size(2).record_evaluations(true);
+    let client = ready(client);
+    server.respond(|_| Reply::Hang);
+    let (done, outcome) = mpsc::channel();
+    let recording = client.clone();
+    thread::spawn(move || {
+        let logged = recording.clone();
+        WHIM.with(|place| *place.borrow_mut() = Some(Box::new(move || whim(&logged))));
+        for _ in 0..events {
+            recording.track_event(EvaluationEvent::new("e"));
+        }
+        let served = ["a", "b", "c"].map(|key| recording.get_boolean_value(key, false, None));
+        assert!(WHIM.with(|place| place.borrow().is_none()), "nothing was logged");
+        let _ = done.send(served == [true; 3]);
+    });
+    let returned = outcome.recv_timeout(SOON).unwrap_or(false);
+    client.stop_now();
+    returned
+}
+
+#[test]
+fn an_evaluation_is_recorded_whatever_a_logger_calls() {
+    for events in [0, 2] {
+        assert!(records(events, |client| {
+            for key in ["a", "b", "c", "d"] {
+                assert!(client.get_boolean_value(key, false, None));
+                assert!(client.snapshot().get_boolean_value(key, false, None));
+            }
+            client.statistics();
+        }));
+        assert!(records(events, PhaseFlagClient::stop_now));
+        assert!(records(events, |_| panic!("a logger")));
+    }
 }
 
 #[test]

@@ -287,6 +287,7 @@ fn a_snapshot_and_its_client_record_as_one() {
     let now = client.snapshot();
     now.get_boolean_value("a", false, &user("u"));
     now.clone().get_variation("b", &user("u")).unwrap();
+    assert_eq!(client.statistics().events.queued, 2);
     for key in ["a", "b"] {
         client.get_boolean_value(key, false, &user("u"));
         now.get_boolean_value(key, false, &user("u"));

@@ -3,9 +3,10 @@
 
 mod support;
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use phaseflag::{EvaluationContext, PhaseFlagClient, Value};
+use phaseflag::{EvaluationContext, PhaseFlagClient, Snapshot, Value};
 use support::{RAPIDLY, Reply, Server, builder, flag, ready, ruleset, wait_until};
 
 #[test]
@@ -92,6 +93,12 @@ fn without_rules_it_gives_the_defaults() {
     assert!(now.ruleset().is_none());
     assert!(now.flags().is_empty());
     assert!(now.evaluate_all(None).is_empty());
+}
+
+#[test]
+fn it_may_be_used_after_a_panic() {
+    fn check<T: UnwindSafe + RefUnwindSafe>() {}
+    check::<Snapshot>();
 }
 
 #[test]

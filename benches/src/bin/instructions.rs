@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use phaseflag::{EvaluationContext, EvaluationEvent, PhaseFlagClient, Ruleset};
+use phaseflag::{ClientBuilder, EvaluationContext, EvaluationEvent, PhaseFlagClient, Ruleset};
 use phaseflag_benches::kept::{Figure, Kept, Limit};
 use phaseflag_benches::process::output;
 use phaseflag_benches::realistic;
@@ -22,7 +22,7 @@ const KEY: &str = "new-checkout-flow";
 /// A case by its name, and what runs it and returns how often it did what is counted.
 type Case = (&'static str, fn() -> usize);
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 22] = [
     ("no rules", no_rules),
     ("one_of", one_of),
     ("rollout", rollout),
@@ -39,6 +39,11 @@ const CASES: [Case; 17] = [
     ("10,000 flags beside", many_flags),
     ("track_event", track_event),
     ("track_event, no service", track_event_without_service),
+    ("recorded, no rules", recorded_no_rules),
+    ("recorded, one_of", recorded_one_of),
+    ("recorded, rollout", recorded_rollout),
+    ("recorded, get_variation", recorded_get_variation),
+    ("recorded, string", recorded_string),
     ("parse, a flag", parse),
 ];
 
@@ -137,6 +142,23 @@ fn calls(
     clients.iter().map(|client| measured(&callers, |caller| call(client, caller))).sum()
 }
 
+/// Lets every caller call every client that records, where each was recorded before.
+fn recorded_calls(
+    ruleset: &str,
+    key: &str,
+    context: impl Fn(usize) -> EvaluationContext,
+    mut call: impl FnMut(&PhaseFlagClient, &Caller),
+) -> usize {
+    let clients: Vec<_> = (0..CLIENTS).map(|_| recording(ruleset)).collect();
+    let caller = |user| Caller { key: key.to_owned(), context: context(user) };
+    let callers: Vec<_> = (0..CALLERS).map(caller).collect();
+    for client in &clients {
+        callers.iter().for_each(|caller| call(client, caller));
+        assert_eq!(client.statistics().events.queued, CALLERS);
+    }
+    clients.iter().map(|client| measured(&callers, |caller| call(client, caller))).sum()
+}
+
 /// Calls that ask for the boolean of the flag that most cases are about.
 fn booleans(ruleset: &str, context: impl Fn(usize) -> EvaluationContext) -> usize {
     calls(ruleset, KEY, context, |client, caller| {
@@ -154,8 +176,7 @@ fn one_of() -> usize {
 
 /// A key of 17 bytes, and identifiers of 8.
 fn rollout() -> usize {
-    let halves = r#"{"conditions":[],"percentage_rollout":[{"variation":"on","weight":50},{"variation":"off","weight":50}]}"#;
-    booleans(&flag(KEY, halves), |user| EvaluationContext::new().user_id(format!("user-{user:03}")))
+    booleans(&halves(), somebody)
 }
 
 fn get_variation() -> usize {
@@ -214,6 +235,36 @@ fn twenty_rules() -> usize {
     booleans(&flag(KEY, &rules.join(",")), pro)
 }
 
+fn recorded_no_rules() -> usize {
+    recorded_booleans(&flag(KEY, ""), pro)
+}
+
+fn recorded_one_of() -> usize {
+    recorded_booleans(&one_of_flag(), pro)
+}
+
+fn recorded_rollout() -> usize {
+    recorded_booleans(&halves(), somebody)
+}
+
+fn recorded_booleans(ruleset: &str, context: impl Fn(usize) -> EvaluationContext) -> usize {
+    recorded_calls(ruleset, KEY, context, |client, caller| {
+        black_box(client.get_boolean_value(&caller.key, false, &caller.context));
+    })
+}
+
+fn recorded_get_variation() -> usize {
+    recorded_calls(&one_of_flag(), KEY, pro, |client, caller| {
+        black_box(client.get_variation(&caller.key, &caller.context));
+    })
+}
+
+fn recorded_string() -> usize {
+    recorded_calls(&serving("greeting", r#""Hello there""#), "greeting", pro, |client, caller| {
+        black_box(client.get_string_value(&caller.key, "", &caller.context));
+    })
+}
+
 /// Targets, all of them.
 fn many_targets() -> usize {
     let targets: Vec<_> = (0..100_000).map(|user| format!(r#""user-{user:06}""#)).collect();
@@ -267,6 +318,10 @@ fn parse() -> usize {
     measured(0..10, |_| parsed.push(Ruleset::parse(&text))) * FLAGS
 }
 
+fn somebody(user: usize) -> EvaluationContext {
+    EvaluationContext::new().user_id(format!("user-{user:03}"))
+}
+
 /// Users of one plan.
 fn pro(user: usize) -> EvaluationContext {
     EvaluationContext::new()
@@ -274,6 +329,11 @@ fn pro(user: usize) -> EvaluationContext {
         .attribute("country", "CA")
         .attribute("plan", "pro")
         .attribute("seats", 12)
+}
+
+fn halves() -> String {
+    let halves = r#"{"conditions":[],"percentage_rollout":[{"variation":"on","weight":50},{"variation":"off","weight":50}]}"#;
+    flag(KEY, halves)
 }
 
 fn one_of_flag() -> String {
@@ -300,9 +360,24 @@ fn serving(key: &str, value: &str) -> String {
 
 /// A client that serves these flags, all of which are right.
 fn client(flags: &str) -> PhaseFlagClient {
+    serve(PhaseFlagClient::builder("", ""), flags)
+}
+
+/// Such a client that records what it evaluates, and that nobody listens to.
+fn recording(flags: &str) -> PhaseFlagClient {
+    let hour = Duration::from_secs(3600);
+    let builder = PhaseFlagClient::builder("http://127.0.0.1:9", "sdk-prod-xxxx")
+        .record_evaluations(true)
+        .event_flush_interval(hour)
+        .event_batch_size(10_000)
+        .shutdown_timeout(Duration::ZERO);
+    serve(builder, flags)
+}
+
+fn serve(builder: ClientBuilder, flags: &str) -> PhaseFlagClient {
     let segment =
         r#"{"id":"customers","conditions":[{"attribute":"plan","operator":"is","value":"pro"}]}"#;
-    let client = PhaseFlagClient::builder("", "")
+    let client = builder
         .bootstrap_text(format!(r#"{{"flags":[{flags}],"segments":[{segment}]}}"#))
         .build()
         .expect("the settings are right");
