@@ -29,6 +29,9 @@
 //! # Ok::<(), phaseflag::Error>(())
 //! ```
 
+// The largest functions are `inline`: they are then compiled where they are used. Otherwise they
+// change how the compiler divides the crate, and with that the code of every evaluation.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -119,6 +122,7 @@ impl TestFlags {
     ///
     /// [`Error::InvalidSetting`] where a key is empty or a number is not finite, and
     /// [`Error::Bootstrap`] where the rules cannot be read.
+    #[inline]
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
         for (key, flag) in &self.flags {
             flag.check(key)?;
@@ -156,6 +160,7 @@ impl TestFlag {
     }
 
     /// Returns the flag as the service would send it.
+    #[inline]
     fn document(&self, key: &str) -> Value {
         let own = self.value.iter().map(|value| ("default".to_owned(), value));
         let targeted = self.for_users.iter().map(|(user, value)| (variation_for(user), value));
@@ -196,6 +201,7 @@ fn read(text: &str) -> Result<Value, Error> {
 }
 
 /// Returns a ruleset with these flags, in the place of those of the same key.
+#[inline]
 fn with_flags(ruleset: Value, flags: &BTreeMap<String, TestFlag>) -> Value {
     let known = |flag: &Value| flag["key"].as_str().is_some_and(|key| flags.contains_key(key));
     match ruleset {
