@@ -122,7 +122,6 @@ impl TestFlags {
     ///
     /// [`Error::InvalidSetting`] where a key is empty or a number is not finite, and
     /// [`Error::Bootstrap`] where the rules cannot be read.
-    #[inline]
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
         for (key, flag) in &self.flags {
             flag.check(key)?;
