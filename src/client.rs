@@ -2,32 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bootstrap::{Watch, Watching};
-use crate::cache::Memory;
-use crate::config::{Bootstrap, Config};
+use crate::config::Config;
 use crate::context::{EvaluationContext, NOBODY};
 use crate::details::EvaluationDetails;
 use crate::error::{Error, EvaluationError, RequestError};
-use crate::events::{EvaluationEvent, EventCounts, Ledger};
+use crate::events::{EvaluationEvent, EventCounts};
 use crate::extras::Extras;
-use crate::flags::{Flags, Origin};
 use crate::getters::getters;
+use crate::lifecycle::{Inner, Stage};
 use crate::listeners::{FlagsChanged, Subscription};
-use crate::logging::log;
 use crate::overrides::{Overrides, overridden};
 use crate::readiness::ClientState;
-use crate::recorder::Recorder;
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
 use crate::snapshot::Snapshot;
 use crate::value::Value;
-
-#[cfg(not(feature = "http"))]
-use crate::no_service::Service;
-#[cfg(feature = "http")]
-use crate::service::Service;
 
 /// A client of the Phase Flag service.
 ///
@@ -60,47 +51,10 @@ pub struct PhaseFlagClient {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    config: Arc<Config>,
-    overrides: Overrides,
-    flags: Arc<Flags>,
-    ledger: Arc<Ledger>,
-    service: Option<Arc<Service>>,
-    recorder: Option<Arc<dyn Recorder>>,
-    extras: Extras,
-    watching: Mutex<Option<Watching>>,
-    stage: Mutex<Stage>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Stage {
-    New,
-    Starting,
-    Started,
-    Stopped,
-}
-
 impl PhaseFlagClient {
     /// Makes a client of checked settings. Touches no network, reads no file, starts no thread.
     pub(crate) fn new(config: Config, extras: Extras) -> Result<PhaseFlagClient, Error> {
-        let config = Arc::new(config);
-        let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
-        let service = match config.has_service() {
-            true => Some(Service::new(&config, ledger.clone(), &extras)?),
-            false => None,
-        };
-        let inner = Inner {
-            config,
-            overrides: Overrides::default(),
-            flags: Arc::default(),
-            ledger,
-            recorder: service.as_ref().and_then(|service| service.recorder()),
-            service,
-            extras,
-            watching: Mutex::default(),
-            stage: Mutex::new(Stage::New),
-        };
-        Ok(PhaseFlagClient { inner: Arc::new(inner) })
+        Ok(PhaseFlagClient { inner: Arc::new(Inner::new(config, extras)?) })
     }
 
     /// Serves the remembered ruleset, or else the bootstrap file or text, starts polling, and
@@ -385,132 +339,6 @@ pub struct Statistics {
     pub events: EventCounts,
     /// The last failure to deliver events; it stays when deliveries succeed again.
     pub last_delivery_failure: Option<RequestError>,
-}
-
-impl Inner {
-    fn start(&self) -> Result<(), Error> {
-        {
-            let mut stage = self.lock_stage();
-            match *stage {
-                Stage::New => *stage = Stage::Starting,
-                Stage::Starting | Stage::Started => return Ok(()),
-                Stage::Stopped => return Err(Error::Stopped),
-            }
-        }
-        let memory = self.recall();
-        let remembered = memory.as_ref().is_some_and(|memory| memory.recalled.is_some());
-        let mut watch = if remembered { None } else { self.watch() };
-        let bootstrapped = if remembered { Ok(()) } else { self.load_bootstrap(watch.as_mut()) };
-        let mut stage = self.lock_stage();
-        if *stage == Stage::Stopped {
-            return Err(Error::Stopped);
-        }
-        let watched = watch.is_some();
-        let started = self.start_watching(watch).and_then(|()| match &self.service {
-            Some(service) => service.start(&self.flags, memory),
-            // The file may come later.
-            None if watched => Ok(()),
-            None => bootstrapped,
-        });
-        *stage = if started.is_ok() { Stage::Started } else { Stage::New };
-        if started.is_ok() && self.service.is_none() {
-            self.flags.readiness.make_ready();
-        }
-        started
-    }
-
-    /// Serves what is remembered, where there is such a thing and a service.
-    fn recall(&self) -> Option<Memory> {
-        self.service.as_ref()?;
-        let cache = self.extras.cache?(&self.config);
-        let recalled = cache.recall().filter(|recalled| {
-            let ready = recalled.fresh || self.config.offline_mode;
-            self.flags.remember(&recalled.rules, &recalled.location, |readiness| {
-                readiness.remembered(recalled.age, ready);
-            })
-        });
-        Some(Memory { cache, recalled })
-    }
-
-    /// Returns what watches the bootstrap file, where that was asked for.
-    fn watch(&self) -> Option<Box<dyn Watch>> {
-        match (&self.config.bootstrap, self.extras.watch) {
-            (Some(Bootstrap::File(path)), Some(new)) => Some(new(path, &self.flags, &self.config)),
-            _ => None,
-        }
-    }
-
-    fn start_watching(&self, watch: Option<Box<dyn Watch>>) -> Result<(), Error> {
-        if let (Some(watch), Some(interval)) = (watch, self.config.bootstrap_watch) {
-            let watching = watch.start(interval).map_err(|cause| Error::Thread { cause })?;
-            *self.lock_watching() = Some(watching);
-        }
-        Ok(())
-    }
-
-    /// Serves the bootstrap file or text, where there is one.
-    fn load_bootstrap(&self, watch: Option<&mut Box<dyn Watch>>) -> Result<(), Error> {
-        let Some(bootstrap) = &self.config.bootstrap else {
-            return Ok(());
-        };
-        let location = bootstrap.location();
-        let loaded = match watch {
-            Some(watch) => watch.changed(),
-            None => bootstrap.load(self.config.max_body_size).map(Some),
-        };
-        match loaded {
-            Ok(None) => Ok(()),
-            Ok(Some(ruleset)) => {
-                self.flags.install(&ruleset, Origin::Bootstrap(&location), |readiness| {
-                    if self.config.offline_mode {
-                        readiness.make_ready();
-                    }
-                });
-                Ok(())
-            }
-            Err(cause) => {
-                log!(warn, "failed to load bootstrap `{location}`: {cause}");
-                Err(Error::Bootstrap { location, cause })
-            }
-        }
-    }
-
-    fn stop(&self, patience: Duration) {
-        *self.lock_stage() = Stage::Stopped;
-        self.flags.close();
-        self.flags.readiness.stopped();
-        *self.lock_watching() = None;
-        match &self.service {
-            Some(service) => service.stop(patience),
-            None => self.ledger.seal(),
-        }
-    }
-
-    fn context<'a>(
-        &'a self,
-        context: Option<&'a EvaluationContext>,
-    ) -> Option<&'a EvaluationContext> {
-        context.or(self.config.default_context.as_deref())
-    }
-
-    fn lock_watching(&self) -> MutexGuard<'_, Option<Watching>> {
-        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn stage(&self) -> Stage {
-        *self.lock_stage()
-    }
-
-    fn lock_stage(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Stops with the last handle; nobody waits for the thread that this runs on.
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.stop(self.config.shutdown_timeout);
-    }
 }
 
 impl fmt::Debug for PhaseFlagClient {

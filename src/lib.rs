@@ -111,6 +111,7 @@ mod hash;
 mod http;
 mod identity;
 mod json;
+mod lifecycle;
 mod listeners;
 mod logging;
 #[cfg(not(feature = "http"))]

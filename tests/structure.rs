@@ -81,6 +81,7 @@ const ORDER: &[&str] = &[
     "extras",
     "service",
     "no_service",
+    "lifecycle",
     "client",
 ];
 

@@ -1,0 +1,190 @@
+//! How a client starts and ends: what its handles share, from the first rules to the last event.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::bootstrap::{Watch, Watching};
+use crate::cache::Memory;
+use crate::config::{Bootstrap, Config};
+use crate::context::EvaluationContext;
+use crate::error::Error;
+use crate::events::Ledger;
+use crate::extras::Extras;
+use crate::flags::{Flags, Origin};
+use crate::logging::log;
+use crate::overrides::Overrides;
+use crate::recorder::Recorder;
+
+#[cfg(not(feature = "http"))]
+use crate::no_service::Service;
+#[cfg(feature = "http")]
+use crate::service::Service;
+
+/// What the handles of one client share.
+pub(crate) struct Inner {
+    pub(crate) config: Arc<Config>,
+    pub(crate) overrides: Overrides,
+    pub(crate) flags: Arc<Flags>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) service: Option<Arc<Service>>,
+    pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    pub(crate) extras: Extras,
+    watching: Mutex<Option<Watching>>,
+    stage: Mutex<Stage>,
+}
+
+/// How far the client has come in its life.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Stage {
+    New,
+    Starting,
+    Started,
+    Stopped,
+}
+
+impl Inner {
+    /// Checked settings become a client that has touched nothing yet.
+    pub(crate) fn new(config: Config, extras: Extras) -> Result<Inner, Error> {
+        let config = Arc::new(config);
+        let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
+        let service = match config.has_service() {
+            true => Some(Service::new(&config, ledger.clone(), &extras)?),
+            false => None,
+        };
+        Ok(Inner {
+            config,
+            overrides: Overrides::default(),
+            flags: Arc::default(),
+            ledger,
+            recorder: service.as_ref().and_then(|service| service.recorder()),
+            service,
+            extras,
+            watching: Mutex::default(),
+            stage: Mutex::new(Stage::New),
+        })
+    }
+
+    pub(crate) fn start(&self) -> Result<(), Error> {
+        {
+            let mut stage = self.lock_stage();
+            match *stage {
+                Stage::New => *stage = Stage::Starting,
+                Stage::Starting | Stage::Started => return Ok(()),
+                Stage::Stopped => return Err(Error::Stopped),
+            }
+        }
+        let memory = self.recall();
+        let remembered = memory.as_ref().is_some_and(|memory| memory.recalled.is_some());
+        let mut watch = if remembered { None } else { self.watch() };
+        let bootstrapped = if remembered { Ok(()) } else { self.load_bootstrap(watch.as_mut()) };
+        let mut stage = self.lock_stage();
+        if *stage == Stage::Stopped {
+            return Err(Error::Stopped);
+        }
+        let watched = watch.is_some();
+        let started = self.start_watching(watch).and_then(|()| match &self.service {
+            Some(service) => service.start(&self.flags, memory),
+            // The file may come later.
+            None if watched => Ok(()),
+            None => bootstrapped,
+        });
+        *stage = if started.is_ok() { Stage::Started } else { Stage::New };
+        if started.is_ok() && self.service.is_none() {
+            self.flags.readiness.make_ready();
+        }
+        started
+    }
+
+    /// Serves what is remembered, where there is such a thing and a service.
+    fn recall(&self) -> Option<Memory> {
+        self.service.as_ref()?;
+        let cache = self.extras.cache?(&self.config);
+        let recalled = cache.recall().filter(|recalled| {
+            let ready = recalled.fresh || self.config.offline_mode;
+            self.flags.remember(&recalled.rules, &recalled.location, |readiness| {
+                readiness.remembered(recalled.age, ready);
+            })
+        });
+        Some(Memory { cache, recalled })
+    }
+
+    /// Returns what watches the bootstrap file, where that was asked for.
+    fn watch(&self) -> Option<Box<dyn Watch>> {
+        match (&self.config.bootstrap, self.extras.watch) {
+            (Some(Bootstrap::File(path)), Some(new)) => Some(new(path, &self.flags, &self.config)),
+            _ => None,
+        }
+    }
+
+    fn start_watching(&self, watch: Option<Box<dyn Watch>>) -> Result<(), Error> {
+        if let (Some(watch), Some(interval)) = (watch, self.config.bootstrap_watch) {
+            let watching = watch.start(interval).map_err(|cause| Error::Thread { cause })?;
+            *self.lock_watching() = Some(watching);
+        }
+        Ok(())
+    }
+
+    /// Serves the bootstrap file or text, where there is one.
+    fn load_bootstrap(&self, watch: Option<&mut Box<dyn Watch>>) -> Result<(), Error> {
+        let Some(bootstrap) = &self.config.bootstrap else {
+            return Ok(());
+        };
+        let location = bootstrap.location();
+        let loaded = match watch {
+            Some(watch) => watch.changed(),
+            None => bootstrap.load(self.config.max_body_size).map(Some),
+        };
+        match loaded {
+            Ok(None) => Ok(()),
+            Ok(Some(ruleset)) => {
+                self.flags.install(&ruleset, Origin::Bootstrap(&location), |readiness| {
+                    if self.config.offline_mode {
+                        readiness.make_ready();
+                    }
+                });
+                Ok(())
+            }
+            Err(cause) => {
+                log!(warn, "failed to load bootstrap `{location}`: {cause}");
+                Err(Error::Bootstrap { location, cause })
+            }
+        }
+    }
+
+    pub(crate) fn stop(&self, patience: Duration) {
+        *self.lock_stage() = Stage::Stopped;
+        self.flags.close();
+        self.flags.readiness.stopped();
+        *self.lock_watching() = None;
+        match &self.service {
+            Some(service) => service.stop(patience),
+            None => self.ledger.seal(),
+        }
+    }
+
+    pub(crate) fn context<'a>(
+        &'a self,
+        context: Option<&'a EvaluationContext>,
+    ) -> Option<&'a EvaluationContext> {
+        context.or(self.config.default_context.as_deref())
+    }
+
+    fn lock_watching(&self) -> MutexGuard<'_, Option<Watching>> {
+        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        *self.lock_stage()
+    }
+
+    fn lock_stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Stops with the last handle; nobody waits for the thread that this runs on.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop(self.config.shutdown_timeout);
+    }
+}
