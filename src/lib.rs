@@ -94,6 +94,7 @@ mod context;
 mod date;
 mod details;
 mod error;
+mod evaluation_error;
 mod events;
 mod extras;
 mod files;
@@ -154,9 +155,8 @@ pub use builder::ClientBuilder;
 pub use client::{PhaseFlagClient, Statistics};
 pub use context::{AttributeValue, EvaluationContext};
 pub use details::EvaluationDetails;
-pub use error::{
-    BootstrapError, Error, EvaluationError, JsonError, RequestError, RulesetError, ValueError,
-};
+pub use error::{BootstrapError, Error, JsonError, RequestError, RulesetError};
+pub use evaluation_error::{EvaluationError, ValueError};
 pub use events::{EvaluationEvent, EventCounts};
 pub use listeners::{FlagsChanged, Subscription};
 pub use number::Number;

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::error::ValueError;
+use crate::evaluation_error::ValueError;
 use crate::number::{Number, Repr};
 use crate::value::{Object, Value};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::context::EvaluationContext;
 use crate::details::EvaluationDetails;
-use crate::error::EvaluationError;
+use crate::evaluation_error::EvaluationError;
 use crate::getters::getters;
 use crate::overrides::overridden;
 use crate::recorder::Recorder;

@@ -5,7 +5,7 @@
 
 use miniserde::de::{Deserialize, Visitor};
 
-use crate::error::ValueError;
+use crate::evaluation_error::ValueError;
 use crate::number::{Number, Repr};
 use crate::value::Value;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 /// The files of `src`, each of which uses only files above it.
 const ORDER: &[&str] = &[
     "error",
+    "evaluation_error",
     "scan",
     "hash",
     "json",

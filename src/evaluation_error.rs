@@ -1,0 +1,165 @@
+//! Why an evaluation gives no value of the type that was asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Error;
+
+/// Why a flag serves no value that was asked for.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum EvaluationError {
+    /// There are no rules at all, and the client is not ready.
+    #[non_exhaustive]
+    NotReady {
+        /// The key that was asked for.
+        flag: String,
+        /// Why there are none, where that is known: the client was not started, or the service
+        /// has not answered as it should.
+        cause: Option<Arc<Error>>,
+    },
+    /// There is no flag of this key.
+    #[non_exhaustive]
+    FlagNotFound {
+        /// The key that was asked for.
+        flag: String,
+    },
+    /// The flag serves a value of another type.
+    #[non_exhaustive]
+    WrongType {
+        /// The key that was asked for.
+        flag: String,
+        /// The type of the value that it serves, with its article, such as `a string`.
+        served: &'static str,
+        /// What was asked for, with its article, such as `a boolean`.
+        asked: &'static str,
+    },
+    /// The flag serves a value that is not what a type of the program expects.
+    #[non_exhaustive]
+    WrongShape {
+        /// The key that was asked for.
+        flag: String,
+        /// What is wrong with the value, and where.
+        cause: ValueError,
+    },
+}
+
+impl EvaluationError {
+    pub(crate) fn not_ready(flag: &str, cause: Option<Error>) -> EvaluationError {
+        EvaluationError::NotReady { flag: flag.to_owned(), cause: cause.map(Arc::new) }
+    }
+
+    pub(crate) fn flag_not_found(flag: &str) -> EvaluationError {
+        EvaluationError::FlagNotFound { flag: flag.to_owned() }
+    }
+
+    pub(crate) fn wrong_type(
+        flag: &str,
+        served: &'static str,
+        asked: &'static str,
+    ) -> EvaluationError {
+        EvaluationError::WrongType { flag: flag.to_owned(), served, asked }
+    }
+
+    pub(crate) fn wrong_shape(flag: &str, cause: ValueError) -> EvaluationError {
+        EvaluationError::WrongShape { flag: flag.to_owned(), cause }
+    }
+
+    /// Returns the key of the flag that was asked for.
+    pub fn flag(&self) -> &str {
+        match self {
+            EvaluationError::NotReady { flag, .. }
+            | EvaluationError::FlagNotFound { flag }
+            | EvaluationError::WrongType { flag, .. }
+            | EvaluationError::WrongShape { flag, .. } => flag,
+        }
+    }
+
+    /// Returns the name, such as `flag_not_found`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            EvaluationError::NotReady { .. } => "not_ready",
+            EvaluationError::FlagNotFound { .. } => "flag_not_found",
+            EvaluationError::WrongType { .. } => "wrong_type",
+            EvaluationError::WrongShape { .. } => "wrong_shape",
+        }
+    }
+}
+
+/// The whole sentence, with what led to it.
+impl fmt::Display for EvaluationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EvaluationError::NotReady { flag, cause: None } => {
+                write!(f, "flag `{flag}`: no rules yet")
+            }
+            EvaluationError::NotReady { flag, cause: Some(cause) } => {
+                write!(f, "flag `{flag}`: no rules yet: {cause:#}")
+            }
+            EvaluationError::FlagNotFound { flag } => write!(f, "there is no flag `{flag}`"),
+            EvaluationError::WrongType { flag, served, asked } => {
+                write!(f, "flag `{flag}` serves {served}, not {asked}")
+            }
+            EvaluationError::WrongShape { flag, cause } => write!(f, "flag `{flag}`: {cause}"),
+        }
+    }
+}
+
+/// The sentence.
+impl fmt::Debug for EvaluationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for EvaluationError {}
+
+/// A value that is not what a type of the program expects, with the place where it stops being so.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ValueError {
+    path: String,
+    reason: String,
+}
+
+impl ValueError {
+    pub(crate) fn new(path: impl Into<String>, reason: impl Into<String>) -> ValueError {
+        ValueError { path: path.into(), reason: reason.into() }
+    }
+
+    /// The same error, seen from outside of the member or element where it arose.
+    pub(crate) fn within(mut self, outer: &str) -> ValueError {
+        let point = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{outer}{point}{}", self.path);
+        self
+    }
+
+    /// Returns the path, such as `limits.retries[2]`; empty for the whole value.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns what is wrong there.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValueError { path, reason } if path.is_empty() => {
+                write!(f, "failed to read the value: {reason}")
+            }
+            ValueError { path, reason } => write!(f, "failed to read `{path}`: {reason}"),
+        }
+    }
+}
+
+/// The sentence.
+impl fmt::Debug for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for ValueError {}
