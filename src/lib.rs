@@ -106,6 +106,7 @@ mod getters;
 mod guard;
 // In the documentation alone; without `http`, its examples could not run.
 #[cfg(all(doc, any(not(doctest), feature = "http")))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guide;
 mod hash;
 #[cfg(feature = "http")]
