@@ -316,7 +316,7 @@ fn waiting_ends_with_the_time() {
     let waited = Duration::from_millis(30);
     let start = Instant::now();
     let error = client.wait_until_ready(waited).unwrap_err();
-    assert!(start.elapsed() >= waited);
+    assert!((waited..waited + SOON).contains(&start.elapsed()));
     assert!(matches!(error, Error::NotReady { cause: None, .. }));
     assert!(matches!(
         client.wait_until_ready(Duration::ZERO),

@@ -585,6 +585,23 @@ fn a_flush_returns_at_once_where_nothing_is_queued() {
 }
 
 #[test]
+fn a_flush_waits_no_longer_than_for_a_request() {
+    let server = for_events(|_| Reply::Hang);
+    let client = started(
+        builder(&server.url())
+            .request_timeout(SHUTDOWN)
+            .shutdown_timeout(Duration::ZERO)
+            .event_batch_size(1000),
+    );
+    track(&client, 600); // two requests
+    let start = Instant::now();
+    let error = within(SHUTDOWN_AT_MOST, "a flush", || client.flush_events().unwrap_err());
+    assert!(start.elapsed() >= SHUTDOWN);
+    assert!(matches!(error, Error::Flush { queued: 600, .. }), "{error:#}");
+    assert_eq!(server.requests_to("/sdk/events").len(), 1);
+}
+
+#[test]
 fn a_flush_includes_what_is_in_flight() {
     let (open, gate) = channel::<()>();
     let gate = Mutex::new(gate);
