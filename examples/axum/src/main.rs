@@ -11,9 +11,12 @@
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
-//! It ends by Ctrl-C, by SIGTERM, with its input (Ctrl-D), or with the line `stop`: it answers the
-//! requests that are under way, and then delivers the events. `PHASEFLAG_BASE_URL` names another
+//! It ends by Ctrl-C, by SIGTERM, or with the line `stop`: it answers the requests that are under
+//! way, for at most 3 seconds, and then delivers what it can within the client's
+//! `shutdown_timeout`. A second of these ends it at once. `PHASEFLAG_BASE_URL` names another
 //! service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to serve on, where 0 is any free one.
+//!
+//! `axum::serve` waits for ever for a request that has begun: put a reverse proxy in front.
 
 mod end;
 #[path = "../../tiny_http/src/metrics.rs"]
@@ -23,11 +26,20 @@ mod visitor;
 
 use std::env;
 use std::error::Error;
+use std::io;
+use std::process;
 use std::time::Duration;
 
-use phaseflag::PhaseFlagClient;
+use end::End;
+use phaseflag::{EventCounts, PhaseFlagClient};
 use tokio::net::TcpListener;
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+
+/// How long the requests that are under way at the end may take. With the client's
+/// `shutdown_timeout` that stays below the 10 seconds after which a container is killed.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -45,20 +57,48 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let end = end::end()?;
+    let mut end = End::listen()?;
     println!("serving http://{}", listener.local_addr()?);
-    axum::serve(listener, shop::router(client.clone())).with_graceful_shutdown(end).await?;
+    let (drain, draining) = oneshot::channel::<()>();
+    let serving = axum::serve(listener, shop::router(client.clone()));
+    let serving = serving.with_graceful_shutdown(async {
+        // An error says that the other end is gone, which is how it tells.
+        let _ = draining.await;
+    });
+    let serving = tokio::spawn(serving.into_future());
 
-    // No request can come after this, and so no event after the client has stopped. Dropping the
-    // last handle would stop it, too, but on a thread of the executor, which must not wait.
+    end.told().await;
+    drop(drain);
+    tokio::select! {
+        events = finish(serving, client) => {
+            let events = events?;
+            println!("events delivered: {}", events.delivered);
+            println!("events dropped: {}", events.dropped());
+            Ok(())
+        }
+        () = end.told() => {
+            eprintln!("told twice: ending at once, without what is not delivered yet");
+            process::exit(1)
+        }
+    }
+}
+
+/// Lets the requests that are under way come to their end, and then the client.
+async fn finish(
+    serving: JoinHandle<io::Result<()>>,
+    client: PhaseFlagClient,
+) -> Result<EventCounts, Box<dyn Error>> {
+    match timeout(PATIENCE, serving).await {
+        Ok(served) => served??,
+        Err(_) => eprintln!("cutting off requests that are not answered after {PATIENCE:?}"),
+    }
+    // Dropping the last handle would stop the client, too, but on a thread of the executor, which
+    // must not wait.
     let counts = spawn_blocking(move || {
         client.stop();
         client.statistics().events
     });
-    let events = counts.await?;
-    println!("events delivered: {}", events.delivered);
-    println!("events dropped: {}", events.dropped());
-    Ok(())
+    Ok(counts.await?)
 }
 
 fn setting(name: &str, default: &str) -> String {
