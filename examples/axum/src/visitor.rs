@@ -22,10 +22,11 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
         let plan = query.ok().and_then(|mut query| query.remove("plan"));
         let plan = plan.unwrap_or_else(|| "free".to_owned());
         let context = EvaluationContext::new().attribute("plan", plan);
-        let user = parts.headers.get("x-user-id").and_then(|user| user.to_str().ok());
+        let user = parts.headers.get("x-user-id");
+        let user = user.and_then(|user| str::from_utf8(user.as_bytes()).ok());
         Ok(Visitor(match user {
-            Some(user) => context.user_id(user),
-            None => context,
+            Some(user) if !user.is_empty() => context.user_id(user),
+            _ => context,
         }))
     }
 }

@@ -68,22 +68,31 @@ fn each_request_is_decided() {
     assert_eq!((answer.status, answer.body), (200, page("one-page")));
     let answer = shop.checkout("bob", "");
     assert_eq!((answer.status, answer.body), (200, page("three-steps")));
-    // A query that cannot be read names no plan.
+    // What is not UTF-8 is read with a mark in its place, and takes nothing else with it.
     let answer = shop.checkout("bob", "?plan=%ff");
     assert_eq!((answer.status, answer.body), (200, page("three-steps")));
+    let answer = shop.checkout("zoë", "?x=%ff&plan=pro");
+    assert_eq!((answer.status, answer.body), (200, page("one-page")));
 
-    let answer = shop.get("/checkout?plan=pro", &[]);
-    assert_eq!((answer.status, answer.body.as_str()), (400, r#"{"error":"no user"}"#));
+    for headers in [&[][..], &[("x-user-id", "")]] {
+        let answer = shop.get("/checkout?plan=pro", headers);
+        assert_eq!((answer.status, answer.body.as_str()), (400, r#"{"error":"no user"}"#));
+    }
     assert_eq!(shop.get("/no-such-page", &[]).status, 404);
     let health = shop.get("/health", &[]);
-    let body = r#"{"flags":8,"last_failure":null,"polls":1,"state":"ready"}"#;
-    assert_eq!((health.status, health.body.as_str()), (200, body));
+    assert_eq!(health.status, 200);
+    let health = health.json();
+    assert_eq!(health["state"].as_str(), Some("ready"));
+    assert_eq!(health["flags"].as_i64(), Some(8));
+    assert!(health["last_failure"].is_null());
+    // The second may come at any time.
+    assert!(health["polls"].as_i64() >= Some(1));
     let metrics = shop.get("/metrics", &[]);
     assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert!(metrics.body.contains("\nphaseflag_ready 1\n"), "{}", metrics.body);
 
     shop.program.say("stop");
-    shop.end(&service, &["ada", "bob", "bob"]);
+    shop.end(&service, &["ada", "bob", "bob", "zoë"]);
 }
 
 #[test]
@@ -98,18 +107,4 @@ fn defaults_are_served_where_there_is_no_service() {
     let health = shop.get("/health", &[]).json();
     assert_eq!(health["state"].as_str(), Some("not ready"));
     assert!(health["last_failure"].as_str().is_some());
-}
-
-#[cfg(unix)]
-#[test]
-fn a_signal_ends_it_and_delivers_the_events() {
-    for signal in ["INT", "TERM"] {
-        let service = Server::with_ruleset(FLAGS);
-        let shop = Shop::start(&service.url());
-        assert_eq!(shop.checkout("ada", "").status, 200);
-        let id = shop.program.id().to_string();
-        let kill = Command::new("kill").args(["-s", signal, &id]).status().unwrap();
-        assert!(kill.success(), "{signal}");
-        shop.end(&service, &["ada"]);
-    }
 }
