@@ -29,7 +29,12 @@ pub fn metrics(client: &PhaseFlagClient) -> String {
         gauge(&mut page, "stale_seconds", help, age.as_secs());
     }
 
-    counter(&mut page, "polls_total", "Requests for the ruleset.", statistics.polls);
+    counter(
+        &mut page,
+        "polls_total",
+        "Requests for the ruleset that have ended.",
+        statistics.polls,
+    );
     let help = "Rulesets that came into force by a poll.";
     counter(&mut page, "rulesets_accepted_total", help, statistics.rulesets_accepted);
     let help = "Answers that were no ruleset.";

@@ -26,7 +26,7 @@ phaseflag_state{state=\"ready\"} 0
 phaseflag_state{state=\"stale\"} 0
 phaseflag_state{state=\"key_refused\"} 0
 phaseflag_state{state=\"stopped\"} 0
-# HELP phaseflag_polls_total Requests for the ruleset.
+# HELP phaseflag_polls_total Requests for the ruleset that have ended.
 # TYPE phaseflag_polls_total counter
 phaseflag_polls_total 0
 # HELP phaseflag_rulesets_accepted_total Rulesets that came into force by a poll.
