@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     client.start()?;
     if let Err(error) = client.wait_until_ready(Duration::from_secs(2)) {
         // A shop is open without its flags, too: the getters give the defaults meanwhile.
-        eprintln!("serving defaults for now: {}", with_causes(&error));
+        eprintln!("serving defaults for now: {error:#}");
     }
 
     let server = Server::http(("127.0.0.1", port))
@@ -73,11 +73,11 @@ fn answer(request: Request, client: &PhaseFlagClient) -> Result<(), Box<dyn Erro
     let (path, query) = url.split_once('?').unwrap_or((&url, ""));
     let (status, body) = match (request.method(), path) {
         (Method::Get, "/checkout") => match parameter(query, "user") {
-            Some(user) => {
+            Some(user) if !user.is_empty() => {
                 let plan = parameter(query, "plan").unwrap_or("free");
                 (200, checkout(client, user, plan))
             }
-            None => (400, Object::from_iter([("error", "no user")])),
+            _ => (400, Object::from_iter([("error", "no user")])),
         },
         (Method::Get, "/health") => (200, health(client)),
         (Method::Get, "/metrics") => {
@@ -125,7 +125,7 @@ fn health(client: &PhaseFlagClient) -> Object {
     let statistics = client.statistics();
     let last_failure = statistics.last_failure.map(|failure| failure.to_string());
     Object::from_iter([
-        ("state", Value::from(format!("{:?}", client.state()))),
+        ("state", Value::from(client.state().to_string())),
         ("flags", Value::from(client.flags().len())),
         ("polls", Value::from(statistics.polls)),
         ("last_failure", Value::from(last_failure)),
@@ -146,13 +146,6 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 fn wait_for_the_end() {
     let mut lines = io::stdin().lines().map_while(Result::ok);
     lines.find(|line| line.trim() == "stop");
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {}", with_causes(cause)),
-        None => error.to_string(),
-    }
 }
 
 fn setting(name: &str, default: &str) -> String {

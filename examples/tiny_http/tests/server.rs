@@ -50,10 +50,12 @@ fn each_request_is_decided() {
         shop.get("/checkout?user=bob").body,
         r#"{"checkout":"three-steps","config":{"invoice":false,"max_items":50},"theme":"light"}"#
     );
-    assert_eq!(shop.get("/checkout").status, 400);
+    for path in ["/checkout", "/checkout?user=", "/checkout?user=&plan=pro"] {
+        assert_eq!(shop.get(path).status, 400, "{path}");
+    }
     assert_eq!(shop.get("/no-such-page").status, 404);
     let health = shop.get("/health").json();
-    assert_eq!(health["state"].as_str(), Some("Ready"));
+    assert_eq!(health["state"].as_str(), Some("ready"));
     assert_eq!(health["flags"].as_i64(), Some(8));
     assert_eq!(health["events_dropped"].as_i64(), Some(0));
     let metrics = shop.get("/metrics");
