@@ -1,7 +1,8 @@
 //! One client, shared by the threads of a synchronous web server: a flag for each request.
 //!
-//! The client starts before the server serves, and stops after it, so that no event is lost. Run
-//! it beside `cargo run serve examples/flags.json`:
+//! The client starts before the server serves, and stops after it: what is queued by then is
+//! delivered, as far as the client's `shutdown_timeout` allows. Run it beside
+//! `cargo run serve examples/flags.json`:
 //!
 //! ```console
 //! $ cargo run -p example-tiny-http
@@ -10,14 +11,22 @@
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
-//! It ends with its input (Ctrl-D), or with the line `stop`. `PHASEFLAG_BASE_URL` names another
-//! service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to serve on, where 0 is any free one.
+//! It ends with the line `stop`; at the end of its input it goes on. The standard library has no
+//! signals: one that ends it, Ctrl-C included, loses the events that are queued.
+//! `PHASEFLAG_BASE_URL` names another service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to
+//! serve on, where 0 is any free one.
+//!
+//! A worker waits without bound for a body that was announced, so that four requests whose bodies
+//! never come leave nobody to answer the others: put a reverse proxy in front. The end waits for
+//! them for 3 seconds.
 
 mod metrics;
 
 use std::env;
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -25,6 +34,9 @@ use phaseflag::{EvaluationContext, EvaluationEvent, Object, PhaseFlagClient, Val
 use tiny_http::{Header, Method, Request, Response, Server};
 
 const WORKERS: usize = 4;
+
+/// How long the requests that are under way at the end may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let base_url = setting("PHASEFLAG_BASE_URL", "http://127.0.0.1:8000/api/v1");
@@ -40,23 +52,37 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let server = Server::http(("127.0.0.1", port))
         .map_err(|error| format!("failed to serve on port {port}: {error}"))?;
+    let server = Arc::new(server);
+    let ended = start_workers(&server, &client)?;
     println!("serving http://{}", server.server_addr());
-    thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| serve(&server, &client));
-        }
-        wait_for_the_end();
-        // Each worker stops where it finds no more requests before this.
-        (0..WORKERS).for_each(|_| server.unblock());
-    });
 
-    // No request can come after this, and so no event after the client has stopped.
+    wait_for_stop();
+    // Each worker ends where it finds no more requests before this.
+    (0..WORKERS).for_each(|_| server.unblock());
+    if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        eprintln!("leaving behind requests that are not complete after {PATIENCE:?}");
+    }
     drop(server);
     client.stop();
     let events = client.statistics().events;
     println!("events delivered: {}", events.delivered);
     println!("events dropped: {}", events.dropped());
     Ok(())
+}
+
+/// Starts the threads that answer, and returns what is closed when all of them have ended. No
+/// scope joins them: nobody can end one that waits for the rest of a request.
+fn start_workers(server: &Arc<Server>, client: &PhaseFlagClient) -> io::Result<Receiver<()>> {
+    let (working, ended) = mpsc::channel();
+    for _ in 0..WORKERS {
+        let (server, client, working) = (server.clone(), client.clone(), working.clone());
+        thread::Builder::new().spawn(move || {
+            serve(&server, &client);
+            drop(server);
+            drop(working);
+        })?;
+    }
+    Ok(ended)
 }
 
 /// Answers requests until the server is told to end.
@@ -142,10 +168,15 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     Some(value)
 }
 
-/// Returns when the input ends, or has the line `stop`.
-fn wait_for_the_end() {
+/// Returns when the input has the line `stop`; never where it ends without, as that of a service
+/// does from its beginning.
+fn wait_for_stop() {
     let mut lines = io::stdin().lines().map_while(Result::ok);
-    lines.find(|line| line.trim() == "stop");
+    if lines.all(|line| line.trim() != "stop") {
+        loop {
+            thread::park();
+        }
+    }
 }
 
 fn setting(name: &str, default: &str) -> String {

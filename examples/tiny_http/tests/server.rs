@@ -7,6 +7,8 @@ mod program;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 
 use exchange::{Answer, get};
@@ -14,6 +16,8 @@ use program::Program;
 use support::{SOON, Server};
 
 const FLAGS: &str = include_str!("../../flags.json");
+
+const SERVER: &str = env!("CARGO_BIN_EXE_example-tiny-http");
 
 /// A running server, and where it serves.
 struct Shop {
@@ -24,7 +28,10 @@ struct Shop {
 impl Shop {
     /// Starts a server whose flags come from this service.
     fn start(base_url: &str) -> Shop {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_example-tiny-http"));
+        Shop::start_by(&mut Command::new(SERVER), base_url)
+    }
+
+    fn start_by(command: &mut Command, base_url: &str) -> Shop {
         command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
         // No proxy of this machine may stand in the way.
         let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
@@ -81,4 +88,46 @@ fn defaults_are_served_where_there_is_no_service() {
         shop.get("/checkout?user=ada&plan=pro").body,
         r#"{"checkout":"three-steps","config":null,"theme":"light"}"#
     );
+}
+
+#[test]
+fn bodies_that_never_come_do_not_hold_up_the_end() {
+    let service = Server::with_ruleset(FLAGS);
+    let mut shop = Shop::start(&service.url());
+    assert_eq!(shop.get("/checkout?user=ada").status, 200);
+    let address = shop.address.strip_prefix("http://").unwrap();
+    // Each holds one of the four workers, after its answer.
+    let _held: Vec<TcpStream> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(SOON)).unwrap();
+            let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 404");
+            stream
+        })
+        .collect();
+
+    shop.program.say("stop");
+    shop.program.line("leaving behind requests that are not complete after 3s");
+    shop.program.line("events delivered: 1");
+    shop.program.line("events dropped: 0");
+    assert!(shop.program.end().success());
+    assert!(service.requests_to("/sdk/events")[0].body.contains("ada"));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_end_of_the_input_ends_nothing() {
+    let service = Server::with_ruleset(FLAGS);
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" </dev/null", SERVER]);
+    let mut shop = Shop::start_by(&mut command, &service.url());
+    for _ in 0..20 {
+        assert_eq!(shop.get("/checkout?user=ada").status, 200);
+    }
+    let untaken = shop.program.untaken();
+    assert!(untaken.is_empty(), "{untaken:?}");
 }
