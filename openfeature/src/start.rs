@@ -2,7 +2,8 @@
 //! future that waits for it.
 
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
@@ -22,24 +23,30 @@ pub(crate) async fn start(client: &PhaseFlagClient, timeout: Duration) -> Result
     if client.is_ready() {
         return Ok(());
     }
+    let client = client.clone();
+    beside(move |awaited| start_here(client, timeout, awaited)).await
+}
+
+/// Runs this on a thread of its own, and tells it whether its outcome is still awaited.
+async fn beside(
+    run: impl FnOnce(&dyn Fn() -> bool) -> Result<(), String> + Send + 'static,
+) -> Result<(), String> {
     let outcome = Arc::new(Outcome::default());
-    let (awaited, client) = (Arc::downgrade(&outcome), client.clone());
+    let report = Report::new(&outcome);
     let run = move || {
-        let started = start_here(client, timeout, || awaited.strong_count() > 0);
-        if let Some(outcome) = awaited.upgrade() {
-            outcome.set(started);
-        }
+        let started = run(&|| report.is_awaited());
+        report.tell(started);
     };
     let thread = Builder::new().name("phaseflag-openfeature".to_owned()).spawn(run);
     thread.map_err(|cause| format!("failed to start thread: {cause}"))?;
     poll_fn(|context| outcome.poll(context)).await
 }
 
-/// The same on this thread. Takes a handle of its own, which is gone when it returns.
+/// Starts a client on this thread. Takes a handle of its own, which is gone when it returns.
 fn start_here(
     client: PhaseFlagClient,
     timeout: Duration,
-    awaited: impl Fn() -> bool,
+    awaited: &dyn Fn() -> bool,
 ) -> Result<(), String> {
     let begin = Instant::now();
     client.start().map_err(|error| format!("{error:#}"))?;
@@ -52,6 +59,36 @@ fn start_here(
         }
     }
     Ok(())
+}
+
+/// Sets the outcome when it is dropped, and so also where the thread panics: the log lines of a
+/// start are other people's code.
+struct Report {
+    outcome: Weak<Outcome>,
+    started: Result<(), String>,
+}
+
+impl Report {
+    fn new(outcome: &Arc<Outcome>) -> Report {
+        let started = Err("the start of the client panicked".to_owned());
+        Report { outcome: Arc::downgrade(outcome), started }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.outcome.strong_count() > 0
+    }
+
+    fn tell(mut self, started: Result<(), String>) {
+        self.started = started;
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if let Some(outcome) = self.outcome.upgrade() {
+            outcome.set(mem::replace(&mut self.started, Ok(())));
+        }
+    }
 }
 
 /// What came of the start, for the future that waits for it.
@@ -88,5 +125,39 @@ impl Outcome {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use tokio::runtime;
+
+    use super::*;
+
+    /// What came of it, for somebody who does not wait for ever.
+    fn outcome(
+        run: impl FnOnce(&dyn Fn() -> bool) -> Result<(), String> + Send + 'static,
+    ) -> Result<(), String> {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().build().unwrap();
+            sender.send(runtime.block_on(beside(run))).unwrap();
+        });
+        receiver.recv_timeout(Duration::from_secs(20)).expect("an outcome")
+    }
+
+    #[test]
+    fn whoever_waits_hears_of_a_panic() {
+        let started = outcome(|_| panic!("a logger of the program"));
+        assert_eq!(started, Err("the start of the client panicked".to_owned()));
+    }
+
+    #[test]
+    fn the_outcome_is_awaited_until_it_is_there() {
+        let started = outcome(|awaited| Err(format!("awaited: {}", awaited())));
+        assert_eq!(started, Err("awaited: true".to_owned()));
     }
 }
