@@ -48,8 +48,11 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// `initialize`, which OpenFeature calls when it is given the provider, starts the client, and
 /// waits on a thread of its own until the client is ready, is refused, or
-/// [`ready_timeout`](PhaseFlagProvider::ready_timeout) is over. The client goes on trying after
-/// that. One that is ready already is used as it is.
+/// [`ready_timeout`](PhaseFlagProvider::ready_timeout) is over. It does not wait where there are
+/// rules already, from a bootstrap or remembered: every evaluation by OpenFeature waits meanwhile.
+/// The client goes on trying after that, and the status is `STALE` until it is ready. One that is
+/// ready already is used as it is: to begin with the newest rules, wait for them before the
+/// provider is set, by [`PhaseFlagClient::wait_until_ready`] where no executor runs.
 ///
 /// A provider is one more handle of its client: when OpenFeature drops it, the client stops where
 /// that was the last one. To deliver what is queued may take the client's `shutdown_timeout`, on
@@ -122,7 +125,8 @@ impl PhaseFlagProvider {
         }
     }
 
-    /// Sets how long `initialize` waits for the client. Defaults to 5 seconds; zero only starts it.
+    /// Sets how long `initialize` waits for a client without rules. Defaults to 5 seconds; zero only
+    /// starts it.
     #[must_use]
     pub fn ready_timeout(mut self, timeout: Duration) -> PhaseFlagProvider {
         self.ready_timeout = timeout;

@@ -13,8 +13,8 @@ use phaseflag::{Error, PhaseFlagClient};
 /// How soon the thread sees that nobody waits for it any more.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Starts a client, and waits until it is ready, it is clear that it will not be, or the time is
-/// over. Runs on any executor.
+/// Starts a client, and waits until it has rules or is ready, it is clear that neither will be soon,
+/// or the time is over. Runs on any executor.
 ///
 /// # Errors
 ///
@@ -50,7 +50,8 @@ fn start_here(
 ) -> Result<(), String> {
     let begin = Instant::now();
     client.start().map_err(|error| format!("{error:#}"))?;
-    while awaited() {
+    // Everybody who evaluates waits meanwhile: older rules now are better than newer ones later.
+    while awaited() && !client.has_rules() {
         let left = timeout.saturating_sub(begin.elapsed());
         match client.wait_until_ready(left.min(SLICE)) {
             Err(Error::NotReady { .. }) if left > SLICE => {}

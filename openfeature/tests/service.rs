@@ -77,12 +77,36 @@ async fn the_wait_is_bounded_and_the_client_goes_on() {
 #[tokio::test]
 async fn without_any_time_the_client_is_only_started() {
     let server = Server::start(|_| Reply::Hang);
-    let client = builder(&server).bootstrap_text(ruleset(1, &["a"])).build().unwrap();
+    let client = builder(&server).request_timeout(NEVER).build().unwrap();
     let mut provider = PhaseFlagProvider::new(client).ready_timeout(Duration::ZERO);
+    let begin = Instant::now();
     provider.initialize(&nobody()).await;
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert_eq!(provider.status(), ProviderStatus::Error);
+    server.wait_for(1, "/sdk/ruleset");
+}
+
+#[tokio::test]
+async fn rules_of_before_end_the_wait_at_once() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = builder(&server)
+        .bootstrap_text(ruleset(1, &["a"]))
+        .request_timeout(NEVER)
+        .polling_interval(NEVER)
+        .build()
+        .unwrap();
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(SOON);
+    let begin = Instant::now();
+    provider.initialize(&nobody()).await;
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
     assert_eq!(provider.status(), ProviderStatus::STALE);
     assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
+
+    server.respond(|_| Reply::json(ruleset(2, &["a", "b"])));
     server.wait_for(1, "/sdk/ruleset");
+    server.close_connections();
+    wait_until("the rules are fresh", || provider.status() == ProviderStatus::Ready);
+    assert!(provider.resolve_bool_value("b", &nobody()).await.unwrap().value);
 }
 
 #[tokio::test]
@@ -111,7 +135,7 @@ async fn a_refused_key_leaves_the_bootstrap_in_use() {
     let client = builder(&server).bootstrap_text(ruleset(1, &["a"])).build().unwrap();
     let mut provider = PhaseFlagProvider::new(client).ready_timeout(NEVER);
     provider.initialize(&nobody()).await;
-    assert_eq!(provider.status(), ProviderStatus::Error);
+    wait_until("the key is refused", || provider.status() == ProviderStatus::Error);
     assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
     let error = provider.resolve_bool_value("b", &nobody()).await.unwrap_err();
     assert_eq!(error.code, EvaluationErrorCode::FlagNotFound);
@@ -125,7 +149,7 @@ async fn a_bootstrap_is_stale_until_the_service_has_answered() {
         .polling_interval(RAPIDLY)
         .build()
         .unwrap();
-    let mut provider = PhaseFlagProvider::new(client).ready_timeout(SHORT);
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(NEVER);
     provider.initialize(&nobody()).await;
     assert_eq!(provider.status(), ProviderStatus::STALE);
     assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
