@@ -26,6 +26,7 @@
 )]
 
 mod context;
+mod end;
 mod provider;
 mod resolution;
 mod start;

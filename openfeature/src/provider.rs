@@ -13,6 +13,7 @@ use open_feature::{
 use phaseflag::{ClientState, PhaseFlagClient, Value};
 
 use crate::context::to_context;
+use crate::end::Handle;
 use crate::resolution::{error, resolve};
 use crate::start::start;
 use crate::value::to_struct;
@@ -55,9 +56,10 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// provider is set, by [`PhaseFlagClient::wait_until_ready`] where no executor runs.
 ///
 /// A provider is one more handle of its client: when OpenFeature drops it, the client stops where
-/// that was the last one. To deliver what is queued may take the client's `shutdown_timeout`, on
-/// the thread of whoever drops it. OpenFeature's singleton is never dropped: call
-/// [`PhaseFlagClient::stop`] at the end of the program.
+/// that was the last one. It delivers what is queued on a thread of its own, for at most its
+/// `shutdown_timeout`, so that no executor waits for it; nor does a `main` that returns meanwhile.
+/// What delivers at the end of a program is [`PhaseFlagClient::stop`] on a clone of the client,
+/// which waits: `OpenFeature::shutdown` does not, and OpenFeature's singleton is never dropped.
 ///
 /// # What it answers
 ///
@@ -103,7 +105,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// and after `OpenFeature::shutdown`, they panic for lack of one: bound the wait by `ready_timeout`
 /// instead.
 pub struct PhaseFlagProvider {
-    client: PhaseFlagClient,
+    client: Handle,
     metadata: ProviderMetadata,
     hooks: Vec<HookWrapper>,
     ready_timeout: Duration,
@@ -116,7 +118,7 @@ impl PhaseFlagProvider {
     /// Returns a provider that answers from this client, which need not be started.
     pub fn new(client: PhaseFlagClient) -> PhaseFlagProvider {
         PhaseFlagProvider {
-            client,
+            client: Handle::new(client),
             metadata: ProviderMetadata::new("phaseflag"),
             hooks: Vec::new(),
             ready_timeout: READY_TIMEOUT,
@@ -248,7 +250,7 @@ impl PhaseFlagProvider {
 impl fmt::Debug for PhaseFlagProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PhaseFlagProvider")
-            .field("client", &self.client)
+            .field("client", &*self.client)
             .field("ready_timeout", &self.ready_timeout)
             .field("status", &self.status())
             .finish_non_exhaustive()

@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use open_feature::provider::{FeatureProvider, ProviderStatus};
 use open_feature::{
@@ -14,6 +16,9 @@ use open_feature::{
 };
 use phaseflag::{ClientBuilder, ClientState, PhaseFlagClient};
 use phaseflag_openfeature::PhaseFlagProvider;
+
+/// The longest that a test waits for something that should come soon.
+const SOON: Duration = Duration::from_secs(20);
 
 /// Serves one boolean: whether the user is Ada.
 const RULES: &str = r#"{"flags": [{"key": "is-ada", "default_variation": "no",
@@ -262,11 +267,10 @@ async fn the_last_handle_stops_the_client() {
     api.shutdown().await;
     assert_eq!(client.state(), ClientState::Ready);
 
-    let alive = Arc::new(());
-    let gone = Arc::downgrade(&alive);
+    let (alive, gone) = mpsc::channel::<()>();
     client.on_flags_changed(move |_| drop(alive.clone()));
     api.set_provider(PhaseFlagProvider::new(client)).await;
-    assert!(gone.upgrade().is_some());
+    assert_eq!(gone.try_recv(), Err(TryRecvError::Empty));
     api.shutdown().await;
-    assert!(gone.upgrade().is_none());
+    assert_eq!(gone.recv_timeout(SOON), Err(RecvTimeoutError::Disconnected));
 }
