@@ -20,7 +20,8 @@ const SESSION_ID: &str = "session_id";
 /// | any other structure that is a [`phaseflag::AttributeValue`] | that attribute |
 ///
 /// Everything else is ignored, and so counts as missing: other structures, since attributes are
-/// single values, and fields `user_id` and `session_id` of other types.
+/// single values, and fields `user_id` and `session_id` of other types. An empty targeting key, and
+/// an empty `user_id` or `session_id`, count as absent.
 ///
 /// ```
 /// use open_feature::EvaluationContext;
@@ -34,8 +35,9 @@ const SESSION_ID: &str = "session_id";
 /// ```
 pub fn to_context(context: &open_feature::EvaluationContext) -> EvaluationContext {
     let identifier = |name| context.custom_fields.get(name).and_then(to_identifier);
+    let targeting_key = context.targeting_key.clone().filter(|key| !key.is_empty());
     let mut converted = EvaluationContext::new();
-    if let Some(user_id) = context.targeting_key.clone().or_else(|| identifier(USER_ID)) {
+    if let Some(user_id) = targeting_key.or_else(|| identifier(USER_ID)) {
         converted = converted.user_id(user_id);
     }
     if let Some(session_id) = identifier(SESSION_ID) {
@@ -55,7 +57,7 @@ pub fn to_context(context: &open_feature::EvaluationContext) -> EvaluationContex
 
 fn to_identifier(field: &Field) -> Option<String> {
     match field {
-        Field::String(value) => Some(value.clone()),
+        Field::String(value) => Some(value.clone()).filter(|value| !value.is_empty()),
         Field::Int(value) => Some(value.to_string()),
         Field::Bool(_) | Field::Float(_) | Field::DateTime(_) | Field::Struct(_) => None,
     }
@@ -140,7 +142,10 @@ mod tests {
         let cases = [
             (none.clone(), new()),
             (none.clone().with_targeting_key("a"), new().user_id("a")),
-            (none.clone().with_targeting_key(""), new().user_id("")),
+            (none.clone().with_targeting_key(""), new()),
+            (with("user_id", "b".into()).with_targeting_key(""), new().user_id("b")),
+            (with("user_id", "".into()), new()),
+            (with("session_id", "".into()), new()),
             (with("user_id", "b".into()), new().user_id("b")),
             (with("user_id", 7.into()), new().user_id("7")),
             (with("user_id", "b".into()).with_targeting_key("a"), new().user_id("a")),

@@ -64,8 +64,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// # What it answers
 ///
 /// Evaluations read the client's memory: they await nothing, and never touch the network.
-/// [`to_context`] says what they see of a context. An empty one counts as none: the client's
-/// `default_context` stands in for it, and is not merged with any other.
+/// [`to_context`] says what they see of a context. One of which they see nothing counts as none:
+/// the client's `default_context` stands in for it, and is not merged with any other.
 ///
 /// | asked for | answers |
 /// | --- | --- |
@@ -223,9 +223,9 @@ impl PhaseFlagProvider {
     ) -> EvaluationResult<ResolutionDetails<T>> {
         // Looked at first: rules that come in meanwhile do not make their flags unknown.
         let has_rules = self.client.is_ready() || self.client.has_rules();
-        let is_empty = context.targeting_key.is_none() && context.custom_fields.is_empty();
-        let context = (!is_empty).then(|| to_context(context));
-        match self.client.get_variation(key, context.as_ref()) {
+        let context = to_context(context);
+        let seen = (context != phaseflag::EvaluationContext::new()).then_some(&context);
+        match self.client.get_variation(key, seen) {
             Some(result) => resolve(key, &result, expected, read),
             None if has_rules => {
                 let message = format!("there is no flag `{key}`");

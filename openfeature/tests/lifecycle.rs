@@ -153,6 +153,10 @@ async fn the_default_context_stands_in_for_an_empty_one_alone() {
     let cases = [
         (None, true),
         (Some(empty.clone()), true),
+        (Some(empty.clone().with_targeting_key("")), true),
+        (Some(empty.clone().with_custom_field("user_id", "")), true),
+        (Some(empty.clone().with_custom_field("session_id", 1.5)), true),
+        (Some(empty.clone().with_targeting_key("").with_custom_field("user_id", "bob")), false),
         (Some(empty.clone().with_custom_field("plan", "pro")), false),
         (Some(empty.with_targeting_key("bob")), false),
     ];
