@@ -88,13 +88,18 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// | --- | --- |
 /// | `FLAG_NOT_FOUND` | there is no such flag |
 /// | `TYPE_MISMATCH` | the flag serves something else than was asked for; `null` is of no type |
-/// | `PROVIDER_NOT_READY` | there are no rules, and the client is not ready; the message says why |
+/// | `PROVIDER_NOT_READY` | there are no rules, and the status is not `Ready`; the message says why |
+///
+/// A client without a service needs no rules to be `Ready`: where it serves overrides alone, every
+/// other flag is `FLAG_NOT_FOUND`. One in `offline_mode` that has found none is not: its status is
+/// `Error`, and the message holds the last failure.
 ///
 /// # Status
 ///
-/// `NotReady` before `initialize` has ended; then `Ready` while the rules are as fresh as they can
-/// be, `STALE` while older ones are in use, and `Error` where there are none, or the service
-/// refuses the key.
+/// `Ready` while the client is, with rules as fresh as they can be; `STALE` while older ones are in
+/// use; `Error` where there are none, or the service refuses the key. Until `initialize` has ended,
+/// a client that is not ready is `NotReady`, whatever rules it has; any other has the status that
+/// it will have then.
 ///
 /// # What `open-feature` 0.3.0 leaves out
 ///
@@ -103,7 +108,8 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// in a structure. `initialize` cannot fail, so that only the status and the messages of errors
 /// tell. While the default provider is being set, evaluations wait for it; where that is cancelled,
 /// and after `OpenFeature::shutdown`, they panic for lack of one: bound the wait by `ready_timeout`
-/// instead.
+/// instead. While a named provider is being set or replaced, its clients get the answers of the
+/// default one.
 pub struct PhaseFlagProvider {
     client: Handle,
     metadata: ProviderMetadata,
@@ -222,12 +228,12 @@ impl PhaseFlagProvider {
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> EvaluationResult<ResolutionDetails<T>> {
         // Looked at first: rules that come in meanwhile do not make their flags unknown.
-        let has_rules = self.client.is_ready() || self.client.has_rules();
+        let has_answers = self.client.has_rules() || self.client.state() == ClientState::Ready;
         let context = to_context(context);
         let seen = (context != phaseflag::EvaluationContext::new()).then_some(&context);
         match self.client.get_variation(key, seen) {
             Some(result) => resolve(key, &result, expected, read),
-            None if has_rules => {
+            None if has_answers => {
                 let message = format!("there is no flag `{key}`");
                 Err(error(EvaluationErrorCode::FlagNotFound, message))
             }

@@ -137,10 +137,16 @@ async fn a_stopped_client_goes_on_with_its_last_rules() {
 async fn overrides_are_static_and_need_no_rules() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     client.set_override("beta", true);
-    let provider = PhaseFlagProvider::new(client);
+    let mut provider = PhaseFlagProvider::new(client);
     let details = provider.resolve_bool_value("beta", &EvaluationContext::default()).await.unwrap();
     assert!(details.value);
     assert_eq!((details.reason, details.variant), (Some(EvaluationReason::Static), None));
+    // Nothing else can come, as soon as it is started.
+    let message = "there are no rules yet: the client is not ready";
+    assert_eq!(is_ada(&provider).await, Err(not_ready(message)));
+    provider.initialize(&EvaluationContext::default()).await;
+    assert_eq!(provider.status(), ProviderStatus::Ready);
+    assert_eq!(is_ada(&provider).await.unwrap_err().code, EvaluationErrorCode::FlagNotFound);
 }
 
 #[tokio::test]

@@ -162,6 +162,26 @@ async fn a_bootstrap_is_stale_until_the_service_has_answered() {
 }
 
 #[tokio::test]
+async fn offline_without_any_rules_is_not_ready() {
+    let server = Server::start(|_| Reply::status(500).with_body(r#"{"error": "it is down"}"#));
+    let client = builder(&server)
+        .offline_mode(true)
+        .bootstrap_url("/bootstrap")
+        .polling_interval(NEVER)
+        .build()
+        .unwrap();
+    let mut provider = PhaseFlagProvider::new(client.clone()).ready_timeout(SOON);
+    provider.initialize(&nobody()).await;
+    assert!(client.is_ready());
+    // The client is ready a moment before it counts the poll that failed.
+    wait_until("the failure is counted", || provider.status() == ProviderStatus::Error);
+    let (code, message) = failure(&provider).await;
+    assert_eq!(code, EvaluationErrorCode::ProviderNotReady);
+    assert!(message.starts_with("there are no rules yet: `http://"), "{message}");
+    assert!(message.ends_with(" answered with status 500: it is down"), "{message}");
+}
+
+#[tokio::test]
 async fn an_evaluation_sees_the_rules_of_now() {
     let on = Arc::new(AtomicBool::new(false));
     let served = on.clone();
