@@ -217,10 +217,9 @@ impl Poller {
         // up before the bootstrap has been tried.
         if self.offline_mode {
             self.fall_back(stop);
-            self.flags.readiness.make_ready();
-            self.flags.readiness.failed(failure);
+            self.flags.readiness.failed(failure, true);
         } else {
-            self.flags.readiness.failed(failure);
+            self.flags.readiness.failed(failure, false);
             self.fall_back(stop);
         }
     }

@@ -96,9 +96,12 @@ impl Readiness {
         });
     }
 
-    /// Notes a poll that failed.
-    pub(crate) fn failed(&self, failure: &RequestError) {
+    /// Notes a poll that failed, and with that whether the client is ready all the same.
+    pub(crate) fn failed(&self, failure: &RequestError, ready: bool) {
         self.update(|polls| {
+            if ready {
+                self.ready.store(true, Ordering::Release);
+            }
             polls.made += 1;
             polls.refused += u64::from(matches!(failure, RequestError::Ruleset { .. }));
             polls.failing = true;
