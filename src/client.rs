@@ -328,7 +328,7 @@ impl PhaseFlagClient {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Requests for the ruleset that were made.
+    /// Requests for the ruleset that have ended.
     pub polls: u64,
     /// Rulesets that came into force by a poll.
     pub rulesets_accepted: u64,
