@@ -132,6 +132,8 @@ impl PhaseFlagClient {
     /// are while newer ones come.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
+            // Before the ruleset: one may come meanwhile, and make the client ready.
+            ready: self.is_ready(),
             overrides: self.inner.overrides.all(),
             ruleset: self.ruleset(),
             default_context: self.inner.config.default_context.clone(),

@@ -169,8 +169,10 @@ fn without_rules_they_say_why_there_are_none() {
     assert_eq!(why(&client), "flag `a`: no rules yet: the client has not been started");
     let snapshot = client.snapshot();
     client.start().unwrap();
-    // It is ready, and knows no flags.
+    // It is ready, and knows no flags; and so does what is taken of it now.
     assert_eq!(why(&client), "there is no flag `a`");
+    let later = client.snapshot().get_boolean_details("a", true, None);
+    assert_eq!(later.error().unwrap().to_string(), "there is no flag `a`");
     let details = snapshot.get_boolean_details("a", true, None);
     let error = details.error().unwrap();
     assert_eq!(error.as_str(), "not_ready");
