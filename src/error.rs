@@ -429,7 +429,10 @@ impl std::error::Error for RequestError {
 }
 
 /// Writes what led to an error.
-fn write_causes(f: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
+pub(crate) fn write_causes(
+    f: &mut fmt::Formatter<'_>,
+    error: &dyn std::error::Error,
+) -> fmt::Result {
     let mut cause = error.source();
     while let Some(error) = cause {
         write!(f, ": {error}")?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::Error;
+use crate::error::{Error, write_causes};
 
 /// Why a flag serves no value that was asked for.
 #[derive(Clone)]
@@ -86,16 +86,26 @@ impl EvaluationError {
     }
 }
 
-/// The whole sentence, with what led to it.
+/// The sentence, which names the flag and, in its value, the path. With `{:#}`, the causes follow.
 impl fmt::Display for EvaluationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sentence(f)?;
+        if f.alternate() { write_causes(f, self) } else { Ok(()) }
+    }
+}
+
+/// The sentence and the causes.
+impl fmt::Debug for EvaluationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_sentence(f)?;
+        write_causes(f, self)
+    }
+}
+
+impl EvaluationError {
+    fn write_sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EvaluationError::NotReady { flag, cause: None } => {
-                write!(f, "flag `{flag}`: no rules yet")
-            }
-            EvaluationError::NotReady { flag, cause: Some(cause) } => {
-                write!(f, "flag `{flag}`: no rules yet: {cause:#}")
-            }
+            EvaluationError::NotReady { flag, .. } => write!(f, "flag `{flag}`: no rules yet"),
             EvaluationError::FlagNotFound { flag } => write!(f, "there is no flag `{flag}`"),
             EvaluationError::WrongType { flag, served, asked } => {
                 write!(f, "flag `{flag}` serves {served}, not {asked}")
@@ -105,14 +115,17 @@ impl fmt::Display for EvaluationError {
     }
 }
 
-/// The sentence.
-impl fmt::Debug for EvaluationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+/// Why there are no rules is a source; what is wrong with a value is in the sentence.
+impl std::error::Error for EvaluationError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            EvaluationError::NotReady { cause, .. } => cause.as_deref().map(|cause| cause as _),
+            EvaluationError::FlagNotFound { .. }
+            | EvaluationError::WrongType { .. }
+            | EvaluationError::WrongShape { .. } => None,
+        }
     }
 }
-
-impl std::error::Error for EvaluationError {}
 
 /// A value that is not what a type of the program expects, with the place where it stops being so.
 #[derive(Clone, PartialEq, Eq)]

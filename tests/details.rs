@@ -164,9 +164,14 @@ fn without_rules_they_say_why_there_are_none() {
     let why = |client: &PhaseFlagClient| {
         let details = client.get_boolean_details("a", true, None);
         assert!(details.value());
-        details.error().unwrap().to_string()
+        format!("{:#}", details.error().unwrap())
     };
     assert_eq!(why(&client), "flag `a`: no rules yet: the client has not been started");
+    let details = client.get_boolean_details("a", true, None);
+    let error = details.error().unwrap();
+    assert_eq!(error.to_string(), "flag `a`: no rules yet");
+    assert_eq!(error.source().unwrap().to_string(), "the client has not been started");
+    assert_eq!(format!("{error:?}"), why(&client));
     let snapshot = client.snapshot();
     client.start().unwrap();
     // It is ready, and knows no flags; and so does what is taken of it now.
@@ -176,7 +181,8 @@ fn without_rules_they_say_why_there_are_none() {
     let details = snapshot.get_boolean_details("a", true, None);
     let error = details.error().unwrap();
     assert_eq!(error.as_str(), "not_ready");
-    assert_eq!(error.to_string(), "flag `a`: no rules yet");
+    assert_eq!(format!("{error:#}"), "flag `a`: no rules yet");
+    assert!(error.source().is_none());
 
     let stopped = PhaseFlagClient::builder("", "").build().unwrap();
     stopped.stop();
@@ -195,10 +201,9 @@ fn without_an_answer_they_name_the_last_failure() {
     let error = details.error().unwrap();
     assert_eq!(error.as_str(), "not_ready");
     let url = format!("{}/sdk/ruleset", server.url());
-    assert_eq!(
-        error.to_string(),
-        format!("flag `a`: no rules yet: `{url}` answered with status 503")
-    );
+    assert_eq!(error.to_string(), "flag `a`: no rules yet");
+    let whole = format!("flag `a`: no rules yet: `{url}` answered with status 503");
+    assert_eq!((format!("{error:#}"), format!("{error:?}")), (whole.clone(), whole));
     let EvaluationError::NotReady { cause: Some(cause), .. } = error else {
         panic!("{error}");
     };

@@ -1,6 +1,7 @@
 //! JSON flags as types of the program, and the sentence where one does not fit.
 
 use std::collections::BTreeMap;
+use std::error::Error as StdError;
 
 use miniserde::Deserialize;
 use phaseflag::{EvaluationError, PhaseFlagClient, Value, ValueError};
@@ -116,6 +117,8 @@ fn the_first_place_that_is_wrong_is_named() {
             client.snapshot().get_json_as::<Checkout>("checkout", None).unwrap_err(),
         ] {
             assert_eq!(error.to_string(), format!("flag `checkout`: {sentence}"));
+            assert_eq!(format!("{error:#}"), error.to_string());
+            assert!(error.source().is_none());
             assert_eq!((error.as_str(), error.flag()), ("wrong_shape", "checkout"));
             assert!(
                 matches!(error, EvaluationError::WrongShape { cause, .. } if cause.path() == path)
@@ -183,7 +186,7 @@ fn flags_that_serve_nothing_are_errors() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     let error = client.get_json_as::<u8>("a", None).unwrap_err();
     assert_eq!(error.as_str(), "not_ready");
-    assert_eq!(error.to_string(), "flag `a`: no rules yet: the client has not been started");
+    assert_eq!(format!("{error:#}"), "flag `a`: no rules yet: the client has not been started");
     let error = client.snapshot().get_json_as::<u8>("a", None).unwrap_err();
     assert_eq!(error.to_string(), "flag `a`: no rules yet");
 }
