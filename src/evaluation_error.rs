@@ -140,13 +140,14 @@ impl ValueError {
     }
 
     /// The same error, seen from outside of the member or element where it arose.
-    pub(crate) fn within(mut self, outer: &str) -> ValueError {
+    pub(crate) fn within(mut self, step: Step<'_>) -> ValueError {
         let point = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        self.path = format!("{outer}{point}{}", self.path);
+        self.path = format!("{step}{point}{}", self.path);
         self
     }
 
-    /// Returns the path, such as `limits.retries[2]`; empty for the whole value.
+    /// Returns the path, such as `limits.retries[2]`; empty for the whole value. A key that is
+    /// empty, or holds anything but letters, digits, `_` and `-`, is quoted: `limits["a.b"]`.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -176,3 +177,22 @@ impl fmt::Debug for ValueError {
 }
 
 impl std::error::Error for ValueError {}
+
+/// A step into a value.
+#[derive(Clone, Copy)]
+pub(crate) enum Step<'a> {
+    Member(&'a str),
+    Element(usize),
+}
+
+/// As it stands in a path: no key is taken for a position, or for two keys.
+impl fmt::Display for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        match self {
+            Step::Element(position) => write!(f, "[{position}]"),
+            Step::Member(key) if !key.is_empty() && key.chars().all(plain) => f.write_str(key),
+            Step::Member(key) => write!(f, "[{key:?}]"),
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 use miniserde::de::{Deserialize, Visitor};
 
-use crate::evaluation_error::ValueError;
+use crate::evaluation_error::{Step, ValueError};
 use crate::number::{Number, Repr};
 use crate::value::Value;
 
@@ -58,7 +58,7 @@ fn fill(value: &Value, place: &mut dyn Visitor) -> Result<(), ValueError> {
                     Ok(place) => fill(element, place),
                     Err(_) => Err(ValueError::new("", "an element was not expected there")),
                 };
-                filled.map_err(|error| error.within(&format!("[{position}]")))?;
+                filled.map_err(|error| error.within(Step::Element(position)))?;
             }
             list.finish().map_err(|_| ValueError::new("", "an element is missing or wrong there"))
         }
@@ -69,7 +69,7 @@ fn fill(value: &Value, place: &mut dyn Visitor) -> Result<(), ValueError> {
                     Ok(place) => fill(member, place),
                     Err(_) => Err(ValueError::new("", "a member of this name was not expected")),
                 };
-                filled.map_err(|error| error.within(key))?;
+                filled.map_err(|error| error.within(Step::Member(key)))?;
             }
             members.finish().map_err(|_| ValueError::new("", INCOMPLETE))
         }

@@ -36,6 +36,21 @@ const CHECKOUT: &str = r#"{"theme": "dark", "unknown": {"deeply": [null]}, "limi
     "items": 50, "ratio": 0.5, "retries": [1, -2, 4], "pair": [true, false],
     "by_country": {"CH": [1], "DE": [18446744073709551615]}}}"#;
 
+/// Values whose innermost is no number, and the path of that.
+const ODD_KEYS: [(&str, &str); 8] = [
+    (r#"{"a": {"b": ["x"]}}"#, "a.b[0]"),
+    (r#"{"é1": {"a-b_c": ["x"]}}"#, "é1.a-b_c[0]"),
+    (r#"{"": {"": ["x"]}}"#, r#"[""][""][0]"#),
+    (r#"{"a": {"[0]": [1, "x"]}}"#, r#"a["[0]"][1]"#),
+    (r#"{"[0]": {"a": ["x"]}}"#, r#"["[0]"].a[0]"#),
+    (r#"{"a.b": {"c d": ["x"]}}"#, r#"["a.b"]["c d"][0]"#),
+    (r#"{"\"": {"\n\\": ["x"]}}"#, r#"["\""]["\n\\"][0]"#),
+    (r#"{"$ref": {"1": ["x"]}}"#, r#"["$ref"].1[0]"#),
+];
+
+/// What the values with odd keys are read as.
+type Numbers = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
+
 fn value(text: &str) -> Value {
     text.parse().unwrap()
 }
@@ -138,6 +153,16 @@ fn a_path_begins_where_the_value_does() {
     assert_eq!(error.to_string(), "failed to read the value: a string was not expected there");
     let error = value(r#"{"1": true, "x": true}"#).read_as::<BTreeMap<u8, bool>>().unwrap_err();
     assert_eq!((error.path(), error.reason()), ("x", "a member of this name was not expected"));
+}
+
+#[test]
+fn odd_keys_are_quoted_in_a_path() {
+    for (text, path) in ODD_KEYS {
+        let error = value(text).read_as::<Numbers>().unwrap_err();
+        assert_eq!(error.path(), path);
+        let sentence = format!("failed to read `{path}`: a string was not expected there");
+        assert_eq!(error.to_string(), sentence);
+    }
 }
 
 #[test]
