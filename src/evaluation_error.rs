@@ -135,8 +135,9 @@ pub struct ValueError {
 }
 
 impl ValueError {
-    pub(crate) fn new(path: impl Into<String>, reason: impl Into<String>) -> ValueError {
-        ValueError { path: path.into(), reason: reason.into() }
+    /// What is wrong with the whole value.
+    pub(crate) fn new(reason: impl Into<String>) -> ValueError {
+        ValueError { path: String::new(), reason: reason.into() }
     }
 
     /// The same error, seen from outside of the member or element where it arose.

@@ -148,6 +148,8 @@ mod thread;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod typed;
+#[cfg(feature = "serde")]
+mod typed_serde;
 mod value;
 #[cfg(feature = "http")]
 mod worker;

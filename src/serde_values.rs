@@ -1,57 +1,29 @@
-//! Values to and from `serde_json`, and into types of the program by serde.
+//! Values to and from `serde_json`, and to and from the formats of serde.
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::evaluation_error::ValueError;
 use crate::number::{Number, Repr};
 use crate::value::{Object, Value};
 
-#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
-impl Value {
-    /// Reads the value as a type of the program that derives serde's `Deserialize`. A whole number
-    /// is read as an integer, whether it stands as `3` or as `3.0`.
-    ///
-    /// ```
-    /// use phaseflag::Value;
-    /// use serde::Deserialize;
-    ///
-    /// #[derive(Debug, Deserialize)]
-    /// struct Limits {
-    ///     items: u32,
-    ///     #[serde(default)]
-    ///     retries: Vec<u32>,
-    /// }
-    ///
-    /// let value: Value = r#"{"items": 50, "retries": [1, 2, "4"]}"#.parse()?;
-    /// let error = value.read_as_serde::<Limits>().unwrap_err();
-    /// assert_eq!(error.path(), "retries[2]");
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "failed to read `retries[2]`: invalid type: string \"4\", expected u32"
-    /// );
-    /// # Ok::<(), phaseflag::JsonError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Where the value is not what the type expects; with the path of the first such place.
-    pub fn read_as_serde<T: DeserializeOwned>(&self) -> Result<T, ValueError> {
-        serde_path_to_error::deserialize(to_json(self, worth)).map_err(|error| {
-            let path = match error.path().iter().next() {
-                Some(_) => error.path().to_string(),
-                None => String::new(),
-            };
-            ValueError::new(path, error.inner().to_string())
-        })
-    }
-}
-
-/// Numbers keep their worth: integers and floats stay what they are.
+/// Numbers keep their worth: integers and floats stay what they are. It bounds no nesting: what was
+/// nested by hand, over some thousand levels, exhausts the stack, as it does in any use of serde.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl From<&Value> for serde_json::Value {
     fn from(value: &Value) -> serde_json::Value {
-        to_json(value, exact)
+        match value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(number) => match number.repr() {
+                Repr::Negative(value) => value.into(),
+                Repr::Nonnegative(value) => value.into(),
+                Repr::Float(value) => value.into(),
+            },
+            Value::String(text) => text.as_str().into(),
+            Value::Array(elements) => elements.iter().map(serde_json::Value::from).collect(),
+            Value::Object(object) => {
+                object.iter().map(|(key, value)| (key, serde_json::Value::from(value))).collect()
+            }
+        }
     }
 }
 
@@ -134,37 +106,6 @@ impl Serialize for Number {
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
         serde_json::Value::deserialize(deserializer).map(Value::from)
-    }
-}
-
-fn to_json(value: &Value, number: fn(Number) -> serde_json::Value) -> serde_json::Value {
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Number(value) => number(*value),
-        Value::String(text) => text.as_str().into(),
-        Value::Array(elements) => elements.iter().map(|value| to_json(value, number)).collect(),
-        Value::Object(object) => {
-            object.iter().map(|(key, value)| (key, to_json(value, number))).collect()
-        }
-    }
-}
-
-/// The number as it is kept.
-fn exact(number: Number) -> serde_json::Value {
-    match number.repr() {
-        Repr::Negative(value) => value.into(),
-        Repr::Nonnegative(value) => value.into(),
-        Repr::Float(value) => value.into(),
-    }
-}
-
-/// The integer where it is one in worth: types for integers take no float.
-fn worth(number: Number) -> serde_json::Value {
-    match (number.as_u64(), number.as_i64()) {
-        (Some(value), _) => value.into(),
-        (None, Some(value)) => value.into(),
-        (None, None) => number.as_f64().into(),
     }
 }
 

@@ -7,6 +7,7 @@ use miniserde::de::{Deserialize, Visitor};
 
 use crate::evaluation_error::{Step, ValueError};
 use crate::number::{Number, Repr};
+use crate::scan::MAX_DEPTH;
 use crate::value::Value;
 
 /// The reason where a place is complete, and lacks something.
@@ -35,17 +36,27 @@ impl Value {
     ///
     /// # Errors
     ///
-    /// Where the value is not what the type expects; with the path of the first such place.
+    /// Where the value is not what the type expects; with the path of the first such place. Also
+    /// where arrays and objects nest deeper than 128 levels, which no text that is parsed does.
     pub fn read_as<T: Deserialize>(&self) -> Result<T, ValueError> {
+        self.check_depth()?;
         let mut out = None;
         fill(self, T::begin(&mut out))?;
-        out.ok_or_else(|| ValueError::new("", INCOMPLETE))
+        out.ok_or_else(|| ValueError::new(INCOMPLETE))
+    }
+
+    /// Refuses what would exhaust the stack of whoever reads it.
+    pub(crate) fn check_depth(&self) -> Result<(), ValueError> {
+        match self.is_deeper_than(MAX_DEPTH) {
+            true => Err(ValueError::new(format!("it nests deeper than {MAX_DEPTH} levels"))),
+            false => Ok(()),
+        }
     }
 }
 
 /// Fills a place with a value.
 fn fill(value: &Value, place: &mut dyn Visitor) -> Result<(), ValueError> {
-    let unexpected = |_| ValueError::new("", format!("{} was not expected there", name(value)));
+    let unexpected = |_| ValueError::new(format!("{} was not expected there", name(value)));
     match value {
         Value::Null => place.null().map_err(unexpected),
         Value::Bool(value) => place.boolean(*value).map_err(unexpected),
@@ -56,22 +67,22 @@ fn fill(value: &Value, place: &mut dyn Visitor) -> Result<(), ValueError> {
             for (position, element) in elements.iter().enumerate() {
                 let filled = match list.element() {
                     Ok(place) => fill(element, place),
-                    Err(_) => Err(ValueError::new("", "an element was not expected there")),
+                    Err(_) => Err(ValueError::new("an element was not expected there")),
                 };
                 filled.map_err(|error| error.within(Step::Element(position)))?;
             }
-            list.finish().map_err(|_| ValueError::new("", "an element is missing or wrong there"))
+            list.finish().map_err(|_| ValueError::new("an element is missing or wrong there"))
         }
         Value::Object(object) => {
             let mut members = place.map().map_err(unexpected)?;
             for (key, member) in object.iter() {
                 let filled = match members.key(key) {
                     Ok(place) => fill(member, place),
-                    Err(_) => Err(ValueError::new("", "a member of this name was not expected")),
+                    Err(_) => Err(ValueError::new("a member of this name was not expected")),
                 };
                 filled.map_err(|error| error.within(Step::Member(key)))?;
             }
-            members.finish().map_err(|_| ValueError::new("", INCOMPLETE))
+            members.finish().map_err(|_| ValueError::new(INCOMPLETE))
         }
     }
 }

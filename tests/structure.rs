@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "order",
     "value",
     "typed",
+    "typed_serde",
     "serde_values",
     "context",
     "ruleset/version",
@@ -90,7 +91,7 @@ const ORDER: &[&str] = &[
 const LAST: [&str; 4] = ["builder", "testing", "guide", "lib"];
 
 /// The files that may name a dependency.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 8] = [
     (
         "miniserde",
         &[
@@ -105,9 +106,8 @@ const DOORS: [(&str, &[&str]); 9] = [
             "getters",
         ],
     ),
-    ("serde", &["serde_values", "getters"]),
+    ("serde", &["typed_serde", "serde_values", "getters"]),
     ("serde_json", &["serde_values"]),
-    ("serde_path_to_error", &["serde_values"]),
     ("fnv", &["ruleset/table"]),
     ("regex_lite", &["ruleset/pattern"]),
     ("ureq", &["address", "proxy", "tls", "http"]),

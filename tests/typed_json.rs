@@ -48,6 +48,11 @@ const ODD_KEYS: [(&str, &str); 8] = [
     (r#"{"$ref": {"1": ["x"]}}"#, r#"["$ref"].1[0]"#),
 ];
 
+/// A value of so many lists, one in the other.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]))
+}
+
 /// What the values with odd keys are read as.
 type Numbers = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
@@ -163,6 +168,14 @@ fn odd_keys_are_quoted_in_a_path() {
         let sentence = format!("failed to read `{path}`: a string was not expected there");
         assert_eq!(error.to_string(), sentence);
     }
+}
+
+#[test]
+fn what_nests_too_deeply_is_refused() {
+    let read = nested(128).read_as::<miniserde::json::Value>().unwrap();
+    assert_eq!(value(&miniserde::json::to_string(&read)), nested(128));
+    let error = nested(129).read_as::<miniserde::json::Value>().unwrap_err();
+    assert_eq!(error.to_string(), "failed to read the value: it nests deeper than 128 levels");
 }
 
 #[test]
@@ -298,6 +311,173 @@ mod by_serde {
         let client = client(&[]);
         let error = client.get_json_as_serde::<u8>("b", None).unwrap_err();
         assert_eq!(error.to_string(), "there is no flag `b`");
+    }
+
+    #[test]
+    fn odd_keys_are_quoted_in_a_path() {
+        for (text, path) in ODD_KEYS {
+            let error = value(text).read_as_serde::<Numbers>().unwrap_err();
+            assert_eq!(error.path(), path);
+            let sentence =
+                format!("failed to read `{path}`: invalid type: string \"x\", expected u8");
+            assert_eq!(error.to_string(), sentence);
+        }
+    }
+
+    #[test]
+    fn what_nests_too_deeply_is_refused() {
+        assert_eq!(nested(128).read_as_serde(), Ok(nested(128)));
+        let error = nested(129).read_as_serde::<Value>().unwrap_err();
+        assert_eq!(error.to_string(), "failed to read the value: it nests deeper than 128 levels");
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Shape {
+        Point,
+        Circle(f64),
+        Line(i8, i8),
+        Box { width: u8 },
+    }
+
+    #[test]
+    fn enums_are_read_as_serde_writes_them() {
+        for (text, expected) in [
+            (r#""point""#, Ok(Shape::Point)),
+            (r#"{"point": null}"#, Ok(Shape::Point)),
+            (r#"{"circle": 3}"#, Ok(Shape::Circle(3.0))),
+            (r#"{"line": [1.0, -0.0]}"#, Ok(Shape::Line(1, 0))),
+            (r#"{"box": {"width": 7}}"#, Ok(Shape::Box { width: 7 })),
+            (
+                r#""star""#,
+                Err("the value: unknown variant `star`, \
+                     expected one of `point`, `circle`, `line`, `box`"),
+            ),
+            (
+                r#"{"star": 1}"#,
+                Err("`star`: unknown variant `star`, \
+                     expected one of `point`, `circle`, `line`, `box`"),
+            ),
+            (r#""circle""#, Err("the value: invalid type: unit variant, expected newtype variant")),
+            (r#"{"point": 1}"#, Err("`point`: invalid type: integer `1`, expected unit")),
+            (r#"{"circle": []}"#, Err("`circle`: invalid type: sequence, expected f64")),
+            (r#"{"line": [1, 200]}"#, Err("`line[1]`: invalid value: integer `200`, expected i8")),
+            (
+                r#"{"line": [1]}"#,
+                Err("`line`: invalid length 1, expected tuple variant Shape::Line with 2 elements"),
+            ),
+            (r#"{"line": [1, 2, 3]}"#, Err("`line[2]`: an element was not expected there")),
+            (
+                r#"{"box": {"width": -1}}"#,
+                Err("`box.width`: invalid value: integer `-1`, expected u8"),
+            ),
+            (
+                r#"{"box": {"width": 1}, "point": null}"#,
+                Err("the value: invalid type: an object, \
+                     expected a string, or an object with one member"),
+            ),
+            (
+                "7",
+                Err("the value: invalid type: a number, \
+                     expected a string, or an object with one member"),
+            ),
+        ] {
+            let read = value(text).read_as_serde::<Shape>();
+            let expected = expected.map_err(|end| format!("failed to read {end}"));
+            assert_eq!(read.map_err(|error| error.to_string()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_need_not_be_strings() {
+        #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+        struct Id(Option<i128>);
+
+        #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+        #[serde(from = "f64")]
+        struct Percent(u8);
+
+        impl From<f64> for Percent {
+            fn from(ratio: f64) -> Percent {
+                Percent((ratio * 100.0) as u8)
+            }
+        }
+
+        let read = value(r#"{"-7": 1, "18446744073709551615": 2}"#).read_as_serde();
+        let expected = [(Id(Some(-7)), 1), (Id(Some(u64::MAX.into())), 2)];
+        assert_eq!(read, Ok(BTreeMap::from(expected)));
+        let read = value(r#"{"0.5": 1, "1": 2}"#).read_as_serde::<BTreeMap<Percent, u8>>().unwrap();
+        assert_eq!((read[&Percent(50)], read[&Percent(100)]), (1, 2));
+        let read = value(r#"{"true": 1, "false": 2}"#).read_as_serde();
+        assert_eq!(read, Ok(BTreeMap::from([(true, 1), (false, 2)])));
+        let read = value(r#"{"a": 1}"#).read_as_serde();
+        assert_eq!(read, Ok(BTreeMap::from([('a', 1)])));
+        for (text, sentence) in [
+            (r#"{"1.0": 1}"#, r#"`["1.0"]`: invalid type: string "1.0", expected u8"#),
+            (r#"{" 1": 1}"#, r#"`[" 1"]`: invalid type: string " 1", expected u8"#),
+            (r#"{"x": 1}"#, r#"`x`: invalid type: string "x", expected u8"#),
+            (r#"{"256": 1}"#, "`256`: invalid value: integer `256`, expected u8"),
+            (r#"{"5": []}"#, "`5`: invalid type: sequence, expected u8"),
+        ] {
+            let error = value(text).read_as_serde::<BTreeMap<u8, u8>>().unwrap_err();
+            assert_eq!(error.to_string(), format!("failed to read {sentence}"));
+        }
+        let error = value(r#"{"yes": 1}"#).read_as_serde::<BTreeMap<bool, u8>>().unwrap_err();
+        assert_eq!(error.reason(), r#"invalid type: string "yes", expected a boolean"#);
+    }
+
+    #[test]
+    fn what_serde_copies_ends_the_path_at_the_object() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Outer {
+            inner: Flattened,
+            #[serde(default)]
+            tagged: Option<Tagged>,
+        }
+
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Flattened {
+            ratio: f64,
+            #[serde(flatten)]
+            limits: Limits,
+        }
+
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            Items { items: u8 },
+        }
+
+        let text = r#"{"inner": {"ratio": 1, "items": 2.0, "retries": [3.0, -4]},
+            "tagged": {"kind": "Items", "items": 5.0}}"#;
+        let limits = Limits { items: 2, retries: vec![3, -4] };
+        let inner = Flattened { ratio: 1.0, limits };
+        let tagged = Some(Tagged::Items { items: 5 });
+        assert_eq!(value(text).read_as_serde(), Ok(Outer { inner, tagged }));
+        for (old, new, sentence) in [
+            ("1,", "true,", "`inner.ratio`: invalid type: boolean `true`, expected f64"),
+            ("-4", "[]", "`inner`: invalid type: sequence, expected i32"),
+            ("5.0", "5.5", "`tagged`: invalid type: floating point `5.5`, expected u8"),
+        ] {
+            let error = value(&text.replace(old, new)).read_as_serde::<Outer>().unwrap_err();
+            assert_eq!(error.to_string(), format!("failed to read {sentence}"));
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_by_their_worth() {
+        assert_eq!(value("[3, 3.0, -3.0, -0.0]").read_as_serde(), Ok(vec![3_i64, 3, -3, 0]));
+        assert_eq!(value("[3, -3, 0.1]").read_as_serde(), Ok(vec![3.0_f64, -3.0, 0.1]));
+        assert_eq!(value("9007199254740993").read_as_serde(), Ok(9_007_199_254_740_993_i128));
+        assert_eq!(value("18446744073709551615").read_as_serde(), Ok(u64::MAX));
+        for text in ["1e300", "-1e19", "0.5"] {
+            assert!(value(text).read_as_serde::<i64>().is_err(), "{text}");
+        }
+        // The sign of zero is kept where there is a place for it.
+        let float: f64 = value("-0.0").read_as_serde().unwrap();
+        assert!(float == 0.0 && float.is_sign_negative());
+        let json: serde_json::Value = value("[-0.0, 0.0]").read_as_serde().unwrap();
+        assert_eq!(json.to_string(), "[-0.0,0]");
     }
 
     #[test]
