@@ -109,6 +109,14 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
+/// Any object that `serde_json::Map` takes; see [`Value`].
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {
+        serde_json::Map::deserialize(deserializer).map(Object::from_iter)
+    }
+}
+
 fn from_number(number: &serde_json::Number) -> Value {
     if let Some(value) = number.as_u64() {
         return value.into();

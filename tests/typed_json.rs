@@ -519,6 +519,10 @@ mod by_serde {
         assert_eq!(serde_json::to_string(&Number::from(-7_i64)).unwrap(), "-7");
         let object = Object::from([("b", 1), ("a", 2)]);
         assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"a":2,"b":1}"#);
+        let read: Object = serde_json::from_str(r#"{"b": 1, "a": 2, "b": 3}"#).unwrap();
+        assert_eq!(read, Object::from([("a", 2), ("b", 3)]));
+        assert_eq!(value(r#"{"a": 2, "b": 3}"#).read_as_serde(), Ok(read));
+        assert!(serde_json::from_str::<Object>("[]").is_err());
         // A struct of the program may hold a value as it is.
         let read: BTreeMap<String, Value> = value(r#"{"a": {"b": 1}}"#).read_as_serde().unwrap();
         assert_eq!(read["a"]["b"], Value::from(1));
