@@ -44,6 +44,10 @@ use crate::extras::Extras;
 use crate::ruleset::{FlagKind, Ruleset};
 use crate::value::{Object, Value};
 
+/// The deepest nesting of a value: six more levels are around it in the largest form of rules, and
+/// a ruleset has at most 128.
+const MAX_VALUE_DEPTH: u8 = 122;
+
 /// The flags of a client that a test is to have.
 ///
 /// They are flags like any others, not overrides: what they serve has the reason `default` and the
@@ -86,13 +90,16 @@ impl TestFlags {
         self.with(key.into(), FlagKind::Number, value.into())
     }
 
-    /// Adds a flag that serves any value.
+    /// Adds a flag that serves any value that nests no deeper than 122 levels. A float that is NaN
+    /// or infinite is `null` by the time it is a [`Value`]: the typed getters then give their
+    /// defaults.
     pub fn json(self, key: impl Into<String>, value: impl Into<Value>) -> TestFlags {
         self.with(key.into(), FlagKind::Json, value.into())
     }
 
-    /// Makes a flag serve another value to one user. Everybody else is served the flag's own, or
-    /// where there is none, `null`: the typed getters then give their defaults.
+    /// Makes a flag serve another value to one user, with the limits of
+    /// [`json`](TestFlags::json), whatever the type of the flag. Everybody else is served the
+    /// flag's own, or where there is none, `null`: the typed getters then give their defaults.
     pub fn for_user(
         mut self,
         key: impl Into<String>,
@@ -120,7 +127,8 @@ impl TestFlags {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidSetting`] where a key is empty or a number is not finite, and
+    /// [`Error::InvalidSetting`] where a key is empty, the number of
+    /// [`number`](TestFlags::number) is not finite, or a value nests too deeply, with the key; and
     /// [`Error::Bootstrap`] where the rules cannot be read.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
         for (key, flag) in &self.flags {
@@ -153,6 +161,13 @@ impl TestFlag {
         }
         if self.kind == Some(FlagKind::Number) && self.value == Some(Value::Null) {
             let reason = format!("has a number that is not finite, for the flag `{key}`");
+            return Err(Error::setting("TestFlags", reason));
+        }
+        let mut values = self.value.iter().chain(self.for_users.iter().map(|(_, value)| value));
+        if values.any(|value| value.is_deeper_than(MAX_VALUE_DEPTH)) {
+            let reason = format!(
+                "has a value that nests deeper than {MAX_VALUE_DEPTH} levels, for the flag `{key}`"
+            );
             return Err(Error::setting("TestFlags", reason));
         }
         Ok(())

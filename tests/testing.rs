@@ -138,6 +138,48 @@ fn rules_may_be_the_base_in_every_form() {
     }
 }
 
+/// A value of so many lists, one in the other.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]))
+}
+
+#[test]
+fn a_value_may_nest_as_deeply_as_rules_can_hold() {
+    for rules in ["[]", r#"{"flags": []}"#, r#"{"data": {"flags": []}}"#] {
+        let flags = TestFlags::new().rules(rules);
+        let flags = flags.json("deep", nested(122)).for_user("theirs", "ada", nested(122));
+        let client = flags.build().unwrap();
+        assert_eq!(client.get_json_value("deep", 0, None), nested(122));
+        assert_eq!(client.get_json_value("theirs", 0, &user("ada")), nested(122));
+    }
+    for flags in [
+        TestFlags::new().json("deep", nested(123)),
+        TestFlags::new().json("deep", 1).for_user("deep", "ada", nested(10_000)),
+    ] {
+        let error = flags.build().unwrap_err();
+        assert!(matches!(error, Error::InvalidSetting { setting: "TestFlags", .. }));
+        assert_eq!(
+            error.to_string(),
+            "failed to build client: `TestFlags` has a value that nests deeper than 122 levels, \
+             for the flag `deep`"
+        );
+    }
+}
+
+#[test]
+fn a_number_that_json_does_not_have_is_null() {
+    let client = TestFlags::new()
+        .json("json", f64::INFINITY)
+        .number("number", 1.0)
+        .for_user("number", "ada", f64::NAN)
+        .build()
+        .unwrap();
+    assert_eq!(client.get_variation("json", None).unwrap().value(), &Value::Null);
+    assert_eq!(client.get_number_value("json", 7.0, None), 7.0);
+    assert_eq!(client.get_number_value("number", 7.0, &user("ada")), 7.0);
+    assert_eq!(client.get_number_value("number", 7.0, None), 1.0);
+}
+
 #[test]
 fn what_cannot_be_served_is_an_error() {
     let sentence = |flags: TestFlags| format!("{:#}", flags.build().unwrap_err());
