@@ -38,6 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, Config};
+use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
 use crate::events::{Admission, EvaluationEvent, EventSink, Ledger};
 use crate::extras::Extras;
@@ -58,6 +59,7 @@ const MAX_VALUE_DEPTH: u8 = 122;
 pub struct TestFlags {
     rules: Option<String>,
     flags: BTreeMap<String, TestFlag>,
+    default_context: Option<EvaluationContext>,
     events: Option<EventRecorder>,
 }
 
@@ -117,6 +119,12 @@ impl TestFlags {
         self
     }
 
+    /// Sets the context for calls that pass none.
+    pub fn default_context(mut self, context: EvaluationContext) -> TestFlags {
+        self.default_context = Some(context);
+        self
+    }
+
     /// Sets where the client's events go.
     pub fn events(mut self, events: &EventRecorder) -> TestFlags {
         self.events = Some(events.clone());
@@ -139,7 +147,11 @@ impl TestFlags {
             None => Value::Array(Vec::new()),
         };
         let text = with_flags(rules, &self.flags).to_string();
-        let config = Config { bootstrap: Some(Bootstrap::Text(text)), ..Config::default() };
+        let config = Config {
+            bootstrap: Some(Bootstrap::Text(text)),
+            default_context: self.default_context.map(Arc::new),
+            ..Config::default()
+        };
         let sink = self.events.map(|events| Arc::new(events) as Arc<dyn EventSink>);
         let client = PhaseFlagClient::new(config.check()?, Extras { sink, ..Extras::default() })?;
         client.start()?;

@@ -103,6 +103,16 @@ fn a_user_may_be_served_another_value() {
 }
 
 #[test]
+fn the_default_context_is_for_calls_that_pass_none() {
+    let flags = TestFlags::new().boolean("beta", false).for_user("beta", "ada", true);
+    let client = flags.default_context(user("ada")).build().unwrap();
+    assert!(client.get_boolean_value("beta", false, None));
+    assert!(client.snapshot().get_boolean_value("beta", false, None));
+    assert!(!client.get_boolean_value("beta", true, &user("bob")));
+    assert!(!client.get_boolean_value("beta", true, &EvaluationContext::new()));
+}
+
+#[test]
 fn the_last_value_of_a_key_stays() {
     let base = TestFlags::new().boolean("a", true).for_user("a", "ada", "x");
     let client = base.clone().string("a", "one").string("a", "two").build().unwrap();
