@@ -58,6 +58,11 @@ impl PhaseFlagClient {
         Ok(PhaseFlagClient { inner: Arc::new(Inner::new(config, extras)?) })
     }
 
+    /// Returns what the handles share, while this is the only one.
+    pub(crate) fn inner_mut(&mut self) -> Option<&mut Inner> {
+        Arc::get_mut(&mut self.inner)
+    }
+
     /// Serves the remembered ruleset, or else the bootstrap file or text, starts polling, and
     /// returns without waiting for the network. Delivering starts with the first event, those that
     /// earlier clients have left included. Calling it again does nothing more, nor does it wait for

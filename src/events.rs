@@ -263,6 +263,11 @@ impl Ledger {
         self.queued.load(Ordering::Acquire) & COUNT
     }
 
+    /// Returns whether no more are taken.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.queued.load(Ordering::Acquire) >= SEALED
+    }
+
     /// Returns whether nobody delivers any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.queued.load(Ordering::Acquire) >= CLOSED

@@ -34,7 +34,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, Config};
@@ -42,6 +43,7 @@ use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
 use crate::events::{Admission, EvaluationEvent, EventSink, Ledger};
 use crate::extras::Extras;
+use crate::recorder::{self, Tracker};
 use crate::ruleset::{FlagKind, Ruleset};
 use crate::value::{Object, Value};
 
@@ -61,6 +63,7 @@ pub struct TestFlags {
     flags: BTreeMap<String, TestFlag>,
     default_context: Option<EvaluationContext>,
     events: Option<EventRecorder>,
+    record_evaluations: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -131,6 +134,29 @@ impl TestFlags {
         self
     }
 
+    /// Sets whether evaluations become events by themselves, as
+    /// [`ClientBuilder::record_evaluations`](crate::ClientBuilder::record_evaluations) does: one
+    /// event for each flag, variation and identifier. The interval does not end before the client,
+    /// so that a slow test sees what a quick one does. Without [`events`](TestFlags::events)
+    /// nothing is recorded.
+    ///
+    /// ```
+    /// use phaseflag::EvaluationContext;
+    /// use phaseflag::testing::{EventRecorder, TestFlags};
+    ///
+    /// let events = EventRecorder::new();
+    /// let flags = TestFlags::new().boolean("dark-mode", true).events(&events);
+    /// let client = flags.record_evaluations(true).build()?;
+    /// let ada = EvaluationContext::new().user_id("ada");
+    /// assert!(client.get_boolean_value("dark-mode", false, &ada));
+    /// assert_eq!(events.of("dark-mode")[0].get_user_id(), Some("ada"));
+    /// # Ok::<(), phaseflag::Error>(())
+    /// ```
+    pub fn record_evaluations(mut self, record: bool) -> TestFlags {
+        self.record_evaluations = record;
+        self
+    }
+
     /// Makes a client of the flags, and starts it.
     ///
     /// # Errors
@@ -150,10 +176,18 @@ impl TestFlags {
         let config = Config {
             bootstrap: Some(Bootstrap::Text(text)),
             default_context: self.default_context.map(Arc::new),
+            event_flush_interval: Duration::MAX,
             ..Config::default()
         };
-        let sink = self.events.map(|events| Arc::new(events) as Arc<dyn EventSink>);
-        let client = PhaseFlagClient::new(config.check()?, Extras { sink, ..Extras::default() })?;
+        let mut client = PhaseFlagClient::new(config.check()?, Extras::default())?;
+        if let (Some(events), Some(inner)) = (self.events, client.inner_mut()) {
+            let sink = Arc::new(Sink { events, ledger: inner.ledger.clone() });
+            if self.record_evaluations {
+                let tracker: Weak<Sink> = Arc::downgrade(&sink);
+                inner.recorder = Some(recorder::open(&inner.config, &inner.ledger, tracker));
+            }
+            inner.extras.sink = Some(sink);
+        }
         client.start()?;
         Ok(client)
     }
@@ -298,18 +332,34 @@ impl EventRecorder {
     }
 }
 
-impl EventSink for EventRecorder {
+impl fmt::Debug for EventRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventRecorder").field("events", &self.lock().len()).finish()
+    }
+}
+
+/// A recorder at the end of one client, whose ledger counts.
+struct Sink {
+    events: EventRecorder,
+    ledger: Arc<Ledger>,
+}
+
+/// For what the program tracks.
+impl EventSink for Sink {
     fn receive(&self, event: EvaluationEvent, ledger: &Ledger) {
         if let Admission::Queued(_) = ledger.admit() {
-            self.lock().push(event);
+            self.events.lock().push(event);
             ledger.deliver(1);
         }
     }
 }
 
-impl fmt::Debug for EventRecorder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventRecorder").field("events", &self.lock().len()).finish()
+/// For evaluations: those after the end are no events that were dropped.
+impl Tracker for Sink {
+    fn take(&self, event: EvaluationEvent) {
+        if !self.ledger.is_sealed() {
+            self.receive(event, &self.ledger);
+        }
     }
 }
 

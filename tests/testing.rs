@@ -283,6 +283,59 @@ fn without_a_recorder_events_are_dropped_and_counted() {
 }
 
 #[test]
+fn evaluations_may_be_recorded() {
+    let events = EventRecorder::new();
+    let flags = TestFlags::new().boolean("beta", false).for_user("beta", "ada", true);
+    let flags = flags.string("theme", "dark").events(&events);
+    let client = flags.clone().record_evaluations(true).build().unwrap();
+    let snapshot = client.snapshot();
+    for _ in 0..2 {
+        assert!(client.get_boolean_value("beta", false, &user("ada")));
+        assert!(!snapshot.get_boolean_value("beta", true, &user("bob")));
+        assert_eq!(theme(&client), "dark");
+        assert_eq!(client.get_variation("unknown", None), None);
+    }
+    let light = override_scoped(&client, "theme", "light");
+    assert_eq!(client.get_string_value("theme", "", &user("ada")), "light");
+    client.track_event(EvaluationEvent::new("beta"));
+
+    let lines: Vec<_> = events
+        .take()
+        .iter()
+        .map(|event| {
+            let [user, variation] = [event.get_user_id(), event.get_variation_key()];
+            let reason = event.get_metadata().get("reason").and_then(Value::as_str);
+            let parts = [Some(event.get_flag_key()), user, variation, reason];
+            parts.map(|part| part.unwrap_or("-")).join(" ")
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "beta ada for ada targeting_match",
+            "beta bob default default",
+            "theme - default default",
+            "beta - - -"
+        ]
+    );
+    let counts = client.statistics().events;
+    assert_eq!((counts.delivered, counts.queued, counts.dropped()), (4, 0, 0));
+
+    // After the end nothing is, nor counted as dropped.
+    client.stop();
+    assert!(!client.get_boolean_value("beta", true, &user("eve")));
+    assert_eq!((events.all(), client.statistics().events.dropped()), (vec![], 0));
+    drop(light);
+
+    // It has to be asked for, and have somewhere to go.
+    for flags in [flags, TestFlags::new().boolean("beta", true).record_evaluations(true)] {
+        let client = flags.build().unwrap();
+        client.get_boolean_value("beta", false, None);
+        assert_eq!((events.all(), client.statistics().events.dropped()), (vec![], 0));
+    }
+}
+
+#[test]
 fn many_threads_and_clients_share_a_recorder() {
     const EACH: usize = 1000;
     let events = EventRecorder::new();
