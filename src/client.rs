@@ -137,8 +137,7 @@ impl PhaseFlagClient {
     /// are while newer ones come.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            // Before the ruleset: one may come meanwhile, and make the client ready.
-            ready: self.is_ready(),
+            complete: self.is_complete(),
             overrides: self.inner.overrides.all(),
             ruleset: self.ruleset(),
             default_context: self.inner.config.default_context.clone(),
@@ -315,7 +314,12 @@ impl PhaseFlagClient {
 
     /// Returns whether a flag that is not found is one that does not exist.
     fn has_answers(&self) -> bool {
-        self.is_ready() || self.has_rules()
+        self.is_complete() || self.has_rules()
+    }
+
+    /// Returns whether there is nothing more to come: a service is yet to send its rules.
+    fn is_complete(&self) -> bool {
+        self.inner.service.is_none() && self.is_ready()
     }
 
     /// Says why there are no rules yet.

@@ -9,7 +9,7 @@ use crate::error::{Error, write_causes};
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum EvaluationError {
-    /// There are no rules at all, and the client is not ready.
+    /// There are no rules: the client was not started, or its service has not sent any yet.
     #[non_exhaustive]
     NotReady {
         /// The key that was asked for.

@@ -32,8 +32,8 @@ use crate::value::{Object, Value};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Whether the client was ready.
-    pub(crate) ready: bool,
+    /// Whether there was nothing more to come, rules or not.
+    pub(crate) complete: bool,
     pub(crate) ruleset: Option<Ruleset>,
     pub(crate) overrides: Option<Arc<Object>>,
     pub(crate) default_context: Option<Arc<EvaluationContext>>,
@@ -100,7 +100,7 @@ impl Snapshot {
     }
 
     fn has_answers(&self) -> bool {
-        self.ready || self.ruleset.is_some()
+        self.complete || self.ruleset.is_some()
     }
 
     fn not_ready(&self, key: &str) -> EvaluationError {

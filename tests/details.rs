@@ -203,11 +203,25 @@ fn without_an_answer_they_name_the_last_failure() {
     let url = format!("{}/sdk/ruleset", server.url());
     assert_eq!(error.to_string(), "flag `a`: no rules yet");
     let whole = format!("flag `a`: no rules yet: `{url}` answered with status 503");
-    assert_eq!((format!("{error:#}"), format!("{error:?}")), (whole.clone(), whole));
+    assert_eq!((format!("{error:#}"), format!("{error:?}")), (whole.clone(), whole.clone()));
     let EvaluationError::NotReady { cause: Some(cause), .. } = error else {
         panic!("{error}");
     };
     assert!(matches!(**cause, phaseflag::Error::Request { .. }));
+
+    // Also where nobody waits for it any more.
+    let client = started(builder(&server).offline_mode(true));
+    wait_until("ready without rules", || client.is_ready());
+    for details in [
+        client.get_boolean_details("a", true, None),
+        client.snapshot().get_boolean_details("a", true, None),
+    ] {
+        assert_eq!(details.error().unwrap().to_string(), "flag `a`: no rules yet");
+    }
+    assert_eq!(
+        format!("{:#}", client.get_boolean_details("a", true, None).error().unwrap()),
+        whole
+    );
 
     // Once it has answered, a flag that is not found is unknown.
     let server = Server::with_ruleset(ruleset(1, &["a"]));
