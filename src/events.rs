@@ -182,18 +182,18 @@ pub struct EventCounts {
     pub delivered_spooled: u64,
     /// Evaluations that were not recorded because their interval had no room for more different
     /// ones; see [`record_evaluations`](crate::ClientBuilder::record_evaluations). Each counts,
-    /// repeated ones too.
+    /// repeated ones too, so that there are more of them than events that are missing.
     pub dropped_interval_full: u64,
 }
 
 impl EventCounts {
-    /// Returns how many events were dropped, for whatever reason.
+    /// Returns how many events were dropped, for whatever reason. Evaluations that were not
+    /// recorded, `dropped_interval_full`, are not among them: those are no events yet.
     pub fn dropped(&self) -> u64 {
         self.dropped_queue_full
             + self.dropped_rejected
             + self.dropped_undelivered
             + self.dropped_spool_full
-            + self.dropped_interval_full
     }
 }
 
