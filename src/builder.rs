@@ -92,7 +92,7 @@ impl ClientBuilder {
     /// Those beyond are not recorded, and counted as `dropped_interval_full`. One that was dropped
     /// because the queue was full is not tried again in its interval. To know which were recorded
     /// takes 16 to 32 bytes for each that there is room for, 256 KiB by default, from `build` on.
-    /// They are known by hashes of 64 bits from a secret seed: with n of them, one time in 2⁶⁴/n
+    /// They are known by hashes of 56 bits from a secret seed: with n of them, one time in 2⁵⁶/n
     /// another one is taken for known, and has no event.
     ///
     /// Defaults to `false`.

@@ -20,7 +20,7 @@ use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::Value;
 
 /// The most different evaluations of an interval, whatever the capacity of the queue: their
-/// fingerprints take 16 MiB.
+/// fingerprints take 32 MiB.
 const MOST: usize = 1 << 20;
 
 /// How to make a recorder.
@@ -244,7 +244,7 @@ impl Recording {
         if interval.began.is_none_or(|began| now < began + self.length) {
             return;
         }
-        self.seen.clear();
+        self.seen.forget();
         let full = self.full.swap(false, Ordering::AcqRel);
         *interval = Interval { warned: full, ..Interval::default() };
     }
@@ -255,8 +255,7 @@ impl Recording {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Hashes the texts, and which of them there are: never zero. Positions in a ruleset would not
-    /// outlive it.
+    /// Hashes the texts, and which of them there are. Positions in a ruleset would not outlive it.
     ///
     /// The lengths go first: to the quick hash, some short texts of different lengths are the same
     /// under every seed.
@@ -274,7 +273,7 @@ impl<'a> Evaluation<'a> {
         let start = mix(seed ^ lengths ^ who ^ has_variation);
         let key = hash(start, self.key.as_bytes());
         let variation = hash(key, variation_key.as_bytes());
-        hash(variation, identifier.as_bytes()).max(1)
+        hash(variation, identifier.as_bytes())
     }
 
     fn event(&self, reason: &Reason) -> EvaluationEvent {
@@ -334,40 +333,45 @@ mod tests {
         Recording::new(&config, &ledger, Weak::<Nobody>::new())
     }
 
+    /// Judges one of some fingerprints that differ beyond their marks.
+    fn judge(recording: &Recording, number: u64, now: Instant) -> Verdict {
+        recording.judge(number << 32, now)
+    }
+
     #[test]
     fn an_interval_is_counted_from_its_first_evaluation() {
         let (recording, start) = (recording(10), Instant::now());
         let after = |milliseconds| start + Duration::from_millis(milliseconds);
         assert_eq!(recording.ends(), None);
-        assert_eq!(recording.judge(1, start), Recorded);
-        assert_eq!(recording.judge(2, after(900)), Recorded);
+        assert_eq!(judge(&recording, 1, start), Recorded);
+        assert_eq!(judge(&recording, 2, after(900)), Recorded);
         assert_eq!(recording.ends(), Some(after(1000)));
         recording.end(after(999));
-        assert_eq!(recording.judge(1, after(999)), Known);
+        assert_eq!(judge(&recording, 1, after(999)), Known);
         recording.end(after(1000));
         assert_eq!(recording.ends(), None);
-        assert_eq!(recording.judge(1, after(5000)), Recorded);
+        assert_eq!(judge(&recording, 1, after(5000)), Recorded);
         assert_eq!(recording.ends(), Some(after(6000)));
         // Where the thread that ends it is busy.
-        assert_eq!(recording.judge(2, after(6000)), Recorded);
-        assert_eq!(recording.judge(1, after(6000)), Recorded);
+        assert_eq!(judge(&recording, 2, after(6000)), Recorded);
+        assert_eq!(judge(&recording, 1, after(6000)), Recorded);
     }
 
     #[test]
     fn that_there_is_no_room_is_said_once_an_episode() {
         let (recording, start) = (recording(1), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(recording.judge(1, start), Recorded);
-        assert_eq!(recording.judge(2, start), NoRoom { first: true });
-        assert_eq!(recording.judge(2, start), NoRoom { first: false });
-        assert_eq!(recording.judge(1, start), Known);
+        assert_eq!(judge(&recording, 1, start), Recorded);
+        assert_eq!(judge(&recording, 2, start), NoRoom { first: true });
+        assert_eq!(judge(&recording, 2, start), NoRoom { first: false });
+        assert_eq!(judge(&recording, 1, start), Known);
         // One that follows a full one, and is full itself.
-        assert_eq!(recording.judge(2, after(1)), Recorded);
-        assert_eq!(recording.judge(1, after(1)), NoRoom { first: false });
+        assert_eq!(judge(&recording, 2, after(1)), Recorded);
+        assert_eq!(judge(&recording, 1, after(1)), NoRoom { first: false });
         // One that is not.
-        assert_eq!(recording.judge(1, after(2)), Recorded);
-        assert_eq!(recording.judge(2, after(3)), Recorded);
-        assert_eq!(recording.judge(1, after(3)), NoRoom { first: true });
+        assert_eq!(judge(&recording, 1, after(2)), Recorded);
+        assert_eq!(judge(&recording, 2, after(3)), Recorded);
+        assert_eq!(judge(&recording, 1, after(3)), NoRoom { first: true });
     }
 
     #[test]
