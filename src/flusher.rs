@@ -141,6 +141,8 @@ impl Flusher {
             guarded(|| {
                 self.collect();
                 if let Some(recorder) = &self.recorder {
+                    // A request takes its time.
+                    recorder.attend(false);
                     recorder.end(Instant::now());
                 }
                 if self.backlog.is_some() || self.catch_up.is_some_and(|at| at <= Instant::now()) {
@@ -158,8 +160,11 @@ impl Flusher {
     fn rest(&mut self, stop: &StopSignal) -> bool {
         self.since = Instant::now();
         let many = self.retry.is_none() && self.ledger.queued() >= self.source.many;
-        let first_due = self.retry.or(self.due).unwrap_or(self.since + self.interval);
-        let left = first_due.saturating_duration_since(self.since);
+        // An interval of recorded evaluations that begins meanwhile ends after that.
+        let longest = self.since + self.interval;
+        let first_due = earliest([self.retry.or(self.due), self.interval_ends(), Some(longest)]);
+        let left = first_due.unwrap_or(longest).saturating_duration_since(self.since);
+        self.attend(true);
         select! {
             recv(stop) -> _ => false,
             recv(self.source.hurry) -> _ => true,
@@ -179,9 +184,10 @@ impl Flusher {
         let on_its_way = self.ledger.queued() > seen && self.retry.is_none();
         let due =
             if on_its_way && self.ledger.queued() >= self.batch_size { None } else { self.due };
-        let due = [due, self.catch_up].into_iter().flatten().min();
-        let due = self.retry.or(due);
-        let Some(due) = [due, self.interval_ends()].into_iter().flatten().min() else {
+        // While it waits to try again, which may take long, it does not wake up for intervals.
+        self.attend(self.retry.is_none() && self.catch_up.is_none());
+        let due = earliest([due, self.catch_up, self.interval_ends()]);
+        let Some(due) = self.retry.or(due) else {
             let message = self.source.wait(stop, &mut self.waiting);
             self.since = Instant::now();
             return message;
@@ -194,11 +200,17 @@ impl Flusher {
         }
     }
 
-    /// Returns when an interval of recorded evaluations may be over.
+    /// Returns when the interval of recorded evaluations is over that has begun.
     fn interval_ends(&self) -> Option<Instant> {
-        let recorder = self.recorder.as_ref()?;
-        // One may begin while the thread waits for a long time to try again.
-        recorder.ends().or_else(|| self.retry.map(|_| Instant::now() + self.interval))
+        self.recorder.as_ref()?.ends()
+    }
+
+    /// Says whether the thread wakes up when an interval is over, one that begins meanwhile
+    /// included: its first event wakes the thread, or some are due before its end.
+    fn attend(&self, attended: bool) {
+        if let Some(recorder) = &self.recorder {
+            recorder.attend(attended);
+        }
     }
 
     /// Takes everything out of the queue, and returns how many events are to be delivered.
@@ -459,6 +471,10 @@ impl Flusher {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         left.unwrap_or(Duration::MAX)
     }
+}
+
+fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
+    times.into_iter().flatten().min()
 }
 
 fn setback(failure: &RequestError) -> Setback {

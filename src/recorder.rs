@@ -2,10 +2,12 @@
 //!
 //! What was seen in this interval is known by fingerprints, which are read without a lock; only
 //! what seems new goes on to one. No lock is held while an event is queued or a line is logged.
+//!
+//! Whoever ends intervals on time says so; where nobody does, each evaluation looks at the clock.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -57,6 +59,9 @@ pub(crate) trait Recorder: Send + Sync + RefUnwindSafe + fmt::Debug {
     /// Ends the interval, where its time is over. The next one begins with an evaluation.
     fn end(&self, now: Instant);
 
+    /// Says whether intervals are ended on time from now on, those included that have not begun.
+    fn attend(&self, attended: bool);
+
     /// Records no more.
     fn close(&self);
 }
@@ -71,12 +76,15 @@ pub(crate) fn open(
 }
 
 struct Recording {
-    /// What was recorded in this interval. Changed under the lock of the interval.
-    seen: Fingerprints,
+    seen: Seen,
     /// Whether the interval has no room for more.
     full: AtomicBool,
     closed: AtomicBool,
     interval: Mutex<Interval>,
+    /// When the interval is over, in nanoseconds from `origin`; `NO_END` where none has begun.
+    /// Changed under the lock of the interval.
+    ends: AtomicU64,
+    origin: Instant,
     length: Duration,
     most: usize,
     ledger: Arc<Ledger>,
@@ -84,10 +92,20 @@ struct Recording {
     tracker: AssertUnwindSafe<Weak<dyn Tracker>>,
 }
 
+/// What each evaluation reads. Nothing beside it that changes often is on its cache lines.
+#[repr(align(128))]
+struct Seen {
+    /// What was recorded in this interval. Changed under its lock.
+    fingerprints: Fingerprints,
+    /// Whether nobody ends the interval on time.
+    unattended: AtomicBool,
+}
+
+const NO_END: u64 = u64::MAX;
+
 #[derive(Default)]
 struct Interval {
-    /// When the first evaluation of it was recorded.
-    began: Option<Instant>,
+    /// How many evaluations were recorded. It begins with the first.
     count: usize,
     /// Whether somebody was told that there is no more room, in this one or, where the one before
     /// was full, in that.
@@ -150,11 +168,18 @@ impl Recorder for Recording {
     }
 
     fn ends(&self) -> Option<Instant> {
-        self.interval().began.map(|began| began + self.length)
+        let ends = self.ends.load(Ordering::Acquire);
+        (ends != NO_END).then(|| self.origin + Duration::from_nanos(ends))
     }
 
     fn end(&self, now: Instant) {
-        self.end_interval(&mut self.interval(), now);
+        if self.is_over(now) {
+            self.end_interval(&mut self.interval(), now);
+        }
+    }
+
+    fn attend(&self, attended: bool) {
+        self.seen.unattended.store(!attended, Ordering::Release);
     }
 
     fn close(&self) {
@@ -166,10 +191,12 @@ impl Recording {
     fn new(config: &Config, ledger: &Arc<Ledger>, tracker: Weak<dyn Tracker>) -> Recording {
         let most = config.event_queue_capacity.min(MOST);
         Recording {
-            seen: Fingerprints::new(most),
+            seen: Seen { fingerprints: Fingerprints::new(most), unattended: AtomicBool::new(true) },
             full: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             interval: Mutex::default(),
+            ends: AtomicU64::new(NO_END),
+            origin: Instant::now(),
             length: config.event_flush_interval,
             most,
             ledger: ledger.clone(),
@@ -179,8 +206,9 @@ impl Recording {
 
     #[inline]
     fn note(&self, evaluation: Evaluation<'_>, reason: &Reason) {
-        let fingerprint = evaluation.fingerprint(self.seen.seed);
-        if !self.seen.contains(fingerprint) {
+        let Seen { fingerprints, unattended } = &self.seen;
+        let fingerprint = evaluation.fingerprint(fingerprints.seed);
+        if unattended.load(Ordering::Relaxed) || !fingerprints.contains(fingerprint) {
             self.record(evaluation, reason, fingerprint);
         }
     }
@@ -190,11 +218,17 @@ impl Recording {
         if self.closed.load(Ordering::Acquire) {
             return;
         }
+        let now = Instant::now();
+        self.end(now);
+        // It may be known since a moment ago, or have been all along.
+        if self.seen.fingerprints.contains(fingerprint) {
+            return;
+        }
         if self.full.load(Ordering::Acquire) {
             return self.ledger.pass_over();
         }
         let Some(tracker) = self.tracker.upgrade() else { return };
-        match self.judge(fingerprint, Instant::now()) {
+        match self.judge(fingerprint, now) {
             // A logger may panic, which no getter should.
             Verdict::Recorded => {
                 guarded(|| tracker.take(evaluation.event(reason)));
@@ -217,20 +251,21 @@ impl Recording {
 
     fn judge(&self, fingerprint: u64, now: Instant) -> Verdict {
         let mut interval = self.interval();
-        // The thread that ends it may hang in a request.
         self.end_interval(&mut interval, now);
         if interval.count == self.most {
             // Another thread may have recorded this one, and the last, a moment ago.
-            if self.seen.contains(fingerprint) {
+            if self.seen.fingerprints.contains(fingerprint) {
                 return Verdict::Known;
             }
             self.full.store(true, Ordering::Release);
             return Verdict::NoRoom { first: !std::mem::replace(&mut interval.warned, true) };
         }
-        match self.seen.add(fingerprint) {
+        match self.seen.fingerprints.add(fingerprint) {
             Added::New => {
+                if interval.count == 0 {
+                    self.ends.store(self.nanoseconds(now + self.length), Ordering::Release);
+                }
                 interval.count += 1;
-                interval.began.get_or_insert(now);
                 Verdict::Recorded
             }
             Added::Known => Verdict::Known,
@@ -241,12 +276,23 @@ impl Recording {
     }
 
     fn end_interval(&self, interval: &mut Interval, now: Instant) {
-        if interval.began.is_none_or(|began| now < began + self.length) {
+        if !self.is_over(now) {
             return;
         }
-        self.seen.forget();
+        self.seen.fingerprints.forget();
+        self.ends.store(NO_END, Ordering::Release);
         let full = self.full.swap(false, Ordering::AcqRel);
         *interval = Interval { warned: full, ..Interval::default() };
+    }
+
+    /// Returns whether there is an interval that should have ended.
+    fn is_over(&self, now: Instant) -> bool {
+        self.nanoseconds(now) >= self.ends.load(Ordering::Acquire)
+    }
+
+    fn nanoseconds(&self, now: Instant) -> u64 {
+        let nanoseconds = now.saturating_duration_since(self.origin).as_nanos();
+        u64::try_from(nanoseconds).unwrap_or(NO_END).min(NO_END - 1)
     }
 
     fn interval(&self) -> MutexGuard<'_, Interval> {
@@ -321,21 +367,73 @@ mod tests {
         fn take(&self, _: EvaluationEvent) {}
     }
 
+    /// Counts the events.
+    #[derive(Default)]
+    struct Counter(AtomicU64);
+
+    impl Tracker for Counter {
+        fn take(&self, _: EvaluationEvent) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
     /// Records so many different evaluations in an interval of a second.
     fn recording(most: usize) -> Recording {
-        let second = Duration::from_secs(1);
+        recording_to(Weak::<Nobody>::new(), most, Duration::from_secs(1))
+    }
+
+    fn recording_to(tracker: Weak<dyn Tracker>, most: usize, length: Duration) -> Recording {
         let config = Config {
             event_queue_capacity: most,
-            event_flush_interval: second,
+            event_flush_interval: length,
             ..Config::default()
         };
-        let ledger = Arc::new(Ledger::new(most));
-        Recording::new(&config, &ledger, Weak::<Nobody>::new())
+        Recording::new(&config, &Arc::new(Ledger::new(most)), tracker)
     }
 
     /// Judges one of some fingerprints that differ beyond their marks.
     fn judge(recording: &Recording, number: u64, now: Instant) -> Verdict {
         recording.judge(number << 32, now)
+    }
+
+    fn user(id: &str) -> Evaluation<'_> {
+        Evaluation { key: "a", variation_key: None, who: Who::User(id) }
+    }
+
+    #[test]
+    fn known_evaluations_end_an_interval_that_nobody_attends_to() {
+        let counter = Arc::new(Counter::default());
+        let tracker = Arc::downgrade(&counter);
+        let recording = recording_to(tracker, 10, Duration::from_nanos(1));
+        let note = || recording.note(user("u"), &Reason::Default);
+        for count in 1..4 {
+            let before = Instant::now();
+            while Instant::now() == before {}
+            note();
+            assert_eq!(counter.0.load(Ordering::Acquire), count);
+        }
+        // Where somebody does, none of them looks at the clock.
+        recording.attend(true);
+        for _ in 0..1000 {
+            note();
+        }
+        assert_eq!(counter.0.load(Ordering::Acquire), 3);
+        recording.attend(false);
+        note();
+        assert_eq!(counter.0.load(Ordering::Acquire), 4);
+    }
+
+    #[test]
+    fn what_another_thread_has_just_recorded_is_not_passed_over() {
+        let recording = recording(1);
+        let known = user("1").fingerprint(recording.seen.fingerprints.seed);
+        let now = Instant::now();
+        assert_eq!(recording.judge(known, now), Recorded);
+        assert_eq!(recording.judge(!known, now), NoRoom { first: true });
+        recording.record(user("1"), &Reason::Default, known);
+        assert_eq!(recording.ledger.counts().dropped_interval_full, 0);
+        recording.record(user("2"), &Reason::Default, !known);
+        assert_eq!(recording.ledger.counts().dropped_interval_full, 1);
     }
 
     #[test]

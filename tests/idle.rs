@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, EvaluationEvent};
-use support::{SOON, Server, builder, ready, ruleset, wait_until};
+use support::{Reply, SOON, Server, builder, ready, ruleset, wait_until};
 
 /// How often each thread of the client has been put on a processor.
 fn switches() -> BTreeMap<String, u64> {
@@ -34,19 +34,29 @@ fn switches() -> BTreeMap<String, u64> {
 #[test]
 fn nothing_wakes_up_between_polls_and_flushes() {
     let hour = Duration::from_secs(3600);
-    check(hour, |settings| settings.event_flush_interval(hour));
+    check(202, |settings| settings.event_flush_interval(hour));
     wait_until("the end of the threads", || switches().is_empty());
     // The interval of what was recorded ends once.
     let interval = Duration::from_millis(50);
-    check(hour, |settings| settings.event_flush_interval(interval).record_evaluations(true));
+    check(202, |settings| settings.event_flush_interval(interval).record_evaluations(true));
+    wait_until("the end of the threads", || switches().is_empty());
+    // Nor does it end again and again while nothing can be delivered.
+    check(401, |settings| settings.event_flush_interval(interval).record_evaluations(true));
 }
 
-fn check(polling_interval: Duration, set: impl Fn(ClientBuilder) -> ClientBuilder) {
+/// Checks that both threads sleep with a service that answers events with this status.
+fn check(events: u16, set: impl Fn(ClientBuilder) -> ClientBuilder) {
+    let hour = Duration::from_secs(3600);
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let client = ready(set(builder(&server).polling_interval(polling_interval)));
+    server.respond(move |request| match request.path.ends_with("/sdk/events") {
+        true => Reply::status(events),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let settings = set(builder(&server).polling_interval(hour));
+    let client = ready(settings.shutdown_timeout(Duration::from_millis(100)));
     client.get_boolean_value("a", false, None);
     client.track_event(EvaluationEvent::new("a"));
-    client.flush_events().unwrap();
+    assert_eq!(client.flush_events().is_ok(), events == 202);
 
     // Until both threads have gone to sleep.
     let deadline = Instant::now() + SOON;

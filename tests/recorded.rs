@@ -226,6 +226,44 @@ fn intervals_end_while_the_service_refuses_events() {
     client.stop_now();
 }
 
+/// Takes no more answers from the service to events.
+fn hang(server: &Server, rules: String) {
+    server.respond(move |request| match request.path.ends_with(EVENTS) {
+        true => Reply::Hang,
+        false => Reply::json(rules.clone()),
+    });
+}
+
+#[test]
+fn intervals_end_while_a_delivery_hangs() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let interval = Duration::from_millis(60);
+    let client = ready(recording(&server).event_flush_interval(interval).request_timeout(NEVER));
+    hang(&server, ruleset(1, &["a"]));
+    let rate = rate(&client, interval, 6);
+    assert!(rate <= 1.0, "{rate}");
+    client.stop_now();
+}
+
+#[test]
+fn an_interval_that_is_full_ends_while_a_delivery_hangs() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let settings = recording(&server).event_queue_capacity(1).event_batch_size(1);
+    let settings = settings.event_flush_interval(Duration::from_millis(50));
+    let client = ready(settings.request_timeout(NEVER));
+    hang(&server, ruleset(1, &["a"]));
+    // The queue has room for the first alone, and each interval for one.
+    wait_until("three more intervals", || {
+        client.get_boolean_value("a", false, &user("1"));
+        client.get_boolean_value("a", false, &user("2"));
+        client.statistics().events.dropped_queue_full >= 3
+    });
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.dropped()), (1, counts.dropped_queue_full));
+    assert!(counts.dropped_interval_full >= 3, "{counts:?}");
+    client.stop_now();
+}
+
 #[test]
 fn a_new_ruleset_changes_nothing() {
     let server = Server::with_ruleset(ruleset(1, &["a", "b"]));
@@ -361,12 +399,8 @@ fn an_interval_that_was_full_is_followed_by_one_that_is_not() {
 #[test]
 fn what_the_queue_has_no_room_for_is_counted_once() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let rules = ruleset(1, &["a"]);
     let client = ready(recording(&server).event_queue_capacity(2).event_batch_size(2));
-    server.respond(move |request| match request.path.ends_with(EVENTS) {
-        true => Reply::Hang,
-        false => Reply::json(rules.clone()),
-    });
+    hang(&server, ruleset(1, &["a"]));
     for _ in 0..2 {
         client.track_event(EvaluationEvent::new("e"));
     }
