@@ -185,12 +185,13 @@ impl Flusher {
         let due =
             if on_its_way && self.ledger.queued() >= self.batch_size { None } else { self.due };
         // While it waits to try again, which may take long, it does not wake up for intervals.
-        self.attend(self.retry.is_none() && self.catch_up.is_none());
-        let due = earliest([due, self.catch_up, self.interval_ends()]);
-        let Some(due) = self.retry.or(due) else {
-            let message = self.source.wait(stop, &mut self.waiting);
+        self.attend(self.retry.is_none());
+        let other = earliest([self.interval_ends(), self.catch_up]);
+        let Some(due) = self.retry.or_else(|| due.and_then(|due| earliest([Some(due), other])))
+        else {
+            let woken = self.source.wait(stop, other, &mut self.waiting);
             self.since = Instant::now();
-            return message;
+            return woken;
         };
         select! {
             recv(stop) -> _ => false,

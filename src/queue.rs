@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select, unbounded};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -157,12 +157,18 @@ impl EventQueue {
 }
 
 impl EventSource {
-    /// Waits for a message or the signal to stop, and returns whether it was a message, which then
-    /// is where `collect` puts it.
-    pub(crate) fn wait(&self, stop: &StopSignal, waiting: &mut Vec<FlushReply>) -> bool {
+    /// Waits for a message, until a time where there is one; false where the signal to stop came
+    /// instead. The message then is where `collect` puts it.
+    pub(crate) fn wait(
+        &self,
+        stop: &StopSignal,
+        until: Option<Instant>,
+        waiting: &mut Vec<FlushReply>,
+    ) -> bool {
         let message = select! {
             recv(stop) -> _ => return false,
             recv(self.messages) -> message => message,
+            recv(until.map_or_else(never, at)) -> _ => return true,
         };
         message.map(|message| message.put(&mut self.outbox(), waiting)).is_ok()
     }

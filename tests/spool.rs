@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
-use support::{NEVER, Reply, Request, SOON, Server, builder, ruleset, started, wait_until};
+use support::{NEVER, Reply, Request, SOON, Server, builder, ready, ruleset, started, wait_until};
 
 const EVENTS: &str = "/sdk/events";
 
@@ -392,6 +392,37 @@ fn a_lock_that_is_held_is_not_waited_for_long() {
     client.stop_now();
     assert!(begin.elapsed() < SOON);
     assert_eq!(client.statistics().events.dropped_undelivered, 1);
+}
+
+#[test]
+fn what_another_client_delivers_holds_up_no_events() {
+    let (server, folder) = (server(202), Folder::new("busy"));
+    leave(&server, &folder, 0..1);
+    // The name of its lock holds that of its owner.
+    let line = folder.lines().remove(0);
+    let owner = line.split(' ').next().expect("an owner");
+    let lock = File::create(folder.0.join(format!("events.{owner}.sending"))).expect("the lock");
+    lock.lock().expect("a lock");
+    let interval = Duration::from_millis(50);
+    for record in [false, true] {
+        let settings = spooling(&server, &folder).record_evaluations(record);
+        let client = ready(settings.event_flush_interval(interval));
+        // The first delivery finds the other client, which is then looked for after 30 seconds.
+        for count in 1..4 {
+            let begin = Instant::now();
+            if !record {
+                track(&client, 0..1);
+            }
+            wait_until("a delivery", || {
+                client.get_boolean_value("a", false, None);
+                client.statistics().events.delivered >= count
+            });
+            // Until the thread does not only rest.
+            wait_until("its sleep", || begin.elapsed() > Duration::from_millis(150));
+        }
+        assert_eq!(client.statistics().events.delivered_spooled, 0);
+    }
+    assert_eq!(folder.lines(), [line]);
 }
 
 #[test]
