@@ -94,6 +94,7 @@ mod context;
 mod date;
 mod details;
 mod error;
+mod evaluation;
 mod evaluation_error;
 mod events;
 mod extras;

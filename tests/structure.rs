@@ -64,6 +64,7 @@ const ORDER: &[&str] = &[
     "worker",
     "details",
     "fingerprints",
+    "evaluation",
     "recorder",
     "getters",
     "overrides",

@@ -7,6 +7,7 @@ use std::fs;
 use std::hint::black_box;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Duration;
 
 use phaseflag::{ClientBuilder, EvaluationContext, EvaluationEvent, PhaseFlagClient, Ruleset};
@@ -156,6 +157,9 @@ fn recorded_calls(
         callers.iter().for_each(|caller| call(client, caller));
         assert_eq!(client.statistics().events.queued, CALLERS);
     }
+    // The threads that deliver have begun by then, and sleep: until that, no interval has an end
+    // that they see to, and every call looks at a clock.
+    thread::sleep(Duration::from_secs(1));
     clients.iter().map(|client| measured(&callers, |caller| call(client, caller))).sum()
 }
 

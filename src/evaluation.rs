@@ -1,0 +1,97 @@
+//! An evaluation, as far as its event tells of it: who was served what, its fingerprint, its event.
+
+use crate::context::EvaluationContext;
+use crate::events::EvaluationEvent;
+use crate::hash::{hash, mix};
+use crate::ruleset::Reason;
+
+/// An evaluation, as far as its event tells of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Evaluation<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) variation_key: Option<&'a str>,
+    pub(crate) who: Who<'a>,
+}
+
+/// Whom it was for.
+#[derive(Clone, Copy)]
+pub(crate) enum Who<'a> {
+    User(&'a str),
+    /// Where there is no user.
+    Session(&'a str),
+    Nobody,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Hashes the texts, and which of them there are. Positions in a ruleset would not outlive it.
+    ///
+    /// The lengths go first: to the quick hash, some short texts of different lengths are the same
+    /// under every seed.
+    #[inline(always)]
+    pub(crate) fn fingerprint(&self, seed: u64) -> u64 {
+        let (who, identifier) = match self.who {
+            Who::User(id) => (1 << 62, id),
+            Who::Session(id) => (1 << 61, id),
+            Who::Nobody => (0, ""),
+        };
+        let (has_variation, variation_key) =
+            self.variation_key.map_or((0, ""), |key| (1 << 63, key));
+        let length = |text: &str, place: u32| (text.len() as u64).rotate_left(place);
+        let lengths = length(self.key, 0) ^ length(variation_key, 20) ^ length(identifier, 40);
+        let start = mix(seed ^ lengths ^ who ^ has_variation);
+        let key = hash(start, self.key.as_bytes());
+        let variation = hash(key, variation_key.as_bytes());
+        hash(variation, identifier.as_bytes())
+    }
+
+    /// Returns the event that tells of it.
+    pub(crate) fn event(&self, reason: &Reason) -> EvaluationEvent {
+        let mut event = EvaluationEvent::new(self.key)
+            .metadata("source", "evaluation")
+            .metadata("reason", reason.as_str());
+        if let Some(key) = self.variation_key {
+            event = event.variation_key(key);
+        }
+        let mut event = match self.who {
+            Who::User(id) => event.user_id(id),
+            Who::Session(id) => event.metadata("session_id", id),
+            Who::Nobody => event,
+        };
+        event.stamp();
+        event
+    }
+}
+
+impl<'a> Who<'a> {
+    /// An empty identifier counts as absent.
+    pub(crate) fn is(context: &'a EvaluationContext) -> Who<'a> {
+        let user = context.get_user_id().filter(|id| !id.is_empty()).map(Who::User);
+        let session = || context.get_session_id().filter(|id| !id.is_empty()).map(Who::Session);
+        user.or_else(session).unwrap_or(Who::Nobody)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_differs_in_one_text_has_a_fingerprint_of_its_own() {
+        let texts = ["", "\0", "\u{1}", "a", "aa", "0111", "01111", "abcdefgh", "abcdefghi"];
+        let mut fingerprints = BTreeSet::new();
+        let mut count = 0;
+        for key in texts {
+            for variation_key in texts.map(Some).into_iter().chain([None]) {
+                let somebody = texts.into_iter().flat_map(|id| [Who::User(id), Who::Session(id)]);
+                for who in somebody.chain([Who::Nobody]) {
+                    let evaluation = Evaluation { key, variation_key, who };
+                    fingerprints.insert(evaluation.fingerprint(7));
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(fingerprints.len(), count);
+    }
+}
