@@ -55,7 +55,7 @@ pub struct PhaseFlagClient {
 impl PhaseFlagClient {
     /// Makes a client of checked settings. Touches no network, reads no file, starts no thread.
     pub(crate) fn new(config: Config, extras: Extras) -> Result<PhaseFlagClient, Error> {
-        Ok(PhaseFlagClient { inner: Arc::new(Inner::new(config, extras)?) })
+        Ok(PhaseFlagClient { inner: Inner::new(config, extras)? })
     }
 
     /// Returns what the handles share, while this is the only one.

@@ -44,14 +44,14 @@ pub(crate) enum Stage {
 
 impl Inner {
     /// Checked settings become a client that has touched nothing yet.
-    pub(crate) fn new(config: Config, extras: Extras) -> Result<Inner, Error> {
+    pub(crate) fn new(config: Config, extras: Extras) -> Result<Arc<Inner>, Error> {
         let config = Arc::new(config);
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
         let service = match config.has_service() {
             true => Some(Service::new(&config, ledger.clone(), &extras)?),
             false => None,
         };
-        Ok(Inner {
+        Ok(Arc::new(Inner {
             config,
             overrides: Overrides::default(),
             flags: Arc::default(),
@@ -61,7 +61,7 @@ impl Inner {
             extras,
             watching: Mutex::default(),
             stage: Mutex::new(Stage::New),
-        })
+        }))
     }
 
     pub(crate) fn start(&self) -> Result<(), Error> {
