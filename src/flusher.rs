@@ -304,6 +304,8 @@ impl Flusher {
     /// Delivers what is due by time, and whole batches, unless an earlier failure asks for
     /// patience.
     fn deliver_due(&mut self) {
+        // What came while earlier clients' events were delivered is due from then on.
+        self.collect();
         let now = Instant::now();
         if self.retry.is_some_and(|retry| now < retry) {
             return;

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -113,6 +113,30 @@ fn what_could_not_be_delivered_is_left_and_the_next_client_delivers_it_first() {
     let counts = client.statistics().events;
     assert_eq!((counts.delivered, counts.delivered_spooled, counts.dropped()), (2, 3, 0));
     assert!(!folder.spool().exists());
+}
+
+#[test]
+fn what_is_tracked_while_they_are_delivered_is_not_late() {
+    let (server, folder) = (server(202), Folder::new("late"));
+    leave(&server, &folder, 0..1);
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    server.respond(move |request| {
+        if request.body.contains("e0") {
+            let _ = released.lock().unwrap().recv_timeout(SOON);
+        }
+        Reply::status(202).with_body("{}")
+    });
+    let interval = Duration::from_secs(2);
+    let client = started(spooling(&server, &folder).event_flush_interval(interval));
+    server.wait_for(1, EVENTS);
+    track(&client, 1..2);
+    thread::sleep(interval); // it is due by now
+    let begin = Instant::now();
+    release.send(()).unwrap();
+    server.wait_for(2, EVENTS);
+    assert!(begin.elapsed() < interval, "{:?}", begin.elapsed());
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..2));
 }
 
 #[test]
