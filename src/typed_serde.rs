@@ -5,6 +5,7 @@
 use std::fmt;
 use std::iter::Enumerate;
 use std::slice;
+use std::str::FromStr;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{
@@ -20,8 +21,8 @@ use crate::value::Value;
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Value {
     /// Reads the value as a type of the program that derives serde's `Deserialize`. A whole number
-    /// is read as an integer, whether it stands as `3` or as `3.0`. What has no type of its own
-    /// may stay a [`Value`].
+    /// is read as an integer, whether it stands as `3` or as `3.0` (but for `-0.0` where serde
+    /// reads from a copy of its own, see below). What has no type of its own may stay a [`Value`].
     ///
     /// ```
     /// use phaseflag::Value;
@@ -102,10 +103,11 @@ impl<'de> Reader<'de> {
     fn integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         match self {
             Reader::Value(Value::Number(number)) => visit_worth(*number, visitor),
-            Reader::Key(key) => match (key.parse(), key.parse()) {
-                (Ok(value), _) => visitor.visit_u64(value),
-                (Err(_), Ok(value)) => visitor.visit_i64(value),
-                (Err(_), Err(_)) => visitor.visit_borrowed_str(key),
+            Reader::Key(key) => match (as_integer(key), as_integer(key), as_integer(key)) {
+                (Some(value), _, _) => visitor.visit_u64(value),
+                (None, Some(value), _) => visitor.visit_i64(value),
+                (None, None, Some(value)) => visitor.visit_i128(value),
+                (None, None, None) => visitor.visit_borrowed_str(key),
             },
             _ => self.deserialize_any(visitor),
         }
@@ -202,6 +204,16 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         }
     }
 
+    /// The name of a member or a variant: a number is none, although serde knows them by those, too.
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
+        match self {
+            Reader::Key(_) | Reader::Value(Value::String(_)) => self.deserialize_any(visitor),
+            Reader::Value(other) => {
+                Err(de::Error::invalid_type(Unexpected::Other(other.type_name()), &visitor))
+            }
+        }
+    }
+
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         visitor.visit_unit()
     }
@@ -214,8 +226,13 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 
     forward_to_deserialize_any! {
         char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier
     }
+}
+
+/// Reads the key of a member as an integer, where it is written as JSON writes them: two keys that
+/// differ are no two ways to write one integer.
+fn as_integer<T: FromStr + ToString>(key: &str) -> Option<T> {
+    key.parse().ok().filter(|integer: &T| integer.to_string() == key)
 }
 
 /// Hands over the integer where a number is one in worth: types for integers take no float.

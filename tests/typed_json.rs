@@ -389,6 +389,31 @@ mod by_serde {
     }
 
     #[test]
+    fn a_tag_is_a_name_and_not_a_number() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(tag = "kind", rename_all = "lowercase")]
+        enum Inside {
+            Dark,
+            Light,
+        }
+
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(tag = "kind", content = "of", rename_all = "lowercase")]
+        enum Beside {
+            Dark,
+            Light,
+        }
+
+        let light = value(r#"{"kind": "light"}"#);
+        assert_eq!(light.read_as_serde(), Ok(Inside::Light));
+        assert_eq!(light.read_as_serde(), Ok(Beside::Light));
+        let first = value(r#"{"kind": 0}"#);
+        let error = first.read_as_serde::<Inside>().unwrap_err();
+        assert_eq!(error.reason(), "invalid type: a number, expected variant identifier");
+        assert_eq!(first.read_as_serde::<Beside>().unwrap_err().path(), "kind");
+    }
+
+    #[test]
     fn keys_need_not_be_strings() {
         #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
         struct Id(Option<i128>);
@@ -403,8 +428,10 @@ mod by_serde {
             }
         }
 
-        let read = value(r#"{"-7": 1, "18446744073709551615": 2}"#).read_as_serde();
-        let expected = [(Id(Some(-7)), 1), (Id(Some(u64::MAX.into())), 2)];
+        let text = r#"{"-7": 1, "18446744073709551615": 2, "-18446744073709551616": 3}"#;
+        let read = value(text).read_as_serde();
+        let most = i128::from(u64::MAX);
+        let expected = [(Id(Some(-7)), 1), (Id(Some(most)), 2), (Id(Some(-most - 1)), 3)];
         assert_eq!(read, Ok(BTreeMap::from(expected)));
         let read = value(r#"{"0.5": 1, "1": 2}"#).read_as_serde::<BTreeMap<Percent, u8>>().unwrap();
         assert_eq!((read[&Percent(50)], read[&Percent(100)]), (1, 2));
@@ -415,6 +442,8 @@ mod by_serde {
         for (text, sentence) in [
             (r#"{"1.0": 1}"#, r#"`["1.0"]`: invalid type: string "1.0", expected u8"#),
             (r#"{" 1": 1}"#, r#"`[" 1"]`: invalid type: string " 1", expected u8"#),
+            (r#"{"7": 1, "07": 2}"#, r#"`07`: invalid type: string "07", expected u8"#),
+            (r#"{"+5": 1}"#, r#"`["+5"]`: invalid type: string "+5", expected u8"#),
             (r#"{"x": 1}"#, r#"`x`: invalid type: string "x", expected u8"#),
             (r#"{"256": 1}"#, "`256`: invalid value: integer `256`, expected u8"),
             (r#"{"5": []}"#, "`5`: invalid type: sequence, expected u8"),
