@@ -26,7 +26,6 @@
 )]
 
 mod context;
-mod end;
 mod provider;
 mod resolution;
 mod start;

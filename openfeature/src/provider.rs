@@ -13,7 +13,6 @@ use open_feature::{
 use phaseflag::{ClientState, PhaseFlagClient, Value};
 
 use crate::context::to_context;
-use crate::end::Handle;
 use crate::resolution::{error, resolve};
 use crate::start::start;
 use crate::value::to_struct;
@@ -56,10 +55,11 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// provider is set, by [`PhaseFlagClient::wait_until_ready`] where no executor runs.
 ///
 /// A provider is one more handle of its client: when OpenFeature drops it, the client stops where
-/// that was the last one. It delivers what is queued on a thread of its own, for at most its
-/// `shutdown_timeout`, so that no executor waits for it; nor does a `main` that returns meanwhile.
-/// What delivers at the end of a program is [`PhaseFlagClient::stop`] on a clone of the client,
-/// which waits: `OpenFeature::shutdown` does not, and OpenFeature's singleton is never dropped.
+/// that was the last one. To deliver what is queued may take the client's `shutdown_timeout`, on
+/// the thread of whoever drops it, and where a provider is replaced, every evaluation waits
+/// meanwhile. So keep a clone of the client: no drop of a provider waits then, and
+/// [`PhaseFlagClient::stop`] on the clone delivers, where waiting does no harm. OpenFeature's
+/// singleton is never dropped, so that the end of the program needs that anyway.
 ///
 /// # What it answers
 ///
@@ -111,7 +111,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// instead. While a named provider is being set or replaced, its clients get the answers of the
 /// default one.
 pub struct PhaseFlagProvider {
-    client: Handle,
+    client: PhaseFlagClient,
     metadata: ProviderMetadata,
     hooks: Vec<HookWrapper>,
     ready_timeout: Duration,
@@ -124,7 +124,7 @@ impl PhaseFlagProvider {
     /// Returns a provider that answers from this client, which need not be started.
     pub fn new(client: PhaseFlagClient) -> PhaseFlagProvider {
         PhaseFlagProvider {
-            client: Handle::new(client),
+            client,
             metadata: ProviderMetadata::new("phaseflag"),
             hooks: Vec::new(),
             ready_timeout: READY_TIMEOUT,
@@ -256,7 +256,7 @@ impl PhaseFlagProvider {
 impl fmt::Debug for PhaseFlagProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PhaseFlagProvider")
-            .field("client", &*self.client)
+            .field("client", &self.client)
             .field("ready_timeout", &self.ready_timeout)
             .field("status", &self.status())
             .finish_non_exhaustive()

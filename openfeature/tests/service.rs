@@ -228,31 +228,7 @@ async fn the_end_delivers_what_is_queued() {
     drop(client);
     assert_eq!(server.requests_to("/sdk/events").len(), 0);
     api.shutdown().await;
-    let delivered = server.wait_for(1, "/sdk/events");
+    let delivered = server.requests_to("/sdk/events");
     assert_eq!(delivered.len(), 1);
     assert_eq!(delivered[0].json()["events"][0]["user_id"].as_str(), Some("ada"));
-}
-
-#[tokio::test]
-async fn a_provider_that_is_replaced_holds_up_nobody() {
-    let server = Server::start(|request| match request.path.ends_with("/sdk/events") {
-        true => Reply::Hang,
-        false => Reply::json(ruleset(1, &["a"])),
-    });
-    let client = || {
-        let rarely = builder(&server).event_flush_interval(NEVER).request_timeout(SOON);
-        rarely.shutdown_timeout(SOON).build().unwrap()
-    };
-    let mut api = OpenFeature::default();
-    let replaced = client();
-    api.set_provider(PhaseFlagProvider::new(replaced.clone()).ready_timeout(SOON)).await;
-    replaced.track_event(EvaluationEvent::new("a").user_id("ada"));
-    drop(replaced);
-
-    let begin = Instant::now();
-    api.set_provider(PhaseFlagProvider::new(client()).ready_timeout(SOON)).await;
-    assert_eq!(api.create_client().get_bool_value("a", None, None).await, Ok(true));
-    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
-    // The end of the first goes on meanwhile.
-    server.wait_for(1, "/sdk/events");
 }
