@@ -136,9 +136,9 @@ impl TestFlags {
 
     /// Sets whether evaluations become events by themselves, as
     /// [`ClientBuilder::record_evaluations`](crate::ClientBuilder::record_evaluations) does: one
-    /// event for each flag, variation and identifier. The interval does not end before the client,
-    /// so that a slow test sees what a quick one does. Without [`events`](TestFlags::events)
-    /// nothing is recorded.
+    /// event for each flag, variation and identifier, of the first 10,000 of them. The interval
+    /// does not end before the client, so that a slow test sees what a quick one does. Without
+    /// [`events`](TestFlags::events) nothing is recorded.
     ///
     /// ```
     /// use phaseflag::EvaluationContext;
