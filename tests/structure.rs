@@ -4,93 +4,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The files of `src`, each of which uses only files above it.
-const ORDER: &[&str] = &[
-    "error",
-    "evaluation_error",
-    "scan",
-    "hash",
-    "json",
-    "number",
-    "order",
-    "value",
-    "typed",
-    "typed_serde",
-    "serde_values",
-    "context",
-    "ruleset/version",
-    "ruleset/bucket",
-    "ruleset/index",
-    "ruleset/table",
-    "ruleset/pattern",
-    "ruleset/problem",
-    "ruleset/place",
-    "ruleset/document",
-    "ruleset/outline",
-    "ruleset/condition",
-    "ruleset/flag",
-    "ruleset/variations",
-    "ruleset/check",
-    "ruleset/prerequisites",
-    "ruleset/result",
-    "ruleset/diff",
-    "ruleset/compile",
-    "ruleset/link",
-    "ruleset/part",
-    "ruleset/evaluate",
-    "ruleset/explanation",
-    "ruleset/spell",
-    "ruleset/explain",
-    "ruleset/split",
-    "ruleset/reach",
-    "ruleset/warning",
-    "ruleset/locate",
-    "ruleset/finding",
-    "ruleset/mod",
-    "remembered",
-    "identity",
-    "logging",
-    "guard",
-    "thread",
-    "date",
-    "backoff",
-    "config",
-    "events",
-    "address",
-    "proxy",
-    "tls",
-    "http",
-    "remote",
-    "worker",
-    "details",
-    "fingerprints",
-    "evaluation",
-    "recorder",
-    "getters",
-    "overrides",
-    "snapshot",
-    "store",
-    "readiness",
-    "listeners",
-    "flags",
-    "parts",
-    "files",
-    "cache",
-    "bootstrap",
-    "poller",
-    "queue",
-    "spool",
-    "flusher",
-    "extras",
-    "service",
-    "no_service",
-    "lifecycle",
-    "client",
-];
-
-/// Those that stand below all others.
-const LAST: [&str; 4] = ["builder", "testing", "guide", "lib"];
-
 /// The files that may name a dependency.
 const DOORS: [(&str, &[&str]); 8] = [
     (
@@ -132,18 +45,77 @@ const IMPURE: [&str; 12] = [
     "println!",
 ];
 
-fn order() -> Vec<&'static str> {
-    ORDER.iter().copied().chain(LAST).collect()
+/// A folder of code as `DESIGN.md` lists it.
+struct House {
+    folder: String,
+    /// Its files, without their extension. Each uses only files above it.
+    files: Vec<String>,
 }
 
-/// The code of a file, without comments and unit tests.
-fn code(file: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file).with_extension("rs");
-    let text =
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let code = text.split("#[cfg(test)]").next().unwrap();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
+impl House {
+    fn read(listing: &str) -> Option<House> {
+        let folder = listing.lines().nth(1)?.strip_suffix('/')?.to_owned();
+        let mut room = "";
+        let mut files = Vec::new();
+        for line in listing.lines().skip(2) {
+            let Some(name) = line.split_whitespace().next() else { continue };
+            if !line.starts_with("    ") {
+                room = "";
+            }
+            match name.strip_suffix(".rs") {
+                Some(file) => files.push(format!("{room}{file}")),
+                None => room = name,
+            }
+        }
+        (!files.is_empty()).then_some(House { folder, files })
+    }
+
+    /// The code of a file, without comments and unit tests.
+    fn code(&self, file: &str) -> String {
+        let text = text(&format!("{}/{file}.rs", self.folder));
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn position(&self, file: &str) -> Option<usize> {
+        self.files.iter().position(|listed| listed == file)
+    }
+}
+
+/// The library, the command and the OpenFeature provider.
+fn houses() -> Vec<House> {
+    let houses: Vec<_> = text("DESIGN.md").split("```").filter_map(House::read).collect();
+    let folders: Vec<_> = houses.iter().map(|house| house.folder.as_str()).collect();
+    assert_eq!(folders, ["src", "cli/src", "openfeature/src"]);
+    houses
+}
+
+fn library() -> House {
+    houses().swap_remove(0)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The files of a folder, those in its folders included.
+fn files(folder: &Path, prefix: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{prefix}{}", path.file_stem().unwrap().to_str().unwrap());
+        if path.is_dir() {
+            found.extend(files(&path, &format!("{name}/")));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.insert(name);
+        }
+    }
+    found
 }
 
 /// The names that follow a prefix such as `crate::`, those in braces included.
@@ -170,47 +142,46 @@ fn names_after(code: &str, prefix: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_file_has_its_place() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = BTreeSet::new();
-    for (folder, prefix) in [(source.clone(), ""), (source.join("ruleset"), "ruleset/")] {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
-                found.insert(format!("{prefix}{}", path.file_stem().unwrap().to_str().unwrap()));
-            }
-        }
+    for house in houses() {
+        let found = files(&root().join(&house.folder), "");
+        assert_eq!(house.files.len(), found.len(), "{}", house.folder);
+        assert_eq!(BTreeSet::from_iter(house.files), found);
     }
-    assert_eq!(found, order().into_iter().map(str::to_owned).collect());
 }
 
 #[test]
 fn a_file_uses_only_files_above_it() {
-    let order = order();
-    let position = |name: &str| order.iter().position(|file| *file == name);
-    for (place, file) in order.iter().enumerate() {
-        let code = code(file);
-        let in_core = file.starts_with("ruleset/");
-        let mut used: Vec<String> = names_after(&code, "crate::").into_iter().collect();
-        if in_core {
-            for prefix in ["super::", "crate::ruleset::"] {
-                used.extend(
-                    names_after(&code, prefix).into_iter().map(|name| format!("ruleset/{name}")),
-                );
+    let mut uses = 0;
+    for house in houses() {
+        for (place, file) in house.files.iter().enumerate() {
+            let code = house.code(file);
+            let mut used = names_after(&code, "crate::");
+            if let Some((room, _)) = file.split_once('/') {
+                for prefix in ["super::", &format!("crate::{room}::")] {
+                    let names = names_after(&code, prefix);
+                    used.extend(names.into_iter().map(|name| format!("{room}/{name}")));
+                }
+                // Named by the files of its own folder, it is a part of the path.
+                used.remove(room);
             }
-        }
-        for name in used {
-            let name = if name == "ruleset" && !in_core { "ruleset/mod".to_owned() } else { name };
-            if let Some(other) = position(&name) {
-                assert!(other <= place, "`{file}` uses `{name}`, which does not stand above it");
+            for name in used {
+                let door = house.position(&format!("{name}/mod"));
+                if let Some(other) = house.position(&name).or(door) {
+                    uses += 1;
+                    let above = other <= place;
+                    assert!(above, "`{file}` uses `{name}`, which does not stand above it");
+                }
             }
         }
     }
+    assert!(uses > 300, "{uses}");
 }
 
 #[test]
 fn each_dependency_has_its_doors() {
-    for file in order() {
-        let code = code(file);
+    let library = library();
+    for file in &library.files {
+        let code = library.code(file);
         for (dependency, doors) in DOORS {
             let named = code.match_indices(dependency).any(|(start, _)| {
                 let before = code[..start].chars().next_back();
@@ -218,15 +189,16 @@ fn each_dependency_has_its_doors() {
                 let whole = !before.is_some_and(|c| c.is_alphanumeric() || "_:\"-/".contains(c));
                 whole && after.starts_with("::")
             });
-            assert!(!named || doors.contains(&file), "`{file}` names `{dependency}`");
+            assert!(!named || doors.contains(&file.as_str()), "`{file}` names `{dependency}`");
         }
     }
 }
 
 #[test]
 fn the_core_is_pure() {
-    for file in order().into_iter().filter(|file| file.starts_with("ruleset/")) {
-        let code = code(file);
+    let library = library();
+    for file in library.files.iter().filter(|file| file.starts_with("ruleset/")) {
+        let code = library.code(file);
         for impure in IMPURE {
             assert!(!code.contains(impure), "`{file}` touches `{impure}`");
         }
@@ -234,50 +206,22 @@ fn the_core_is_pure() {
 }
 
 #[test]
-fn the_design_lists_the_files_in_order() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("DESIGN.md");
-    let design = fs::read_to_string(path).unwrap();
-    let house = design.split("```").nth(1).expect("the house");
-    let mut folder = "";
-    let mut listed = Vec::new();
-    for line in house.lines() {
-        let Some(name) = line.split_whitespace().next() else {
-            continue;
-        };
-        match name.strip_suffix(".rs") {
-            Some(file) => {
-                if !line.starts_with("    ") {
-                    folder = "";
-                }
-                listed.push(format!("{folder}{file}"));
-            }
-            None if name == "ruleset/" => folder = "ruleset/",
-            None => {}
-        }
-    }
-    assert_eq!(listed, order());
-}
-
-#[test]
 fn the_guarantees_name_tests_that_are_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("src/guide/guarantees.md")).unwrap();
+    let page = text("src/guide/guarantees.md");
     let named: Vec<_> =
         page.split('`').filter(|text| text.starts_with("tests/") && text.contains("::")).collect();
     assert!(named.len() > 20, "{named:?}");
     for test in named {
         let (file, name) = test.split_once("::").unwrap();
-        let text = fs::read_to_string(root.join(file)).expect(test);
-        assert!(text.contains(&format!("\nfn {name}() {{")), "{test}");
+        assert!(text(file).contains(&format!("\nfn {name}() {{")), "{test}");
     }
 }
 
 #[test]
 fn pages_link_to_files_that_are_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut links = 0;
     for folder in ["", "cli", "docs", "fuzz", "openfeature"] {
-        for entry in fs::read_dir(root.join(folder)).unwrap() {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
             let page = entry.unwrap().path();
             if page.extension().is_none_or(|extension| extension != "md") {
                 continue;
