@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, write_causes};
+use crate::value_error::ValueError;
 
 /// Why a flag serves no value that was asked for.
 #[derive(Clone)]
@@ -123,77 +124,6 @@ impl std::error::Error for EvaluationError {
             EvaluationError::FlagNotFound { .. }
             | EvaluationError::WrongType { .. }
             | EvaluationError::WrongShape { .. } => None,
-        }
-    }
-}
-
-/// A value that is not what a type of the program expects, with the place where it stops being so.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ValueError {
-    path: String,
-    reason: String,
-}
-
-impl ValueError {
-    /// What is wrong with the whole value.
-    pub(crate) fn new(reason: impl Into<String>) -> ValueError {
-        ValueError { path: String::new(), reason: reason.into() }
-    }
-
-    /// The same error, seen from outside of the member or element where it arose.
-    pub(crate) fn within(mut self, step: Step<'_>) -> ValueError {
-        let point = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
-        self.path = format!("{step}{point}{}", self.path);
-        self
-    }
-
-    /// Returns the path, such as `limits.retries[2]`; empty for the whole value. A key that is
-    /// empty, or holds anything but letters, digits, `_` and `-`, is quoted: `limits["a.b"]`.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Returns what is wrong there.
-    pub fn reason(&self) -> &str {
-        &self.reason
-    }
-}
-
-impl fmt::Display for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ValueError { path, reason } if path.is_empty() => {
-                write!(f, "failed to read the value: {reason}")
-            }
-            ValueError { path, reason } => write!(f, "failed to read `{path}`: {reason}"),
-        }
-    }
-}
-
-/// The sentence.
-impl fmt::Debug for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for ValueError {}
-
-/// A step into a value.
-#[derive(Clone, Copy)]
-pub(crate) enum Step<'a> {
-    Member(&'a str),
-    Element(usize),
-}
-
-/// As it stands in a path: no key is taken for a position, or for two keys.
-impl fmt::Display for Step<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-        match self {
-            Step::Element(position) => write!(f, "[{position}]"),
-            Step::Member(key) if !key.is_empty() && key.chars().all(plain) => f.write_str(key),
-            Step::Member(key) => write!(f, "[{key:?}]"),
         }
     }
 }

@@ -152,6 +152,7 @@ mod typed;
 #[cfg(feature = "serde")]
 mod typed_serde;
 mod value;
+mod value_error;
 #[cfg(feature = "http")]
 mod worker;
 
@@ -160,7 +161,7 @@ pub use client::{PhaseFlagClient, Statistics};
 pub use context::{AttributeValue, EvaluationContext};
 pub use details::EvaluationDetails;
 pub use error::{BootstrapError, Error, JsonError, RequestError, RulesetError};
-pub use evaluation_error::{EvaluationError, ValueError};
+pub use evaluation_error::EvaluationError;
 pub use events::{EvaluationEvent, EventCounts};
 pub use listeners::{FlagsChanged, Subscription};
 pub use number::Number;
@@ -172,6 +173,7 @@ pub use ruleset::{
 };
 pub use snapshot::Snapshot;
 pub use value::{Object, Value};
+pub use value_error::ValueError;
 
 /// The examples of the README, compiled and run.
 #[cfg(all(doctest, feature = "http"))]

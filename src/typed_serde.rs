@@ -14,9 +14,9 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use crate::evaluation_error::{Step, ValueError};
 use crate::number::{Number, Repr};
 use crate::value::Value;
+use crate::value_error::{Step, ValueError};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Value {
