@@ -158,7 +158,7 @@ impl PhaseFlagClient {
 
     /// Calls a function whenever a ruleset comes into force that differs from the one before: a
     /// flag or a segment was added, removed or changed. The first one counts, too, a bootstrap
-    /// included.
+    /// included; one that is in force already does not.
     ///
     /// The function runs on the thread that brought the ruleset, and may call any method of the
     /// client. The threads of polls and of `bootstrap_watch` have a stack of 1 MiB (or
@@ -171,7 +171,7 @@ impl PhaseFlagClient {
         &self,
         listener: impl Fn(&FlagsChanged) + Send + Sync + 'static,
     ) -> Subscription {
-        self.inner.flags.listeners.add(Arc::new(listener))
+        self.inner.flags.listen(Arc::new(listener))
     }
 
     /// Makes a flag serve a value, whatever the rules say. Prerequisites do not see it, and

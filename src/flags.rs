@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::RulesetError;
-use crate::listeners::Listeners;
+use crate::listeners::{Callback, Listeners, Subscription};
 use crate::logging::log;
 use crate::readiness::Readiness;
 use crate::ruleset::{AskWhole, Ruleset};
@@ -22,7 +22,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Flags {
     pub(crate) store: Store,
     pub(crate) readiness: Readiness,
-    pub(crate) listeners: Arc<Listeners>,
+    listeners: Arc<Listeners>,
     authority: Mutex<Authority>,
     /// What is in use while the store is empty.
     kept: Mutex<Option<Arc<dyn Kept>>>,
@@ -159,6 +159,12 @@ impl Flags {
         }
     }
 
+    /// Adds a listener, which hears of every ruleset that comes into force from now on.
+    pub(crate) fn listen(&self, callback: Arc<Callback>) -> Subscription {
+        let _authority = self.authority();
+        self.listeners.add(callback)
+    }
+
     /// Returns whether there are rules.
     pub(crate) fn have_rules(&self) -> bool {
         self.kept().is_some() || self.store.current().is_some()
@@ -198,7 +204,7 @@ impl Flags {
             // They hear of what differs.
             self.complete();
         }
-        let before = {
+        let (before, end) = {
             let mut authority = self.authority();
             if !authority.permits(origin, self.have_rules()) {
                 return None;
@@ -207,7 +213,7 @@ impl Flags {
             let before = self.store.replace(ruleset);
             // As in `complete`.
             *self.lock_kept() = None;
-            before
+            (before, self.listeners.next())
         };
         log!(debug, "{} flags from {origin} are in force", ruleset.len());
         let known = before.as_ref().map(Ruleset::problems).unwrap_or_default();
@@ -223,7 +229,7 @@ impl Flags {
             }
         }
         announce(&self.readiness);
-        self.listeners.notify(before.as_ref(), ruleset);
+        self.listeners.notify(end, before.as_ref(), ruleset);
         before.filter(Ruleset::is_shared)
     }
 }

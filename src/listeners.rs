@@ -61,7 +61,7 @@ impl FlagsChanged {
     }
 }
 
-type Callback = dyn Fn(&FlagsChanged) + Send + Sync;
+pub(crate) type Callback = dyn Fn(&FlagsChanged) + Send + Sync;
 
 /// Finds what a ruleset changed; `None` where it is nothing.
 type Compare = fn(Option<&Ruleset>, &Ruleset) -> Option<FlagsChanged>;
@@ -94,12 +94,19 @@ impl Listeners {
         self.lock().callbacks.is_empty()
     }
 
-    /// Tells everybody what the ruleset changed, if it did. Holds no lock meanwhile.
-    pub(crate) fn notify(&self, before: Option<&Ruleset>, now: &Ruleset) {
-        let (callbacks, compare) = {
+    /// Returns the number of the next listener.
+    pub(crate) fn next(&self) -> u64 {
+        self.lock().next
+    }
+
+    /// Tells those with a number below `end` what the ruleset changed, if it did. Holds no lock
+    /// meanwhile.
+    pub(crate) fn notify(&self, end: u64, before: Option<&Ruleset>, now: &Ruleset) {
+        let (mut callbacks, compare) = {
             let registry = self.lock();
             (registry.callbacks.clone(), registry.compare)
         };
+        callbacks.retain(|(number, _)| *number < end);
         let compare = compare.filter(|_| !callbacks.is_empty());
         let Some(change) = compare.and_then(|compare| compare(before, now)) else {
             return;

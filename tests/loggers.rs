@@ -112,3 +112,27 @@ fn a_logger_that_panics_ends_with_its_line() {
     assert!(ends(|_| panic!("a logger"), PhaseFlagClient::stop_now));
     assert!(ends(|_| panic!("a logger"), PhaseFlagClient::stop));
 }
+
+/// A line says that the rules are in force before the listeners hear of them.
+#[test]
+fn a_listener_hears_of_no_rules_that_were_in_force_before_it() {
+    let _ = log::set_logger(&Whimsical);
+    log::set_max_level(log::LevelFilter::Trace);
+    let text = |flag: &str| format!(r#"{{"flags": [{{"key": "{flag}"}}]}}"#);
+    let client = PhaseFlagClient::builder("", "").bootstrap_text(text("a")).build().unwrap();
+    let (sender, changes) = mpsc::channel();
+    let listen = {
+        let client = client.clone();
+        move |name: &'static str| {
+            let sender = sender.clone();
+            client.on_flags_changed(move |change| {
+                let _ = sender.send((name, change.added().to_vec()));
+            });
+        }
+    };
+    listen("early");
+    WHIM.with(|place| *place.borrow_mut() = Some(Box::new(move || listen("late"))));
+    client.start().unwrap();
+    assert!(WHIM.with(|place| place.borrow().is_none()), "nothing was logged");
+    assert_eq!(changes.try_iter().collect::<Vec<_>>(), [("early", vec!["a".to_owned()])]);
+}

@@ -108,48 +108,39 @@ pub(crate) fn of_service(arguments: &Arguments) -> Result<PhaseFlagClient, Failu
 
 /// Returns a client that has rules, and asks for no newer ones. Where they may be old, says so.
 pub(crate) fn ready(arguments: &Arguments) -> Result<PhaseFlagClient, Failure> {
-    Waiting::new(arguments, Duration::ZERO)?.ready()
+    watching(arguments, Duration::ZERO)
 }
 
-/// A client that has not been started.
-pub(crate) struct Waiting {
-    pub(crate) client: PhaseFlagClient,
-    settings: Settings,
-}
-
-impl Waiting {
-    /// Returns a client that looks for newer rules at an interval; zero is never.
-    pub(crate) fn new(arguments: &Arguments, interval: Duration) -> Result<Waiting, Failure> {
-        let settings = Settings::read(arguments)?;
-        if settings.base_url.is_empty() && settings.bootstrap.is_none() {
-            return Err(Failure::other(
-                "there are no rules to read: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
-                 or PHASEFLAG_BOOTSTRAP",
-            ));
-        }
-        let mut builder = settings.builder()?.polling_interval(interval);
-        if !interval.is_zero() && settings.bootstrap.is_some() {
-            builder = builder.bootstrap_watch(interval);
-        }
-        Ok(Waiting { client: builder.build()?, settings })
+/// Returns a client that has rules, and looks for newer ones at an interval; zero is never. Where
+/// they may be old, says so.
+pub(crate) fn watching(
+    arguments: &Arguments,
+    interval: Duration,
+) -> Result<PhaseFlagClient, Failure> {
+    let settings = Settings::read(arguments)?;
+    if settings.base_url.is_empty() && settings.bootstrap.is_none() {
+        return Err(Failure::other(
+            "there are no rules to read: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
+             or PHASEFLAG_BOOTSTRAP",
+        ));
     }
-
-    /// Starts the client, and returns it when it has rules. Where they may be old, says so.
-    pub(crate) fn ready(self) -> Result<PhaseFlagClient, Failure> {
-        let Waiting { client, settings } = self;
-        client.start()?;
-        let Err(error) = wait(&client, settings.timeout) else {
-            return Ok(client);
-        };
-        if client.has_rules() {
-            output::warn(format_args!("the rules may be old: {}", cause(&error)));
-            return Ok(client);
-        }
-        // A file that cannot be used is as wrong here as it is where there is no service.
-        match settings.bootstrap.as_ref().map_or(Ok(()), unusable) {
-            Ok(()) => Err(Failure::NoRules(format!("{error:#}"))),
-            Err(unusable) => Err(Failure::Other(format!("{error:#}; {unusable:#}"))),
-        }
+    let mut builder = settings.builder()?.polling_interval(interval);
+    if !interval.is_zero() && settings.bootstrap.is_some() {
+        builder = builder.bootstrap_watch(interval);
+    }
+    let client = builder.build()?;
+    client.start()?;
+    let Err(error) = wait(&client, settings.timeout) else {
+        return Ok(client);
+    };
+    if client.has_rules() {
+        output::warn(format_args!("the rules may be old: {}", cause(&error)));
+        return Ok(client);
+    }
+    // A file that cannot be used is as wrong here as it is where there is no service.
+    match settings.bootstrap.as_ref().map_or(Ok(()), unusable) {
+        Ok(()) => Err(Failure::NoRules(format!("{error:#}"))),
+        Err(unusable) => Err(Failure::Other(format!("{error:#}; {unusable:#}"))),
     }
 }
 

@@ -40,61 +40,20 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if interval < SHORTEST {
         return Err(arguments.usage("`--interval` must be at least 0.1"));
     }
-    let waiting = client::Waiting::new(arguments, interval)?;
+    let client = client::watching(arguments, interval)?;
     let (sender, changes) = mpsc::channel();
-    let client = waiting.client.clone();
-    waiting.client.on_flags_changed(move |change| {
-        let change = Change { ruleset: rulesets(&client), lines: lines(change) };
+    client.on_flags_changed(move |change| {
         // The program ends where nobody takes them.
-        let _ = sender.send(change);
+        let _ = sender.send(lines(change));
     });
-    let client = waiting.ready()?;
-    let mut start = Start { ruleset: rulesets(&client), pending: false };
-    let flags = client.flags().len();
-    output::warn(format_args!("watching {flags} flags"));
-    let early: Vec<Change> = changes.try_iter().collect();
-    // The first rules that hold flags come as a change, too, if only a little later.
-    start.pending = flags > 0 && early.is_empty();
-    for change in early.iter().filter(|change| change.ruleset > start.ruleset) {
-        output::print(&change.lines)?;
-    }
+    output::warn(format_args!("watching {} flags", client.flags().len()));
     let mut state = client.state();
     loop {
-        if let Ok(change) = changes.recv_timeout(GLANCE)
-            && !start.brought(&change)
-        {
-            output::print(change.lines)?;
+        if let Ok(lines) = changes.recv_timeout(GLANCE) {
+            output::print(lines)?;
         }
         state = mention(&client, state);
     }
-}
-
-/// What a ruleset changed.
-struct Change {
-    ruleset: u64,
-    lines: String,
-}
-
-/// The rules that are there at the start.
-struct Start {
-    ruleset: u64,
-    /// Whether their own change has not come yet.
-    pending: bool,
-}
-
-impl Start {
-    /// Whether a change only led to the rules of the start.
-    fn brought(&mut self, change: &Change) -> bool {
-        let pending = std::mem::take(&mut self.pending);
-        // A file has no numbers: what it brings once the start is over is news.
-        change.ruleset <= self.ruleset && (pending || self.ruleset > 0)
-    }
-}
-
-/// Returns how many rulesets of the service have come: the number of the one in force. A listener
-/// gets that of its own change, since it holds up the next one.
-fn rulesets(client: &PhaseFlagClient) -> u64 {
-    client.statistics().rulesets_accepted
 }
 
 fn lines(change: &FlagsChanged) -> String {
