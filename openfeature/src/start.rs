@@ -1,14 +1,11 @@
 //! The start of a client, without holding up an executor: on a thread of its own, which wakes the
 //! future that waits for it.
 
-use std::future::poll_fn;
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use phaseflag::{Error, PhaseFlagClient};
+use tokio::sync::oneshot;
 
 /// How soon the thread sees that nobody waits for it any more.
 const SLICE: Duration = Duration::from_millis(100);
@@ -31,15 +28,16 @@ pub(crate) async fn start(client: &PhaseFlagClient, timeout: Duration) -> Result
 async fn beside(
     run: impl FnOnce(&dyn Fn() -> bool) -> Result<(), String> + Send + 'static,
 ) -> Result<(), String> {
-    let outcome = Arc::new(Outcome::default());
-    let report = Report::new(&outcome);
+    let (report, outcome) = oneshot::channel();
     let run = move || {
-        let started = run(&|| report.is_awaited());
-        report.tell(started);
+        let started = run(&|| !report.is_closed());
+        // Nobody may wait for it any more.
+        let _ = report.send(started);
     };
     let thread = Builder::new().name("phaseflag-openfeature".to_owned()).spawn(run);
     thread.map_err(|cause| format!("failed to start thread: {cause}"))?;
-    poll_fn(|context| outcome.poll(context)).await
+    // The thread drops its end where it panics: the log lines of a start are other people's code.
+    outcome.await.unwrap_or_else(|_| Err("the start of the client panicked".to_owned()))
 }
 
 /// Starts a client on this thread. Takes a handle of its own, which is gone when it returns.
@@ -60,73 +58,6 @@ fn start_here(
         }
     }
     Ok(())
-}
-
-/// Sets the outcome when it is dropped, and so also where the thread panics: the log lines of a
-/// start are other people's code.
-struct Report {
-    outcome: Weak<Outcome>,
-    started: Result<(), String>,
-}
-
-impl Report {
-    fn new(outcome: &Arc<Outcome>) -> Report {
-        let started = Err("the start of the client panicked".to_owned());
-        Report { outcome: Arc::downgrade(outcome), started }
-    }
-
-    fn is_awaited(&self) -> bool {
-        self.outcome.strong_count() > 0
-    }
-
-    fn tell(mut self, started: Result<(), String>) {
-        self.started = started;
-    }
-}
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        if let Some(outcome) = self.outcome.upgrade() {
-            outcome.set(mem::replace(&mut self.started, Ok(())));
-        }
-    }
-}
-
-/// What came of the start, for the future that waits for it.
-#[derive(Default)]
-struct Outcome(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    started: Option<Result<(), String>>,
-    waker: Option<Waker>,
-}
-
-impl Outcome {
-    fn set(&self, started: Result<(), String>) {
-        let mut state = self.lock();
-        state.started = Some(started);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, context: &Context<'_>) -> Poll<Result<(), String>> {
-        let mut state = self.lock();
-        match state.started.take() {
-            Some(started) => Poll::Ready(started),
-            None => {
-                state.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]
