@@ -115,9 +115,8 @@ pub struct PhaseFlagProvider {
     metadata: ProviderMetadata,
     hooks: Vec<HookWrapper>,
     ready_timeout: Duration,
-    initialized: bool,
-    /// Why the client cannot start.
-    failure: Option<String>,
+    /// Whether the client could start, once that was tried.
+    started: Option<Result<(), String>>,
 }
 
 impl PhaseFlagProvider {
@@ -128,8 +127,7 @@ impl PhaseFlagProvider {
             metadata: ProviderMetadata::new("phaseflag"),
             hooks: Vec::new(),
             ready_timeout: READY_TIMEOUT,
-            initialized: false,
-            failure: None,
+            started: None,
         }
     }
 
@@ -152,15 +150,14 @@ impl PhaseFlagProvider {
 #[async_trait]
 impl FeatureProvider for PhaseFlagProvider {
     async fn initialize(&mut self, _context: &EvaluationContext) {
-        self.failure = start(&self.client, self.ready_timeout).await.err();
-        self.initialized = true;
+        self.started = Some(start(&self.client, self.ready_timeout).await);
     }
 
     fn status(&self) -> ProviderStatus {
         match self.client.state() {
             ClientState::Ready => ProviderStatus::Ready,
             ClientState::KeyRefused => ProviderStatus::Error,
-            ClientState::NotReady if !self.initialized => ProviderStatus::NotReady,
+            ClientState::NotReady if self.started.is_none() => ProviderStatus::NotReady,
             _ if self.client.has_rules() => ProviderStatus::STALE,
             _ => ProviderStatus::Error,
         }
@@ -243,10 +240,10 @@ impl PhaseFlagProvider {
 
     /// Returns why there are no rules.
     fn not_ready(&self) -> EvaluationError {
-        let cause = match (&self.failure, self.client.statistics().last_failure) {
-            (Some(failure), _) => failure.clone(),
-            (None, Some(failure)) => format!("{failure:#}"),
-            (None, None) => format!("the client is {}", self.client.state()),
+        let cause = match (&self.started, self.client.statistics().last_failure) {
+            (Some(Err(failure)), _) => failure.clone(),
+            (_, Some(failure)) => format!("{failure:#}"),
+            (_, None) => format!("the client is {}", self.client.state()),
         };
         let message = format!("there are no rules yet: {cause}");
         error(EvaluationErrorCode::ProviderNotReady, message)
