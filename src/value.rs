@@ -134,8 +134,9 @@ impl Value {
         }
     }
 
-    /// Returns the name of the JSON type, with its article, for messages.
-    pub(crate) fn type_name(&self) -> &'static str {
+    /// Returns the name of the value's type, with its article, for messages: `null`, `a boolean`,
+    /// `a number`, `a string`, `a list` or `an object`.
+    pub fn type_name(&self) -> &'static str {
         match self {
             Value::Null => "null",
             Value::Bool(_) => "a boolean",

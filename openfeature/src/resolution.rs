@@ -17,7 +17,7 @@ pub(crate) fn resolve<T>(
     read: impl FnOnce(&Value) -> Option<T>,
 ) -> open_feature::EvaluationResult<ResolutionDetails<T>> {
     let Some(value) = read(result.value()) else {
-        let found = name(result.value());
+        let found = result.value().type_name();
         let message = format!("the flag `{key}` serves {found}, and not {expected}");
         return Err(error(EvaluationErrorCode::TypeMismatch, message));
     };
@@ -50,18 +50,6 @@ fn to_reason(reason: &Reason) -> EvaluationReason {
 fn to_metadata(reason: &Reason) -> Option<FlagMetadata> {
     let says_less = matches!(reason, Reason::PrerequisiteFailed);
     says_less.then(|| FlagMetadata::default().with_value("reason", reason.as_str()))
-}
-
-/// The name of a value's type, with its article.
-fn name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 #[cfg(test)]
