@@ -12,6 +12,7 @@ use crate::config::{Bootstrap, CacheDir, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::extras::Extras;
+use crate::lifecycle::Inner;
 use crate::recorder;
 #[cfg(feature = "http")]
 use crate::spool;
@@ -285,7 +286,7 @@ impl ClientBuilder {
     /// bootstrap file; an empty path of a spool or a cache; a bootstrap URL without a base URL; a proxy or certificates that cannot be
     /// used.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
-        PhaseFlagClient::new(self.config.check()?, self.extras)
+        Ok(PhaseFlagClient::new(Inner::new(self.config.check()?, self.extras)?))
     }
 }
 

@@ -5,13 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
 use crate::context::{EvaluationContext, NOBODY};
 use crate::details::EvaluationDetails;
 use crate::error::{Error, RequestError};
 use crate::evaluation_error::EvaluationError;
 use crate::events::{EvaluationEvent, EventCounts};
-use crate::extras::Extras;
 use crate::getters::getters;
 use crate::lifecycle::{Inner, Stage};
 use crate::listeners::{FlagsChanged, Subscription};
@@ -53,14 +51,8 @@ pub struct PhaseFlagClient {
 }
 
 impl PhaseFlagClient {
-    /// Makes a client of checked settings. Touches no network, reads no file, starts no thread.
-    pub(crate) fn new(config: Config, extras: Extras) -> Result<PhaseFlagClient, Error> {
-        Ok(PhaseFlagClient { inner: Inner::new(config, extras)? })
-    }
-
-    /// Returns what the handles share, while this is the only one.
-    pub(crate) fn inner_mut(&mut self) -> Option<&mut Inner> {
-        Arc::get_mut(&mut self.inner)
+    pub(crate) fn new(inner: Inner) -> PhaseFlagClient {
+        PhaseFlagClient { inner: Arc::new(inner) }
     }
 
     /// Serves the remembered ruleset, or else the bootstrap file or text, starts polling, and
@@ -229,8 +221,8 @@ impl PhaseFlagClient {
         event.stamp();
         match &self.inner.service {
             Some(service) => service.track(event),
-            None => match &self.inner.extras.sink {
-                Some(sink) => sink.receive(event, &self.inner.ledger),
+            None => match &self.inner.sink {
+                Some(sink) => sink.take(event),
                 None => self.inner.ledger.abandon(1),
             },
         }

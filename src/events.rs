@@ -197,12 +197,6 @@ impl EventCounts {
     }
 }
 
-/// What takes the events of a client without a service.
-pub(crate) trait EventSink: Send + Sync {
-    /// Takes an event, and counts what becomes of it.
-    fn receive(&self, event: EvaluationEvent, ledger: &Ledger);
-}
-
 /// Whether an event may enter the queue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Admission {
@@ -261,11 +255,6 @@ impl Ledger {
 
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Acquire) & COUNT
-    }
-
-    /// Returns whether no more are taken.
-    pub(crate) fn is_sealed(&self) -> bool {
-        self.queued.load(Ordering::Acquire) >= SEALED
     }
 
     /// Returns whether nobody delivers any more.

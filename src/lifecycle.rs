@@ -13,7 +13,7 @@ use crate::extras::Extras;
 use crate::flags::{Flags, Origin};
 use crate::logging::log;
 use crate::overrides::Overrides;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Tracker};
 
 #[cfg(not(feature = "http"))]
 use crate::no_service::Service;
@@ -28,7 +28,9 @@ pub(crate) struct Inner {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) service: Option<Arc<Service>>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
-    pub(crate) extras: Extras,
+    /// Where events go where there is no service.
+    pub(crate) sink: Option<Arc<dyn Tracker>>,
+    extras: Extras,
     watching: Mutex<Option<Watching>>,
     stage: Mutex<Stage>,
 }
@@ -44,24 +46,25 @@ pub(crate) enum Stage {
 
 impl Inner {
     /// Checked settings become a client that has touched nothing yet.
-    pub(crate) fn new(config: Config, extras: Extras) -> Result<Arc<Inner>, Error> {
+    pub(crate) fn new(config: Config, extras: Extras) -> Result<Inner, Error> {
         let config = Arc::new(config);
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
         let service = match config.has_service() {
             true => Some(Service::new(&config, ledger.clone(), &extras)?),
             false => None,
         };
-        Ok(Arc::new(Inner {
+        Ok(Inner {
             config,
             overrides: Overrides::default(),
             flags: Arc::default(),
             ledger,
             recorder: service.as_ref().and_then(|service| service.recorder()),
             service,
+            sink: None,
             extras,
             watching: Mutex::default(),
             stage: Mutex::new(Stage::New),
-        }))
+        })
     }
 
     pub(crate) fn start(&self) -> Result<(), Error> {
@@ -156,6 +159,9 @@ impl Inner {
         self.flags.close();
         self.flags.readiness.stopped();
         *self.lock_watching() = None;
+        if let Some(recorder) = &self.recorder {
+            recorder.close();
+        }
         match &self.service {
             Some(service) => service.stop(patience),
             None => self.ledger.seal(),

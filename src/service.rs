@@ -118,9 +118,6 @@ impl Service {
     /// What is left then goes into the spool, where there is one.
     pub(crate) fn stop(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
-        if let Some(recorder) = &self.recorder {
-            recorder.close();
-        }
         self.ledger.seal();
         let flusher = {
             let mut threads = self.threads();

@@ -41,8 +41,9 @@ use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
-use crate::events::{Admission, EvaluationEvent, EventSink, Ledger};
+use crate::events::{Admission, EvaluationEvent, Ledger};
 use crate::extras::Extras;
+use crate::lifecycle::Inner;
 use crate::recorder::{self, Tracker};
 use crate::ruleset::{FlagKind, Ruleset};
 use crate::value::{Object, Value};
@@ -179,15 +180,16 @@ impl TestFlags {
             event_flush_interval: Duration::MAX,
             ..Config::default()
         };
-        let mut client = PhaseFlagClient::new(config.check()?, Extras::default())?;
-        if let (Some(events), Some(inner)) = (self.events, client.inner_mut()) {
+        let mut inner = Inner::new(config.check()?, Extras::default())?;
+        if let Some(events) = self.events {
             let sink = Arc::new(Sink { events, ledger: inner.ledger.clone() });
             if self.record_evaluations {
                 let tracker: Weak<Sink> = Arc::downgrade(&sink);
                 inner.recorder = Some(recorder::open(&inner.config, &inner.ledger, tracker));
             }
-            inner.extras.sink = Some(sink);
+            inner.sink = Some(sink);
         }
+        let client = PhaseFlagClient::new(inner);
         client.start()?;
         Ok(client)
     }
@@ -344,21 +346,11 @@ struct Sink {
     ledger: Arc<Ledger>,
 }
 
-/// For what the program tracks.
-impl EventSink for Sink {
-    fn receive(&self, event: EvaluationEvent, ledger: &Ledger) {
-        if let Admission::Queued(_) = ledger.admit() {
-            self.events.lock().push(event);
-            ledger.deliver(1);
-        }
-    }
-}
-
-/// For evaluations: those after the end are no events that were dropped.
 impl Tracker for Sink {
     fn take(&self, event: EvaluationEvent) {
-        if !self.ledger.is_sealed() {
-            self.receive(event, &self.ledger);
+        if let Admission::Queued(_) = self.ledger.admit() {
+            self.events.lock().push(event);
+            self.ledger.deliver(1);
         }
     }
 }
