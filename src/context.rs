@@ -29,6 +29,15 @@ pub struct EvaluationContext {
     attributes: Vec<(String, AttributeValue)>,
 }
 
+/// What a context is identified by.
+#[derive(Clone, Copy)]
+pub(crate) enum Who<'a> {
+    User(&'a str),
+    /// Where there is no user.
+    Session(&'a str),
+    Nobody,
+}
+
 /// What stands for a context that is not there.
 pub(crate) static NOBODY: EvaluationContext =
     EvaluationContext { user_id: None, session_id: None, attributes: Vec::new() };
@@ -99,11 +108,19 @@ impl EvaluationContext {
 
     /// What decides a rollout: the user, else the session; an empty one counts as absent.
     pub(crate) fn identifier(&self) -> Option<&str> {
-        [&self.user_id, &self.session_id]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .find(|identifier| !identifier.is_empty())
+        match self.who() {
+            Who::User(id) | Who::Session(id) => Some(id),
+            Who::Nobody => None,
+        }
+    }
+
+    /// Returns who is asking: the user, else the session; an empty one counts as absent.
+    pub(crate) fn who(&self) -> Who<'_> {
+        match (&self.user_id, &self.session_id) {
+            (Some(id), _) if !id.is_empty() => Who::User(id),
+            (_, Some(id)) if !id.is_empty() => Who::Session(id),
+            _ => Who::Nobody,
+        }
     }
 
     fn position(&self, name: &str) -> Result<usize, usize> {

@@ -1,6 +1,6 @@
 //! An evaluation, as far as its event tells of it: who was served what, its fingerprint, its event.
 
-use crate::context::EvaluationContext;
+use crate::context::Who;
 use crate::events::EvaluationEvent;
 use crate::hash::{hash, mix};
 use crate::ruleset::Reason;
@@ -13,16 +13,7 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) who: Who<'a>,
 }
 
-/// Whom it was for.
-#[derive(Clone, Copy)]
-pub(crate) enum Who<'a> {
-    User(&'a str),
-    /// Where there is no user.
-    Session(&'a str),
-    Nobody,
-}
-
-impl<'a> Evaluation<'a> {
+impl Evaluation<'_> {
     /// Hashes the texts, and which of them there are. Positions in a ruleset would not outlive it.
     ///
     /// The lengths go first: to the quick hash, some short texts of different lengths are the same
@@ -59,15 +50,6 @@ impl<'a> Evaluation<'a> {
         };
         event.stamp();
         event
-    }
-}
-
-impl<'a> Who<'a> {
-    /// An empty identifier counts as absent.
-    pub(crate) fn is(context: &'a EvaluationContext) -> Who<'a> {
-        let user = context.get_user_id().filter(|id| !id.is_empty()).map(Who::User);
-        let session = || context.get_session_id().filter(|id| !id.is_empty()).map(Who::Session);
-        user.or_else(session).unwrap_or(Who::Nobody)
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::context::{EvaluationContext, NOBODY};
-use crate::evaluation::{Evaluation, Who};
+use crate::evaluation::Evaluation;
 use crate::events::{EvaluationEvent, Ledger};
 use crate::fingerprints::{Added, Fingerprints};
 use crate::guard::guarded;
@@ -133,7 +133,7 @@ impl Recorder for Recording {
         let context = context.unwrap_or(&NOBODY);
         let serving = ruleset.serve(key, context)?;
         let variation_key = serving.variation_key();
-        self.note(Evaluation { key, variation_key, who: Who::is(context) }, &serving.reason);
+        self.note(Evaluation { key, variation_key, who: context.who() }, &serving.reason);
         serving.value()
     }
 
@@ -146,7 +146,7 @@ impl Recorder for Recording {
         let context = context.unwrap_or(&NOBODY);
         let result = ruleset.evaluate(key, context)?;
         let variation_key = result.variation_key();
-        let evaluation = Evaluation { key, variation_key, who: Who::is(context) };
+        let evaluation = Evaluation { key, variation_key, who: context.who() };
         self.note(evaluation, &result.reason());
         Some(result)
     }
@@ -293,6 +293,7 @@ impl fmt::Debug for Recording {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::Who;
     use Verdict::{Known, NoRoom, Recorded};
 
     struct Nobody;

@@ -13,7 +13,7 @@ use super::flag::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
 use super::pattern::Effort;
 use super::result::{Outcome, Reason};
 use super::table::{PositionMap, TextMap};
-use crate::context::EvaluationContext;
+use crate::context::{EvaluationContext, Who};
 use crate::number::NumberText;
 
 /// Evaluates a flag, and lays out how.
@@ -263,13 +263,13 @@ impl<'a> Explainer<'a> {
 
 impl Identity {
     fn of(flag: &Flag, context: &EvaluationContext) -> Option<Identity> {
-        let identifier = context.identifier()?;
-        let of_user = context.get_user_id() == Some(identifier);
-        Some(Identity {
-            name: if of_user { "user_id" } else { "session_id" },
-            identifier: identifier.into(),
-            bucket: flag.seed.bucket(identifier),
-        })
+        let (name, identifier) = match context.who() {
+            Who::User(id) => ("user_id", id),
+            Who::Session(id) => ("session_id", id),
+            Who::Nobody => return None,
+        };
+        let bucket = flag.seed.bucket(identifier);
+        Some(Identity { name, identifier: identifier.into(), bucket })
     }
 }
 
