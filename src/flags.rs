@@ -7,11 +7,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::error::RulesetError;
 use crate::listeners::{Callback, Listeners, Subscription};
 use crate::logging::log;
 use crate::readiness::Readiness;
 use crate::ruleset::{AskWhole, Ruleset};
+use crate::ruleset_error::RulesetError;
 use crate::store::Store;
 
 /// How long whoever replaced a ruleset keeps it for the evaluations that were under way.

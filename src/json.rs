@@ -5,7 +5,7 @@
 
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
-use crate::error::JsonError;
+use crate::ruleset_error::JsonError;
 use crate::scan::{self, MAX_DEPTH};
 
 /// The longest text that is read; the parser counts digits in 31 bits.

@@ -135,11 +135,13 @@ mod remembered;
 #[cfg(feature = "http")]
 mod remote;
 mod ruleset;
+mod ruleset_error;
 mod scan;
 #[cfg(feature = "serde")]
 mod serde_values;
 #[cfg(feature = "http")]
 mod service;
+mod slot;
 mod snapshot;
 #[cfg(feature = "http")]
 mod spool;
@@ -160,7 +162,7 @@ pub use builder::ClientBuilder;
 pub use client::{PhaseFlagClient, Statistics};
 pub use context::{AttributeValue, EvaluationContext};
 pub use details::EvaluationDetails;
-pub use error::{BootstrapError, Error, JsonError, RequestError, RulesetError};
+pub use error::{BootstrapError, Error, RequestError};
 pub use evaluation_error::EvaluationError;
 pub use events::{EvaluationEvent, EventCounts};
 pub use listeners::{FlagsChanged, Subscription};
@@ -171,6 +173,7 @@ pub use ruleset::{
     ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, Finding,
     FlagInfo, FlagKind, Problem, Reason, Ruleset, Severity, Share, Split,
 };
+pub use ruleset_error::{JsonError, RulesetError};
 pub use snapshot::Snapshot;
 pub use value::{Object, Value};
 pub use value_error::ValueError;

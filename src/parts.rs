@@ -2,10 +2,10 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::error::RulesetError;
 use crate::flags::Kept;
 use crate::remembered::Remembered;
 use crate::ruleset::{AskWhole, Ruleset};
+use crate::ruleset_error::RulesetError;
 
 /// How many flags are compiled by themselves.
 const MOST: usize = 32;

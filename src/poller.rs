@@ -7,13 +7,14 @@ use std::time::Duration;
 use crate::backoff::{Backoff, Setback};
 use crate::cache::{Cache, Memory, Recalled};
 use crate::config::Config;
-use crate::error::{RequestError, RulesetError};
+use crate::error::RequestError;
 use crate::flags::{Flags, GRACE, Origin};
 use crate::guard::guarded;
 use crate::http::{Answer, Http};
 use crate::json;
 use crate::logging::log;
 use crate::ruleset::Ruleset;
+use crate::ruleset_error::RulesetError;
 use crate::value::Value;
 use crate::worker::{StopSignal, is_stopped, pause};
 

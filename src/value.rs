@@ -1,17 +1,13 @@
-//! `Value`: what a variation, an override or an event's metadata holds, JSON in and out.
+//! `Value`: what a variation holds, and JSON text out of it.
 //!
 //! Knows nothing of flags.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Index;
-use std::str::FromStr;
 
-use miniserde::de::{Deserialize, Map, Seq, Visitor};
 use miniserde::ser::{self, Fragment, Serialize};
 
-use crate::error::JsonError;
-use crate::json::{self, deeper};
 use crate::number::{Number, from_integers};
 use crate::order::sorted;
 
@@ -176,16 +172,6 @@ impl fmt::Display for Value {
     }
 }
 
-/// Reads JSON text. A byte-order mark is skipped; nesting deeper than 128 is refused.
-impl FromStr for Value {
-    type Err = JsonError;
-
-    fn from_str(text: &str) -> Result<Value, JsonError> {
-        let mut slot: Slot = json::read(text)?;
-        Ok(slot.take().unwrap_or_default())
-    }
-}
-
 /// The members of a JSON object, sorted by key.
 #[derive(Clone, Default, PartialEq)]
 pub struct Object(Vec<(String, Value)>);
@@ -261,7 +247,8 @@ impl<K: Into<String>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Obje
     }
 }
 
-fn object(members: Vec<(String, Value)>) -> Object {
+/// Returns an object of members in any order; of those of one key, the last counts.
+pub(crate) fn object(members: Vec<(String, Value)>) -> Object {
     let mut members = sorted(members);
     members.dedup_by(|later, earlier| {
         let same = later.0 == earlier.0;
@@ -382,133 +369,5 @@ impl ser::Map for Members<'_> {
     fn next(&mut self) -> Option<(Cow<'_, str>, &dyn Serialize)> {
         let (key, value) = self.0.next()?;
         Some((Cow::Borrowed(key), value))
-    }
-}
-
-/// A place that one JSON value is read into, at a known depth of nesting.
-///
-/// It bounds the nesting, so that no later walk over a value, which recurses, can exhaust the
-/// stack.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    value: Option<Value>,
-    depth: u8,
-}
-
-impl Slot {
-    /// An empty place; `depth` counts the arrays and objects around it.
-    pub(crate) fn at(depth: u8) -> Slot {
-        Slot { value: None, depth }
-    }
-
-    /// Returns whether nothing was read, or `null`.
-    pub(crate) fn is_absent(&self) -> bool {
-        self.value.as_ref().is_none_or(Value::is_null)
-    }
-
-    /// Takes what was read; `None` where nothing was.
-    pub(crate) fn take(&mut self) -> Option<Value> {
-        self.value.take()
-    }
-
-    fn set(&mut self, value: impl Into<Value>) -> miniserde::Result<()> {
-        self.value = Some(value.into());
-        Ok(())
-    }
-}
-
-impl Deserialize for Slot {
-    fn begin(out: &mut Option<Slot>) -> &mut dyn Visitor {
-        out.insert(Slot::at(0))
-    }
-}
-
-impl Visitor for Slot {
-    fn null(&mut self) -> miniserde::Result<()> {
-        self.set(Value::Null)
-    }
-
-    fn boolean(&mut self, value: bool) -> miniserde::Result<()> {
-        self.set(value)
-    }
-
-    fn string(&mut self, value: &str) -> miniserde::Result<()> {
-        self.set(value)
-    }
-
-    fn negative(&mut self, value: i64) -> miniserde::Result<()> {
-        self.set(value)
-    }
-
-    fn nonnegative(&mut self, value: u64) -> miniserde::Result<()> {
-        self.set(value)
-    }
-
-    fn float(&mut self, value: f64) -> miniserde::Result<()> {
-        self.set(value)
-    }
-
-    fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
-        let element = Slot::at(deeper(self.depth)?);
-        Ok(Box::new(ArrayBuilder { out: &mut self.value, elements: Vec::new(), element }))
-    }
-
-    fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
-        let member = Slot::at(deeper(self.depth)?);
-        Ok(Box::new(ObjectBuilder {
-            out: &mut self.value,
-            members: Vec::new(),
-            key: String::new(),
-            member,
-        }))
-    }
-}
-
-struct ArrayBuilder<'a> {
-    out: &'a mut Option<Value>,
-    elements: Vec<Value>,
-    element: Slot,
-}
-
-impl Seq for ArrayBuilder<'_> {
-    fn element(&mut self) -> miniserde::Result<&mut dyn Visitor> {
-        self.elements.extend(self.element.take());
-        Ok(&mut self.element)
-    }
-
-    fn finish(&mut self) -> miniserde::Result<()> {
-        self.elements.extend(self.element.take());
-        self.elements.shrink_to_fit();
-        *self.out = Some(Value::Array(std::mem::take(&mut self.elements)));
-        Ok(())
-    }
-}
-
-struct ObjectBuilder<'a> {
-    out: &'a mut Option<Value>,
-    members: Vec<(String, Value)>,
-    key: String,
-    member: Slot,
-}
-
-impl ObjectBuilder<'_> {
-    fn keep(&mut self) {
-        if let Some(value) = self.member.take() {
-            self.members.push((std::mem::take(&mut self.key), value));
-        }
-    }
-}
-
-impl Map for ObjectBuilder<'_> {
-    fn key(&mut self, key: &str) -> miniserde::Result<&mut dyn Visitor> {
-        self.keep();
-        self.key.push_str(key);
-        Ok(&mut self.member)
-    }
-
-    fn finish(&mut self) -> miniserde::Result<()> {
-        self.keep();
-        *self.out = Some(Value::Object(object(std::mem::take(&mut self.members))));
-        Ok(())
     }
 }

@@ -13,6 +13,7 @@ const DOORS: [(&str, &[&str]); 8] = [
             "json",
             "number",
             "value",
+            "slot",
             "typed",
             "ruleset/place",
             "ruleset/document",

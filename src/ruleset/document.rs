@@ -13,9 +13,9 @@ use miniserde::de::{Deserialize, Map, Seq, Visitor};
 use super::place::{
     AnyField, Entry, Field, Fields, Found, List, Members, Scalar, Shape, refuse_scalars,
 };
-use crate::error::RulesetError;
 use crate::json::{self, Skip, deeper};
 use crate::number::Number;
+use crate::ruleset_error::RulesetError;
 use crate::value::Value;
 
 /// Takes the flags of a document as they come.

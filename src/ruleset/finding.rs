@@ -10,8 +10,8 @@ use super::outline::Outline;
 use super::place::Field;
 use super::problem::Problem;
 use super::warning::{Origins, warnings};
-use crate::error::RulesetError;
 use crate::order::sorted;
+use crate::ruleset_error::RulesetError;
 
 /// Something in a ruleset that is wrong or suspicious: what
 /// [`Ruleset::check`](super::Ruleset::check) finds.

@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn counts_lines_and_columns_as_errors_do() {
-        use crate::error::JsonError;
+        use crate::ruleset_error::JsonError;
 
         let text = "aü\n\r\n😀b\nc";
         let places: Vec<_> = (0..=text.len()).filter(|it| text.is_char_boundary(*it)).collect();

@@ -50,8 +50,8 @@ pub use result::{EvaluationResult, Reason};
 pub use split::{Share, Split};
 
 use crate::context::{EvaluationContext, NOBODY};
-use crate::error::RulesetError;
 use crate::json;
+use crate::ruleset_error::RulesetError;
 use crate::value::Value;
 use diff::Comparison;
 use document::Document;

@@ -10,7 +10,8 @@ use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
 use crate::json::{Skip, deeper};
 use crate::number::Number;
-use crate::value::{Slot, Value};
+use crate::slot::Slot;
+use crate::value::Value;
 
 /// How many malformed elements of one list are remembered with their position.
 const MAX_FAULTS: usize = 10_000;
