@@ -248,10 +248,6 @@ impl PhaseFlagClient {
         }
     }
 
-    pub(crate) fn overrides(&self) -> &Overrides {
-        &self.inner.overrides
-    }
-
     /// Returns how the connection to the service is.
     pub fn state(&self) -> ClientState {
         self.inner.flags.readiness.state()
@@ -302,6 +298,10 @@ impl PhaseFlagClient {
             None => ruleset.evaluate(key, context),
             Some(recorder) => recorder.evaluate(&ruleset, key, context),
         }
+    }
+
+    pub(crate) fn overrides(&self) -> &Overrides {
+        &self.inner.overrides
     }
 
     /// Returns whether a flag that is not found is one that does not exist.

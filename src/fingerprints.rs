@@ -21,7 +21,6 @@ const MARKS: u64 = 255;
 ///
 /// The last eight bits of a place are a mark. A place that bears another mark than those of now is
 /// free, so that all are forgotten by a change of the mark.
-#[derive(Debug)]
 pub(crate) struct Fingerprints {
     /// What they are to be made with: a secret, so that nobody crafts texts whose fingerprints
     /// meet.

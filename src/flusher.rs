@@ -140,9 +140,9 @@ impl Flusher {
             // A logger that panics does not end it.
             guarded(|| {
                 self.collect();
+                // A request takes its time.
+                self.attend(false);
                 if let Some(recorder) = &self.recorder {
-                    // A request takes its time.
-                    recorder.attend(false);
                     recorder.end(Instant::now());
                 }
                 if self.backlog.is_some() || self.catch_up.is_some_and(|at| at <= Instant::now()) {
@@ -227,6 +227,11 @@ impl Flusher {
         self.source.outbox().len()
     }
 
+    /// Returns whether an earlier failure asks for patience.
+    fn is_patient(&self) -> bool {
+        self.retry.is_some_and(|retry| Instant::now() < retry)
+    }
+
     /// Delivers what earlier clients have left, as far as it can be, unless an earlier failure
     /// asks for patience.
     fn deliver_backlog(&mut self) {
@@ -242,7 +247,7 @@ impl Flusher {
             }
             self.catching_up.store(self.backlog.is_some(), Ordering::Release);
         }
-        if self.retry.is_some_and(|retry| Instant::now() < retry) {
+        if self.is_patient() {
             return;
         }
         while let Some(mut backlog) = self.backlog.take() {
@@ -306,11 +311,10 @@ impl Flusher {
     fn deliver_due(&mut self) {
         // What came while earlier clients' events were delivered is due from then on.
         self.collect();
-        let now = Instant::now();
-        if self.retry.is_some_and(|retry| now < retry) {
+        if self.is_patient() {
             return;
         }
-        let by_time = self.due.is_some_and(|due| due <= now) || self.retry.is_some();
+        let by_time = self.due.is_some_and(|due| due <= Instant::now()) || self.retry.is_some();
         let mut due = if by_time { self.seen() } else { 0 };
         loop {
             let seen = self.seen();
@@ -319,7 +323,7 @@ impl Flusher {
                 return;
             }
             self.deliver_backlog();
-            if self.retry.is_some_and(|retry| Instant::now() < retry) {
+            if self.is_patient() {
                 return;
             }
             if let Delivery::Failed(_) | Delivery::Abandoned = self.deliver(due) {

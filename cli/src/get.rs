@@ -181,6 +181,7 @@ mod tests {
             assert_eq!(distance(other, one), expected, "{other} {one}");
         }
     }
+
     #[test]
     fn what_is_too_long_is_like_nothing() {
         let keys = |length: usize| ("a".repeat(length), "a".repeat(length - 1) + "b");

@@ -240,6 +240,7 @@ mod tests {
         );
         assert_eq!(render(true, true, Some(1)).matches('…').count(), 3);
     }
+
     #[test]
     fn what_steers_a_terminal_is_escaped() {
         let harmful = "\0\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";

@@ -228,12 +228,7 @@ fn version(target: Value) -> Result<Box<str>, String> {
 /// As much of a text as a message should repeat. Control characters, which could forge a line or
 /// command a terminal, are escaped.
 pub(super) fn excerpt(text: &str) -> String {
-    let start = cut(text);
-    let Some(first) = start.find(char::is_control) else {
-        return start;
-    };
-    let (plain, rest) = start.split_at(first);
-    rest.chars().fold(plain.to_owned(), |mut escaped, character| {
+    cut(text).chars().fold(String::new(), |mut escaped, character| {
         match character.is_control() {
             true => escaped.extend(character.escape_default()),
             false => escaped.push(character),

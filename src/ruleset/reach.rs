@@ -56,7 +56,7 @@ impl Reach {
     /// nobody. One that serves by a rollout leaves others those without an identifier.
     pub(super) fn obstacles<'r>(&mut self, rules: &'r [Rule]) -> Vec<Option<&'r Rule>> {
         let mut numbers = TextMap::default();
-        let (mut to_all, mut to_identified) = (Serving::default(), Serving::default());
+        let (mut to_all, mut to_identified) = (Takers::default(), Takers::default());
         let obstacles = rules.iter().map(|rule| {
             let demands = self.demands(rule, &mut numbers)?;
             let obstacle = self.find(&demands, &to_all).or_else(|| {
@@ -84,9 +84,9 @@ impl Reach {
             || rule.conditions.iter().any(demands_identifier)
     }
 
-    fn find<'r>(&mut self, demands: &Demands, serving: &Serving<'r>) -> Option<&'r Rule> {
-        let several = demands.iter().filter_map(|number| serving.by_last.get(number)).flatten();
-        serving.everybody.or_else(|| {
+    fn find<'r>(&mut self, demands: &Demands, takers: &Takers<'r>) -> Option<&'r Rule> {
+        let several = demands.iter().filter_map(|number| takers.by_last.get(number)).flatten();
+        takers.everybody.or_else(|| {
             let mut likely = several.take_while(|(_, fewer)| {
                 self.comparisons += fewer.len();
                 self.comparisons <= MOST_COMPARISONS
@@ -125,14 +125,14 @@ impl Reach {
 
 /// Rules that serve something to all whom they match, or to all of these who have an identifier.
 #[derive(Default)]
-struct Serving<'r> {
+struct Takers<'r> {
     /// One that matches everybody.
     everybody: Option<&'r Rule>,
     /// The others, by the last of their demands, which fewest have in common.
     by_last: PositionMap<Vec<(&'r Rule, Demands)>>,
 }
 
-impl<'r> Serving<'r> {
+impl<'r> Takers<'r> {
     fn add(&mut self, rule: &'r Rule, demands: Demands) {
         match demands.last() {
             Some(last) => self.by_last.entry(*last).or_default().push((rule, demands)),

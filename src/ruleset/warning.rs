@@ -188,8 +188,8 @@ impl Review<'_> {
 const TYPE_COUNTS: &str = "the type of each value counts alone";
 const SERVES_NOTHING: &str = "the rule serves nothing: the next one is looked at";
 
-/// Returns what is wrong with weights that do not sum to 100, where that makes a difference to
-/// any of the hundred buckets.
+/// Returns what is wrong with the weights of a rollout, where that makes a difference to any of
+/// the hundred buckets.
 fn weights(flag: &Flag, entries: &[(f64, Option<u32>)], is_last: bool) -> Option<String> {
     let sum = entries.last().map_or(0.0, |(sum, _)| *sum);
     let next = if is_last { "the default variation" } else { "the next rule" };
