@@ -11,9 +11,9 @@
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
-//! It ends by Ctrl-C, by SIGTERM, or with the line `stop`: it answers the requests that are under
-//! way, for at most 3 seconds, and then delivers what it can within the client's
-//! `shutdown_timeout`. A second of these ends it at once. `PHASEFLAG_BASE_URL` names another
+//! It ends by Ctrl-C or SIGTERM: it answers the requests that are under way, for at most 3 seconds,
+//! and then delivers what it can within the client's `shutdown_timeout`. A second of these ends it
+//! at once. `PHASEFLAG_BASE_URL` names another
 //! service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to serve on, where 0 is any free one.
 //!
 //! `axum::serve` waits for ever for a request that has begun: put a reverse proxy in front.

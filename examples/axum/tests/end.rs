@@ -18,8 +18,6 @@ use support::{Reply, SOON, Server, wait_until};
 
 const FLAGS: &str = include_str!("../../flags.json");
 
-const SERVER: &str = env!("CARGO_BIN_EXE_example-axum");
-
 /// The begin of a request, and the rest.
 const HALF: &str = "GET /checkout HTTP/1.1\r\nHost: localhost\r\n";
 const REST: &str = "x-user-id: eve\r\n\r\n";
@@ -34,7 +32,8 @@ struct Shop {
 }
 
 impl Shop {
-    fn start(command: &mut Command, service: &Server) -> Shop {
+    fn start(service: &Server) -> Shop {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_example-axum"));
         command.env("PHASEFLAG_BASE_URL", service.url()).env("PORT", "0");
         // No proxy of this machine may stand in the way.
         let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
@@ -86,7 +85,7 @@ impl Shop {
 fn a_signal_ends_it_and_delivers_the_events() {
     for signal in ["INT", "TERM"] {
         let service = Server::with_ruleset(FLAGS);
-        let shop = Shop::start(&mut Command::new(SERVER), &service);
+        let shop = Shop::start(&service);
         shop.checkout("ada");
         shop.tell(signal);
         assert!(!shop.end(1));
@@ -95,21 +94,9 @@ fn a_signal_ends_it_and_delivers_the_events() {
 }
 
 #[test]
-fn the_end_of_the_input_ends_nothing() {
-    let service = Server::with_ruleset(FLAGS);
-    let mut command = Command::new("sh");
-    let shop = Shop::start(command.args(["-c", "exec \"$0\" </dev/null", SERVER]), &service);
-    for _ in 0..20 {
-        shop.checkout("ada");
-    }
-    shop.tell("TERM");
-    assert!(!shop.end(20));
-}
-
-#[test]
 fn a_request_under_way_is_answered() {
     let service = Server::with_ruleset(FLAGS);
-    let shop = Shop::start(&mut Command::new(SERVER), &service);
+    let shop = Shop::start(&service);
     let mut connection = shop.connect(HALF);
     shop.tell("TERM");
     connection.write_all(REST.as_bytes()).unwrap();
@@ -122,7 +109,7 @@ fn a_request_under_way_is_answered() {
 #[test]
 fn a_connection_that_is_kept_alive_holds_up_nothing() {
     let service = Server::with_ruleset(FLAGS);
-    let shop = Shop::start(&mut Command::new(SERVER), &service);
+    let shop = Shop::start(&service);
     let mut connection = shop.connect(&format!("{HALF}{REST}"));
     let mut answer = [0; 15];
     connection.read_exact(&mut answer).unwrap();
@@ -134,7 +121,7 @@ fn a_connection_that_is_kept_alive_holds_up_nothing() {
 #[test]
 fn a_request_that_never_comes_whole_is_cut_off() {
     let service = Server::with_ruleset(FLAGS);
-    let shop = Shop::start(&mut Command::new(SERVER), &service);
+    let shop = Shop::start(&service);
     let _connection = shop.connect(HALF);
     shop.tell("TERM");
     assert!(shop.end(1));
@@ -143,7 +130,7 @@ fn a_request_that_never_comes_whole_is_cut_off() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let service = Server::with_ruleset(FLAGS);
-    let mut shop = Shop::start(&mut Command::new(SERVER), &service);
+    let mut shop = Shop::start(&service);
     let _connection = shop.connect(HALF);
     // So that the events take as long as the client lets them, after the request that does so.
     service.respond(|_| Reply::Hang);
