@@ -56,6 +56,8 @@ pub fn metrics(client: &PhaseFlagClient) -> String {
     ] {
         sample(&mut page, &format!("events_dropped_total{{reason=\"{reason}\"}}"), count);
     }
+    let help = "Evaluations that were not recorded, for want of room in their interval.";
+    counter(&mut page, "evaluations_not_recorded_total", help, events.dropped_interval_full);
     page
 }
 

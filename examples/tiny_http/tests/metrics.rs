@@ -53,6 +53,9 @@ phaseflag_events_dropped_total{reason=\"queue_full\"} 0
 phaseflag_events_dropped_total{reason=\"rejected\"} 0
 phaseflag_events_dropped_total{reason=\"undelivered\"} 0
 phaseflag_events_dropped_total{reason=\"spool_full\"} 0
+# HELP phaseflag_evaluations_not_recorded_total Evaluations that were not recorded, for want of room in their interval.
+# TYPE phaseflag_evaluations_not_recorded_total counter
+phaseflag_evaluations_not_recorded_total 0
 ";
 
 /// The samples that are not 0.
@@ -123,6 +126,19 @@ fn polls_and_events_are_counted() {
     assert_eq!(counted(&later), [&polled[..], &delivered].concat());
     later.stop();
     fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn evaluations_that_are_not_recorded_are_counted() {
+    let service = Server::with_ruleset(ruleset(1, &["checkout", "theme"]));
+    let client = builder(&service).polling_interval(NEVER).event_flush_interval(NEVER);
+    let client = client.event_queue_capacity(1).event_batch_size(1).record_evaluations(true);
+    let client = ready(client);
+    for _ in 0..3 {
+        client.get_boolean_value("checkout", false, None);
+        client.get_boolean_value("theme", false, None);
+    }
+    assert!(counted(&client).contains(&"evaluations_not_recorded_total 3".to_owned()));
 }
 
 #[test]
