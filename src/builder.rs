@@ -96,9 +96,9 @@ impl ClientBuilder {
     /// They are known by hashes of 56 bits from a secret seed: with n of them, one time in 2⁵⁶/n
     /// another one is taken for known, and has no event.
     ///
-    /// An evaluation that is known takes no lock, and looks at no clock unless events are being
-    /// delivered or wait to be tried again. One that is new takes a lock, and the first after an
-    /// interval may free part of what was known: microseconds, whatever the capacity.
+    /// An evaluation that is known takes no further lock, and looks at no clock unless events are
+    /// being delivered or wait to be tried again. One that is new takes a lock, and the first after
+    /// an interval may free part of what was known: microseconds, whatever the capacity.
     ///
     /// Defaults to `false`.
     pub fn record_evaluations(mut self, record: bool) -> ClientBuilder {

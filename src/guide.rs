@@ -1,4 +1,4 @@
-//! A guide in ten pages, each with code that is compiled and run by the tests.
+//! A guide in ten pages, whose code the tests compile, and run where it needs no service.
 //!
 //! It is there in the documentation alone.
 //!

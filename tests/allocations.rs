@@ -171,3 +171,43 @@ fn a_ruleset_takes_about_as_much_as_its_text() {
     assert!(peak < 1.1, "{peak}");
     assert!(count_total < 50 * 10_000, "{count_total}");
 }
+
+/// Long lists of what is small, which cost the most for each of their bytes. Of 10,000 problems at
+/// most a note is kept.
+#[test]
+fn no_text_costs_more_than_the_bound() {
+    let of_rule = |rule: &str| {
+        let variations = r#""variations": [{"key": "a", "value": 1}]"#;
+        format!(r#"[{{"key": "f", {variations}, "targeting_rules": [{rule}]}}]"#)
+    };
+    let of_value = |value: &str| {
+        let variations = format!(r#""variations": [{{"key": "a", "value": {value}}}]"#);
+        format!(r#"[{{"key": "f", "default_variation": "a", {variations}}}]"#)
+    };
+    let one_of = r#"{"conditions": [{"attribute": "a", "operator": "one_of", "value": [LIST]}]}"#;
+    let texts = [
+        "[LIST]",
+        r#"{"flags": [], "segments": [LIST]}"#,
+        r#"[{"key": "f", "variations": [LIST]}]"#,
+        r#"[{"key": "f", "prerequisites": [LIST]}]"#,
+        &of_rule("LIST"),
+        &of_rule(r#"{"conditions": [LIST]}"#),
+        &of_rule(r#"{"percentage_rollout": [LIST]}"#),
+        &of_rule(one_of),
+        &of_value("[LIST]"),
+    ];
+    for (count, text) in [10_000, 40_000].into_iter().flat_map(|count| texts.map(|it| (count, it)))
+    {
+        for element in ["0", "{}", "[0]", r#"{"":0}"#, r#"{"key":"a"}"#] {
+            let text = text.replace("LIST", &vec![element; count].join(","));
+            let mut ruleset = None;
+            let AllocationInfo { bytes_current, bytes_max, .. } =
+                measure(|| ruleset = Some(Ruleset::parse(&text).unwrap()));
+            let (kept, peak) = (bytes_current.unsigned_abs(), bytes_max);
+            let length = text.len() as u64;
+            let start = text.get(..60);
+            assert!(kept <= 25 * length + 2_000_000, "{kept} of {length}: {start:?}, {element}");
+            assert!(peak <= 50 * length + 3_000_000, "{peak} of {length}: {start:?}, {element}");
+        }
+    }
+}
