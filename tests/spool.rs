@@ -419,6 +419,25 @@ fn a_lock_that_is_held_is_not_waited_for_long() {
 }
 
 #[test]
+fn intervals_of_recorded_evaluations_end_while_they_are_delivered() {
+    let (server, folder) = (server(202), Folder::new("intervals"));
+    leave(&server, &folder, 0..1);
+    server.respond(|request| match request.path.ends_with(EVENTS) {
+        true => Reply::Hang,
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let settings = spooling(&server, &folder).record_evaluations(true).request_timeout(NEVER);
+    let client = ready(settings.event_flush_interval(Duration::from_millis(50)));
+    server.wait_for(1, EVENTS);
+    wait_until("three intervals", || {
+        client.get_boolean_value("a", false, None);
+        client.statistics().events.queued >= 3
+    });
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..1));
+    client.stop_now();
+}
+
+#[test]
 fn what_another_client_delivers_holds_up_no_events() {
     let (server, folder) = (server(202), Folder::new("busy"));
     leave(&server, &folder, 0..1);
