@@ -138,7 +138,9 @@ impl Service {
         }
         if let Some(flusher) = flusher {
             flusher.stop();
-            if self.ledger.queued() > 0 || self.catching_up.load(Ordering::Acquire) {
+            let at_work = self.ledger.queued() > 0 || self.catching_up.load(Ordering::Acquire);
+            // After an earlier end, nobody waits for what it has given up.
+            if at_work && !self.ledger.is_closed() {
                 flusher.wait(deadline);
             }
         }

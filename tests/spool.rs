@@ -229,6 +229,22 @@ fn an_end_amid_a_request_that_hangs_leaves_its_events() {
 }
 
 #[test]
+fn an_end_after_another_waits_for_nothing_that_was_left() {
+    let (server, folder) = (server(202), Folder::new("twice"));
+    leave(&server, &folder, 0..1);
+    server.respond(|_| Reply::Hang);
+    let settings = spooling(&server, &folder).request_timeout(NEVER).shutdown_timeout(SOON);
+    let client = started(settings);
+    server.wait_for(1, EVENTS);
+    client.stop_now();
+    let begin = Instant::now();
+    client.stop();
+    drop(client);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert_eq!(folder.lines().len(), 1);
+}
+
+#[test]
 fn an_end_that_runs_out_of_time_leaves_them() {
     let (server, folder) = (server(202), Folder::new("time"));
     server.respond(|_| Reply::Hang);
