@@ -212,8 +212,9 @@ fn whoever_gives_up_waiting_keeps_no_client() {
     {
         let initialize = pin!(provider.initialize(&context));
         assert!(initialize.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        // The thread has been waiting since the answer to the first.
+        server.wait_for(2, "/sdk/ruleset");
     }
-    server.wait_for(1, "/sdk/ruleset");
     drop(provider);
     wait_until("the client is gone", || gone.upgrade().is_none());
 }
