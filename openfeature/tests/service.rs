@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use open_feature::provider::{FeatureProvider, ProviderStatus};
 use open_feature::{EvaluationContext, EvaluationErrorCode, OpenFeature};
-use phaseflag::EvaluationEvent;
+use phaseflag::{EvaluationEvent, PhaseFlagClient};
 use phaseflag_openfeature::PhaseFlagProvider;
 use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ruleset, wait_until};
 
@@ -28,6 +28,15 @@ fn nobody() -> EvaluationContext {
 async fn failure(provider: &PhaseFlagProvider) -> (EvaluationErrorCode, String) {
     let error = provider.resolve_bool_value("a", &nobody()).await.unwrap_err();
     (error.code, error.message.unwrap())
+}
+
+/// A provider that was initialized in less than half of the time that it had.
+async fn initialized_at_once(client: PhaseFlagClient) -> PhaseFlagProvider {
+    let mut provider = PhaseFlagProvider::new(client).ready_timeout(2 * SOON);
+    let begin = Instant::now();
+    provider.initialize(&nobody()).await;
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    provider
 }
 
 #[tokio::test]
@@ -95,10 +104,7 @@ async fn rules_of_before_end_the_wait_at_once() {
         .polling_interval(NEVER)
         .build()
         .unwrap();
-    let mut provider = PhaseFlagProvider::new(client).ready_timeout(SOON);
-    let begin = Instant::now();
-    provider.initialize(&nobody()).await;
-    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    let provider = initialized_at_once(client).await;
     assert_eq!(provider.status(), ProviderStatus::STALE);
     assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
 
@@ -113,9 +119,7 @@ async fn rules_of_before_end_the_wait_at_once() {
 async fn a_refused_key_ends_the_wait_at_once() {
     let body = r#"{"error": {"code": "UNAUTHORIZED", "message": "no such key"}}"#;
     let server = Server::start(move |_| Reply::status(401).with_body(body));
-    let client = builder(&server).build().unwrap();
-    let mut provider = PhaseFlagProvider::new(client).ready_timeout(NEVER);
-    provider.initialize(&nobody()).await;
+    let provider = initialized_at_once(builder(&server).build().unwrap()).await;
     assert_eq!(provider.status(), ProviderStatus::Error);
     let url = server.url();
     assert_eq!(
@@ -133,8 +137,7 @@ async fn a_refused_key_ends_the_wait_at_once() {
 async fn a_refused_key_leaves_the_bootstrap_in_use() {
     let server = Server::start(|_| Reply::status(403));
     let client = builder(&server).bootstrap_text(ruleset(1, &["a"])).build().unwrap();
-    let mut provider = PhaseFlagProvider::new(client).ready_timeout(NEVER);
-    provider.initialize(&nobody()).await;
+    let provider = initialized_at_once(client).await;
     wait_until("the key is refused", || provider.status() == ProviderStatus::Error);
     assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
     let error = provider.resolve_bool_value("b", &nobody()).await.unwrap_err();
@@ -149,8 +152,7 @@ async fn a_bootstrap_is_stale_until_the_service_has_answered() {
         .polling_interval(RAPIDLY)
         .build()
         .unwrap();
-    let mut provider = PhaseFlagProvider::new(client).ready_timeout(NEVER);
-    provider.initialize(&nobody()).await;
+    let provider = initialized_at_once(client).await;
     assert_eq!(provider.status(), ProviderStatus::STALE);
     assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
 
