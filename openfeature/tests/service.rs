@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use open_feature::provider::{FeatureProvider, ProviderStatus};
 use open_feature::{EvaluationContext, EvaluationErrorCode, OpenFeature};
-use phaseflag::{EvaluationEvent, PhaseFlagClient};
+use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 use phaseflag_openfeature::PhaseFlagProvider;
-use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ruleset, wait_until};
+use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ruleset, started, wait_until};
 
 /// A time that is over soon.
 const SHORT: Duration = Duration::from_millis(20);
@@ -142,6 +142,32 @@ async fn a_refused_key_leaves_the_bootstrap_in_use() {
     assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
     let error = provider.resolve_bool_value("b", &nobody()).await.unwrap_err();
     assert_eq!(error.code, EvaluationErrorCode::FlagNotFound);
+}
+
+#[tokio::test]
+async fn whatever_rules_a_client_has_it_is_not_ready_until_initialize_has_ended() {
+    let server = Server::start(|_| Reply::Hang);
+    let settings = builder(&server).bootstrap_text(ruleset(1, &["a"])).request_timeout(NEVER);
+    let client = started(settings);
+    assert!(client.has_rules() && !client.is_ready());
+    let mut provider = PhaseFlagProvider::new(client);
+    assert_eq!(provider.status(), ProviderStatus::NotReady);
+    assert!(provider.resolve_bool_value("a", &nobody()).await.unwrap().value);
+    provider.initialize(&nobody()).await;
+    assert_eq!(provider.status(), ProviderStatus::STALE);
+}
+
+#[tokio::test]
+async fn a_client_that_was_refused_needs_no_initialize_to_be_an_error() {
+    let settings: [fn(ClientBuilder) -> ClientBuilder; 2] =
+        [|settings| settings, |settings| settings.bootstrap_text(ruleset(1, &["a"]))];
+    for set in settings {
+        let server = Server::start(|_| Reply::status(401));
+        let client = started(set(builder(&server)));
+        client.wait_until_ready(SOON).unwrap_err();
+        let provider = PhaseFlagProvider::new(client.clone());
+        assert_eq!(provider.status(), ProviderStatus::Error, "rules: {}", client.has_rules());
+    }
 }
 
 #[tokio::test]
