@@ -5,14 +5,14 @@
 mod support;
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use open_feature::provider::{FeatureProvider, ProviderStatus};
-use open_feature::{EvaluationContext, EvaluationErrorCode, OpenFeature};
+use open_feature::{Client, EvaluationContext, EvaluationErrorCode, OpenFeature};
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 use phaseflag_openfeature::PhaseFlagProvider;
 use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ruleset, started, wait_until};
@@ -37,6 +37,11 @@ async fn initialized_at_once(client: PhaseFlagClient) -> PhaseFlagProvider {
     provider.initialize(&nobody()).await;
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
     provider
+}
+
+/// Polls a future once.
+fn is_pending(future: Pin<&mut impl Future>) -> bool {
+    future.poll(&mut Context::from_waker(Waker::noop())).is_pending()
 }
 
 #[tokio::test]
@@ -239,12 +244,86 @@ fn whoever_gives_up_waiting_keeps_no_client() {
     let context = nobody();
     {
         let initialize = pin!(provider.initialize(&context));
-        assert!(initialize.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert!(is_pending(initialize));
         // The thread has been waiting since the answer to the first.
         server.wait_for(2, "/sdk/ruleset");
     }
     drop(provider);
     wait_until("the client is gone", || gone.upgrade().is_none());
+}
+
+/// A provider whose client waits for an answer of the service.
+fn waiting(server: &Server) -> PhaseFlagProvider {
+    let settings = builder(server).request_timeout(NEVER).polling_interval(RAPIDLY);
+    PhaseFlagProvider::new(settings.build().unwrap()).ready_timeout(SOON)
+}
+
+/// A provider that needs no service, and serves a boolean as the flag `a`.
+fn local(value: bool) -> PhaseFlagProvider {
+    let rules = format!("[{}]", flag("a", value));
+    PhaseFlagProvider::new(PhaseFlagClient::builder("", "").bootstrap_text(rules).build().unwrap())
+}
+
+/// The text of the panic that an evaluation ends in.
+async fn panic_of(flags: Client) -> String {
+    let evaluation = tokio::spawn(async move { flags.get_bool_value("a", None, None).await });
+    let panic = evaluation.await.unwrap_err().into_panic();
+    (*panic.downcast::<&str>().unwrap()).to_owned()
+}
+
+#[tokio::test]
+async fn evaluations_wait_while_the_default_provider_is_set() {
+    let server = Server::start(|_| Reply::Hang);
+    let mut api = OpenFeature::default();
+    api.set_provider(local(false)).await;
+    let flags = api.create_client();
+    let mut set = pin!(api.set_provider(waiting(&server)));
+    assert!(is_pending(set.as_mut()));
+    let mut answer = pin!(flags.get_bool_value("a", None, None));
+    assert!(is_pending(answer.as_mut()));
+
+    server.wait_for(1, "/sdk/ruleset");
+    server.respond(|_| Reply::json(ruleset(1, &["a"])));
+    server.close_connections();
+    assert_eq!(tokio::join!(set, answer), ((), Ok(true)));
+}
+
+#[tokio::test]
+async fn without_a_default_provider_evaluations_panic() {
+    const NONE: &str = "called `Option::unwrap()` on a `None` value";
+    let server = Server::start(|_| Reply::Hang);
+    let mut api = OpenFeature::default();
+    api.set_provider(local(true)).await;
+    assert_eq!(api.create_client().get_bool_value("a", None, None).await, Ok(true));
+    // One that is cancelled leaves none.
+    assert!(is_pending(pin!(api.set_provider(waiting(&server)))));
+    assert_eq!(panic_of(api.create_client()).await, NONE);
+
+    api.set_provider(local(true)).await;
+    assert_eq!(api.create_client().get_bool_value("a", None, None).await, Ok(true));
+    api.shutdown().await;
+    assert_eq!(panic_of(api.create_client()).await, NONE);
+}
+
+#[tokio::test]
+async fn clients_of_a_name_get_the_default_answers_while_their_provider_is_replaced() {
+    let server = Server::start(|_| Reply::Hang);
+    let mut api = OpenFeature::default();
+    api.set_provider(local(false)).await;
+    let flags = api.create_named_client("name");
+    assert_eq!(flags.get_bool_value("a", None, None).await, Ok(false));
+    api.set_named_provider("name", local(true)).await;
+    assert_eq!(flags.get_bool_value("a", None, None).await, Ok(true));
+
+    let mut set = pin!(api.set_named_provider("name", waiting(&server)));
+    assert!(is_pending(set.as_mut()));
+    assert_eq!(flags.get_bool_value("a", None, None).await, Ok(false));
+
+    server.wait_for(1, "/sdk/ruleset");
+    server.respond(|_| Reply::json(ruleset(1, &["a"])));
+    server.close_connections();
+    set.await;
+    assert_eq!(flags.get_bool_value("a", None, None).await, Ok(true));
 }
 
 #[tokio::test]
