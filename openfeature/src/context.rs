@@ -123,10 +123,12 @@ mod tests {
 
     #[test]
     fn what_is_no_single_value_is_ignored() {
+        let one_hour_west = UtcOffset::from_hms(-1, 0, 0).unwrap();
         let fields = [
             Field::new_struct(StructValue::default().with_field("city", "Berlin")),
             Field::new_struct("text".to_owned()),
             Field::from(moment(-62_167_219_201)),
+            Field::from(moment(253_402_300_799).replace_offset(one_hour_west)),
         ];
         for field in fields {
             let given = Given::default().with_custom_field("name", field.clone());
