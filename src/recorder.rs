@@ -391,6 +391,27 @@ mod tests {
     }
 
     #[test]
+    fn what_finds_no_place_is_counted() {
+        let counter = Arc::new(Counter::default());
+        let tracker = Arc::downgrade(&counter);
+        let recording = recording_to(tracker, 1000, Duration::from_secs(3600));
+        let now = Instant::now();
+        // A place has room for so many that meet there.
+        for number in 1..=128 {
+            assert_eq!(judge(&recording, number, now), Recorded);
+        }
+        assert_eq!(judge(&recording, 129, now), NoRoom { first: true });
+        assert_eq!(judge(&recording, 130, now), NoRoom { first: false });
+        assert_eq!(judge(&recording, 1, now), Known);
+        recording.record(user("u"), &Reason::Default, 129 << 32);
+        assert_eq!(recording.ledger.counts().dropped_interval_full, 1);
+        // Elsewhere there is room.
+        recording.record(user("u"), &Reason::Default, 1 << 10);
+        assert_eq!(recording.ledger.counts().dropped_interval_full, 1);
+        assert_eq!(counter.0.load(Ordering::Acquire), 1);
+    }
+
+    #[test]
     fn that_there_is_no_room_is_said_once_an_episode() {
         let (recording, start) = (recording(1), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
