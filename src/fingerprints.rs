@@ -131,6 +131,11 @@ mod tests {
     }
 
     #[test]
+    fn each_table_has_a_seed_of_its_own() {
+        assert_ne!(Fingerprints::new(1).seed, Fingerprints::new(1).seed);
+    }
+
+    #[test]
     fn what_is_forgotten_does_not_come_again() {
         let table = Fingerprints::new(1000);
         let all = || (0..1000_u64).map(|number| hash(7, &number.to_le_bytes()));
