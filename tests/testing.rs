@@ -1,6 +1,7 @@
 //! What the crate offers to the tests of programs.
 
 use std::error::Error as StdError;
+use std::sync::Barrier;
 use std::thread;
 use std::time::SystemTime;
 
@@ -410,6 +411,22 @@ fn nested_ones_may_be_dropped_in_any_order() {
 }
 
 #[test]
+fn those_of_different_flags_are_told_apart() {
+    let client = TestFlags::new().build().unwrap();
+    let values = || ["a", "b", "c"].map(|key| client.get_number_value(key, 0.0, None));
+    let a = override_scoped(&client, "a", 1);
+    let b = override_scoped(&client, "b", 2);
+    drop(a);
+    assert_eq!(values(), [0.0, 2.0, 0.0]);
+    let c = override_scoped(&client, "c", 3);
+    assert_eq!(values(), [0.0, 2.0, 3.0]);
+    drop(c);
+    assert_eq!(values(), [0.0, 2.0, 0.0]);
+    drop(b);
+    assert!(client.evaluate_all(None).is_empty());
+}
+
+#[test]
 fn what_is_set_meanwhile_counts_until_the_latest_is_dropped() {
     let client = TestFlags::new().build().unwrap();
     let first = override_scoped(&client, "theme", "first");
@@ -462,11 +479,14 @@ fn a_scoped_override_can_be_kept_and_sent() {
 
 #[test]
 fn many_threads_override_at_once_and_leave_nothing() {
+    const THREADS: i32 = 4;
     let client = TestFlags::new().build().unwrap();
+    let start = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
-        for number in 0..4 {
-            let client = &client;
+        for number in 0..THREADS {
+            let (client, start) = (&client, &start);
             scope.spawn(move || {
+                start.wait();
                 for _ in 0..500 {
                     let own = format!("own-{number}");
                     let _shared = override_scoped(client, "shared", number);
