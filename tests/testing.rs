@@ -178,6 +178,17 @@ fn a_value_may_nest_as_deeply_as_rules_can_hold() {
 }
 
 #[test]
+fn a_number_is_exact_to_fifteen_digits() {
+    for number in
+        [0.1, -0.1, 0.1 + 0.2, 1.0 / 3.0, 123_456_789.123_456_79, 1e300 / 3.0, f64::MAX, 5e-324]
+    {
+        let client = TestFlags::new().number("n", number).build().unwrap();
+        let served = client.get_number_value("n", 0.0, None);
+        assert_eq!(format!("{served:.14e}"), format!("{number:.14e}"));
+    }
+}
+
+#[test]
 fn a_number_that_json_does_not_have_is_null() {
     let client = TestFlags::new()
         .json("json", f64::INFINITY)
