@@ -166,6 +166,12 @@ impl TestFlags {
     /// [`number`](TestFlags::number) is not finite, or a value nests too deeply, with the key; and
     /// [`Error::Bootstrap`] where the rules cannot be read.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
+        let client = PhaseFlagClient::new(self.inner()?);
+        client.start()?;
+        Ok(client)
+    }
+
+    fn inner(self) -> Result<Inner, Error> {
         for (key, flag) in &self.flags {
             flag.check(key)?;
         }
@@ -189,9 +195,7 @@ impl TestFlags {
             }
             inner.sink = Some(sink);
         }
-        let client = PhaseFlagClient::new(inner);
-        client.start()?;
-        Ok(client)
+        Ok(inner)
     }
 
     fn with(mut self, key: String, kind: FlagKind, value: Value) -> TestFlags {
@@ -394,5 +398,24 @@ pub struct ScopedOverride {
 impl Drop for ScopedOverride {
     fn drop(&mut self) {
         self.client.overrides().uncover(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn the_interval_of_recorded_evaluations_does_not_end() {
+        let flags = TestFlags::new().boolean("a", true).events(&EventRecorder::new());
+        let inner = flags.record_evaluations(true).inner().unwrap();
+        let recorder = inner.recorder.clone().unwrap();
+        let client = PhaseFlagClient::new(inner);
+        client.start().unwrap();
+        assert!(client.get_boolean_value("a", false, None));
+        let year = Duration::from_secs(365 * 24 * 3600);
+        assert!(recorder.ends().unwrap() > Instant::now() + year);
     }
 }

@@ -348,6 +348,19 @@ fn evaluations_may_be_recorded() {
 }
 
 #[test]
+fn the_first_ten_thousand_evaluations_are_recorded() {
+    let events = EventRecorder::new();
+    let flags = TestFlags::new().boolean("beta", true).events(&events);
+    let client = flags.record_evaluations(true).build().unwrap();
+    for number in 0..=10_000 {
+        assert!(client.get_boolean_value("beta", false, &user(&number.to_string())));
+    }
+    assert_eq!(events.all().len(), 10_000);
+    let counts = client.statistics().events;
+    assert_eq!((counts.dropped_interval_full, counts.dropped()), (1, 0));
+}
+
+#[test]
 fn many_threads_and_clients_share_a_recorder() {
     const EACH: usize = 1000;
     let events = EventRecorder::new();
