@@ -142,6 +142,24 @@ fn each_variation_is_recorded() {
 }
 
 #[test]
+fn a_variation_is_one_event_whatever_the_reason() {
+    let server = Server::with_ruleset(
+        r#"{"flags": [{"key": "a", "default_variation": "v",
+            "variations": [{"key": "v", "value": true}],
+            "targeting_rules": [{"variation": "v", "conditions": [
+                {"attribute": "plan", "operator": "is", "value": "pro"}]}]}]}"#,
+    );
+    let client = ready(recording(&server));
+    for (id, plans) in [("1", ["free", "pro"]), ("2", ["pro", "free"])] {
+        for plan in plans {
+            assert!(client.get_boolean_value("a", false, &user(id).attribute("plan", plan)));
+        }
+    }
+    let expected = [event("a", "1"), event("a", "2").replace("default", "targeting_match")];
+    assert_eq!(delivered(&client, &server), expected);
+}
+
+#[test]
 fn the_default_context_is_recorded() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(recording(&server).default_context(user("u")));
