@@ -232,8 +232,11 @@ fn flags_that_serve_nothing_are_errors() {
 #[cfg(feature = "serde")]
 mod by_serde {
     use super::*;
+    use std::fmt;
+
     use phaseflag::{Number, Object};
-    use serde::Deserialize;
+    use serde::de::{MapAccess, Visitor};
+    use serde::{Deserialize, Deserializer};
     use serde_json::json;
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -453,6 +456,36 @@ mod by_serde {
         }
         let error = value(r#"{"yes": 1}"#).read_as_serde::<BTreeMap<bool, u8>>().unwrap_err();
         assert_eq!(error.reason(), r#"invalid type: string "yes", expected a boolean"#);
+    }
+
+    #[test]
+    fn a_member_that_is_not_read_is_named() {
+        #[derive(Debug)]
+        struct First;
+
+        impl<'de> Deserialize<'de> for First {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<First, D::Error> {
+                deserializer.deserialize_map(FirstVisitor)
+            }
+        }
+
+        struct FirstVisitor;
+
+        impl<'de> Visitor<'de> for FirstVisitor {
+            type Value = First;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<First, A::Error> {
+                members.next_entry::<String, u8>().map(|_| First)
+            }
+        }
+
+        assert!(value(r#"{"a": 1}"#).read_as_serde::<First>().is_ok());
+        let error = value(r#"{"a": 1, "b": 2}"#).read_as_serde::<First>().unwrap_err();
+        assert_eq!((error.path(), error.reason()), ("b", "a member of this name was not expected"));
     }
 
     #[test]
