@@ -519,6 +519,7 @@ mod by_serde {
         for (old, new, sentence) in [
             ("1,", "true,", "`inner.ratio`: invalid type: boolean `true`, expected f64"),
             ("-4", "[]", "`inner`: invalid type: sequence, expected i32"),
+            ("-4", "-0.0", "`inner`: invalid type: floating point `-0.0`, expected i32"),
             ("5.0", "5.5", "`tagged`: invalid type: floating point `5.5`, expected u8"),
         ] {
             let error = value(&text.replace(old, new)).read_as_serde::<Outer>().unwrap_err();
