@@ -22,7 +22,7 @@ use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::Value;
 
 /// The most different evaluations of an interval, whatever the capacity of the queue: their
-/// fingerprints take 32 MiB.
+/// fingerprints take 16 MiB.
 const MOST: usize = 1 << 20;
 
 /// How to make a recorder.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
 #[cfg(feature = "http")]
-use phaseflag::EvaluationEvent;
+use phaseflag::{ClientBuilder, EvaluationEvent};
 use phaseflag::{EvaluationContext, PhaseFlagClient, Ruleset, Value};
 
 /// A flag of each kind that an evaluation may meet.
@@ -155,6 +155,28 @@ fn a_recorded_evaluation_allocates_nothing_when_it_is_repeated() {
     assert_eq!(allocations(|| client.get_number_value("number", 0.0, &context)), 0);
     assert_eq!(allocations(|| client.get_string_value("string", "", &context)), 1);
     assert_eq!(client.statistics().events.queued, BOOLEANS.len() + 2);
+}
+
+/// How many bytes a client keeps.
+#[cfg(feature = "http")]
+fn kept(settings: ClientBuilder) -> i64 {
+    let mut client = None;
+    measure(|| client = Some(settings.build().unwrap())).bytes_current
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn what_is_known_of_recorded_evaluations_takes_no_more_than_is_said() {
+    let settings = || PhaseFlagClient::builder("http://127.0.0.1:9/api/v1", "sdk-dev-1");
+    // What the first client leaves for all others is not counted.
+    kept(settings());
+    for (settings, table) in
+        [(settings(), 256 << 10), (settings().event_queue_capacity(usize::MAX), 16 << 20)]
+    {
+        let without = kept(settings.clone());
+        let more = kept(settings.record_evaluations(true)) - without;
+        assert!((table..=table + 4096).contains(&more), "{more} for {table}");
+    }
 }
 
 #[test]
