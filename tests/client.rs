@@ -198,20 +198,62 @@ fn its_threads_have_names() {
     }
 }
 
+/// Returns whether this process is there for one test alone. Runs the test in one where it is not.
+#[cfg(target_os = "linux")]
+fn is_alone(test: &str) -> bool {
+    const ALONE: &str = "PHASEFLAG_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env(ALONE, "1")
+        .env_remove("RUST_MIN_STACK")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && printed.contains("1 passed"), "{printed}");
+    false
+}
+
+/// How many bytes of this thread's stack are left.
+#[cfg(target_os = "linux")]
+fn stack_left() -> usize {
+    let local = 0_u8;
+    let here = std::ptr::from_ref(&local).addr();
+    let address = |text: &str| usize::from_str_radix(text, 16).unwrap();
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    // What is below a stack is no part of its mapping, but for a page or so that guards it.
+    let start = maps.lines().find_map(|line| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        (address(start)..address(end)).contains(&here).then(|| address(start))
+    });
+    here - start.unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn its_threads_have_stacks_of_a_mebibyte() {
+    // In a process of its own: a thread may be given the larger stack of one that has ended.
+    if !is_alone("its_threads_have_stacks_of_a_mebibyte") {
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("phaseflag-stack-{}", std::process::id()));
+    let settings = PhaseFlagClient::builder("", "").bootstrap_file(&path).bootstrap_watch(RAPIDLY);
+    let client = started(settings);
+    let (sender, left) = std::sync::mpsc::channel();
+    client.on_flags_changed(move |_| sender.send(stack_left()).unwrap());
+    std::fs::write(&path, ruleset(1, &["a"])).unwrap();
+    let left = left.recv_timeout(SOON).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(left.abs_diff(1 << 20) < 1 << 18, "{left}");
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn nothing_that_delivers_is_started_before_there_is_an_event() {
     // In a process of its own: the threads of other tests have the same names.
-    const ALONE: &str = "PHASEFLAG_TEST_ALONE";
-    let name = "nothing_that_delivers_is_started_before_there_is_an_event";
-    if std::env::var_os(ALONE).is_none() {
-        let child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name])
-            .env(ALONE, "1")
-            .output()
-            .unwrap();
-        let printed = String::from_utf8_lossy(&child.stdout);
-        assert!(child.status.success() && printed.contains("1 passed"), "{printed}");
+    if !is_alone("nothing_that_delivers_is_started_before_there_is_an_event") {
         return;
     }
     let delivers = || {
