@@ -1,50 +1,20 @@
-//! Help for the tests of programs: flags in a line each, overrides that undo themselves, and the
-//! events that were tracked.
-//!
-//! It is real clients that tests get, without a network, a thread or a file. Each test has its
-//! own, so that tests may run side by side. A program that does not use this carries none of it.
-//!
-//! ```
-//! use phaseflag::testing::{EventRecorder, TestFlags, override_scoped};
-//! use phaseflag::{EvaluationContext, EvaluationEvent};
-//!
-//! let events = EventRecorder::new();
-//! let client = TestFlags::new()
-//!     .boolean("new-checkout-flow", false)
-//!     .for_user("new-checkout-flow", "ada", true)
-//!     .string("ui-theme", "dark")
-//!     .events(&events)
-//!     .build()?;
-//!
-//! let ada = EvaluationContext::new().user_id("ada");
-//! assert!(client.get_boolean_value("new-checkout-flow", false, &ada));
-//! {
-//!     let _light = override_scoped(&client, "ui-theme", "light");
-//!     assert_eq!(client.get_string_value("ui-theme", "", &ada), "light");
-//! }
-//! assert_eq!(client.get_string_value("ui-theme", "", &ada), "dark");
-//!
-//! client.track_event(EvaluationEvent::new("new-checkout-flow").user_id("ada"));
-//! assert_eq!(events.of("new-checkout-flow")[0].get_user_id(), Some("ada"));
-//! # Ok::<(), phaseflag::Error>(())
-//! ```
+//! `TestFlags`: a client from flags in a line each.
 
 // The largest functions are `inline`: they are then compiled where they are used. Otherwise they
 // change how the compiler divides the crate, and with that the code of every evaluation.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::events::{EventRecorder, Sink};
 use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
-use crate::events::{Admission, EvaluationEvent, Ledger};
 use crate::extras::Extras;
 use crate::lifecycle::Inner;
-use crate::recorder::{self, Tracker};
+use crate::recorder;
 use crate::ruleset::{FlagKind, Ruleset};
 use crate::value::{Object, Value};
 
@@ -283,121 +253,6 @@ fn with_flags(ruleset: Value, flags: &BTreeMap<String, TestFlag>) -> Value {
             members.into()
         }
         other => other,
-    }
-}
-
-/// The events that a client was told to track, in their order.
-///
-/// A clone is another handle of the same recorder. Clients may share one. Each event counts as
-/// delivered; after [`stop`](PhaseFlagClient::stop) they are dropped, and counted, as ever.
-///
-/// ```
-/// use phaseflag::EvaluationEvent;
-/// use phaseflag::testing::{EventRecorder, TestFlags};
-///
-/// let events = EventRecorder::new();
-/// let client = TestFlags::new().events(&events).build()?;
-/// client.track_event(EvaluationEvent::new("checkout").metadata("page", 2));
-///
-/// let event = &events.take()[0];
-/// assert_eq!(event.get_flag_key(), "checkout");
-/// assert_eq!(event.get_metadata().get("page").unwrap().as_i64(), Some(2));
-/// assert!(events.all().is_empty());
-/// assert_eq!(client.statistics().events.delivered, 1);
-/// # Ok::<(), phaseflag::Error>(())
-/// ```
-#[derive(Clone, Default)]
-pub struct EventRecorder {
-    events: Arc<Mutex<Vec<EvaluationEvent>>>,
-}
-
-impl EventRecorder {
-    /// Returns a recorder without events.
-    pub fn new() -> EventRecorder {
-        EventRecorder::default()
-    }
-
-    /// Returns all events, and keeps them.
-    pub fn all(&self) -> Vec<EvaluationEvent> {
-        self.lock().clone()
-    }
-
-    /// Returns all events, and forgets them.
-    pub fn take(&self) -> Vec<EvaluationEvent> {
-        std::mem::take(&mut *self.lock())
-    }
-
-    /// Returns the events of one flag, and keeps them.
-    pub fn of(&self, flag_key: &str) -> Vec<EvaluationEvent> {
-        let events = self.lock();
-        events.iter().filter(|event| event.get_flag_key() == flag_key).cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<EvaluationEvent>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for EventRecorder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventRecorder").field("events", &self.lock().len()).finish()
-    }
-}
-
-/// A recorder at the end of one client, whose ledger counts.
-struct Sink {
-    events: EventRecorder,
-    ledger: Arc<Ledger>,
-}
-
-impl Tracker for Sink {
-    fn take(&self, event: EvaluationEvent) {
-        if let Admission::Queued(_) = self.ledger.admit() {
-            self.events.lock().push(event);
-            self.ledger.deliver(1);
-        }
-    }
-}
-
-/// Makes a flag serve a value until what is returned is dropped: then the override that was there
-/// before is back, or none.
-///
-/// It works with any client, and may be kept in a struct or sent to another thread: it is a handle
-/// of its client. Where several are there for one flag, the latest counts, in whatever order they
-/// are dropped; when all are, the flag is as it was before the first. What
-/// [`set_override`](PhaseFlagClient::set_override) and its like change meanwhile counts until the
-/// latest is dropped.
-///
-/// ```
-/// use phaseflag::testing::{TestFlags, override_scoped};
-///
-/// let client = TestFlags::new().boolean("dark-mode", false).build()?;
-/// let dark = override_scoped(&client, "dark-mode", true);
-/// assert!(client.get_boolean_value("dark-mode", false, None));
-/// drop(dark);
-/// assert!(!client.get_boolean_value("dark-mode", false, None));
-/// # Ok::<(), phaseflag::Error>(())
-/// ```
-pub fn override_scoped(
-    client: &PhaseFlagClient,
-    key: &str,
-    value: impl Into<Value>,
-) -> ScopedOverride {
-    let number = client.overrides().cover(key, value.into());
-    ScopedOverride { client: client.clone(), number }
-}
-
-/// An override that is undone when this is dropped; see [`override_scoped`].
-#[must_use = "the override ends when this is dropped"]
-#[derive(Debug)]
-pub struct ScopedOverride {
-    client: PhaseFlagClient,
-    number: u64,
-}
-
-impl Drop for ScopedOverride {
-    fn drop(&mut self) {
-        self.client.overrides().uncover(self.number);
     }
 }
 
