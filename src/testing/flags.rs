@@ -1,8 +1,5 @@
 //! `TestFlags`: a client from flags in a line each.
 
-// The largest functions are `inline`: they are then compiled where they are used. Otherwise they
-// change how the compiler divides the crate, and with that the code of every evaluation.
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -196,7 +193,6 @@ impl TestFlag {
     }
 
     /// Returns the flag as the service would send it.
-    #[inline]
     fn document(&self, key: &str) -> Value {
         let own = self.value.iter().map(|value| ("default".to_owned(), value));
         let targeted = self.for_users.iter().map(|(user, value)| (variation_for(user), value));
@@ -237,7 +233,6 @@ fn read(text: &str) -> Result<Value, Error> {
 }
 
 /// Returns a ruleset with these flags, in the place of those of the same key.
-#[inline]
 fn with_flags(ruleset: Value, flags: &BTreeMap<String, TestFlag>) -> Value {
     let known = |flag: &Value| flag["key"].as_str().is_some_and(|key| flags.contains_key(key));
     match ruleset {
