@@ -139,11 +139,17 @@ impl Http {
         })
     }
 
-    /// Sends JSON to `path`, which begins with `/`, and reads the answer.
-    pub(crate) fn post(&self, path: &str, body: &str) -> Result<Answer, RequestError> {
+    /// Sends JSON to `path`, which begins with `/`, and reads the answer, in what is left of the
+    /// time of a request when so much of it is spent.
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        body: &str,
+        spent: Duration,
+    ) -> Result<Answer, RequestError> {
         let url = self.url(path);
-        let exchange =
-            Exchange { url: &url, timeout: self.timeout, conditional: false, body: Expected::Read };
+        let timeout = self.timeout.saturating_sub(spent);
+        let exchange = Exchange { url: &url, timeout, conditional: false, body: Expected::Read };
         self.run(exchange, |http, exchange| http.read(exchange, http.send(exchange, body)?))
     }
 

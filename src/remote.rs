@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::error::{Error, RequestError};
@@ -35,20 +36,20 @@ impl Remote {
         Remote { http, older: AtomicBool::new(false) }
     }
 
-    /// Evaluates one flag. Nothing is retried.
+    /// Evaluates one flag, in the time of one request. Nothing is retried.
     pub(crate) fn evaluate(
         &self,
         flag: &str,
         context: &EvaluationContext,
     ) -> Result<EvaluationResult, Error> {
-        let body = question(flag, context);
+        let (begun, body) = (Instant::now(), question(flag, context));
         if self.older.load(Ordering::Acquire) {
-            return self.ask_older(flag, &body, true);
+            return self.ask_older(flag, &body, Duration::ZERO, true);
         }
-        match self.http.post(EVALUATE, &body) {
+        match self.http.post(EVALUATE, &body, Duration::ZERO) {
             Err(failure) if is_about(&failure, flag) => Err(not_found(flag)),
             Err(failure) if failure.status() == Some(404) => {
-                let result = self.ask_older(flag, &body, false);
+                let result = self.ask_older(flag, &body, begun.elapsed(), false);
                 // A service that answers there has shown which one it is; one that has neither
                 // path may be a proxy's page during an update.
                 if !matches!(&result, Err(Error::Request { .. } | Error::KeyRefused { .. })) {
@@ -61,8 +62,14 @@ impl Remote {
     }
 
     /// Asks on the older path. Where that is known to be there, a 404 can only be about the flag.
-    fn ask_older(&self, flag: &str, body: &str, known: bool) -> Result<EvaluationResult, Error> {
-        match self.http.post(OLDER_EVALUATE, body) {
+    fn ask_older(
+        &self,
+        flag: &str,
+        body: &str,
+        spent: Duration,
+        known: bool,
+    ) -> Result<EvaluationResult, Error> {
+        match self.http.post(OLDER_EVALUATE, body, spent) {
             Err(failure) if failure.status() == Some(400) => {
                 Err(Error::FlagInactive { flag: flag.to_owned() })
             }

@@ -5,7 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use phaseflag::{Error, EvaluationContext, EvaluationResult, PhaseFlagClient, Reason, Value};
+use phaseflag::{
+    Error, EvaluationContext, EvaluationResult, PhaseFlagClient, Reason, RequestError, Value,
+};
 use support::{NEVER, Reply, Request, Server, builder};
 
 const DOCUMENTED: &str = "/api/v1/evaluate";
@@ -338,6 +340,25 @@ fn an_answer_that_does_not_come_is_a_failed_request() {
     let client = builder(&server).request_timeout(Duration::from_millis(50)).build().unwrap();
     assert!(matches!(client.evaluate("checkout", None), Err(Error::Request { .. })));
     assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn both_paths_share_the_time_of_one_request() {
+    let pause = Duration::from_millis(50);
+    let server = Server::start(move |request| match request.path.as_str() {
+        OLDER => Reply::Hang,
+        _ => {
+            std::thread::sleep(pause);
+            Reply::status(404)
+        }
+    });
+    let client = builder(&server).request_timeout(pause * 20).build().unwrap();
+    let error = client.evaluate("checkout", None).unwrap_err();
+    let Error::Request { cause: RequestError::Timeout { url, limit, .. }, .. } = error else {
+        panic!("{error:#}");
+    };
+    assert!(url.ends_with(OLDER));
+    assert!(limit <= pause * 19, "{limit:?}");
 }
 
 #[test]
