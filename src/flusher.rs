@@ -233,10 +233,10 @@ impl Flusher {
     }
 
     /// Delivers what earlier clients have left, as far as it can be, unless an earlier failure
-    /// asks for patience.
-    fn deliver_backlog(&mut self) {
+    /// asks for patience; returns what went wrong, which no event of this client may overtake.
+    fn deliver_backlog(&mut self) -> Option<RequestError> {
         if self.ledger.is_closed() {
-            return;
+            return None;
         }
         if self.catch_up.take().is_some() {
             match self.spool.as_ref().map_or(Claim::Nothing, |spool| spool.claim()) {
@@ -248,8 +248,9 @@ impl Flusher {
             self.catching_up.store(self.backlog.is_some(), Ordering::Release);
         }
         if self.is_patient() {
-            return;
+            return None;
         }
+        let mut failed = None;
         while let Some(mut backlog) = self.backlog.take() {
             let events = backlog.next(self.backlog_size);
             if events.is_empty() {
@@ -275,11 +276,17 @@ impl Flusher {
             }
             self.backlog = Some(backlog);
             self.report(&delivery);
-            if let Delivery::Failed(_) | Delivery::Abandoned = delivery {
-                break;
+            match delivery {
+                Delivery::Failed(failure) => {
+                    failed = Some(failure);
+                    break;
+                }
+                Delivery::Abandoned => break,
+                Delivery::Done(_) | Delivery::Rejected(..) | Delivery::Split => {}
             }
         }
         self.catching_up.store(false, Ordering::Release);
+        failed
     }
 
     /// Delivers everything for those who wait for a flush, all of them at once.
@@ -287,9 +294,6 @@ impl Flusher {
         if self.waiting.is_empty() {
             return;
         }
-        // A flush sets patience aside.
-        self.retry = None;
-        self.deliver_backlog();
         let outcome = self.deliver_all();
         for reply in self.waiting.drain(..) {
             let outcome = match outcome.clone() {
@@ -322,8 +326,7 @@ impl Flusher {
             if due == 0 {
                 return;
             }
-            self.deliver_backlog();
-            if self.is_patient() {
+            if self.deliver_backlog().is_some() {
                 return;
             }
             if let Delivery::Failed(_) | Delivery::Abandoned = self.deliver(due) {
@@ -337,8 +340,17 @@ impl Flusher {
         }
     }
 
-    /// Tries everything that is queued at once, each batch one time; returns what went wrong.
+    /// Tries everything at once, what earlier clients have left first, each batch one time; returns
+    /// what went wrong. An earlier failure is no reason to wait.
     fn deliver_all(&mut self) -> Option<Undelivered> {
+        self.retry = None;
+        let failure = self.deliver_backlog();
+        let queued = self.seen();
+        if let Some(cause) = failure
+            && queued > 0
+        {
+            return Some(Undelivered { queued, rejected: 0, cause });
+        }
         let mut rejected = 0;
         let mut refusal = None;
         while self.seen() > 0 {
@@ -455,9 +467,8 @@ impl Flusher {
         self.collect();
         self.answer_flushes();
         // Nobody waits for it otherwise, and the answer might come when the program has ended.
-        if self.seen() > 0 || self.catching_up.load(Ordering::Acquire) {
-            self.retry = None;
-            self.deliver_backlog();
+        if self.seen() == 0 && !self.catching_up.load(Ordering::Acquire) {
+            return;
         }
         let mut delay = LAST_RETRY;
         while let Some(Undelivered { queued: 1.., cause, .. }) = self.deliver_all() {

@@ -9,11 +9,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
+use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient};
 use support::{NEVER, Reply, Request, SOON, Server, builder, ready, ruleset, started, wait_until};
 
 const EVENTS: &str = "/sdk/events";
@@ -651,6 +652,43 @@ fn a_flush_while_the_service_was_down_takes_them_along() {
     track(&client, 2..3);
     client.flush_events().expect("a delivery");
     assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(0..3));
+}
+
+/// Makes the server fail for the next events, and take those after them.
+fn fail_once(server: &Server) {
+    let failed = AtomicBool::new(false);
+    server.respond(move |request| match request.path.ends_with(EVENTS) {
+        true if !failed.swap(true, Ordering::AcqRel) => Reply::status(500),
+        true => Reply::status(202).with_body("{}"),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+}
+
+#[test]
+fn a_flush_that_fails_for_them_overtakes_none() {
+    let (server, folder) = (server(202), Folder::new("overtake"));
+    leave(&server, &folder, 0..2);
+    fail_once(&server);
+    let client = started(spooling(&server, &folder));
+    track(&client, 2..3);
+    let error = client.flush_events().unwrap_err();
+    assert!(matches!(error, Error::Flush { queued: 1, .. }), "{error:#}");
+    client.flush_events().expect("a delivery");
+    assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..3));
+}
+
+#[test]
+fn an_end_tries_them_again_before_its_own() {
+    let (server, folder) = (server(202), Folder::new("again-at-the-end"));
+    leave(&server, &folder, 0..2);
+    fail_once(&server);
+    let client = started(spooling(&server, &folder).shutdown_timeout(SOON));
+    track(&client, 2..3);
+    client.stop();
+    assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..3));
+    let counts = client.statistics().events;
+    assert_eq!((counts.delivered, counts.delivered_spooled, counts.dropped()), (1, 2, 0));
+    assert!(!folder.spool().exists());
 }
 
 #[cfg(unix)]
