@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
@@ -17,7 +16,7 @@ use crate::logging::log;
 use crate::queue::{EventSource, FlushReply};
 use crate::recorder::Recorder;
 use crate::spool::{Backlog, Claim, Spool};
-use crate::worker::StopSignal;
+use crate::worker::{StopSignal, pause};
 
 const EVENTS: &str = "/sdk/events";
 
@@ -472,15 +471,15 @@ impl Flusher {
         }
         let mut delay = LAST_RETRY;
         while let Some(Undelivered { queued: 1.., cause, .. }) = self.deliver_all() {
-            let pause = match setback(&cause) {
+            let wait = match setback(&cause) {
                 Setback::Passing => delay,
                 Setback::RetryAfter(least) => delay.max(least),
                 Setback::Hopeless => break,
             };
-            if pause >= self.time_left() {
+            // Nor does it wait longer than the client does.
+            if wait >= self.time_left() || pause(&self.source.given_up, wait) {
                 break;
             }
-            thread::sleep(pause);
             delay *= 2;
         }
     }

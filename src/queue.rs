@@ -57,7 +57,6 @@ pub(crate) struct EventQueue {
     ledger: Arc<Ledger>,
     /// Closed when the client gives up on what is left.
     open: Mutex<Option<Sender<Never>>>,
-    given_up: Receiver<Never>,
     source: EventSource,
 }
 
@@ -68,6 +67,8 @@ pub(crate) struct EventSource {
     outbox: Arc<Mutex<Outbox>>,
     pub(crate) wake: Receiver<()>,
     pub(crate) hurry: Receiver<()>,
+    /// Says that the client has given up on what is left.
+    pub(crate) given_up: StopSignal,
     /// How many events are a reason to hurry.
     pub(crate) many: usize,
 }
@@ -85,9 +86,10 @@ pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> EventQueue {
         outbox: Arc::default(),
         wake: woken,
         hurry: hurried,
+        given_up,
         many: batch_size.max(config.event_queue_capacity / 2),
     };
-    EventQueue { messages, wake, batch_size, hurry, ledger, open, given_up, source }
+    EventQueue { messages, wake, batch_size, hurry, ledger, open, source }
 }
 
 impl EventQueue {
@@ -125,7 +127,7 @@ impl EventQueue {
         let _ = self.hurry.try_send(());
         select! {
             recv(answer) -> outcome => outcome.unwrap_or(Err(Error::Stopped)),
-            recv(self.given_up) -> _ => answer.try_recv().unwrap_or(Err(Error::Stopped)),
+            recv(self.source.given_up) -> _ => answer.try_recv().unwrap_or(Err(Error::Stopped)),
         }
     }
 

@@ -308,6 +308,20 @@ fn eight_threads_may_stop_at_once() {
 }
 
 #[test]
+fn nobody_waits_to_try_again_when_the_client_has_given_up() {
+    let server = for_events(|_| Reply::status(503).with("retry-after", "300"));
+    let client = started(builder(&server.url()));
+    track(&client, 1);
+    thread::scope(|scope| {
+        let stopping = scope.spawn(|| within(SOON, "stop", || client.stop()));
+        wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
+        client.stop_now();
+        stopping.join().unwrap();
+    });
+    assert_eq!(client.statistics().events.dropped_undelivered, 1);
+}
+
+#[test]
 fn a_listener_may_stop_the_client() {
     // On the poller's thread, and on the thread that starts.
     for bootstrapped in [false, true] {
