@@ -188,7 +188,7 @@ impl Flusher {
         let other = earliest([self.interval_ends(), self.catch_up]);
         let Some(due) = self.retry.or_else(|| due.and_then(|due| earliest([Some(due), other])))
         else {
-            let woken = self.source.wait(stop, other, &mut self.waiting);
+            let woken = self.source.wait(stop, other);
             self.since = Instant::now();
             return woken;
         };

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, at, bounded, never, select, unbounded};
+use crossbeam_channel::{Receiver, Select, Sender, bounded, select, unbounded};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -17,8 +17,8 @@ use crate::events::{Admission, EvaluationEvent, Ledger};
 use crate::logging::log;
 use crate::worker::{Never, StopSignal};
 
-/// How often whoever ends the client looks for events that are counted and not there yet: another
-/// thread is about to queue them, or the thread that delivers to put them into the outbox.
+/// How often whoever ends the client looks for events that are counted and not there yet, since
+/// another thread is about to queue them.
 const LOOKS: u32 = 100;
 
 /// The time between two of them.
@@ -160,19 +160,17 @@ impl EventQueue {
 
 impl EventSource {
     /// Waits for a message, until a time where there is one; false where the signal to stop came
-    /// instead. The message then is where `collect` puts it.
-    pub(crate) fn wait(
-        &self,
-        stop: &StopSignal,
-        until: Option<Instant>,
-        waiting: &mut Vec<FlushReply>,
-    ) -> bool {
-        let message = select! {
-            recv(stop) -> _ => return false,
-            recv(self.messages) -> message => message,
-            recv(until.map_or_else(never, at)) -> _ => return true,
+    /// instead. Takes none: between the channel and the outbox, whoever ends the client would not
+    /// find it, and then find it behind later ones.
+    pub(crate) fn wait(&self, stop: &StopSignal, until: Option<Instant>) -> bool {
+        let mut select = Select::new();
+        let stopped = select.recv(stop);
+        select.recv(&self.messages);
+        let ready = match until {
+            Some(until) => select.ready_deadline(until).ok(),
+            None => Some(select.ready()),
         };
-        message.map(|message| message.put(&mut self.outbox(), waiting)).is_ok()
+        ready != Some(stopped)
     }
 
     /// Moves everything that is queued to the outbox, in which there are then so many events, and
@@ -199,5 +197,25 @@ impl EventSource {
     /// logged or waited for while they are held.
     pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_an_event_takes_none() {
+        let config = Config::default();
+        let queue = queue(&config, Arc::new(Ledger::new(config.event_queue_capacity)));
+        let source = queue.source();
+        let (_running, stop) = bounded(0);
+        for key in ["a", "b"] {
+            queue.push(EvaluationEvent::new(key));
+        }
+        assert!(source.wait(&stop, None));
+        assert_eq!((source.messages.len(), source.outbox().len()), (2, 0));
+        let left = queue.give_up();
+        assert!(left.iter().map(EvaluationEvent::get_flag_key).eq(["a", "b"]));
     }
 }
