@@ -58,7 +58,8 @@ pub(crate) struct Flusher {
     /// Those who wait for a flush.
     waiting: Vec<FlushReply>,
     batch_size: usize,
-    /// How many events the next request may hold; less than usual after one was too large.
+    /// How many events the next request may hold; less than usual after one was too large,
+    /// or took too long.
     request_size: usize,
     interval: Duration,
     rest: Duration,
@@ -270,7 +271,9 @@ impl Flusher {
                     backlog.settle(*count);
                     self.ledger.reject_spooled(*count);
                 }
-                Delivery::Split => self.backlog_size = events.len() / 2,
+                Delivery::Split | Delivery::Failed(RequestError::Timeout { .. }) => {
+                    self.backlog_size = half(events.len());
+                }
                 Delivery::Failed(_) | Delivery::Abandoned => {}
             }
             self.backlog = Some(backlog);
@@ -381,7 +384,9 @@ impl Flusher {
                 self.request_size = self.batch_size.min(MAX_REQUEST).min(self.request_size * 2);
                 self.settle(count, Ledger::deliver);
             }
-            Delivery::Split => self.request_size = count / 2,
+            Delivery::Split | Delivery::Failed(RequestError::Timeout { .. }) => {
+                self.request_size = half(count);
+            }
             Delivery::Rejected(..) => self.settle(count, Ledger::reject),
             Delivery::Failed(_) | Delivery::Abandoned => {}
         }
@@ -492,6 +497,11 @@ impl Flusher {
 
 fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
     times.into_iter().flatten().min()
+}
+
+/// Returns how many events to try next, where so many were too many at once.
+fn half(count: usize) -> usize {
+    (count / 2).max(1)
 }
 
 fn setback(failure: &RequestError) -> Setback {

@@ -370,6 +370,22 @@ fn a_batch_that_is_too_large_is_split_down_to_single_events() {
 }
 
 #[test]
+fn after_a_request_that_took_too_long_fewer_are_sent_at_once() {
+    let service = Service::start(|_, request| match keys_of(&request.body).len() {
+        0..=10 => Reply::status(202),
+        _ => Reply::Hang,
+    });
+    let timeout = Duration::from_secs(1);
+    let client = started(builder(&service.server.url()).request_timeout(timeout));
+    track(&client, 0..20);
+    let error = client.flush_events().unwrap_err();
+    assert!(matches!(error, Error::Flush { queued: 20, rejected: 0, .. }), "{error:?}");
+    client.flush_events().unwrap();
+    let sizes: Vec<_> = service.bodies().iter().map(|body| keys_of(body).len()).collect();
+    assert_eq!(sizes, [20, 10, 10]);
+}
+
+#[test]
 fn a_request_holds_at_most_500_events() {
     for explicitly in [true, false] {
         let service = Service::start(|_, request| match keys_of(&request.body).len() {

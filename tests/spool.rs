@@ -358,6 +358,26 @@ fn a_request_that_is_too_large_is_split_and_what_is_refused_is_dropped() {
 }
 
 #[test]
+fn after_a_request_that_took_too_long_fewer_are_sent_at_once() {
+    let (server, folder) = (server(202), Folder::new("slow"));
+    leave(&server, &folder, 0..20);
+    server.respond(|request| match request.path.ends_with(EVENTS) {
+        true if flags(std::slice::from_ref(request)).len() > 10 => Reply::Hang,
+        true => Reply::status(202),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let client = started(spooling(&server, &folder).request_timeout(Duration::from_secs(1)));
+    track(&client, 20..21);
+    client.flush_events().expect_err("no answer");
+    client.flush_events().expect("a delivery");
+    let requests = server.requests_to(EVENTS);
+    let sizes: Vec<_> =
+        requests.iter().map(|request| flags(std::slice::from_ref(request)).len()).collect();
+    assert_eq!(sizes, [20, 10, 10, 1]);
+    assert_eq!(flags(&requests[1..]), names(0..21));
+}
+
+#[test]
 fn lines_that_are_nobodys_are_left_out() {
     let (server, folder) = (server(202), Folder::new("garbage"));
     leave(&server, &folder, 0..2);
