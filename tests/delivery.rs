@@ -218,8 +218,15 @@ fn a_failure_that_may_pass_tries_the_same_batch_again() {
                 wait_until(name, || client.statistics().events.queued == 0);
                 assert_eq!(service.arrived(), numbers(0..5), "{name}");
                 let bodies: Vec<_> = service.bodies().iter().map(|body| keys_of(body)).collect();
-                assert!(bodies[1].starts_with(&bodies[0]), "{name}: {bodies:?}");
-                assert!(bodies[3].starts_with(&bodies[2]), "{name}: {bodies:?}");
+                for failed in [0, 2] {
+                    let (first, again) = (&bodies[failed], &bodies[failed + 1]);
+                    // After a request that took too long, the next one is smaller.
+                    let same = match name {
+                        "no answer" => first.starts_with(again),
+                        _ => again.starts_with(first),
+                    };
+                    assert!(same, "{name}: {bodies:?}");
+                }
                 let events = client.statistics().events;
                 assert_eq!((events.delivered, events.dropped()), (5, 0), "{name}");
             });
