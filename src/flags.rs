@@ -135,8 +135,8 @@ impl Flags {
         announce: impl FnOnce(&Readiness),
     ) -> bool {
         let origin = Origin::Remembered(location);
+        let mut authority = self.authority();
         if self.listeners.is_empty() {
-            let mut authority = self.authority();
             if !authority.permits(origin, false) {
                 return false;
             }
@@ -147,6 +147,7 @@ impl Flags {
             announce(&self.readiness);
             return true;
         }
+        drop(authority);
         match kept.whole() {
             Ok(ruleset) => {
                 self.install(&ruleset, origin, announce);
@@ -200,12 +201,14 @@ impl Flags {
         origin: Origin<'_>,
         announce: impl FnOnce(&Readiness),
     ) -> Option<Ruleset> {
-        if !self.listeners.is_empty() {
-            // They hear of what differs.
-            self.complete();
-        }
         let (before, end) = {
             let mut authority = self.authority();
+            while !self.listeners.is_empty() && self.kept().is_some() {
+                // They hear of what differs from the whole of it.
+                drop(authority);
+                self.complete();
+                authority = self.authority();
+            }
             if !authority.permits(origin, self.have_rules()) {
                 return None;
             }
