@@ -98,6 +98,11 @@ impl EventQueue {
         self.source.clone()
     }
 
+    /// Returns the signal that the client has given up on what is left.
+    pub(crate) fn given_up(&self) -> &StopSignal {
+        &self.source.given_up
+    }
+
     /// Queues an event, or counts it as dropped. Never blocks.
     pub(crate) fn push(&self, event: EvaluationEvent) {
         match self.ledger.admit() {

@@ -141,7 +141,7 @@ impl Service {
             let at_work = self.ledger.queued() > 0 || self.catching_up.load(Ordering::Acquire);
             // After an earlier end, nobody waits for what it has given up.
             if at_work && !self.ledger.is_closed() {
-                flusher.wait(deadline);
+                flusher.wait(deadline, self.events.given_up());
             }
         }
         self.leave();

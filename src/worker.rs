@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, at, bounded, select};
 
 use crate::thread::spawn;
 
@@ -46,13 +46,17 @@ impl Worker {
         *stop = None;
     }
 
-    /// Waits for the end of the thread, and returns whether it came before the deadline. Returns
-    /// at once on the thread itself.
-    pub(crate) fn wait(&self, deadline: Instant) -> bool {
+    /// Waits for the end of the thread, for the deadline, or for the signal that there is nothing
+    /// more to wait for. Returns at once on the thread itself.
+    pub(crate) fn wait(&self, deadline: Instant, given_up: &StopSignal) {
         if thread::current().id() == self.thread {
-            return false;
+            return;
         }
-        !matches!(self.ended.recv_deadline(deadline), Err(RecvTimeoutError::Timeout))
+        select! {
+            recv(self.ended) -> _ => {}
+            recv(given_up) -> _ => {}
+            recv(at(deadline)) -> _ => {}
+        }
     }
 }
 

@@ -309,12 +309,28 @@ fn eight_threads_may_stop_at_once() {
 
 #[test]
 fn nobody_waits_to_try_again_when_the_client_has_given_up() {
-    let server = for_events(|_| Reply::status(503).with("retry-after", "300"));
+    let server = for_events(|_| Reply::status(503).with("retry-after", "30"));
     let client = started(builder(&server.url()));
     track(&client, 1);
     thread::scope(|scope| {
         let stopping = scope.spawn(|| within(SOON, "stop", || client.stop()));
         wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
+        client.stop_now();
+        stopping.join().unwrap();
+    });
+    assert_eq!(client.statistics().events.dropped_undelivered, 1);
+}
+
+#[test]
+fn nobody_waits_for_a_request_when_the_client_has_given_up() {
+    let server = for_events(|_| Reply::Hang);
+    let patient = Duration::from_secs(30);
+    let settings = builder(&server.url()).request_timeout(patient).shutdown_timeout(patient);
+    let client = started(settings);
+    track(&client, 1);
+    thread::scope(|scope| {
+        let stopping = scope.spawn(|| within(SOON, "stop", || client.stop()));
+        server.wait_for(1, "/sdk/events");
         client.stop_now();
         stopping.join().unwrap();
     });
