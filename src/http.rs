@@ -149,6 +149,9 @@ impl Http {
     ) -> Result<Answer, RequestError> {
         let url = self.url(path);
         let timeout = self.timeout.saturating_sub(spent);
+        if timeout.is_zero() {
+            return Err(RequestError::Timeout { url, limit: self.timeout });
+        }
         let exchange = Exchange { url: &url, timeout, conditional: false, body: Expected::Read };
         self.run(exchange, |http, exchange| http.read(exchange, http.send(exchange, body)?))
     }
