@@ -229,8 +229,9 @@ impl PhaseFlagClient {
     }
 
     /// Delivers every event that was tracked before, those in flight included, and waits for that;
-    /// those that earlier clients have left in the spool go first. Each batch is tried once, at
-    /// once, and takes at most `request_timeout`. Returns immediately where nothing is queued.
+    /// those that earlier clients have left in the spool go first, unless another client is
+    /// delivering them. Each batch is tried once, at once, and takes at most `request_timeout`.
+    /// Returns immediately where nothing is queued.
     ///
     /// # Errors
     ///
