@@ -264,12 +264,13 @@ impl Flusher {
             match &delivery {
                 Delivery::Done(count) => {
                     self.backlog_size = MAX_REQUEST.min(self.backlog_size * 2);
-                    backlog.settle(*count);
+                    // Before a logger may panic: a spool that cannot be written says so.
                     self.ledger.deliver_spooled(*count);
+                    backlog.settle(*count);
                 }
                 Delivery::Rejected(count, _) => {
-                    backlog.settle(*count);
                     self.ledger.reject_spooled(*count);
+                    backlog.settle(*count);
                 }
                 Delivery::Split | Delivery::Failed(RequestError::Timeout { .. }) => {
                     self.backlog_size = half(events.len());
@@ -291,10 +292,11 @@ impl Flusher {
         failed
     }
 
-    /// Delivers everything for those who wait for a flush, all of them at once.
-    fn answer_flushes(&mut self) {
+    /// Delivers everything for those who wait for a flush, all of them at once; returns what went
+    /// wrong.
+    fn answer_flushes(&mut self) -> Option<Undelivered> {
         if self.waiting.is_empty() {
-            return;
+            return None;
         }
         let outcome = self.deliver_all();
         for reply in self.waiting.drain(..) {
@@ -310,6 +312,7 @@ impl Flusher {
         }
         // What came meanwhile has waited since then.
         self.collect();
+        outcome
     }
 
     /// Delivers what is due by time, and whole batches, unless an earlier failure asks for
@@ -326,6 +329,10 @@ impl Flusher {
             let seen = self.seen();
             due = due.max(seen / self.batch_size * self.batch_size);
             if due == 0 {
+                if self.backlog.is_none() {
+                    // Nothing is left to be tried again.
+                    self.retry = None;
+                }
                 return;
             }
             if self.deliver_backlog().is_some() {
@@ -337,7 +344,8 @@ impl Flusher {
             due = due.saturating_sub(seen.saturating_sub(self.seen()));
             self.collect();
             if !self.waiting.is_empty() {
-                return self.answer_flushes();
+                self.answer_flushes();
+                return;
             }
         }
     }
@@ -469,13 +477,16 @@ impl Flusher {
     fn finish(&mut self) {
         self.deadline = Some(Instant::now() + self.shutdown_timeout);
         self.collect();
-        self.answer_flushes();
-        // Nobody waits for it otherwise, and the answer might come when the program has ended.
-        if self.seen() == 0 && !self.catching_up.load(Ordering::Acquire) {
-            return;
+        let mut outcome = self.answer_flushes();
+        if !matches!(outcome, Some(Undelivered { queued: 1.., .. })) {
+            // Nobody waits for it otherwise, and the answer might come when the program has ended.
+            if self.seen() == 0 && !self.catching_up.load(Ordering::Acquire) {
+                return;
+            }
+            outcome = self.deliver_all();
         }
         let mut delay = LAST_RETRY;
-        while let Some(Undelivered { queued: 1.., cause, .. }) = self.deliver_all() {
+        while let Some(Undelivered { queued: 1.., cause, .. }) = outcome {
             let wait = match setback(&cause) {
                 Setback::Passing => delay,
                 Setback::RetryAfter(least) => delay.max(least),
@@ -486,6 +497,7 @@ impl Flusher {
                 break;
             }
             delay *= 2;
+            outcome = self.deliver_all();
         }
     }
 

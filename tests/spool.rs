@@ -698,6 +698,17 @@ fn a_flush_that_fails_for_them_overtakes_none() {
 }
 
 #[test]
+fn events_that_are_due_do_not_overtake_them() {
+    let (server, folder) = (server(202), Folder::new("due"));
+    leave(&server, &folder, 0..2);
+    fail_once(&server);
+    let client = started(spooling(&server, &folder).event_batch_size(1));
+    track(&client, 2..3);
+    server.wait_for(3, EVENTS);
+    assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..3));
+}
+
+#[test]
 fn an_end_tries_them_again_before_its_own() {
     let (server, folder) = (server(202), Folder::new("again-at-the-end"));
     leave(&server, &folder, 0..2);
