@@ -138,9 +138,7 @@ impl Service {
         }
         if let Some(flusher) = flusher {
             flusher.stop();
-            let at_work = self.ledger.queued() > 0 || self.catching_up.load(Ordering::Acquire);
-            // After an earlier end, nobody waits for what it has given up.
-            if at_work && !self.ledger.is_closed() {
+            if self.ledger.queued() > 0 || self.catching_up.load(Ordering::Acquire) {
                 flusher.wait(deadline, self.events.given_up());
             }
         }
