@@ -132,6 +132,13 @@ impl Value {
 
     /// Returns the name of the value's type, with its article, for messages: `null`, `a boolean`,
     /// `a number`, `a string`, `a list` or `an object`.
+    ///
+    /// ```
+    /// let value: phaseflag::Value = r#"[null, true, 1.5, "a", [], {}]"#.parse()?;
+    /// let names: Vec<_> = value.as_array().unwrap().iter().map(|it| it.type_name()).collect();
+    /// assert_eq!(names, ["null", "a boolean", "a number", "a string", "a list", "an object"]);
+    /// # Ok::<(), phaseflag::JsonError>(())
+    /// ```
     pub fn type_name(&self) -> &'static str {
         match self {
             Value::Null => "null",
