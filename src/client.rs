@@ -257,12 +257,15 @@ impl PhaseFlagClient {
     /// Returns how polls and events have gone so far.
     pub fn statistics(&self) -> Statistics {
         let polls = self.inner.flags.readiness.polls();
+        let mut events = self.inner.ledger.counts();
+        events.in_spool = self.inner.service.as_ref().map_or(0, |service| service.in_spool());
         Statistics {
             polls: polls.made,
             rulesets_accepted: polls.accepted,
             rulesets_refused: polls.refused,
             last_failure: polls.last_failure,
-            events: self.inner.ledger.counts(),
+            events,
+            failed_deliveries: self.inner.ledger.failed_requests(),
             last_delivery_failure: self.inner.ledger.last_failure(),
         }
     }
@@ -342,6 +345,9 @@ pub struct Statistics {
     pub last_failure: Option<RequestError>,
     /// What became of the events.
     pub events: EventCounts,
+    /// How many requests for events have failed since the last that was accepted; 0 while
+    /// deliveries succeed.
+    pub failed_deliveries: u64,
     /// The last failure to deliver events; it stays when deliveries succeed again.
     pub last_delivery_failure: Option<RequestError>,
 }

@@ -7,7 +7,8 @@ const SECONDS_A_DAY: u64 = 86_400;
 /// The last second of the year 9999, which is the last that the formats can hold.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Formats a time as ISO 8601 in UTC with milliseconds: `2026-04-04T15:00:00.000Z`.
+/// Formats a time as ISO 8601 in UTC with milliseconds, without a zone:
+/// `2026-04-04T15:00:00.000`.
 ///
 /// Times before 1970 and after 9999 are written as the first and the last that there are.
 pub(crate) fn iso8601(time: SystemTime) -> String {
@@ -17,7 +18,7 @@ pub(crate) fn iso8601(time: SystemTime) -> String {
     let (year, month, day) = date_of(seconds / SECONDS_A_DAY);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let milliseconds = since_epoch.subsec_millis();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}")
 }
 
 /// Reads an HTTP date, such as `Sun, 06 Nov 1994 08:49:37 GMT`, or `None` where it is none.
@@ -88,14 +89,14 @@ mod tests {
     #[test]
     fn formats_times() {
         for (time, text) in [
-            (at(0, 0), "1970-01-01T00:00:00.000Z"),
-            (at(951_782_400, 7), "2000-02-29T00:00:00.007Z"),
-            (at(1_709_251_199, 999), "2024-02-29T23:59:59.999Z"),
-            (at(1_775_314_800, 0), "2026-04-04T15:00:00.000Z"),
-            (at(4_107_542_400, 0), "2100-03-01T00:00:00.000Z"),
-            (at(LAST_SECOND, 0), "9999-12-31T23:59:59.000Z"),
-            (at(LAST_SECOND + 1, 0), "9999-12-31T23:59:59.999Z"),
-            (UNIX_EPOCH - Duration::from_secs(1), "1970-01-01T00:00:00.000Z"),
+            (at(0, 0), "1970-01-01T00:00:00.000"),
+            (at(951_782_400, 7), "2000-02-29T00:00:00.007"),
+            (at(1_709_251_199, 999), "2024-02-29T23:59:59.999"),
+            (at(1_775_314_800, 0), "2026-04-04T15:00:00.000"),
+            (at(4_107_542_400, 0), "2100-03-01T00:00:00.000"),
+            (at(LAST_SECOND, 0), "9999-12-31T23:59:59.000"),
+            (at(LAST_SECOND + 1, 0), "9999-12-31T23:59:59.999"),
+            (UNIX_EPOCH - Duration::from_secs(1), "1970-01-01T00:00:00.000"),
         ] {
             assert_eq!(iso8601(time), text);
         }

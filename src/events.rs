@@ -12,6 +12,10 @@ use crate::value::{Object, Value};
 /// The deepest nesting of a detail, which others will have to read.
 const MAX_METADATA_DEPTH: u8 = 100;
 
+/// The longest key or identifier that every known service stores.
+#[cfg(feature = "http")]
+const MAX_CHARACTERS: usize = 255;
+
 /// Something that happened under a flag: that it was shown, or what came of it.
 ///
 /// ```
@@ -104,8 +108,21 @@ impl EvaluationEvent {
         self.timestamp.get_or_insert_with(SystemTime::now);
     }
 
+    /// Returns whether the event is beyond what some services store: a key or an identifier of
+    /// more than 255 characters, or one with a NUL.
     #[cfg(feature = "http")]
-    pub(crate) fn to_object(&self) -> Object {
+    pub(crate) fn exceeds_limits(&self) -> bool {
+        let texts = [Some(&self.flag_key), self.variation_key.as_ref(), self.user_id.as_ref()];
+        texts.into_iter().flatten().any(|text| {
+            text.contains('\0')
+                || text.len() > MAX_CHARACTERS && text.chars().count() > MAX_CHARACTERS
+        })
+    }
+
+    /// Returns the event as JSON. `zoned` says whether its timestamp, which is in UTC, ends with a
+    /// `Z`.
+    #[cfg(feature = "http")]
+    pub(crate) fn to_json(&self, zoned: bool) -> String {
         let mut object = Object::from_iter([("flag_key", self.flag_key.as_str())]);
         if let Some(key) = &self.variation_key {
             object.insert("variation_key", key);
@@ -114,20 +131,14 @@ impl EvaluationEvent {
             object.insert("user_id", user_id);
         }
         if let Some(timestamp) = self.timestamp {
-            object.insert("timestamp", date::iso8601(timestamp));
+            let zone = if zoned { "Z" } else { "" };
+            object.insert("timestamp", date::iso8601(timestamp) + zone);
         }
         if !self.metadata.is_empty() {
             object.insert("metadata", self.metadata.clone());
         }
-        object
+        Value::from(object).to_string()
     }
-}
-
-/// Writes the body that delivers events.
-#[cfg(feature = "http")]
-pub(crate) fn body<'a>(events: impl Iterator<Item = &'a EvaluationEvent>) -> String {
-    let events: Value = events.map(EvaluationEvent::to_object).collect();
-    Value::from(Object::from_iter([("events", events)])).to_string()
 }
 
 /// The bit beside the count of queued events that says that nobody delivers any more.
@@ -151,11 +162,13 @@ pub(crate) struct Ledger {
     /// Whether the queue has been full, and not yet drained to its half.
     full: AtomicBool,
     rejected: AtomicU64,
+    server_errors: AtomicU64,
     abandoned: AtomicU64,
     spooled: AtomicU64,
     crowded_out: AtomicU64,
     delivered_spooled: AtomicU64,
     passed_over: AtomicU64,
+    failed_requests: AtomicU64,
     last_failure: Mutex<Option<RequestError>>,
 }
 
@@ -171,10 +184,16 @@ pub struct EventCounts {
     pub dropped_queue_full: u64,
     /// Dropped because the service refused them for good; those of earlier clients included.
     pub dropped_rejected: u64,
+    /// Dropped because the service answered each of these alone with a server error (a status of
+    /// 500 or more) three times, while it accepted others; those of earlier clients included.
+    pub dropped_server_error: u64,
     /// Dropped because the client was stopped before they could be delivered, or has no service.
     pub dropped_undelivered: u64,
     /// Left in the spool at the end, for a later client.
     pub spooled: u64,
+    /// In the spool now, of this service and key. [`statistics`](crate::PhaseFlagClient::statistics)
+    /// reads the file to count them.
+    pub in_spool: u64,
     /// Dropped from the spool, the oldest first, to keep its size; those of earlier clients
     /// included.
     pub dropped_spool_full: u64,
@@ -192,9 +211,23 @@ impl EventCounts {
     pub fn dropped(&self) -> u64 {
         self.dropped_queue_full
             + self.dropped_rejected
+            + self.dropped_server_error
             + self.dropped_undelivered
             + self.dropped_spool_full
     }
+}
+
+/// What becomes of events.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Fate {
+    /// They stay.
+    #[default]
+    Undecided,
+    Delivered,
+    /// The service refuses them.
+    Refused,
+    /// The service fails on each of them alone, and takes others.
+    Failing,
 }
 
 /// Whether an event may enter the queue.
@@ -217,19 +250,32 @@ impl Ledger {
             overflowed: AtomicU64::new(0),
             full: AtomicBool::new(false),
             rejected: AtomicU64::new(0),
+            server_errors: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             spooled: AtomicU64::new(0),
             crowded_out: AtomicU64::new(0),
             delivered_spooled: AtomicU64::new(0),
             passed_over: AtomicU64::new(0),
+            failed_requests: AtomicU64::new(0),
             last_failure: Mutex::default(),
         }
     }
 
-    /// Notes why events were not delivered.
+    /// Notes a request that delivered no events, and why.
     pub(crate) fn note(&self, failure: &RequestError) {
+        self.failed_requests.fetch_add(1, Ordering::AcqRel);
         let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some(failure.clone());
+    }
+
+    /// Notes a request that delivered events.
+    pub(crate) fn note_success(&self) {
+        self.failed_requests.store(0, Ordering::Release);
+    }
+
+    /// Returns how many requests have failed since the last success.
+    pub(crate) fn failed_requests(&self) -> u64 {
+        self.failed_requests.load(Ordering::Acquire)
     }
 
     /// Returns why events were last not delivered.
@@ -262,14 +308,40 @@ impl Ledger {
         self.queued.load(Ordering::Acquire) >= CLOSED
     }
 
-    /// Counts events as delivered.
-    pub(crate) fn deliver(&self, count: usize) {
-        self.settle(count, &self.delivered);
+    /// Counts events of this client whose fate is known.
+    pub(crate) fn settle(&self, fate: Fate, count: usize) {
+        let Some(counter) = self.counter(fate) else { return };
+        let rest = |queued: usize| {
+            let left = (queued & COUNT).saturating_sub(count);
+            (queued & CLOSED == 0).then_some(queued & SEALED | left)
+        };
+        if let Ok(before) = self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest) {
+            let before = before & COUNT;
+            counter.fetch_add(before.min(count) as u64, Ordering::AcqRel);
+            if before.saturating_sub(count) <= self.capacity / 2 {
+                self.full.store(false, Ordering::Release);
+            }
+        }
     }
 
-    /// Counts events as refused for good.
-    pub(crate) fn reject(&self, count: usize) {
-        self.settle(count, &self.rejected);
+    /// Counts events of earlier clients whose fate is known.
+    pub(crate) fn settle_spooled(&self, fate: Fate, count: usize) {
+        let counter = match fate {
+            Fate::Delivered => Some(&self.delivered_spooled),
+            fate => self.counter(fate),
+        };
+        if let Some(counter) = counter {
+            counter.fetch_add(count as u64, Ordering::AcqRel);
+        }
+    }
+
+    fn counter(&self, fate: Fate) -> Option<&AtomicU64> {
+        match fate {
+            Fate::Undecided => None,
+            Fate::Delivered => Some(&self.delivered),
+            Fate::Refused => Some(&self.rejected),
+            Fate::Failing => Some(&self.server_errors),
+        }
     }
 
     /// Takes no more events: those that come later are counted as dropped.
@@ -294,33 +366,9 @@ impl Ledger {
         self.crowded_out.fetch_add(dropped as u64, Ordering::AcqRel);
     }
 
-    /// Counts events of earlier clients as delivered.
-    pub(crate) fn deliver_spooled(&self, count: usize) {
-        self.delivered_spooled.fetch_add(count as u64, Ordering::AcqRel);
-    }
-
-    /// Counts events of earlier clients as refused for good.
-    pub(crate) fn reject_spooled(&self, count: usize) {
-        self.rejected.fetch_add(count as u64, Ordering::AcqRel);
-    }
-
     /// Counts an evaluation that is not recorded, for want of room.
     pub(crate) fn pass_over(&self) {
         self.passed_over.fetch_add(1, Ordering::AcqRel);
-    }
-
-    fn settle(&self, count: usize, fate: &AtomicU64) {
-        let rest = |queued: usize| {
-            let left = (queued & COUNT).saturating_sub(count);
-            (queued & CLOSED == 0).then_some(queued & SEALED | left)
-        };
-        if let Ok(before) = self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest) {
-            let before = before & COUNT;
-            fate.fetch_add(before.min(count) as u64, Ordering::AcqRel);
-            if before.saturating_sub(count) <= self.capacity / 2 {
-                self.full.store(false, Ordering::Release);
-            }
-        }
     }
 
     pub(crate) fn counts(&self) -> EventCounts {
@@ -329,8 +377,10 @@ impl Ledger {
             delivered: self.delivered.load(Ordering::Acquire),
             dropped_queue_full: self.overflowed.load(Ordering::Acquire),
             dropped_rejected: self.rejected.load(Ordering::Acquire),
+            dropped_server_error: self.server_errors.load(Ordering::Acquire),
             dropped_undelivered: self.abandoned.load(Ordering::Acquire),
             spooled: self.spooled.load(Ordering::Acquire),
+            in_spool: 0,
             dropped_spool_full: self.crowded_out.load(Ordering::Acquire),
             delivered_spooled: self.delivered_spooled.load(Ordering::Acquire),
             dropped_interval_full: self.passed_over.load(Ordering::Acquire),
@@ -349,7 +399,7 @@ mod tests {
         assert_eq!(ledger.admit(), Admission::Queued(2));
         assert_eq!(ledger.admit(), Admission::Full { first: true });
         assert_eq!(ledger.admit(), Admission::Full { first: false });
-        ledger.deliver(1);
+        ledger.settle(Fate::Delivered, 1);
         assert_eq!(ledger.admit(), Admission::Queued(2));
         assert_eq!(ledger.admit(), Admission::Full { first: true });
         let counts = ledger.counts();
@@ -365,7 +415,7 @@ mod tests {
         ledger.seal();
         assert_eq!(ledger.admit(), Admission::Closed);
         assert!(!ledger.is_closed());
-        ledger.deliver(3);
+        ledger.settle(Fate::Delivered, 3);
         assert_eq!(ledger.queued(), 2);
         assert_eq!(ledger.admit(), Admission::Closed);
         assert_eq!(ledger.close(), 2);
@@ -383,8 +433,8 @@ mod tests {
         assert_eq!(ledger.close(), 5);
         ledger.abandon(5);
         assert_eq!(ledger.admit(), Admission::Closed);
-        ledger.deliver(3);
-        ledger.reject(3);
+        ledger.settle(Fate::Delivered, 3);
+        ledger.settle(Fate::Refused, 3);
         let counts = ledger.counts();
         assert_eq!((counts.queued, counts.delivered, counts.dropped()), (0, 0, 6));
     }

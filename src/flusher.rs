@@ -1,4 +1,4 @@
-//! The thread that delivers events: what earlier clients have left, and then what is queued.
+//! The thread that delivers events: those that earlier clients have left, and those that are queued.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,22 +6,24 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
 
-use crate::backoff::{Backoff, Setback};
+use crate::backoff::Setback;
 use crate::config::Config;
+use crate::delivery::{Delivery, Outcome, Pass, Request, Settled, Source, setback};
 use crate::error::{Error, RequestError};
-use crate::events::{Ledger, body};
+use crate::events::{Fate, Ledger};
 use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
-use crate::queue::{EventSource, FlushReply};
+use crate::outbox::{Lane, Outbox, OutgoingEvent};
+use crate::queue::{EventSource, FlushReply, MAX_REQUEST};
 use crate::recorder::Recorder;
 use crate::spool::{Backlog, Claim, Spool};
 use crate::worker::{StopSignal, pause};
 
 const EVENTS: &str = "/sdk/events";
 
-/// The most events that the service takes in one request.
-const MAX_REQUEST: usize = 500;
+/// The body of a request that holds no event.
+const PROBE: &str = r#"{"events":[]}"#;
 
 /// How long the thread lets events gather once it is awake. To wake it costs whoever tracks an
 /// event a system call, and where many are tracked that must be rare.
@@ -47,29 +49,28 @@ pub(crate) struct Flusher {
     spool: Option<Arc<dyn Spool>>,
     /// When that is looked into; `None` after that.
     catch_up: Option<Instant>,
+    /// Whether it has been looked into.
+    looked: bool,
     /// What they have left.
-    backlog: Option<Box<dyn Backlog>>,
-    /// What has intervals to end.
-    recorder: Option<Arc<dyn Recorder>>,
+    backlog: Option<Claimed>,
     /// Whether that is still to be tried: then the end waits for it.
     catching_up: Arc<AtomicBool>,
-    /// How many events of it the next request may hold.
-    backlog_size: usize,
+    /// What has intervals to end.
+    recorder: Option<Arc<dyn Recorder>>,
     /// Those who wait for a flush.
     waiting: Vec<FlushReply>,
     batch_size: usize,
-    /// How many events the next request may hold; less than usual after one was too large,
-    /// or took too long.
-    request_size: usize,
     interval: Duration,
     rest: Duration,
     /// Before this, no event was tracked that is still in the queue.
     since: Instant,
     /// When the events that are queued are due.
     due: Option<Instant>,
-    backoff: Backoff,
-    /// Before this, nothing is tried that was not asked for.
-    retry: Option<Instant>,
+    delivery: Delivery,
+    /// Whether timestamps end with a `Z`, since the service has shown that it wants that.
+    zoned: bool,
+    /// Whether the last request failed, and that was logged.
+    failing: bool,
     /// Whether the service refused the last events for good.
     rejecting: bool,
     shutdown_timeout: Duration,
@@ -77,16 +78,19 @@ pub(crate) struct Flusher {
     deadline: Option<Instant>,
 }
 
-/// What became of a request.
-enum Delivery {
-    Done(usize),
-    /// It was too large; the next one will be smaller.
-    Split,
-    /// The service does not want these events.
-    Rejected(usize, RequestError),
-    Failed(RequestError),
-    /// The client has given up on what is left.
-    Abandoned,
+/// The spool while this client delivers from it.
+struct Claimed {
+    spool: Box<dyn Backlog>,
+    outbox: Outbox,
+}
+
+/// Which events a pass may send.
+#[derive(Clone, Copy, PartialEq)]
+enum Scope {
+    /// Those that are due by time, and whole batches.
+    Due,
+    /// All that are queued, whatever an earlier failure asked for.
+    All,
 }
 
 /// What a flush could not deliver.
@@ -114,20 +118,20 @@ impl Flusher {
             source,
             catch_up: spool.is_some().then(|| Instant::now() + CATCH_UP),
             spool,
+            looked: false,
             backlog: None,
             recorder,
             catching_up,
-            backlog_size: MAX_REQUEST,
             waiting: Vec::new(),
             batch_size,
-            request_size: batch_size.min(MAX_REQUEST),
             interval: config.event_flush_interval,
             // Single events do not gather.
             rest: if batch_size == 1 { Duration::ZERO } else { REST },
             since: Instant::now(),
             due: None,
-            backoff: Backoff::new(config.event_flush_interval),
-            retry: None,
+            delivery: Delivery::new(config.event_flush_interval),
+            zoned: false,
+            failing: false,
             rejecting: false,
             shutdown_timeout: config.shutdown_timeout,
             deadline: None,
@@ -145,9 +149,6 @@ impl Flusher {
                 if let Some(recorder) = &self.recorder {
                     recorder.end(Instant::now());
                 }
-                if self.backlog.is_some() || self.catch_up.is_some_and(|at| at <= Instant::now()) {
-                    self.deliver_backlog();
-                }
                 self.answer_flushes();
                 self.deliver_due();
             });
@@ -159,10 +160,11 @@ impl Flusher {
     /// false where it is time to stop.
     fn rest(&mut self, stop: &StopSignal) -> bool {
         self.since = Instant::now();
-        let many = self.retry.is_none() && self.ledger.queued() >= self.source.many;
+        let many = self.delivery.retry().is_none() && self.ledger.queued() >= self.source.many;
         // An interval of recorded evaluations that begins meanwhile ends after that.
         let longest = self.since + self.interval;
-        let first_due = earliest([self.retry.or(self.due), self.interval_ends(), Some(longest)]);
+        let first_due =
+            earliest([self.delivery.retry().or(self.due), self.interval_ends(), Some(longest)]);
         let left = first_due.unwrap_or(longest).saturating_duration_since(self.since);
         self.attend(true);
         select! {
@@ -174,21 +176,21 @@ impl Flusher {
 
     /// Waits until there may be something to do; false where that is to stop.
     fn sleep(&mut self, stop: &StopSignal) -> bool {
-        let seen = self.collect();
-        let batch = self.retry.is_none() && seen >= self.batch_size;
-        let backlog = self.retry.is_none() && self.backlog.is_some();
-        if batch || backlog || !self.waiting.is_empty() {
+        let ready = self.collect();
+        let retry = self.delivery.retry();
+        let at_once = retry.is_none() && (ready >= self.batch_size || self.has_backlog());
+        if at_once || !self.waiting.is_empty() {
             return true;
         }
         // An event that completes a batch may be counted before it is in the queue.
-        let on_its_way = self.ledger.queued() > seen && self.retry.is_none();
-        let due =
-            if on_its_way && self.ledger.queued() >= self.batch_size { None } else { self.due };
+        let queued = self.ledger.queued();
+        let on_its_way = queued > self.source.outbox().len() && retry.is_none();
+        let complete = on_its_way && queued >= self.batch_size;
+        let due = self.due.filter(|_| ready > 0 && !complete);
         // While it waits to try again, which may take long, it does not wake up for intervals.
-        self.attend(self.retry.is_none());
-        let other = earliest([self.interval_ends(), self.catch_up]);
-        let Some(due) = self.retry.or_else(|| due.and_then(|due| earliest([Some(due), other])))
-        else {
+        self.attend(retry.is_none());
+        let other = earliest([self.interval_ends(), self.catch_up, self.delivery.suspects_retry()]);
+        let Some(due) = retry.or_else(|| due.and_then(|due| earliest([Some(due), other]))) else {
             let woken = self.source.wait(stop, other);
             self.since = Instant::now();
             return woken;
@@ -214,82 +216,61 @@ impl Flusher {
         }
     }
 
-    /// Takes everything out of the queue, and returns how many events are to be delivered.
+    /// Takes everything out of the queue, and returns how many events wait for their turn.
     fn collect(&mut self) -> usize {
-        let seen = self.source.collect(&mut self.waiting);
-        if seen > 0 {
+        self.source.collect(&mut self.waiting);
+        let ready = {
+            let outbox = self.source.outbox();
+            match self.delivery.suspects_retry() {
+                Some(_) => outbox.count(Lane::Regular),
+                None => outbox.len(),
+            }
+        };
+        if ready > 0 {
             self.due.get_or_insert(self.since + self.interval);
+        } else {
+            self.due = None;
         }
-        seen
+        ready
     }
 
-    fn seen(&self) -> usize {
-        self.source.outbox().len()
+    /// Returns whether there are events of earlier clients to be sent.
+    fn has_backlog(&self) -> bool {
+        let backlog = self.backlog.as_ref();
+        backlog.is_some_and(|backlog| backlog.outbox.count(Lane::Regular) > 0)
     }
 
-    /// Returns whether an earlier failure asks for patience.
-    fn is_patient(&self) -> bool {
-        self.retry.is_some_and(|retry| Instant::now() < retry)
+    /// Claims what earlier clients have left, unless that has been done. A client that has given up
+    /// leaves it to others.
+    fn claim(&mut self) {
+        if self.ledger.is_closed() || self.catch_up.take().is_none() {
+            return;
+        }
+        match self.spool.as_ref().map_or(Claim::Nothing, |spool| spool.claim()) {
+            Claim::Taken(spool) => {
+                self.backlog = Some(Claimed { spool, outbox: Outbox::new(MAX_REQUEST) });
+            }
+            // The other client may die before it has delivered them.
+            Claim::Busy => self.catch_up = Some(Instant::now() + LOOK_AGAIN),
+            Claim::Nothing => {}
+        }
     }
 
-    /// Delivers what earlier clients have left, as far as it can be, unless an earlier failure
-    /// asks for patience; returns what went wrong, which no event of this client may overtake.
-    fn deliver_backlog(&mut self) -> Option<RequestError> {
-        if self.ledger.is_closed() {
-            return None;
-        }
-        if self.catch_up.take().is_some() {
-            match self.spool.as_ref().map_or(Claim::Nothing, |spool| spool.claim()) {
-                Claim::Taken(backlog) => self.backlog = Some(backlog),
-                // Who may be killed before it has delivered all.
-                Claim::Busy => self.catch_up = Some(Instant::now() + LOOK_AGAIN),
-                Claim::Nothing => {}
-            }
-            self.catching_up.store(self.backlog.is_some(), Ordering::Release);
-        }
-        if self.is_patient() {
-            return None;
-        }
-        let mut failed = None;
-        while let Some(mut backlog) = self.backlog.take() {
-            let events = backlog.next(self.backlog_size);
-            if events.is_empty() {
-                if self.seen() == 0 {
-                    self.retry = None;
+    /// Reads what the spool holds besides suspects, and gives it back if it holds nothing. Returns
+    /// whether there is something to send.
+    fn read_backlog(&mut self) -> bool {
+        let Some(Claimed { spool, outbox }) = &mut self.backlog else { return false };
+        if outbox.count(Lane::Regular) == 0 {
+            for event in spool.read() {
+                if !outbox.suspects_spooled(&event.json) {
+                    outbox.push(OutgoingEvent::Spooled(event));
                 }
-                break;
-            }
-            let body = format!(r#"{{"events":[{}]}}"#, events.join(","));
-            let delivery = self.post(&body, events.len());
-            match &delivery {
-                Delivery::Done(count) => {
-                    self.backlog_size = MAX_REQUEST.min(self.backlog_size * 2);
-                    // Before a logger may panic: a spool that cannot be written says so.
-                    self.ledger.deliver_spooled(*count);
-                    backlog.settle(*count);
-                }
-                Delivery::Rejected(count, _) => {
-                    self.ledger.reject_spooled(*count);
-                    backlog.settle(*count);
-                }
-                Delivery::Split | Delivery::Failed(RequestError::Timeout { .. }) => {
-                    self.backlog_size = half(events.len());
-                }
-                Delivery::Failed(_) | Delivery::Abandoned => {}
-            }
-            self.backlog = Some(backlog);
-            self.report(&delivery);
-            match delivery {
-                Delivery::Failed(failure) => {
-                    failed = Some(failure);
-                    break;
-                }
-                Delivery::Abandoned => break,
-                Delivery::Done(_) | Delivery::Rejected(..) | Delivery::Split => {}
             }
         }
-        self.catching_up.store(false, Ordering::Release);
-        failed
+        if outbox.is_empty() {
+            self.backlog = None;
+        }
+        self.has_backlog()
     }
 
     /// Delivers everything for those who wait for a flush, all of them at once; returns what went
@@ -315,161 +296,214 @@ impl Flusher {
         outcome
     }
 
-    /// Delivers what is due by time, and whole batches, unless an earlier failure asks for
-    /// patience.
+    /// Delivers what is due by time, and whole batches, unless an earlier failure asks to wait.
     fn deliver_due(&mut self) {
-        // What came while earlier clients' events were delivered is due from then on.
-        self.collect();
-        if self.is_patient() {
-            return;
-        }
-        let by_time = self.due.is_some_and(|due| due <= Instant::now()) || self.retry.is_some();
-        let mut due = if by_time { self.seen() } else { 0 };
-        loop {
-            let seen = self.seen();
-            due = due.max(seen / self.batch_size * self.batch_size);
-            if due == 0 {
-                if self.backlog.is_none() {
-                    // Nothing is left to be tried again.
-                    self.retry = None;
-                }
-                return;
-            }
-            if self.deliver_backlog().is_some() {
-                return;
-            }
-            if let Delivery::Failed(_) | Delivery::Abandoned = self.deliver(due) {
-                return;
-            }
-            due = due.saturating_sub(seen.saturating_sub(self.seen()));
-            self.collect();
-            if !self.waiting.is_empty() {
-                self.answer_flushes();
-                return;
-            }
+        if self.delivery.retry().is_none_or(|retry| retry <= Instant::now()) {
+            self.pass(Scope::Due);
         }
     }
 
-    /// Tries everything at once, what earlier clients have left first, each batch one time; returns
-    /// what went wrong. An earlier failure is no reason to wait.
+    /// Tries everything at once, each batch and its halves one time; returns what went wrong. An
+    /// earlier failure is no reason to wait.
     fn deliver_all(&mut self) -> Option<Undelivered> {
-        self.retry = None;
-        let failure = self.deliver_backlog();
-        let queued = self.seen();
-        if let Some(cause) = failure
-            && queued > 0
-        {
-            return Some(Undelivered { queued, rejected: 0, cause });
-        }
-        let mut rejected = 0;
-        let mut refusal = None;
-        while self.seen() > 0 {
-            match self.deliver(usize::MAX) {
-                Delivery::Done(_) | Delivery::Split => {}
-                Delivery::Rejected(count, cause) => {
-                    rejected += count;
-                    refusal = Some(cause);
-                }
-                Delivery::Failed(cause) => {
-                    return Some(Undelivered { queued: self.seen(), rejected, cause });
-                }
-                Delivery::Abandoned => return None,
-            }
-        }
-        refusal.map(|cause| Undelivered { queued: 0, rejected, cause })
+        self.delivery.hurry();
+        let (rejected, cause) = self.pass(Scope::All);
+        let queued = self.source.outbox().len();
+        let cause = cause.filter(|_| queued + rejected > 0 && !self.ledger.is_closed())?;
+        Some(Undelivered { queued, rejected, cause })
     }
 
-    /// Makes one request, of at most so many events.
-    fn deliver(&mut self, at_most: usize) -> Delivery {
-        let (count, body) = {
-            let outbox = self.source.outbox();
-            let count = outbox.len().min(self.request_size).min(at_most);
-            (count, body(outbox.iter().take(count)))
+    /// Makes one request after another, until nothing is to be sent, or a failure asks to wait.
+    /// Returns how many events of this client were dropped, and the last failure.
+    fn pass(&mut self, scope: Scope) -> (usize, Option<RequestError>) {
+        let (mut rejected, mut cause) = (0, None);
+        let mut pass = self.begin(scope);
+        loop {
+            if scope == Scope::Due {
+                let ready = self.collect();
+                if !self.waiting.is_empty() {
+                    // They take everything along.
+                    self.end(&pass);
+                    self.answer_flushes();
+                    return (rejected, cause);
+                }
+                pass.due = pass.due.max(ready / self.batch_size * self.batch_size);
+            }
+            let request = self.delivery.next(&mut pass, self.backlog(), &self.source.outbox());
+            let Some(request) = request else { if self.read_backlog() { continue } else { break } };
+            let Some((result, settled)) = self.make(request, &mut pass) else { break };
+            let own = matches!(request, Request::Events { source: Source::Own, .. });
+            if own && matches!(settled.fate, Fate::Refused | Fate::Failing) {
+                rejected += settled.events.len();
+            }
+            self.report(request, &result, &settled);
+            cause = result.err().or(cause);
+            if settled.pause {
+                break;
+            }
+        }
+        self.end(&pass);
+        (rejected, cause)
+    }
+
+    fn begin(&mut self, scope: Scope) -> Pass {
+        let now = Instant::now();
+        let ready = self.collect();
+        // After a failure everything is due.
+        let by_time = self.due.is_some_and(|due| due <= now) || self.delivery.retry().is_some();
+        let all = scope == Scope::All || by_time;
+        let some = all || ready >= self.batch_size;
+        if some || self.catch_up.is_some_and(|at| at <= now) {
+            self.claim();
+            self.looked = true;
+            let left = self.read_backlog();
+            self.catching_up.store(left, Ordering::Release);
+        }
+        let own = self.source.outbox();
+        let due = if all { own.count(Lane::Regular) } else { 0 };
+        let backlog = self.backlog.as_ref().map(|backlog| &backlog.outbox);
+        self.delivery.begin(now, due, some, backlog, &own)
+    }
+
+    fn end(&mut self, pass: &Pass) {
+        // Whatever is left of it was tried.
+        if self.looked {
+            self.catching_up.store(false, Ordering::Release);
+        }
+        let own = self.source.outbox();
+        let backlog = self.backlog.as_ref().map(|backlog| &backlog.outbox);
+        self.delivery.end(Instant::now(), pass, backlog, &own);
+    }
+
+    fn backlog(&self) -> Option<&Outbox> {
+        self.backlog.as_ref().map(|backlog| &backlog.outbox)
+    }
+
+    /// Makes a request and settles its events; `None` if the client has given up.
+    fn make(
+        &mut self,
+        request: Request,
+        pass: &mut Pass,
+    ) -> Option<(Result<(), RequestError>, Settled)> {
+        let result = match request {
+            Request::Probe => self.post(PROBE)?,
+            Request::Events { source, lane, count } => {
+                let body = |zoned| match (source, &self.backlog) {
+                    (Source::Backlog, Some(backlog)) => backlog.outbox.body(lane, count, zoned),
+                    _ => self.source.outbox().body(lane, count, zoned),
+                };
+                let (result, zoned) = self.post_events(body)?;
+                self.zoned = zoned;
+                result
+            }
         };
-        let delivery = self.post(&body, count);
-        match &delivery {
-            Delivery::Done(_) => {
-                self.request_size = self.batch_size.min(MAX_REQUEST).min(self.request_size * 2);
-                self.settle(count, Ledger::deliver);
+        let (outcome, now) = (Outcome::of(&result), Instant::now());
+        let settled = match (request, &mut self.backlog) {
+            (Request::Probe, _) => {
+                let pause = self.delivery.settle_probe(now, outcome);
+                Settled { pause, ..Settled::default() }
             }
-            Delivery::Split | Delivery::Failed(RequestError::Timeout { .. }) => {
-                self.request_size = half(count);
+            (Request::Events { source: Source::Backlog, lane, count }, Some(backlog)) => {
+                let from = (Source::Backlog, lane, count);
+                let outbox = &mut backlog.outbox;
+                let settled = self.delivery.settle(now, pass, from, outbox, outcome);
+                // Before a logger may panic: a spool that cannot be written is logged.
+                self.ledger.settle_spooled(settled.fate, settled.events.len());
+                if !settled.events.is_empty() && !backlog.spool.remove(&settled.events) {
+                    self.backlog = None;
+                }
+                settled
             }
-            Delivery::Rejected(..) => self.settle(count, Ledger::reject),
-            Delivery::Failed(_) | Delivery::Abandoned => {}
-        }
-        self.report(&delivery);
-        delivery
+            (Request::Events { source, lane, count }, _) => {
+                let mut outbox = self.source.outbox();
+                if self.ledger.is_closed() {
+                    return None;
+                }
+                let from = (source, lane, count);
+                let settled = self.delivery.settle(now, pass, from, &mut outbox, outcome);
+                self.ledger.settle(settled.fate, settled.events.len());
+                settled
+            }
+        };
+        Some((result, settled))
     }
 
-    /// Sends the body of so many events.
-    fn post(&self, body: &str, count: usize) -> Delivery {
+    /// Sends events, and once more with another form of timestamps if the service refuses them.
+    /// Returns the result, and whether timestamps end with a `Z` from now on; `None` if the client
+    /// has given up.
+    fn post_events(
+        &self,
+        body: impl Fn(bool) -> String,
+    ) -> Option<(Result<(), RequestError>, bool)> {
+        let result = self.post(&body(self.zoned))?;
+        if self.zoned
+            || !matches!(&result, Err(failure) if matches!(failure.status(), Some(400 | 422)))
+        {
+            return Some((result, self.zoned));
+        }
+        let again = self.post(&body(true))?;
+        Some(match Outcome::of(&again) {
+            Outcome::Accepted => (again, true),
+            // The form was not the reason.
+            Outcome::Refused | Outcome::Faulty(_) => (result, false),
+            Outcome::TooLarge | Outcome::Slow | Outcome::Failed(_) => (again, false),
+        })
+    }
+
+    fn post(&self, body: &str) -> Option<Result<(), RequestError>> {
         if self.ledger.is_closed() {
-            return Delivery::Abandoned;
+            return None;
         }
-        match self.http.deliver(EVENTS, body, self.time_left()) {
-            Ok(()) => Delivery::Done(count),
-            Err(failure) => match failure.status() {
-                Some(413) if count > 1 => Delivery::Split,
-                Some(401 | 403 | 404 | 408 | 429) => Delivery::Failed(failure),
-                Some(400..=499) => Delivery::Rejected(count, failure),
-                Some(_) | None => Delivery::Failed(failure),
-            },
-        }
+        Some(self.http.deliver(EVENTS, body, self.time_left()))
     }
 
-    /// Forgets events whose fate is known, unless the client has taken them back.
-    fn settle(&mut self, count: usize, fate: fn(&Ledger, usize)) {
-        let mut outbox = self.source.outbox();
-        if self.ledger.is_closed() {
-            return;
-        }
-        fate(&self.ledger, count);
-        let count = count.min(outbox.len());
-        outbox.drain(..count);
-        if outbox.is_empty() {
-            self.due = None;
-        }
-    }
-
-    /// Says how it went, and when to try again. What was delivered is settled before: a logger may
-    /// panic.
-    fn report(&mut self, delivery: &Delivery) {
-        match delivery {
-            Delivery::Done(count) => {
+    /// Counts and logs how a request went.
+    fn report(&mut self, request: Request, result: &Result<(), RequestError>, settled: &Settled) {
+        let failure = match result {
+            Ok(()) => {
                 self.rejecting = false;
+                self.ledger.note_success();
                 self.recover();
-                log!(debug, "delivered events: {count}");
+                log!(debug, "delivered events: {}", settled.events.len());
+                return;
             }
-            Delivery::Rejected(_, failure) => {
-                let first = !std::mem::replace(&mut self.rejecting, true);
+            Err(failure) => failure,
+        };
+        match settled.fate {
+            Fate::Refused => {
                 self.ledger.note(failure);
                 self.recover();
-                if first {
+                if !std::mem::replace(&mut self.rejecting, true) {
                     log!(warn, "the service refuses events, which are dropped: {failure}");
                 }
             }
-            Delivery::Failed(failure) => self.fail(failure),
-            Delivery::Split | Delivery::Abandoned => {}
+            Fate::Failing => {
+                self.ledger.note(failure);
+                for event in &settled.events {
+                    log!(
+                        warn,
+                        "dropped an event of the flag `{}`: the service takes others, and fails on \
+                         this one: {failure}",
+                        event.flag_key()
+                    );
+                }
+            }
+            Fate::Delivered | Fate::Undecided if failure.status() == Some(413) => {}
+            Fate::Delivered | Fate::Undecided => {
+                self.ledger.note(failure);
+                let alone = Request::Events { source: Source::Own, lane: Lane::Regular, count: 1 };
+                if (settled.pause || request == alone)
+                    && !std::mem::replace(&mut self.failing, true)
+                {
+                    log!(warn, "failed to deliver events: {failure:#}");
+                }
+            }
         }
     }
 
     fn recover(&mut self) {
-        let recovered = self.backoff.is_failing();
-        self.backoff.after_success();
-        self.retry = None;
-        if recovered {
+        if std::mem::take(&mut self.failing) {
             log!(info, "events are delivered again");
-        }
-    }
-
-    fn fail(&mut self, failure: &RequestError) {
-        let first = !self.backoff.is_failing();
-        self.ledger.note(failure);
-        let delay = self.backoff.after_failure(setback(failure));
-        self.retry = Some(Instant::now() + delay);
-        if first {
-            log!(warn, "failed to deliver events: {failure:#}");
         }
     }
 
@@ -480,21 +514,26 @@ impl Flusher {
         let mut outcome = self.answer_flushes();
         if !matches!(outcome, Some(Undelivered { queued: 1.., .. })) {
             // Nobody waits for it otherwise, and the answer might come when the program has ended.
-            if self.seen() == 0 && !self.catching_up.load(Ordering::Acquire) {
+            if self.source.outbox().is_empty() && !self.catching_up.load(Ordering::Acquire) {
                 return;
             }
             outcome = self.deliver_all();
         }
         let mut delay = LAST_RETRY;
-        while let Some(Undelivered { queued: 1.., cause, .. }) = outcome {
-            let wait = match setback(&cause) {
-                Setback::Passing => delay,
-                Setback::RetryAfter(least) => delay.max(least),
-                Setback::Hopeless => break,
+        loop {
+            let wait = match outcome.as_ref().map(|outcome| (outcome.queued, &outcome.cause)) {
+                Some((1.., cause)) => match setback(cause) {
+                    Setback::Passing => delay,
+                    Setback::RetryAfter(least) => delay.max(least),
+                    Setback::Hopeless => return,
+                },
+                // Otherwise each later client would find out the same.
+                _ if self.backlog().is_some_and(|backlog| self.delivery.condemns(backlog)) => delay,
+                _ => return,
             };
             // Nor does it wait longer than the client does.
             if wait >= self.time_left() || pause(&self.source.given_up, wait) {
-                break;
+                return;
             }
             delay *= 2;
             outcome = self.deliver_all();
@@ -509,17 +548,4 @@ impl Flusher {
 
 fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
     times.into_iter().flatten().min()
-}
-
-/// Returns how many events to try next, where so many were too many at once.
-fn half(count: usize) -> usize {
-    (count / 2).max(1)
-}
-
-fn setback(failure: &RequestError) -> Setback {
-    match failure {
-        RequestError::Status { status: 401 | 403 | 404 | 300..=399, .. } => Setback::Hopeless,
-        RequestError::Status { retry_after: Some(least), .. } => Setback::RetryAfter(*least),
-        _ => Setback::Passing,
-    }
 }

@@ -92,6 +92,8 @@ mod config;
 mod context;
 #[cfg(feature = "http")]
 mod date;
+#[cfg(feature = "http")]
+mod delivery;
 mod details;
 mod error;
 mod evaluation;
@@ -121,6 +123,8 @@ mod logging;
 mod no_service;
 mod number;
 mod order;
+#[cfg(feature = "http")]
+mod outbox;
 mod overrides;
 mod parts;
 #[cfg(feature = "http")]

@@ -38,6 +38,10 @@ impl Service {
         match *self {}
     }
 
+    pub(crate) fn in_spool(&self) -> u64 {
+        match *self {}
+    }
+
     pub(crate) fn flush(&self) -> Result<(), Error> {
         match *self {}
     }

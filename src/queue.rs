@@ -4,7 +4,6 @@
 //! when its fate is known. So whoever ends the client finds all that are left, whatever the thread
 //! is doing.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::events::{Admission, EvaluationEvent, Ledger};
 use crate::logging::log;
+use crate::outbox::{Outbox, OutgoingEvent};
 use crate::worker::{Never, StopSignal};
 
 /// How often whoever ends the client looks for events that are counted and not there yet, since
@@ -33,7 +33,7 @@ enum Message {
 impl Message {
     fn put(self, outbox: &mut Outbox, waiting: &mut Vec<FlushReply>) {
         match self {
-            Message::Event(event) => outbox.push_back(event),
+            Message::Event(event) => outbox.push(OutgoingEvent::Tracked(event)),
             Message::Flush(reply) => waiting.push(reply),
         }
     }
@@ -42,8 +42,8 @@ impl Message {
 /// Where the outcome of a flush goes.
 pub(crate) type FlushReply = Sender<Result<(), Error>>;
 
-/// The events that the thread has seen.
-type Outbox = VecDeque<EvaluationEvent>;
+/// The most events that the service takes in one request.
+pub(crate) const MAX_REQUEST: usize = 500;
 
 /// The end of the queue that the client holds.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> EventQueue {
     let batch_size = config.event_batch_size;
     let source = EventSource {
         messages: received,
-        outbox: Arc::default(),
+        outbox: Arc::new(Mutex::new(Outbox::new(batch_size.min(MAX_REQUEST)))),
         wake: woken,
         hurry: hurried,
         given_up,
@@ -178,14 +178,12 @@ impl EventSource {
         ready != Some(stopped)
     }
 
-    /// Moves everything that is queued to the outbox, in which there are then so many events, and
-    /// the flushes to those who wait.
-    pub(crate) fn collect(&self, waiting: &mut Vec<FlushReply>) -> usize {
+    /// Moves everything that is queued to the outbox, and the flushes to those who wait.
+    pub(crate) fn collect(&self, waiting: &mut Vec<FlushReply>) {
         let mut outbox = self.outbox();
         while let Ok(message) = self.messages.try_recv() {
             message.put(&mut outbox, waiting);
         }
-        outbox.len()
     }
 
     /// Takes all events that are queued or have been seen. Whoever waits for a flush hears of it
@@ -195,7 +193,10 @@ impl EventSource {
         while let Ok(message) = self.messages.try_recv() {
             message.put(&mut outbox, &mut Vec::new());
         }
-        left.extend(outbox.drain(..));
+        left.extend(outbox.take_all().into_iter().filter_map(|event| match event {
+            OutgoingEvent::Tracked(event) => Some(event),
+            OutgoingEvent::Spooled(_) => None,
+        }));
     }
 
     /// Returns the events that have been seen and whose fate is not known. Nothing may be queued,

@@ -179,6 +179,11 @@ impl Service {
         let _ = self.deliver();
     }
 
+    /// Returns how many events wait in the spool.
+    pub(crate) fn in_spool(&self) -> u64 {
+        self.spool.as_ref().map_or(0, |spool| spool.count() as u64)
+    }
+
     pub(crate) fn flush(&self) -> Result<(), Error> {
         if self.ledger.queued() == 0 {
             return Ok(());

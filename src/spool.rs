@@ -5,7 +5,7 @@
 //! Files beside it are locked: `.lock` while the file is changed, which takes milliseconds, and
 //! one for each owner while its events are delivered, which takes as long as the network does.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,6 +20,8 @@ use crate::events::EvaluationEvent;
 use crate::files;
 use crate::identity::identity;
 use crate::logging::log;
+use crate::outbox::{OutgoingEvent, SpooledEvent};
+use crate::scan::{document, member};
 use crate::value::Value;
 
 /// The longest that another process is waited for that changes the file.
@@ -38,6 +40,9 @@ pub(crate) trait Spool: Send + Sync + fmt::Debug {
 
     /// Returns whether somebody has left anything.
     fn is_used(&self) -> bool;
+
+    /// Returns how many events of the owner are left.
+    fn count(&self) -> usize;
 
     /// Takes over what was left.
     fn claim(&self) -> Claim;
@@ -74,11 +79,12 @@ pub(crate) struct Appended {
 
 /// What earlier clients have left, while it is delivered.
 pub(crate) trait Backlog: Send {
-    /// Returns the oldest events that are left, at most so many, as JSON.
-    fn next(&mut self, most: usize) -> Vec<String>;
+    /// Returns the events of the owner that the file holds, in their order.
+    fn read(&mut self) -> Vec<SpooledEvent>;
 
-    /// Takes as many of them out of the file.
-    fn settle(&mut self, count: usize);
+    /// Takes events out of the file; false if it cannot be changed: what is left would be sent again
+    /// and again.
+    fn remove(&mut self, events: &[OutgoingEvent]) -> bool;
 }
 
 pub(crate) fn open(config: &Config) -> Arc<dyn Spool> {
@@ -114,17 +120,20 @@ impl Spool for SpoolFile {
         fs::metadata(&self.0.path).is_ok_and(|metadata| metadata.len() > 0)
     }
 
+    fn count(&self) -> usize {
+        let text = self.0.read().unwrap_or_default();
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        lines.filter(|line| self.0.own(line).is_some()).count()
+    }
+
     fn claim(&self) -> Claim {
         if !self.is_used() {
             return Claim::Nothing;
         }
         match self.0.claim() {
-            Ok(Some(sending)) => Claim::Taken(Box::new(Left {
-                place: self.0.clone(),
-                events: VecDeque::new(),
-                stuck: false,
-                _sending: sending,
-            })),
+            Ok(Some(sending)) => {
+                Claim::Taken(Box::new(Left { place: self.0.clone(), _sending: sending }))
+            }
             Ok(None) => Claim::Busy,
             // Somebody else has delivered it all.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Claim::Nothing,
@@ -139,31 +148,28 @@ impl Spool for SpoolFile {
 /// Events that are being delivered. Nobody else does that while this is held.
 struct Left {
     place: Arc<Place>,
-    /// The oldest of them, in their order.
-    events: VecDeque<String>,
-    /// Whether the file cannot be changed: what cannot be taken out would be sent again and again.
-    stuck: bool,
     _sending: File,
 }
 
 impl Backlog for Left {
-    fn next(&mut self, most: usize) -> Vec<String> {
-        if self.events.is_empty() && !self.stuck {
-            match self.place.tidy() {
-                Ok(events) => self.events = events,
-                Err(error) => self.place.warn("read", &error),
-            }
-        }
-        self.events.iter().take(most).cloned().collect()
+    fn read(&mut self) -> Vec<SpooledEvent> {
+        self.place.tidy().unwrap_or_else(|error| {
+            self.place.warn("read", &error);
+            Vec::new()
+        })
     }
 
-    fn settle(&mut self, count: usize) {
-        let count = count.min(self.events.len());
-        let settled: Vec<String> = self.events.drain(..count).collect();
-        if let Err(error) = self.place.remove(&settled) {
-            self.place.warn("write", &error);
-            self.stuck = true;
-            self.events.clear();
+    fn remove(&mut self, events: &[OutgoingEvent]) -> bool {
+        let texts = events.iter().filter_map(|event| match event {
+            OutgoingEvent::Spooled(event) => Some(event.json.as_str()),
+            OutgoingEvent::Tracked(_) => None,
+        });
+        match self.place.remove(texts.collect()) {
+            Ok(()) => true,
+            Err(error) => {
+                self.place.warn("write", &error);
+                false
+            }
         }
     }
 }
@@ -172,7 +178,7 @@ impl Place {
     fn append(&self, events: &[EvaluationEvent]) -> io::Result<Appended> {
         let mut lines = String::new();
         for event in events {
-            lines.push_str(&format!("{} {}\n", self.owner, Value::from(event.to_object())));
+            lines.push_str(&format!("{} {}\n", self.owner, event.to_json(true)));
         }
         if let Some(folder) = self.path.parent() {
             files::make_folder(folder)?;
@@ -269,25 +275,29 @@ impl Place {
     }
 
     /// Returns the events of the owner. Where there are none, takes out what is nobody's.
-    fn tidy(&self) -> io::Result<VecDeque<String>> {
+    fn tidy(&self) -> io::Result<Vec<SpooledEvent>> {
         let _lock = self.lock()?;
         let text = self.read()?;
-        let events = self.own(&text);
+        let lines = text.split_inclusive(|byte| *byte == b'\n');
+        let events: Vec<_> = lines.filter_map(|line| self.event(line)).collect();
         if events.is_empty() {
-            self.take_out(&text, |line| !is_whole(line) || self.is_own(line))?;
+            self.take_out(&text, |line| !is_whole(line) || self.own(line).is_some())?;
         }
         Ok(events)
     }
 
-    /// Takes events of the owner out of the file, which stand there in this order.
-    fn remove(&self, settled: &[String]) -> io::Result<()> {
+    /// Takes events of the owner out of the file, one line for each.
+    fn remove(&self, events: Vec<&str>) -> io::Result<()> {
         let _lock = self.lock()?;
         let text = self.read()?;
-        let mut settled = settled;
+        let mut left: HashMap<&[u8], usize> = HashMap::new();
+        for event in events {
+            *left.entry(event.as_bytes()).or_default() += 1;
+        }
         self.take_out(&text, |line| {
-            let position = settled.iter().position(|event| self.holds(line, event));
-            let Some(position) = position else { return false };
-            settled = settled.get(position + 1..).unwrap_or_default();
+            let times = self.own(line).and_then(|event| left.get_mut(event));
+            let Some(times) = times.filter(|times| **times > 0) else { return false };
+            *times -= 1;
             true
         })
     }
@@ -312,31 +322,31 @@ impl Place {
             .or_else(|_| OpenOptions::new().write(true).open(&self.path)?.write_all(&blanked))
     }
 
-    fn is_own(&self, line: &[u8]) -> bool {
-        line.starts_with(self.owner.as_bytes())
+    /// Returns the text of a line's event if the line has an end and is the owner's.
+    fn own<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        line.strip_prefix(self.owner.as_bytes())?.strip_prefix(b" ")?.strip_suffix(b"\n")
     }
 
-    /// Returns whether a line is this event of the owner.
-    fn holds(&self, line: &[u8], event: &str) -> bool {
-        let rest = line.strip_prefix(self.owner.as_bytes());
-        let rest = rest.and_then(|rest| rest.strip_prefix(b" "));
-        rest.and_then(|rest| rest.strip_suffix(b"\n")) == Some(event.as_bytes())
-    }
-
-    /// Returns the events of the owner; what cannot be delivered is left out.
-    fn own(&self, text: &[u8]) -> VecDeque<String> {
-        let lines = text.split_inclusive(|byte| *byte == b'\n');
-        let events = lines.filter_map(|line| self.event(line));
-        events.map(str::to_owned).collect()
-    }
-
-    /// Returns the event of a line, where it is one of the owner.
-    fn event<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
-        let event = line.strip_prefix(self.owner.as_bytes())?.strip_prefix(b" ")?;
-        let event = std::str::from_utf8(event.strip_suffix(b"\n")?).ok()?;
-        let Ok(Value::Object(object)) = event.parse() else { return None };
-        object.get("flag_key")?.as_str()?;
-        Some(event)
+    /// Returns the event of a line if it is one of the owner and can be delivered.
+    fn event(&self, line: &[u8]) -> Option<SpooledEvent> {
+        let json = std::str::from_utf8(self.own(line)?).ok()?;
+        let Ok(Value::Object(object)) = json.parse() else { return None };
+        let text = |name| object.get(name).and_then(Value::as_str);
+        let mut event = EvaluationEvent::new(text("flag_key")?);
+        if let Some(variation_key) = text("variation_key") {
+            event = event.variation_key(variation_key);
+        }
+        if let Some(user_id) = text("user_id") {
+            event = event.user_id(user_id);
+        }
+        let timestamp = member(json, document(json), "timestamp");
+        Some(SpooledEvent {
+            json: json.to_owned(),
+            zone: timestamp
+                .map(|place| place.end.saturating_sub(2))
+                .filter(|zone| json.get(*zone..).is_some_and(|rest| rest.starts_with("Z\""))),
+            exceeds_limits: event.exceeds_limits(),
+        })
     }
 
     fn warn(&self, what: &str, error: &io::Error) {

@@ -157,7 +157,10 @@ fn a_million_events_while_the_service_is_down_cost_a_queue() {
     *down.lock().unwrap() = false;
     // It comes back without help; the test has no time for a long backoff.
     client.flush_events().unwrap();
-    assert!(service.arrived() == numbers(0..CAPACITY));
+    // Only those that the service has failed on alone have lost their place.
+    let mut arrived = service.arrived();
+    arrived.sort_by_key(|number| number.parse::<usize>().unwrap());
+    assert!(arrived == numbers(0..CAPACITY));
     let events = client.statistics().events;
     assert_eq!((events.queued, events.delivered), (0, CAPACITY as u64));
     // The next time that it is full is said again.
@@ -220,11 +223,10 @@ fn a_failure_that_may_pass_tries_the_same_batch_again() {
                 let bodies: Vec<_> = service.bodies().iter().map(|body| keys_of(body)).collect();
                 for failed in [0, 2] {
                     let (first, again) = (&bodies[failed], &bodies[failed + 1]);
-                    // After a request that took too long, the next one is smaller.
-                    let same = match name {
-                        "no answer" => first.starts_with(again),
-                        _ => again.starts_with(first),
-                    };
+                    // After a server error and a request that took too long, the next one is smaller.
+                    let smaller = name == "no answer" || name.starts_with('5');
+                    let same =
+                        if smaller { first.starts_with(again) } else { again.starts_with(first) };
                     assert!(same, "{name}: {bodies:?}");
                 }
                 let events = client.statistics().events;
@@ -303,7 +305,10 @@ fn a_batch_that_is_refused_for_good_takes_no_other_with_it() {
             if !keys.contains(&"2".to_owned()) {
                 return Reply::status(202);
             }
-            bad.lock().unwrap().extend(keys);
+            // A batch may come twice, in two forms of timestamps.
+            let mut bad = bad.lock().unwrap();
+            bad.retain(|key| !keys.contains(key));
+            bad.extend(keys);
             Reply::status(status).with_body(r#"{"detail": [{"msg": "bad event"}]}"#)
         });
         let client = started(builder(&service.server.url()).event_batch_size(2));
@@ -504,7 +509,8 @@ fn delivery_comes_back_without_help() {
 #[test]
 fn a_bad_batch_in_the_middle_is_told_to_who_flushes() {
     let service = Service::start(|number, _| match number {
-        0 => Reply::status(422).with_body(r#"{"error": {"message": "no such flag"}}"#),
+        // In both forms of timestamps.
+        0 | 1 => Reply::status(422).with_body(r#"{"error": {"message": "no such flag"}}"#),
         _ => Reply::status(202),
     });
     let client = started(builder(&service.server.url()));

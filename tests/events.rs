@@ -283,7 +283,7 @@ fn threads_may_flush_together() {
 
 #[test]
 fn a_flush_that_fails_keeps_what_is_queued() {
-    let server = Server::start(|_| Reply::status(503));
+    let server = Server::start(|_| Reply::status(429));
     let client = started(patient(&server).event_batch_size(10));
     track(&client, 0..5);
     for _ in 0..3 {
@@ -336,10 +336,10 @@ fn the_service_gets_what_it_documents() {
     let requests = server.requests_to(EVENTS);
     let expected: Value = r#"{"events": [
         {"flag_key": "checkout", "variation_key": "on", "user_id": "user-123",
-         "timestamp": "2026-04-04T15:00:00.000Z",
+         "timestamp": "2026-04-04T15:00:00.000",
          "metadata": {"page": "checkout", "amount": 12.5, "items": [1, 2], "guest": false,
                       "coupon": null, "nested": {"a": 1}}},
-        {"flag_key": "quo\"te\n😀", "timestamp": "1970-01-01T00:00:00.001Z"}]}"#
+        {"flag_key": "quo\"te\n😀", "timestamp": "1970-01-01T00:00:00.001"}]}"#
         .parse()
         .unwrap();
     assert_eq!(requests[0].json(), expected);
@@ -365,8 +365,11 @@ fn the_time_is_that_of_tracking() {
     let times: Vec<_> = events.iter().map(|event| event["timestamp"].as_str().unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");
     for time in times {
-        assert_eq!(time.len(), "2026-04-04T15:00:00.000Z".len(), "{time}");
-        assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
+        assert_eq!(time.len(), "2026-04-04T15:00:00.000".len(), "{time}");
+        assert!(
+            time.starts_with("20") && time.ends_with(|end: char| end.is_ascii_digit()),
+            "{time}"
+        );
     }
 }
 

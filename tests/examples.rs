@@ -47,7 +47,7 @@ fn script_delivers_its_event() {
     assert_eq!(event["flag_key"].as_str(), Some("new-checkout-flow"));
     assert_eq!(event["user_id"].as_str(), Some("ada"));
     assert_eq!(event["metadata"]["page"].as_str(), Some("checkout"));
-    assert!(event["timestamp"].as_str().unwrap().ends_with('Z'));
+    assert!(event["timestamp"].as_str().unwrap().len() == 23);
 }
 
 #[cfg(feature = "http")]

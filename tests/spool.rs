@@ -674,11 +674,11 @@ fn a_flush_while_the_service_was_down_takes_them_along() {
     assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(0..3));
 }
 
-/// Makes the server fail for the next events, and take those after them.
+/// Makes the server take no events once, and take them after that.
 fn fail_once(server: &Server) {
     let failed = AtomicBool::new(false);
     server.respond(move |request| match request.path.ends_with(EVENTS) {
-        true if !failed.swap(true, Ordering::AcqRel) => Reply::status(500),
+        true if !failed.swap(true, Ordering::AcqRel) => Reply::status(429),
         true => Reply::status(202).with_body("{}"),
         false => Reply::json(ruleset(1, &["a"])),
     });

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::events::{Admission, EvaluationEvent, Ledger};
+use crate::events::{Admission, EvaluationEvent, Fate, Ledger};
 use crate::recorder::Tracker;
 
 /// The events that a client was told to track, in their order.
@@ -74,7 +74,7 @@ impl Tracker for Sink {
     fn take(&self, event: EvaluationEvent) {
         if let Admission::Queued(_) = self.ledger.admit() {
             self.events.lock().push(event);
-            self.ledger.deliver(1);
+            self.ledger.settle(Fate::Delivered, 1);
         }
     }
 }
