@@ -1,4 +1,4 @@
-//! Decides which events the next request holds, and what its outcome means for them.
+//! Decides which events the next request holds, and what becomes of them after it.
 //!
 //! Knows no thread, socket or clock: whoever sends the requests hands the time in. `DESIGN.md`
 //! explains the rules.
@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 use crate::backoff::{Backoff, Setback};
-use crate::error::RequestError;
 use crate::events::Fate;
 use crate::outbox::{Entry, Lane, Outbox, OutgoingEvent};
+use crate::outcome::Outcome;
 
 /// An event is dropped after the service has failed on it alone this often.
 const MAX_FAILURES: u32 = 3;
@@ -22,49 +22,6 @@ const MAX_REQUESTS: usize = 10;
 
 /// The least time until the next pass over suspects after that many.
 const AFTER_MAX_REQUESTS: Duration = Duration::from_secs(10);
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Outcome {
-    Accepted,
-    /// The body was too large.
-    TooLarge,
-    /// The service does not want these events.
-    Refused,
-    /// The service failed, maybe on one of these events.
-    Faulty(Setback),
-    /// The answer took too long.
-    Slow,
-    /// The service cannot be reached, or takes nothing now.
-    Failed(Setback),
-}
-
-impl Outcome {
-    pub(crate) fn of(result: &Result<(), RequestError>) -> Outcome {
-        let failure = match result {
-            Ok(()) => return Outcome::Accepted,
-            Err(failure) => failure,
-        };
-        let setback = setback(failure);
-        match (failure, failure.status()) {
-            (RequestError::Timeout { .. }, _) => Outcome::Slow,
-            (_, Some(413)) => Outcome::TooLarge,
-            (_, Some(401 | 403 | 404 | 408 | 429)) => Outcome::Failed(setback),
-            (_, Some(400..=499)) => Outcome::Refused,
-            (_, Some(500..=599)) => Outcome::Faulty(setback),
-            (_, Some(_) | None) => Outcome::Failed(setback),
-        }
-    }
-}
-
-/// Returns what a failure means for the next try.
-pub(crate) fn setback(failure: &RequestError) -> Setback {
-    match failure {
-        RequestError::Status { status: 401 | 403 | 404 | 300..=399, .. } => Setback::Hopeless,
-        RequestError::Status { retry_after: Some(least), .. } => Setback::RetryAfter(*least),
-        _ => Setback::Passing,
-    }
-}
 
 /// Whose events.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -375,5 +332,196 @@ impl Delivery {
         } else {
             self.retry = Some(now + self.backoff.after_failure(setback));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::EvaluationEvent;
+
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    /// A client and a service, and a clock that a test moves.
+    struct Simulation {
+        delivery: Delivery,
+        own: Outbox,
+        now: Instant,
+        delivered: Vec<String>,
+        dropped: Vec<String>,
+        /// The flags of the events of each request, and when it was made.
+        requests: Vec<(Instant, Vec<String>)>,
+    }
+
+    impl Simulation {
+        fn new(flags: impl IntoIterator<Item = String>) -> Simulation {
+            let mut own = Outbox::new(100);
+            for flag in flags {
+                own.push(OutgoingEvent::Tracked(EvaluationEvent::new(flag)));
+            }
+            Simulation {
+                delivery: Delivery::new(INTERVAL),
+                own,
+                now: Instant::now(),
+                delivered: Vec::new(),
+                dropped: Vec::new(),
+                requests: Vec::new(),
+            }
+        }
+
+        /// Makes requests until a failure asks to wait, each of which takes a millisecond.
+        fn pass(&mut self, answer: &impl Fn(&[String]) -> Outcome) {
+            let due = self.own.count(Lane::Regular);
+            let mut pass = self.delivery.begin(self.now, due, true, None, &self.own);
+            while let Some(request) = self.delivery.next(&mut pass, None, &self.own) {
+                self.now += Duration::from_millis(1);
+                let Request::Events { source, lane, count } = request else {
+                    self.requests.push((self.now, Vec::new()));
+                    if self.delivery.settle_probe(self.now, answer(&[])) {
+                        break;
+                    }
+                    continue;
+                };
+                let flags: Vec<_> = self.own.flags(lane).into_iter().take(count).collect();
+                self.requests.push((self.now, flags.clone()));
+                let (from, outcome) = ((source, lane, count), answer(&flags));
+                let settled =
+                    self.delivery.settle(self.now, &mut pass, from, &mut self.own, outcome);
+                let keys = settled.events.iter().map(OutgoingEvent::flag_key);
+                match settled.fate {
+                    Fate::Delivered => self.delivered.extend(keys),
+                    Fate::Refused | Fate::Failing => self.dropped.extend(keys),
+                    Fate::Undecided => assert!(settled.events.is_empty()),
+                }
+                if settled.pause {
+                    break;
+                }
+            }
+            self.delivery.end(self.now, &pass, None, &self.own);
+        }
+
+        /// Lets the time pass until the next try.
+        fn wait(&mut self) {
+            let next = self.delivery.retry().or(self.delivery.suspects_retry());
+            self.now = self.now.max(next.expect("a next try"));
+        }
+
+        /// Lets the time pass, and makes requests whenever that is allowed.
+        fn run(&mut self, time: Duration, answer: impl Fn(&[String]) -> Outcome) {
+            let end = self.now + time;
+            while self.now < end && !self.own.is_empty() {
+                self.pass(&answer);
+                if !self.own.is_empty() {
+                    self.wait();
+                }
+            }
+        }
+    }
+
+    fn flags(count: usize) -> Vec<String> {
+        (0..count).map(|number| format!("{number:05}")).collect()
+    }
+
+    const FAULT: Outcome = Outcome::Faulty(Setback::Passing);
+
+    #[test]
+    fn ten_minutes_of_outage_drop_nothing_and_cost_one_event_a_try() {
+        for count in [1, 3, 250, 10_000] {
+            let mut simulation = Simulation::new(flags(count));
+            let begin = simulation.now;
+            simulation.run(Duration::from_secs(600), |_| FAULT);
+            assert!(simulation.now - begin >= Duration::from_secs(600));
+            assert_eq!((simulation.own.len(), simulation.dropped.len()), (count, 0));
+            let requests = std::mem::take(&mut simulation.requests);
+            // Halves at the beginning, and then one event each time, less and less often.
+            let halves = requests.iter().take_while(|(_, flags)| flags.len() > 1).count();
+            assert!(halves <= 7, "{halves}");
+            let probes = &requests[halves..];
+            assert!(probes.iter().all(|(_, flags)| flags.len() == 1));
+            assert!((10..80).contains(&probes.len()), "{}", probes.len());
+            // Two are at once, to tell a bad event from an outage.
+            let pauses: Vec<_> = probes.windows(2).skip(1).map(|two| two[1].0 - two[0].0).collect();
+            assert!(pauses.iter().all(|pause| *pause > Duration::from_millis(1)), "{pauses:?}");
+            simulation.run(Duration::from_secs(600), |_| Outcome::Accepted);
+            assert!(simulation.own.is_empty());
+            assert_eq!(simulation.delivered.len(), count);
+            simulation.delivered.sort();
+            assert_eq!(simulation.delivered, flags(count));
+        }
+    }
+
+    #[test]
+    fn a_bad_event_that_is_alone_is_kept_until_another_is_accepted() {
+        let mut simulation = Simulation::new(["bad".to_owned()]);
+        let answer = |flags: &[String]| match flags.contains(&"bad".to_owned()) {
+            true => FAULT,
+            false => Outcome::Accepted,
+        };
+        simulation.run(Duration::from_secs(3600), answer);
+        assert_eq!(simulation.own.len(), 1);
+        simulation.own.push(OutgoingEvent::Tracked(EvaluationEvent::new("good")));
+        simulation.run(Duration::from_secs(3600), answer);
+        assert_eq!((simulation.delivered, simulation.dropped), (flags_of("good"), flags_of("bad")));
+    }
+
+    #[test]
+    fn an_event_beyond_the_known_limits_is_dropped_after_a_probe() {
+        let long = "x".repeat(256);
+        let answer = |flags: &[String]| match flags.is_empty() {
+            true => Outcome::Accepted,
+            false => FAULT,
+        };
+        let mut simulation = Simulation::new([long.clone()]);
+        simulation.run(Duration::from_secs(60), answer);
+        assert_eq!(simulation.dropped, [long.clone()]);
+        // A service that fails on probes, too, or refuses them, proves nothing.
+        for probed in [FAULT, Outcome::Refused, Outcome::Slow] {
+            let mut simulation = Simulation::new([long.clone()]);
+            simulation.run(Duration::from_secs(3600), |flags| match flags.is_empty() {
+                true => probed,
+                false => FAULT,
+            });
+            assert_eq!((simulation.own.len(), simulation.dropped.len()), (1, 0), "{probed:?}");
+        }
+    }
+
+    #[test]
+    fn many_bad_events_make_few_requests_a_minute() {
+        let mut events = flags(50);
+        events.extend((0..200).map(|number| format!("{}{number}", "x".repeat(256))));
+        let mut simulation = Simulation::new(events);
+        let begin = simulation.now;
+        simulation.run(Duration::from_secs(36_000), |flags| {
+            match flags.iter().any(|flag| flag.len() > 255) {
+                true => FAULT,
+                false => Outcome::Accepted,
+            }
+        });
+        assert_eq!(simulation.delivered, flags(50));
+        assert_eq!(simulation.dropped.len(), 200);
+        for minute in 0..600 {
+            let start = begin + Duration::from_secs(60 * minute);
+            let within = |time: Instant| time >= start && time < start + Duration::from_secs(60);
+            let count = simulation.requests.iter().filter(|(time, _)| within(*time)).count();
+            assert!(count <= 80, "minute {minute}: {count} requests");
+        }
+    }
+
+    #[test]
+    fn a_service_that_asks_for_time_gets_it() {
+        let least = Duration::from_secs(40);
+        let mut simulation = Simulation::new(flags(100));
+        simulation.pass(&|_| Outcome::Faulty(Setback::RetryAfter(least)));
+        assert_eq!(simulation.requests.len(), 1);
+        assert!(simulation.delivery.retry().unwrap() >= simulation.now + least);
+        // The next request is half as large all the same.
+        simulation.wait();
+        simulation.pass(&|_| Outcome::Accepted);
+        assert_eq!(simulation.requests[1].1.len(), 50);
+        assert_eq!(simulation.delivered, flags(100));
+    }
+
+    fn flags_of(flag: &str) -> Vec<String> {
+        vec![flag.to_owned()]
     }
 }

@@ -8,13 +8,14 @@ use crossbeam_channel::select;
 
 use crate::backoff::Setback;
 use crate::config::Config;
-use crate::delivery::{Delivery, Outcome, Pass, Request, Settled, Source, setback};
+use crate::delivery::{Delivery, Pass, Request, Settled, Source};
 use crate::error::{Error, RequestError};
 use crate::events::{Fate, Ledger};
 use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
 use crate::outbox::{Lane, Outbox, OutgoingEvent};
+use crate::outcome::{Outcome, setback};
 use crate::queue::{EventSource, FlushReply, MAX_REQUEST};
 use crate::recorder::Recorder;
 use crate::spool::{Backlog, Claim, Spool};
@@ -393,7 +394,9 @@ impl Flusher {
                     _ => self.source.outbox().body(lane, count, zoned),
                 };
                 let (result, zoned) = self.post_events(body)?;
-                self.zoned = zoned;
+                // A service that has changed may fail on that form.
+                let fails_alone = count == 1 && matches!(Outcome::of(&result), Outcome::Faulty(_));
+                self.zoned = zoned && !fails_alone;
                 result
             }
         };

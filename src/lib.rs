@@ -125,6 +125,8 @@ mod number;
 mod order;
 #[cfg(feature = "http")]
 mod outbox;
+#[cfg(feature = "http")]
+mod outcome;
 mod overrides;
 mod parts;
 #[cfg(feature = "http")]

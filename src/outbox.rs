@@ -208,3 +208,11 @@ impl Outbox {
         }
     }
 }
+
+#[cfg(test)]
+impl Outbox {
+    /// Returns the flags of the events of a lane.
+    pub(crate) fn flags(&self, lane: Lane) -> Vec<String> {
+        self.line(lane).entries.iter().map(|entry| entry.event.flag_key()).collect()
+    }
+}

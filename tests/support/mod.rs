@@ -67,6 +67,13 @@ impl Reply {
         Reply::status(200).with_body(body.into()).with("content-type", "application/json")
     }
 
+    pub fn with_status(mut self, code: u16) -> Reply {
+        if let Reply::Answer { status, .. } = &mut self {
+            *status = code;
+        }
+        self
+    }
+
     pub fn with(mut self, name: &str, value: &str) -> Reply {
         if let Reply::Answer { headers, .. } = &mut self {
             headers.push((name.to_owned(), value.to_owned()));

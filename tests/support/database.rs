@@ -1,0 +1,99 @@
+//! How the self-hosted service answers events, over each database that was recorded; see
+//! `tests/data/service/events.json`.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use phaseflag::{Object, Value};
+
+use super::Reply;
+
+/// The most events that a request may hold.
+const MAX_EVENTS: usize = 500;
+
+/// The longest key or identifier that PostgreSQL stores there, in characters.
+const MAX_CHARACTERS: usize = 255;
+
+/// What a service keeps its events in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Database {
+    /// Fails on timestamps with a zone, long texts and NUL.
+    Postgres,
+    /// Takes nearly everything.
+    Sqlite,
+    /// A service that refuses timestamps without a zone.
+    WantsZone,
+}
+
+impl Database {
+    /// Answers the body of a request.
+    pub fn answer(self, body: &str) -> Reply {
+        if has_half_a_pair(body) {
+            return failure();
+        }
+        let Ok(body) = body.parse::<Value>() else {
+            return refusal("body.1", "JSON decode error", "json_invalid");
+        };
+        let events = body["events"].as_array().expect("a list of events");
+        if events.len() > MAX_EVENTS {
+            let count = events.len();
+            let message =
+                format!("List should have at most 500 items after validation, not {count}");
+            return refusal("body.events", &message, "too_long");
+        }
+        for (position, event) in events.iter().enumerate() {
+            let field = |name| format!("body.events.{position}.{name}");
+            if !matches!(event["user_id"], Value::Null | Value::String(_)) {
+                let message = "Input should be a valid string";
+                return refusal(&field("user_id"), message, "string_type");
+            }
+            if !matches!(event.get("metadata"), None | Some(Value::Object(_))) {
+                let message = "Input should be a valid dictionary";
+                return refusal(&field("metadata"), message, "dict_type");
+            }
+            let zoned = event["timestamp"].as_str().is_some_and(|time| time.ends_with('Z'));
+            if self == Database::WantsZone && !zoned {
+                return refusal(&field("timestamp"), "Input should have timezone info", "timezone");
+            }
+        }
+        if events.iter().all(|event| self.stores(event)) {
+            let accepted = Value::from(events.len());
+            let message = Value::from("Events persisted");
+            let answer = Object::from([("accepted", accepted), ("message", message)]);
+            return Reply::json(Value::from(answer).to_string()).with_status(202);
+        }
+        failure()
+    }
+
+    fn stores(self, event: &Value) -> bool {
+        let time = event["timestamp"].as_str().unwrap_or_default();
+        let is_time = time.is_empty() || time.starts_with(|digit: char| digit.is_ascii_digit());
+        let postgres = self == Database::Postgres;
+        let is_zoned = time.ends_with('Z') || time.get(19..).is_some_and(|end| end.contains('+'));
+        let fits = |name: &str| {
+            let text = event[name].as_str().unwrap_or_default();
+            text.chars().count() <= MAX_CHARACTERS && !text.contains('\0')
+        };
+        let fits = ["flag_key", "variation_key", "user_id"].into_iter().all(fits);
+        is_time && (!postgres || !is_zoned && fits)
+    }
+}
+
+/// Our own parser takes no half of a surrogate pair, which no string of Rust holds.
+fn has_half_a_pair(body: &str) -> bool {
+    body.contains("\\ud800\"")
+}
+
+fn failure() -> Reply {
+    let body = r#"{"error": {"code": 500, "message": "Internal server error"}}"#;
+    Reply::json(body).with_status(500)
+}
+
+fn refusal(field: &str, message: &str, kind: &str) -> Reply {
+    let detail = Object::from([("field", field), ("message", message), ("type", kind)]);
+    let error = Object::from([
+        ("code", Value::from(422)),
+        ("message", Value::from("Validation error")),
+        ("details", Value::from([detail])),
+    ]);
+    let body = Value::from(Object::from([("error", error)])).to_string();
+    Reply::json(body).with_status(422)
+}
