@@ -230,14 +230,15 @@ impl PhaseFlagClient {
 
     /// Delivers every event that was tracked before, those in flight included, and waits for that;
     /// those that earlier clients have left in the spool go first, unless another client is
-    /// delivering them. Each batch is tried once, at once, and takes at most `request_timeout`.
-    /// Returns immediately where nothing is queued.
+    /// delivering them. Each batch is tried once, at once, and takes at most `request_timeout`; one
+    /// that the service fails on (a status of 500 or more) is halved, so that one bad event holds
+    /// up no other. Returns immediately if nothing is queued.
     ///
     /// # Errors
     ///
     /// [`Error::Flush`] at the first failure that may pass: what was not delivered stays queued. A
-    /// batch that the service refuses for good is dropped, and reported when the others have been
-    /// tried. [`Error::NotStarted`] before `start`; [`Error::Stopped`] where the client is stopped
+    /// batch that the service refuses, and an event that it fails on for the third time, are
+    /// dropped, and reported when the others have been tried. [`Error::NotStarted`] before `start`; [`Error::Stopped`] where the client is stopped
     /// meanwhile; [`Error::Thread`] where the system starts no thread.
     pub fn flush_events(&self) -> Result<(), Error> {
         match &self.inner.service {
@@ -254,7 +255,8 @@ impl PhaseFlagClient {
         self.inner.flags.readiness.state()
     }
 
-    /// Returns how polls and events have gone so far.
+    /// Returns how polls and events have gone so far. If there is an `event_spool`, reads it to count
+    /// the events that wait in it.
     pub fn statistics(&self) -> Statistics {
         let polls = self.inner.flags.readiness.polls();
         let mut events = self.inner.ledger.counts();

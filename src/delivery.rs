@@ -473,7 +473,7 @@ mod tests {
         };
         let mut simulation = Simulation::new([long.clone()]);
         simulation.run(Duration::from_secs(60), answer);
-        assert_eq!(simulation.dropped, [long.clone()]);
+        assert_eq!(simulation.dropped, std::slice::from_ref(&long));
         // A service that fails on probes, too, or refuses them, proves nothing.
         for probed in [FAULT, Outcome::Refused, Outcome::Slow] {
             let mut simulation = Simulation::new([long.clone()]);

@@ -71,7 +71,8 @@ impl EvaluationEvent {
         self
     }
 
-    /// Sets when it happened. Defaults to when it is tracked.
+    /// Sets when it happened. Defaults to when it is tracked. The service gets it in UTC, to the
+    /// millisecond.
     #[must_use]
     pub fn timestamp(mut self, timestamp: SystemTime) -> EvaluationEvent {
         self.timestamp = Some(timestamp);
