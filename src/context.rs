@@ -64,6 +64,19 @@ impl EvaluationContext {
 
     /// Sets an attribute: a string, an integer, a float or a boolean. The last value of a name
     /// stays. A float that is NaN or infinite counts as missing.
+    ///
+    /// An attribute named `user_id` or `session_id` sets that identifier instead, as
+    /// [`user_id`](EvaluationContext::user_id) and [`session_id`](EvaluationContext::session_id)
+    /// do; the last call wins. A number becomes its text, such as `42`, and a boolean `true` or
+    /// `false`. A missing value leaves the identifier unchanged.
+    ///
+    /// ```
+    /// use phaseflag::EvaluationContext;
+    ///
+    /// let context = EvaluationContext::new().attribute("user_id", 42);
+    /// assert_eq!(context.get_user_id(), Some("42"));
+    /// assert_eq!(context.get_attribute("user_id"), None);
+    /// ```
     #[must_use]
     pub fn attribute(
         mut self,
@@ -71,6 +84,15 @@ impl EvaluationContext {
         value: impl Into<AttributeValue>,
     ) -> EvaluationContext {
         let (name, value) = (name.into(), value.into());
+        match name.as_str() {
+            "user_id" => self.user_id = value.into_text().or(self.user_id),
+            "session_id" => self.session_id = value.into_text().or(self.session_id),
+            _ => self.set_attribute(name, value),
+        }
+        self
+    }
+
+    fn set_attribute(&mut self, name: String, value: AttributeValue) {
         match self.position(&name) {
             Ok(position) => {
                 if let Some((_, old)) = self.attributes.get_mut(position) {
@@ -79,7 +101,6 @@ impl EvaluationContext {
             }
             Err(position) => self.attributes.insert(position, (name, value)),
         }
-        self
     }
 
     /// Returns the user's identifier.
@@ -92,7 +113,7 @@ impl EvaluationContext {
         self.session_id.as_deref()
     }
 
-    /// Returns an attribute.
+    /// Returns an attribute; `None` for `user_id` and `session_id`, which are no attributes.
     pub fn get_attribute(&self, name: &str) -> Option<&AttributeValue> {
         if self.attributes.len() <= FEW {
             return self.attributes.iter().find(|(other, _)| other == name).map(|(_, value)| value);
@@ -101,7 +122,7 @@ impl EvaluationContext {
         self.attributes.get(position).map(|(_, value)| value)
     }
 
-    /// Returns the attributes in the order of their names.
+    /// Returns the attributes in the order of their names, without `user_id` and `session_id`.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &AttributeValue)> {
         self.attributes.iter().map(|(name, value)| (name.as_str(), value))
     }
@@ -140,6 +161,18 @@ pub enum AttributeValue {
     Bool(bool),
     /// `None`, or a float that was NaN or infinite: as if the attribute were not there.
     Missing,
+}
+
+impl AttributeValue {
+    /// Returns the string form; `None` if the value is missing.
+    fn into_text(self) -> Option<String> {
+        match self {
+            AttributeValue::String(text) => Some(text),
+            AttributeValue::Number(number) => Some(number.text().as_str().to_owned()),
+            AttributeValue::Bool(value) => Some(if value { "true" } else { "false" }.to_owned()),
+            AttributeValue::Missing => None,
+        }
+    }
 }
 
 impl From<&str> for AttributeValue {
@@ -202,6 +235,43 @@ from_integers!(AttributeValue);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_identifier_given_as_an_attribute_sets_its_field() {
+        let values = [
+            (AttributeValue::from("ada"), Some("ada")),
+            ("".into(), Some("")),
+            (42.into(), Some("42")),
+            (1.0.into(), Some("1")),
+            (2.5.into(), Some("2.5")),
+            ((-0.0).into(), Some("0")),
+            (1e21.into(), Some("1e21")),
+            (u64::MAX.into(), Some("18446744073709551615")),
+            (true.into(), Some("true")),
+            (false.into(), Some("false")),
+            (f64::NAN.into(), None),
+            (None::<&str>.into(), None),
+        ];
+        for (value, text) in values {
+            let new = EvaluationContext::new;
+            let before = || new().user_id("before").session_id("before");
+            let context = before().attribute("user_id", value.clone());
+            assert_eq!(context, before().user_id(text.unwrap_or("before")), "{value:?}");
+            let context = before().attribute("session_id", value.clone());
+            assert_eq!(context, before().session_id(text.unwrap_or("before")), "{value:?}");
+
+            let context = new().attribute("user_id", value.clone()).attribute("plan", "pro");
+            assert_eq!(context.get_user_id(), text);
+            assert_eq!(context.get_attribute("user_id"), None);
+            let names: Vec<_> = context.attributes().map(|(name, _)| name).collect();
+            assert_eq!(names, ["plan"]);
+
+            let context = new().attribute("user_id", value.clone()).user_id("after");
+            assert_eq!(context.get_user_id(), Some("after"));
+        }
+        let context = EvaluationContext::new().attribute("User_Id", 1).attribute("user_id ", 2);
+        assert_eq!((context.get_user_id(), context.attributes().count()), (None, 2));
+    }
 
     #[test]
     fn finds_each_of_few_and_of_many_attributes() {

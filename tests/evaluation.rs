@@ -191,6 +191,7 @@ fn one_condition(operator: &str, target: Option<&Value>) -> String {
     )
 }
 
+/// An object has its members in the order of their names: `attributes` come first.
 fn context(document: &Value) -> EvaluationContext {
     let mut context = EvaluationContext::new();
     let Some(members) = document.as_object() else {

@@ -129,6 +129,10 @@ fn asks_one_question_that_both_services_read() {
     let session = EvaluationContext::new().session_id("sess-1");
     let user = EvaluationContext::new().user_id("user-123");
     let nobody = EvaluationContext::new();
+    let attributes = EvaluationContext::new()
+        .attribute("user_id", 42)
+        .attribute("session_id", true)
+        .attribute("plan", "pro");
     for (context, expected) in [
         (
             &everything,
@@ -138,6 +142,11 @@ fn asks_one_question_that_both_services_read() {
         (&session, r#"{"user_key": "sess-1", "session_id": "sess-1", "attributes": {}}"#),
         (&user, r#"{"user_key": "user-123", "user_id": "user-123", "attributes": {}}"#),
         (&nobody, r#"{"attributes": {}}"#),
+        (
+            &attributes,
+            r#"{"user_key": "42", "user_id": "42", "session_id": "true",
+                "attributes": {"plan": "pro"}}"#,
+        ),
     ] {
         let server = older(|_| bare("true", "default"));
         let client = builder(&server).build().unwrap();

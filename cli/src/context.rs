@@ -1,5 +1,7 @@
 //! Who is asking: the context that a flag is evaluated for.
 
+use std::ffi::OsStr;
+
 use phaseflag::{AttributeValue, EvaluationContext, Value};
 
 use crate::args::{Arguments, Choice};
@@ -17,32 +19,46 @@ pub(crate) const ATTRIBUTES: [Choice; 2] = [
     Choice::with("--attr-text", "NAME=VALUE", "an attribute that is text, whatever it looks like"),
 ];
 
-/// Reads the context from the options.
+/// Reads the context from the options, in their order: `--user ID` is `--attr user_id=ID`, and the
+/// last one wins.
 pub(crate) fn read(arguments: &Arguments) -> Result<EvaluationContext, Failure> {
     let mut context = EvaluationContext::new();
-    if let Some(user) = arguments.text("--user")? {
-        context = context.user_id(user);
-    }
-    if let Some(session) = arguments.text("--session")? {
-        context = context.session_id(session);
-    }
     for (option, given) in arguments.given() {
-        if option != "--attr" && option != "--attr-text" {
-            continue;
-        }
-        let pair = given.to_str().and_then(|given| given.split_once('='));
-        let Some((name, text)) = pair.filter(|(name, _)| !name.is_empty()) else {
-            let given = given.display();
-            return Err(arguments.usage(format!("`{option}` needs NAME=VALUE, not `{given}`")));
+        let identifier = || {
+            let not_text = || arguments.usage(format!("the value of `{option}` is no text"));
+            given.to_str().ok_or_else(not_text)
         };
-        let value = if option == "--attr" { attribute(text) } else { text.into() };
-        context = context.attribute(name, value);
+        match option {
+            "--user" => context = context.user_id(identifier()?),
+            "--session" => context = context.session_id(identifier()?),
+            "--attr" | "--attr-text" => {
+                let (name, value) = attribute(arguments, option, given)?;
+                context = context.attribute(name, value);
+            }
+            _ => {}
+        }
     }
     Ok(context)
 }
 
+/// Reads NAME=VALUE.
+fn attribute<'a>(
+    arguments: &Arguments,
+    option: &str,
+    given: &'a OsStr,
+) -> Result<(&'a str, AttributeValue), Failure> {
+    let pair = given.to_str().and_then(|given| given.split_once('='));
+    let Some((name, text)) = pair.filter(|(name, _)| !name.is_empty()) else {
+        let given = given.display();
+        return Err(arguments.usage(format!("`{option}` needs NAME=VALUE, not `{given}`")));
+    };
+    // An identifier is text: `1e3` must not become `1000`.
+    let is_text = option == "--attr-text" || matches!(name, "user_id" | "session_id");
+    Ok((name, if is_text { text.into() } else { value(text) }))
+}
+
 /// Reads a number or a boolean where it is written exactly as in JSON.
-fn attribute(text: &str) -> AttributeValue {
+fn value(text: &str) -> AttributeValue {
     // White space and a byte-order mark, which JSON allows around a value, make it text.
     let bare = !text.starts_with('\u{feff}') && !text.contains(|c: char| c.is_ascii_whitespace());
     match text.parse() {
@@ -67,7 +83,7 @@ mod tests {
             ("2.5", 2.5.into()),
             ("1e3", 1000.into()),
         ] {
-            assert_eq!(attribute(text), expected, "{text}");
+            assert_eq!(value(text), expected, "{text}");
         }
         for text in [
             "",
@@ -87,7 +103,7 @@ mod tests {
             "pro",
             "1.2.3",
         ] {
-            assert_eq!(attribute(text), AttributeValue::from(text), "{text}");
+            assert_eq!(value(text), AttributeValue::from(text), "{text}");
         }
     }
 }

@@ -182,10 +182,21 @@ fn evaluate_one(request: &Value, rules: &Rules) -> Result<Answer, Answer> {
     Ok(Answer::json(200, evaluation))
 }
 
-/// Reads who is asking. The `user_key` counts where there is neither a user nor a session.
+/// Reads who is asking. The `user_key` counts where there is neither a user nor a session; the
+/// request's own identifiers win over attributes of their names.
 fn context(request: &Value) -> EvaluationContext {
-    let text = |name: &str| member(request, name).as_str();
     let mut context = EvaluationContext::new();
+    let attributes = member(request, "attributes").as_object();
+    for (name, value) in attributes.into_iter().flat_map(Object::iter) {
+        let value = match value {
+            Value::String(text) => AttributeValue::from(text),
+            Value::Number(number) => AttributeValue::from(*number),
+            Value::Bool(value) => AttributeValue::from(*value),
+            Value::Null | Value::Array(_) | Value::Object(_) => continue,
+        };
+        context = context.attribute(name, value);
+    }
+    let text = |name: &str| member(request, name).as_str();
     match (text("user_id"), text("session_id"), text("user_key")) {
         (None, None, Some(user_key)) => context = context.user_id(user_key),
         (user_id, session_id, _) => {
@@ -196,16 +207,6 @@ fn context(request: &Value) -> EvaluationContext {
                 context = context.session_id(session_id);
             }
         }
-    }
-    let attributes = member(request, "attributes").as_object();
-    for (name, value) in attributes.into_iter().flat_map(Object::iter) {
-        let value = match value {
-            Value::String(text) => AttributeValue::from(text),
-            Value::Number(number) => AttributeValue::from(*number),
-            Value::Bool(value) => AttributeValue::from(*value),
-            Value::Null | Value::Array(_) | Value::Object(_) => continue,
-        };
-        context = context.attribute(name, value);
     }
     context
 }

@@ -52,6 +52,47 @@ fn attributes_are_numbers_or_text() {
 }
 
 #[test]
+fn an_identifier_may_be_given_as_an_attribute() {
+    let folder = Folder::new("get-identifier");
+    let rule = |variation: &str, attribute: &str, value: &str| {
+        format!(
+            r#"{{"variation": "{variation}", "conditions":
+                [{{"attribute": "{attribute}", "operator": "is", "value": "{value}"}}]}}"#
+        )
+    };
+    let rules = [
+        rule("is 1e3", "user_id", "1e3"),
+        rule("is ada", "user_id", "ada"),
+        rule("in s1", "session_id", "s1"),
+    ];
+    folder.write(
+        "rules.json",
+        &format!(
+            r#"[{{"key": "f", "default_variation": "no", "targeting_rules": [{}], "variations": [
+                {{"key": "is 1e3", "value": "1e3"}}, {{"key": "is ada", "value": "ada"}},
+                {{"key": "in s1", "value": "s1"}}, {{"key": "no", "value": "nobody"}}]}}]"#,
+            rules.join(",")
+        ),
+    );
+    for (arguments, output) in [
+        (vec!["--attr", "user_id=ada"], "ada\n"),
+        (vec!["--attr-text", "user_id=ada"], "ada\n"),
+        (vec!["--attr", "session_id=s1"], "s1\n"),
+        (vec!["--user", "bob", "--attr", "user_id=ada"], "ada\n"),
+        (vec!["--attr", "user_id=bob", "--user", "ada"], "ada\n"),
+        (vec!["--user", "ada", "--attr", "user_id=bob"], "nobody\n"),
+        (vec!["--attr", "user_id=ada", "--user", "bob"], "nobody\n"),
+        (vec!["--session", "s2", "--attr", "session_id=s1"], "s1\n"),
+        // As a number it would be 1000.
+        (vec!["--attr", "user_id=1e3"], "1e3\n"),
+        (vec!["--attr", "userid=ada"], "nobody\n"),
+    ] {
+        let arguments = [&["get", "f", "--bootstrap", "rules.json"], &*arguments].concat();
+        assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(0, output, ""), "{arguments:?}");
+    }
+}
+
+#[test]
 fn prints_the_whole_result() {
     let folder = Folder::new("get-json");
     for (arguments, output) in [

@@ -129,6 +129,36 @@ fn evaluates_as_older_services_do() {
 }
 
 #[test]
+fn the_identifiers_of_a_request_win_over_attributes_of_their_names() {
+    let folder = Folder::new("serve-identifiers");
+    folder.write(
+        "rules.json",
+        r#"[{"key": "f", "default_variation": "no",
+             "variations": [{"key": "user"}, {"key": "session"}, {"key": "no"}],
+             "targeting_rules": [
+                 {"variation": "user", "conditions":
+                     [{"attribute": "user_id", "operator": "is", "value": "42"}]},
+                 {"variation": "session", "conditions":
+                     [{"attribute": "session_id", "operator": "is", "value": "s1"}]}]}]"#,
+    );
+    let service = Service::start(&folder, "rules.json");
+    for (context, expected) in [
+        (r#"{"attributes": {"user_id": "42"}}"#, "user"),
+        (r#"{"attributes": {"user_id": 42}}"#, "user"),
+        (r#"{"attributes": {"session_id": "s1"}}"#, "session"),
+        (r#"{"user_id": "bob", "attributes": {"user_id": "42"}}"#, "no"),
+        (r#"{"user_key": "bob", "attributes": {"user_id": "42"}}"#, "no"),
+        (r#"{"user_id": null, "attributes": {"user_id": "42"}}"#, "user"),
+        (r#"{"user_id": "42", "attributes": {"user_id": "bob"}}"#, "user"),
+        (r#"{"user_id": "42", "attributes": {"user_id": null}}"#, "user"),
+    ] {
+        let body = format!(r#"{{"flag_key": "f", "context": {context}}}"#);
+        let answer = service.post("/sdk/evaluate", &body);
+        assert_eq!(answer.json()["variation_key"].as_str(), Some(expected), "{context}");
+    }
+}
+
+#[test]
 fn refuses_what_the_service_refuses() {
     let folder = Folder::new("serve-refuses");
     let mut service = Service::with_flags(&folder);

@@ -8,20 +8,24 @@ use time::format_description::well_known::Rfc3339;
 const USER_ID: &str = "user_id";
 const SESSION_ID: &str = "session_id";
 
+/// The fields that stand in for a missing targeting key, the first one first.
+const USER_IDS: [&str; 3] = [USER_ID, "userId", "key"];
+
 /// Returns a context of OpenFeature as one of Phase Flag.
 ///
 /// | OpenFeature | Phase Flag |
 /// | --- | --- |
 /// | targeting key | `user_id` |
-/// | field `user_id`, a string or an integer | `user_id`, where there is no targeting key |
-/// | field `session_id`, a string or an integer | `session_id` |
+/// | field `user_id` | `user_id`, if there is no targeting key |
+/// | field `session_id` | `session_id` |
+/// | field `userId`, or else `key` | an attribute, and `user_id` if nothing above gives one |
 /// | any other boolean, integer, float or string | an attribute of the field's name |
 /// | any other date and time | the same, as RFC 3339 text in UTC |
 /// | any other structure that is a [`phaseflag::AttributeValue`] | that attribute |
 ///
 /// Everything else is ignored, and so counts as missing: other structures, since attributes are
-/// single values, and fields `user_id` and `session_id` of other types. An empty targeting key, and
-/// an empty `user_id` or `session_id`, count as absent.
+/// single values. An identifier is text: a number becomes its text, such as `42`, and a boolean
+/// `true` or `false`. An empty one counts as absent.
 ///
 /// ```
 /// use open_feature::EvaluationContext;
@@ -34,17 +38,8 @@ const SESSION_ID: &str = "session_id";
 /// assert_eq!(to_context(&context), expected);
 /// ```
 pub fn to_context(context: &open_feature::EvaluationContext) -> EvaluationContext {
-    let identifier = |name| context.custom_fields.get(name).and_then(to_identifier);
-    let targeting_key = context.targeting_key.clone().filter(|key| !key.is_empty());
     let mut converted = EvaluationContext::new();
-    if let Some(user_id) = targeting_key.or_else(|| identifier(USER_ID)) {
-        converted = converted.user_id(user_id);
-    }
-    if let Some(session_id) = identifier(SESSION_ID) {
-        converted = converted.session_id(session_id);
-    }
     for (name, field) in &context.custom_fields {
-        // Conditions on these read the context's own, and never an attribute.
         if name == USER_ID || name == SESSION_ID {
             continue;
         }
@@ -52,14 +47,26 @@ pub fn to_context(context: &open_feature::EvaluationContext) -> EvaluationContex
             converted = converted.attribute(name, value);
         }
     }
+    let identifier = |name: &&str| {
+        let value = context.custom_fields.get(*name).and_then(to_attribute);
+        value.filter(is_identifier)
+    };
+    // An identifier that is given as an attribute sets its field.
+    let targeting_key = context.targeting_key.as_ref().map(AttributeValue::from);
+    let user_id = targeting_key.filter(is_identifier);
+    if let Some(user_id) = user_id.or_else(|| USER_IDS.iter().find_map(identifier)) {
+        converted = converted.attribute(USER_ID, user_id);
+    }
+    if let Some(session_id) = identifier(&SESSION_ID) {
+        converted = converted.attribute(SESSION_ID, session_id);
+    }
     converted
 }
 
-fn to_identifier(field: &Field) -> Option<String> {
-    match field {
-        Field::String(value) => Some(value.clone()).filter(|value| !value.is_empty()),
-        Field::Int(value) => Some(value.to_string()),
-        Field::Bool(_) | Field::Float(_) | Field::DateTime(_) | Field::Struct(_) => None,
+fn is_identifier(value: &AttributeValue) -> bool {
+    match value {
+        AttributeValue::String(text) => !text.is_empty(),
+        value => *value != AttributeValue::Missing,
     }
 }
 
@@ -151,10 +158,42 @@ mod tests {
             (with("user_id", "b".into()), new().user_id("b")),
             (with("user_id", 7.into()), new().user_id("7")),
             (with("user_id", "b".into()).with_targeting_key("a"), new().user_id("a")),
-            (with("user_id", 1.5.into()), new()),
+            (with("user_id", 1.5.into()), new().user_id("1.5")),
+            (with("user_id", f64::NAN.into()), new()),
+            (with("user_id", false.into()), new().user_id("false")),
+            (
+                with("user_id", Field::new_struct(AttributeValue::from(u64::MAX))),
+                new().user_id("18446744073709551615"),
+            ),
+            (with("user_id", Field::new_struct("ada".to_owned())), new()),
+            (with("userId", "b".into()), new().user_id("b").attribute("userId", "b")),
+            (with("key", 7.into()), new().user_id("7").attribute("key", 7)),
+            (with("userId", "".into()), new().attribute("userId", "")),
+            (with("userid", "b".into()), new().attribute("userid", "b")),
+            (
+                with("key", "b".into()).with_targeting_key("a"),
+                new().user_id("a").attribute("key", "b"),
+            ),
+            (
+                with("key", "b".into()).with_targeting_key(""),
+                new().user_id("b").attribute("key", "b"),
+            ),
+            (
+                with("key", "c".into()).with_custom_field("userId", "b"),
+                new().user_id("b").attribute("userId", "b").attribute("key", "c"),
+            ),
+            (
+                with("key", "c".into()).with_custom_field("userId", ""),
+                new().user_id("c").attribute("userId", "").attribute("key", "c"),
+            ),
+            (
+                with("userId", "b".into()).with_custom_field("user_id", "a"),
+                new().user_id("a").attribute("userId", "b"),
+            ),
             (with("session_id", "s".into()), new().session_id("s")),
             (with("session_id", 42.into()), new().session_id("42")),
-            (with("session_id", true.into()), new()),
+            (with("session_id", true.into()), new().session_id("true")),
+            (with("sessionId", "s".into()), new().attribute("sessionId", "s")),
             (
                 with("session_id", "s".into()).with_targeting_key("a"),
                 new().user_id("a").session_id("s"),
