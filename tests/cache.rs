@@ -420,7 +420,7 @@ fn a_flag_brings_what_it_refers_to() {
          "targeting_rules": [{"segment_id": "nobody", "variation": "on"}]}
     ], "segments": [
         {"id": "s1", "key": "people", "conditions": [{"attribute": "kind", "operator": "is", "value": "person"}]},
-        {"id": "s2", "key": "vips", "conditions": [{"attribute": "plan", "operator": "is", "value": "pro"}]}
+        {"id": "s2", "key": "vips", "conditions": [{"attribute": "plan", "operator": "is", "values": "pro"}]}
     ]}"#;
     // Enough others, so that a part is less than the whole.
     let others: Vec<_> = (0..100).map(|n| flag(&format!("other-{n}"), true)).collect();

@@ -354,6 +354,14 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
             ],
         ),
         (
+            r#"{"key": "f", "variations": [{"key": "on"}], "default_variation_key": "off"}"#,
+            vec![
+                "problem line 1, column 71: flags[0].default_variation_key: \
+                  there is no variation `off`: the value served is null",
+            ],
+        ),
+        (r#"{"key": "f", "variations": [{"key": "on"}], "default_variation_key": "on"}"#, vec![]),
+        (
             r#"{"key": "f", "variations": [5]}"#,
             vec![
                 "problem line 1, column 30: flags[0].variations[0]: \

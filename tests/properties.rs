@@ -147,6 +147,7 @@ mod model {
             let flag = self.flag(key).unwrap();
             let default = given(&flag["default_variation_id"])
                 .or(given(&flag["default_variation"]))
+                .or(given(&flag["default_variation_key"]))
                 .and_then(|name| variation(flag, name));
             if !on(flag) {
                 return answer(default, "flag_inactive");
@@ -233,7 +234,10 @@ mod model {
 
         fn satisfied(&self, condition: &Value) -> bool {
             let operator = condition["operator"].as_str().unwrap();
-            let target = &condition["value"];
+            let target = match &condition["value"] {
+                Value::Null => &condition["values"],
+                value => value,
+            };
             let name = condition["attribute"].as_str().unwrap();
             let (text, number) = match name {
                 "user_id" => (self.context.get_user_id().map(str::to_owned), None),

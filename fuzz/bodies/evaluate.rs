@@ -260,7 +260,11 @@ impl Maker<'_> {
         }
         flag.push(("targeting_rules", self.list(4, Maker::rule)?));
         if self.u.ratio(7, 8)? {
-            flag.push(self.reference("default_variation", "default_variation_id")?);
+            let names = ["default_variation", "default_variation_id", "default_variation_key"];
+            flag.push(self.reference(&names)?);
+        }
+        if self.u.ratio(1, 16)? {
+            flag.push(self.reference(&["default_variation_key"])?);
         }
         self.or_fault(object(flag))
     }
@@ -295,7 +299,7 @@ impl Maker<'_> {
             rule.push(("segment_id", self.name(&["s", "t", "r", ""])?));
         }
         if self.u.ratio(1, 2)? {
-            rule.push(self.reference("variation", "variation_id")?);
+            rule.push(self.reference(&["variation", "variation_id"])?);
         }
         if self.u.ratio(1, 2)? {
             let entries = self.list(4, Maker::entry)?;
@@ -310,7 +314,7 @@ impl Maker<'_> {
     fn entry(&mut self) -> Result<Value> {
         let weight = f64::from(self.u.int_in_range(0..=300)?) / 4.0;
         let name = *self.u.choose(&["weight", "percentage"])?;
-        let reference = self.reference("variation", "variation_id")?;
+        let reference = self.reference(&["variation", "variation_id"])?;
         self.or_fault(object([(name, Value::from(weight)), reference]))
     }
 
@@ -355,13 +359,19 @@ impl Maker<'_> {
             5 => Value::from(self.u.arbitrary::<i32>()?),
             _ => self.scalar()?,
         };
-        let condition = [("attribute", attribute), ("operator", operator), ("value", target)];
+        let mut condition = vec![("attribute", attribute), ("operator", operator)];
+        match self.u.int_in_range(0..=7)? {
+            0 => condition.extend([("value", target), ("values", self.scalar()?)]),
+            1 => condition.push(("values", target)),
+            _ => condition.push(("value", target)),
+        }
         self.or_fault(object(condition))
     }
 
-    fn reference(&mut self, key: &'static str, id: &'static str) -> Result<(&'static str, Value)> {
+    /// A reference to a variation by one of these names.
+    fn reference(&mut self, names: &[&'static str]) -> Result<(&'static str, Value)> {
         let name = self.name(&["on", "off", "x", "1", "2", "gone", ""])?;
-        Ok((*self.u.choose(&[key, id])?, name))
+        Ok((*self.u.choose(names)?, name))
     }
 
     fn name(&mut self, names: &[&str]) -> Result<Value> {

@@ -11,11 +11,11 @@ pub(super) struct Unusable;
 
 /// Each of these reports what it finds wrong, and with what consequence.
 impl Problems {
-    /// Reads a reference to a variation from the first of two fields that holds one.
-    pub(super) fn reference(
+    /// Reads a reference to a variation from the first of the fields that holds one.
+    pub(super) fn reference<const N: usize>(
         &mut self,
         path: Path<'_>,
-        fields: [(&'static str, Field<Box<str>>); 2],
+        fields: [(&'static str, Field<Box<str>>); N],
         consequence: &str,
     ) -> Result<Option<(&'static str, Box<str>)>, Unusable> {
         let mut reference = None;

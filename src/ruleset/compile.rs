@@ -116,6 +116,7 @@ impl Compiler {
             [
                 ("default_variation_id", take(&mut document.default_variation_id)),
                 ("default_variation", take(&mut document.default_variation)),
+                ("default_variation_key", take(&mut document.default_variation_key)),
             ],
             FLAG_LEFT_OUT,
         )?;
@@ -340,7 +341,7 @@ impl Compiler {
         let attribute = self.problems.given(path.field("attribute"), attribute, NEVER_HOLDS)?;
         let operator = take(&mut document.operator);
         let operator = self.problems.given(path.field("operator"), operator, NEVER_HOLDS)?;
-        let target = document.value.take_value();
+        let target = document.take_value();
         match Test::compile(&operator, target, &mut self.patterns) {
             Ok(test) => Ok(Condition { attribute: Attribute::new(attribute), test }),
             Err(reason) => {

@@ -84,6 +84,8 @@ pub(super) struct FlagDocument {
     pub(super) status: Field<Word>,
     pub(super) default_variation: Field<Box<str>>,
     pub(super) default_variation_id: Field<Box<str>>,
+    /// What exports write for the default.
+    pub(super) default_variation_key: Field<Box<str>>,
     pub(super) variations: List<VariationDocument>,
     pub(super) prerequisites: List<PrerequisiteDocument>,
     pub(super) targeting_rules: List<RuleDocument>,
@@ -131,7 +133,16 @@ pub(super) struct SegmentDocument {
 pub(super) struct ConditionDocument {
     pub(super) attribute: Field<Box<str>>,
     pub(super) operator: Field<Word>,
-    pub(super) value: AnyField,
+    value: AnyField,
+    /// What exports write for the value.
+    values: AnyField,
+}
+
+impl ConditionDocument {
+    /// Takes the value, by the documented name if it is there.
+    pub(super) fn take_value(&mut self) -> Value {
+        if self.value.is_absent() { self.values.take_value() } else { self.value.take_value() }
+    }
 }
 
 impl FlagDocument {
@@ -366,6 +377,7 @@ impl Fields for FlagDocument {
             "status" => self.status.begin(depth),
             "default_variation" => self.default_variation.begin(depth),
             "default_variation_id" => self.default_variation_id.begin(depth),
+            "default_variation_key" => self.default_variation_key.begin(depth),
             "variations" => self.variations.begin(depth),
             "prerequisites" => self.prerequisites.begin(depth),
             "targeting_rules" => self.targeting_rules.begin(depth),
@@ -475,6 +487,7 @@ impl Fields for ConditionDocument {
             "attribute" => self.attribute.begin(depth),
             "operator" => self.operator.begin(depth),
             "value" => self.value.begin(depth),
+            "values" => self.values.begin(depth),
             _ => return None,
         })
     }

@@ -98,6 +98,10 @@ pub struct Ruleset(Arc<Replica>);
 impl Ruleset {
     /// Reads a ruleset in either dialect of the service, or a bootstrap document.
     ///
+    /// The names that exports have are read as well: `values` for a condition's `value`, and
+    /// `default_variation_key` for a flag's `default_variation`. If both names are there, the
+    /// usual one counts, unless it is `null`.
+    ///
     /// One bad flag does not take the others with it: it is left out, and reported by
     /// [`problems`](Ruleset::problems).
     ///

@@ -81,7 +81,9 @@ impl Review<'_> {
 
     fn variations(&mut self, path: Path<'_>, flag: &Flag) {
         let (variations, default) = (path.field("variations"), path.field("default_variation"));
-        let parts = [variations, default, path.field("default_variation_id")];
+        let names = ["default_variation_id", "default_variation_key"];
+        let [id, key] = names.map(|name| path.field(name));
+        let parts = [variations, default, id, key];
         if flag.default.is_some() || parts.iter().any(|part| self.is_reported(*part)) {
             return;
         }
