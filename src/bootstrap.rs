@@ -34,10 +34,10 @@ impl Bootstrap {
     }
 
     /// Reads the rules, a file of at most so many bytes.
-    pub(crate) fn load(&self, max_size: usize) -> Result<Ruleset, BootstrapError> {
+    pub(crate) fn load(&self, flags: &Flags, max_size: usize) -> Result<Ruleset, BootstrapError> {
         match self {
-            Bootstrap::File(path) => parse(&read(path, max_size)?),
-            Bootstrap::Text(text) => parse(text.as_bytes()),
+            Bootstrap::File(path) => parse(flags, &read(path, max_size)?),
+            Bootstrap::Text(text) => parse(flags, text.as_bytes()),
         }
     }
 }
@@ -58,8 +58,8 @@ fn read(path: &Path, max_size: usize) -> Result<Vec<u8>, BootstrapError> {
     read().map_err(|cause| BootstrapError::Io { cause })
 }
 
-fn parse(text: &[u8]) -> Result<Ruleset, BootstrapError> {
-    Ruleset::parse_bytes(text).map_err(|cause| BootstrapError::Ruleset { cause })
+fn parse(flags: &Flags, text: &[u8]) -> Result<Ruleset, BootstrapError> {
+    flags.parse(text).map_err(|cause| BootstrapError::Ruleset { cause })
 }
 
 /// Makes what watches a file. It comes with the setting: a program that watches nothing does not
@@ -166,7 +166,7 @@ impl Watch for Watcher {
         let text = read(&self.path, self.max_size)?;
         let fingerprint = self.hasher.hash_one(&text);
         let known = before.is_some_and(|seen| seen.fingerprint == fingerprint);
-        let ruleset = if known { None } else { Some(parse(&text)?) };
+        let ruleset = if known { None } else { Some(parse(&self.flags, &text)?) };
         self.seen = Some(Seen { stamp, fingerprint });
         Ok(ruleset)
     }

@@ -38,6 +38,20 @@ impl PhaseFlagClient {
 }
 
 impl ClientBuilder {
+    /// Sets the environment whose flags are wanted, such as `production`: flags that carry another
+    /// `environment` are treated as absent, whatever brings them. Flags that carry none stay. Names
+    /// are compared exactly. Must not be empty.
+    ///
+    /// Of two flags with the same key, one that carries the environment wins over one that carries
+    /// none; otherwise the last one wins. What [`fetch_ruleset`](PhaseFlagClient::fetch_ruleset)
+    /// returns and [`cache_dir`](ClientBuilder::cache_dir) remembers stays whole.
+    ///
+    /// Defaults to the flags of all environments; of several with the same key the last one wins.
+    pub fn environment(mut self, name: impl Into<String>) -> ClientBuilder {
+        self.config.environment = Some(name.into());
+        self
+    }
+
     /// Sets the time between two polls. Zero polls until one ruleset is accepted, and never again.
     ///
     /// Defaults to 30 s.
@@ -281,7 +295,7 @@ impl ClientBuilder {
     ///
     /// [`Error::InvalidSetting`], which names the setting: a URL that is none, has a query or
     /// credentials, or a scheme other than `http` and `https`, or needs a feature that the crate
-    /// was built without; a key that is empty or that no header can carry; a flush interval,
+    /// was built without; an environment that is empty; a key that is empty or that no header can carry; a flush interval,
     /// capacity, batch or spool of zero; a batch larger than the capacity; a watch of zero, or without a
     /// bootstrap file; an empty path of a spool or a cache; a bootstrap URL without a base URL; a proxy or certificates that cannot be
     /// used.
@@ -295,6 +309,7 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = &self.config;
         f.debug_struct("ClientBuilder")
+            .field("environment", &config.environment)
             .field("polling_interval", &config.polling_interval)
             .field("event_flush_interval", &config.event_flush_interval)
             .field("event_batch_size", &config.event_batch_size)

@@ -72,6 +72,7 @@ pub(crate) fn open(config: &Config) -> Arc<dyn Cache> {
         path: folder.unwrap_or_default(),
         max_size: config.max_body_size,
         max_age: config.cache_max_age,
+        environment: config.environment.as_deref().map(Box::from),
         known: Mutex::default(),
         warned: AtomicBool::new(false),
     };
@@ -104,6 +105,7 @@ struct Folder {
     name: String,
     max_size: usize,
     max_age: Duration,
+    environment: Option<Box<str>>,
     /// What the file began with when it was read or written.
     known: Mutex<Option<Head>>,
     warned: AtomicBool,
@@ -121,7 +123,7 @@ impl Cache for Folder {
                     etag: remembered.etag().map(str::to_owned),
                     age,
                     fresh: age.is_some_and(|age| age < self.max_age),
-                    rules: Arc::new(Parts::new(remembered)),
+                    rules: Arc::new(Parts::new(remembered, self.environment.clone())),
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,

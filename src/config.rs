@@ -15,6 +15,8 @@ const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 pub(crate) struct Config {
     pub(crate) base_url: String,
     pub(crate) api_key: String,
+    /// The one whose flags are wanted; `None` for all.
+    pub(crate) environment: Option<String>,
     pub(crate) polling_interval: Duration,
     pub(crate) event_flush_interval: Duration,
     pub(crate) event_batch_size: usize,
@@ -57,6 +59,7 @@ impl Default for Config {
         Config {
             base_url: String::new(),
             api_key: String::new(),
+            environment: None,
             polling_interval: Duration::from_secs(30),
             event_flush_interval: Duration::from_secs(30),
             event_batch_size: 100,
@@ -88,6 +91,9 @@ impl Config {
 
     /// Checks what can be checked without the network, and bounds the durations.
     pub(crate) fn check(mut self) -> Result<Config, Error> {
+        if self.environment.as_deref() == Some("") {
+            return Err(Error::setting("environment", "must not be empty"));
+        }
         if self.event_flush_interval.is_zero() {
             return Err(Error::setting("event_flush_interval", "must not be zero"));
         }

@@ -20,6 +20,8 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// What the client and its threads share.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
+    /// The one whose flags are wanted; `None` for all.
+    environment: Option<Box<str>>,
     pub(crate) store: Store,
     pub(crate) readiness: Readiness,
     listeners: Arc<Listeners>,
@@ -85,6 +87,16 @@ impl fmt::Display for Origin<'_> {
 }
 
 impl Flags {
+    /// Returns those of an environment; of all for `None`.
+    pub(crate) fn of(environment: Option<&str>) -> Flags {
+        Flags { environment: environment.map(Box::from), ..Flags::default() }
+    }
+
+    /// Reads a ruleset, without the flags of other environments.
+    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Ruleset, RulesetError> {
+        Ruleset::read_bytes(bytes, self.environment.as_deref())
+    }
+
     /// Returns a ruleset that answers for a flag: the one in use, or a part of it.
     pub(crate) fn find(&self, key: &str) -> Option<Ruleset> {
         self.store.current().or_else(|| self.find_kept(key))

@@ -54,9 +54,9 @@ impl Inner {
             false => None,
         };
         Ok(Inner {
-            config,
             overrides: Overrides::default(),
-            flags: Arc::default(),
+            flags: Arc::new(Flags::of(config.environment.as_deref())),
+            config,
             ledger,
             recorder: service.as_ref().and_then(|service| service.recorder()),
             service,
@@ -135,7 +135,7 @@ impl Inner {
         let location = bootstrap.location();
         let loaded = match watch {
             Some(watch) => watch.changed(),
-            None => bootstrap.load(self.config.max_body_size).map(Some),
+            None => bootstrap.load(&self.flags, self.config.max_body_size).map(Some),
         };
         match loaded {
             Ok(None) => Ok(()),

@@ -14,6 +14,8 @@ const MOST: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Parts {
     remembered: Remembered,
+    /// The one whose flags are wanted; `None` for all.
+    environment: Option<Box<str>>,
     found: Mutex<Found>,
     whole: OnceLock<Result<Ruleset, RulesetError>>,
 }
@@ -27,10 +29,11 @@ struct Found {
 }
 
 impl Parts {
-    pub(crate) fn new(remembered: Remembered) -> Parts {
+    pub(crate) fn new(remembered: Remembered, environment: Option<Box<str>>) -> Parts {
         let allowed = remembered.length() / 4;
         Parts {
             remembered,
+            environment,
             found: Mutex::new(Found { known: Vec::new(), allowed }),
             whole: OnceLock::new(),
         }
@@ -46,7 +49,8 @@ impl Kept for Parts {
         if found.known.len() == MOST {
             return Err(AskWhole);
         }
-        let part = Ruleset::part(&self.remembered, key, &mut found.allowed)?;
+        let environment = self.environment.as_deref();
+        let part = Ruleset::part(&self.remembered, key, environment, &mut found.allowed)?;
         if let Some(part) = &part {
             found.known.push((key.into(), part.clone()));
         }
@@ -54,7 +58,8 @@ impl Kept for Parts {
     }
 
     fn whole(&self) -> Result<Ruleset, RulesetError> {
-        self.whole.get_or_init(|| Ruleset::parse(self.remembered.text())).clone()
+        let read = || Ruleset::read(self.remembered.text(), self.environment.as_deref());
+        self.whole.get_or_init(read).clone()
     }
 
     fn text(&self) -> &[u8] {
@@ -78,8 +83,15 @@ mod tests {
 
     /// What is remembered of a text, with leave to read all of it in parts.
     fn remember(text: &str) -> Parts {
+        remember_for(text, None)
+    }
+
+    fn remember_for(text: &str, environment: Option<&str>) -> Parts {
         let bytes = encode(text, Some("tag")).expect("a text that fits");
-        let rules = Parts::new(Remembered::decode(bytes).expect("what was encoded"));
+        let rules = Parts::new(
+            Remembered::decode(bytes).expect("what was encoded"),
+            environment.map(Box::from),
+        );
         rules.found.lock().expect("a lock").allowed = usize::MAX;
         rules
     }
@@ -92,7 +104,8 @@ mod tests {
             let mut maker = evaluate::Maker { u, faults: true };
             let text = maker.ruleset()?.to_string();
             let contexts = [EvaluationContext::new(), maker.context()?, maker.context()?];
-            let rules = remember(&text);
+            let environment = *maker.u.choose(&[None, Some("production"), Some("qa")])?;
+            let rules = remember_for(&text, environment);
             assert_eq!((rules.text(), rules.remembered.etag()), (text.as_bytes(), Some("tag")));
             let whole = rules.whole().expect("what was accepted");
             for flag in whole.flags() {
@@ -128,6 +141,15 @@ mod tests {
             assert_eq!(result.value().as_i64(), Some(value), "{key}");
         }
         assert!(rules.part("other").expect("a part").is_none());
+    }
+
+    #[test]
+    fn a_flag_of_another_environment_has_no_part() {
+        let text = r#"[{"key": "gate"}, {"key": "f", "environment": "staging",
+            "prerequisites": [{"flag_key": "gate", "variation_key": "on"}]}]"#;
+        let part = |environment| remember_for(text, environment).part("f").expect("a part");
+        assert!(part(None).is_some() && part(Some("staging")).is_some());
+        assert!(part(Some("production")).is_none());
     }
 
     #[test]

@@ -172,7 +172,9 @@ impl Poller {
             accepted.etag = accepted.etag.take().and(etag);
             return Ok(None);
         }
-        let ruleset = Ruleset::parse_bytes(&body)
+        let ruleset = self
+            .flags
+            .parse(&body)
             .map_err(|cause| RequestError::Ruleset { url: self.http.url(RULESET), cause })?;
         // Services that send a string derive their ETag from the keys of the flags alone.
         let reliable = matches!(ruleset.version(), Value::Number(_));
@@ -234,7 +236,8 @@ impl Poller {
             return;
         }
         let fetched = self.http.get_anywhere(url).and_then(|answer| {
-            Ruleset::parse_bytes(&answer.body)
+            self.flags
+                .parse(&answer.body)
                 .map_err(|cause| RequestError::Ruleset { url: url.clone(), cause })
         });
         if is_stopped(stop) {

@@ -67,7 +67,7 @@ fn serving(rules: &str) -> (Server, PhaseFlagClient) {
 fn has_the_documented_defaults() {
     assert_eq!(
         format!("{:?}", PhaseFlagClient::builder("https://example.com", "sdk-dev-1")),
-        "ClientBuilder { polling_interval: 30s, event_flush_interval: 30s, \
+        "ClientBuilder { environment: None, polling_interval: 30s, event_flush_interval: 30s, \
          event_batch_size: 100, event_queue_capacity: 10000, event_spool_size: 8388608, \
          offline_mode: false, bootstrap_watch: None, cache_max_age: 0ns, request_timeout: 10s, shutdown_timeout: 5s, .. }"
     );
@@ -77,6 +77,7 @@ fn has_the_documented_defaults() {
 fn remembers_what_is_set() {
     let second = Duration::from_secs(1);
     let builder = PhaseFlagClient::builder("http://localhost:8000/api/v1", "sdk-dev-1")
+        .environment("production")
         .polling_interval(second)
         .event_flush_interval(second * 2)
         .event_batch_size(3)
@@ -93,7 +94,7 @@ fn remembers_what_is_set() {
         .shutdown_timeout(second * 6);
     assert_eq!(
         format!("{:?}", builder.clone()),
-        "ClientBuilder { polling_interval: 1s, event_flush_interval: 2s, \
+        "ClientBuilder { environment: Some(\"production\"), polling_interval: 1s, event_flush_interval: 2s, \
          event_batch_size: 3, event_queue_capacity: 4, event_spool_size: 9, offline_mode: true, \
          bootstrap_watch: Some(7s), cache_max_age: 8s, request_timeout: 5s, shutdown_timeout: 6s, .. }"
     );

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use arbitrary::Unstructured;
 use arbtest::arbtest;
-use phaseflag::{EvaluationContext, Ruleset, Value};
+use phaseflag::{EvaluationContext, Object, Ruleset, Value};
 
 #[allow(dead_code, reason = "the body's own entry is run with the other fuzz bodies")]
 #[path = "../fuzz/bodies/evaluate.rs"]
@@ -64,6 +64,47 @@ fn well_formed_rulesets_answer_as_the_model_does() {
     .run();
     // All five were met: the rulesets are not trivial ones.
     assert_eq!(reasons.len(), 5, "{reasons:?}");
+}
+
+/// The flags of the environment, and of those of none the keys that it does not have.
+fn flags_of(document: &Value, environment: &str) -> Value {
+    let root = document.get("data").unwrap_or(document);
+    let flags = root["flags"].as_array().unwrap();
+    let carries = |flag: &Value| flag["environment"].as_str().unwrap_or_default().to_owned();
+    let own = |flag: &&Value| carries(flag) == environment;
+    let kept = flags.iter().filter(|flag| {
+        let generic = carries(flag).is_empty();
+        own(flag) || generic && !flags.iter().filter(own).any(|it| it["key"] == flag["key"])
+    });
+    let kept: Value = kept.cloned().collect();
+    Value::from(Object::from([("flags", kept), ("segments", root["segments"].clone())]))
+}
+
+#[test]
+fn the_rules_of_an_environment_answer_as_if_the_others_were_not_there() {
+    let mut fewer = 0;
+    arbtest(|u| {
+        let mut maker = maker(u, false)?;
+        let document = maker.ruleset()?;
+        let context = maker.context()?;
+        for environment in ["production", "staging", "qa"] {
+            let ruleset = Ruleset::parse_for(document.to_string(), environment).unwrap();
+            let expected = Ruleset::parse(&flags_of(&document, environment).to_string()).unwrap();
+            assert_eq!(
+                ruleset.evaluate_all(&context),
+                expected.evaluate_all(&context),
+                "{environment} {context:?} {document}"
+            );
+            fewer +=
+                usize::from(ruleset.len() < Ruleset::parse(&document.to_string()).unwrap().len());
+        }
+        Ok(())
+    })
+    .size_min(1024)
+    .size_max(8192)
+    .budget_ms(2000)
+    .run();
+    assert!(fewer > 0);
 }
 
 #[test]

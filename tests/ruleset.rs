@@ -770,7 +770,7 @@ fn a_flag_says_how_many_rules_it_has_and_its_default() {
     assert_eq!(known, [(0, None), (2, Some("b")), (0, None), (1, None)]);
     assert_eq!(
         format!("{:?}", flags[1]),
-        "FlagInfo { key: \"by id\", kind: Boolean, on: true, rules: 2, default_variation: Some(\"b\") }"
+        "FlagInfo { key: \"by id\", kind: Boolean, environment: None, on: true, rules: 2, default_variation: Some(\"b\") }"
     );
     // They are compared by what they say, and outlive the ruleset.
     drop(ruleset);

@@ -7,7 +7,7 @@ use phaseflag::{Finding, Ruleset, RulesetError, Severity};
 
 use crate::args::{Arguments, Choice, Command};
 use crate::failure::{Failure, Status};
-use crate::{input, output};
+use crate::{client, input, output};
 
 pub(crate) const COMMAND: Command = Command {
     name: "check",
@@ -16,15 +16,21 @@ pub(crate) const COMMAND: Command = Command {
     details: "Each line says where: the file, the line, the column and the path. A problem is something\n\
               that clients cannot use; a warning is valid, and yet surely not meant. Nothing is printed\n\
               where there is neither. `-` is standard input. The exit status is 1 where there is a\n\
-              problem.\n",
-    options: &[&[Choice::switch("--strict", "ends with 1 for warnings, too")]],
+              problem. With an environment, flags that carry another one are not looked at.\n",
+    options: &[&[Choice::switch("--strict", "ends with 1 for warnings, too"), client::ENVIRONMENT]],
     examples: &["phaseflag check flags.json", "phaseflag pull | phaseflag check --strict -"],
     run,
 };
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let path = Path::new(arguments.raw_word(0));
-    let findings = match Ruleset::check_bytes(&input::read(path)?) {
+    let environment = client::environment(arguments)?;
+    let text = input::read(path)?;
+    let checked = match environment {
+        Some(name) => Ruleset::check_for(text, &name),
+        None => Ruleset::check_bytes(&text),
+    };
+    let findings = match checked {
         Ok(findings) => findings,
         Err(error) => {
             let (line, column) = match &error {

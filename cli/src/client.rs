@@ -10,8 +10,15 @@ use crate::args::{Arguments, Choice};
 use crate::failure::Failure;
 use crate::output;
 
+/// The option of every command that reads rules.
+pub(crate) const ENVIRONMENT: Choice = Choice::with(
+    "--environment",
+    "NAME",
+    "flags of other environments do not count, instead of PHASEFLAG_ENVIRONMENT",
+);
+
 /// The options of every command that needs rules.
-pub(crate) const OPTIONS: [Choice; 7] = [
+pub(crate) const OPTIONS: [Choice; 8] = [
     Choice::with("--base-url", "URL", "the service, instead of PHASEFLAG_BASE_URL"),
     Choice::with(
         "--api-key",
@@ -19,6 +26,7 @@ pub(crate) const OPTIONS: [Choice; 7] = [
         "its key; better set PHASEFLAG_API_KEY, since others may see arguments",
     ),
     Choice::with("--bootstrap", "FILE", "rules from a file, instead of PHASEFLAG_BOOTSTRAP"),
+    ENVIRONMENT,
     Choice::with("--timeout", "SECONDS", "how long to wait for the service (10)"),
     Choice::with("--max-age", "SECONDS", "how old remembered rules may be without asking it (60)"),
     Choice::with(
@@ -42,6 +50,7 @@ struct Settings {
     base_url: String,
     api_key: String,
     bootstrap: Option<PathBuf>,
+    environment: Option<String>,
     timeout: Duration,
     cache: Cache,
     max_age: Duration,
@@ -69,6 +78,7 @@ impl Settings {
             base_url: text(arguments, "--base-url", "PHASEFLAG_BASE_URL")?,
             api_key: text(arguments, "--api-key", "PHASEFLAG_API_KEY")?,
             bootstrap: bootstrap.filter(|path| !path.is_empty()).map(PathBuf::from),
+            environment: environment(arguments)?,
             timeout: arguments.seconds("--timeout")?.unwrap_or(TIMEOUT),
             cache,
             max_age: arguments.seconds("--max-age")?.unwrap_or(MAX_AGE),
@@ -90,6 +100,9 @@ impl Settings {
         };
         if let Some(path) = &self.bootstrap {
             builder = builder.bootstrap_file(path);
+        }
+        if let Some(name) = &self.environment {
+            builder = builder.environment(name);
         }
         Ok(builder)
     }
@@ -173,6 +186,12 @@ fn cause(error: &Error) -> String {
 /// Says why a bootstrap file is of no use.
 fn unusable(path: &PathBuf) -> Result<(), Error> {
     PhaseFlagClient::builder("", "").bootstrap_file(path).build()?.start()
+}
+
+/// Returns the environment whose flags count; `None` for those of all.
+pub(crate) fn environment(arguments: &Arguments) -> Result<Option<String>, Failure> {
+    let name = text(arguments, "--environment", "PHASEFLAG_ENVIRONMENT")?;
+    Ok(Some(name).filter(|name| !name.is_empty()))
 }
 
 /// Reads a setting from an option, or else from the environment.

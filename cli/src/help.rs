@@ -5,10 +5,11 @@ use crate::client;
 
 const ENVIRONMENT: &str = "\
 Environment:
-  PHASEFLAG_BASE_URL   the service, such as https://api.phaseflag.com/api/v1
-  PHASEFLAG_API_KEY    its key; others may see the arguments of a program, so set it here
-  PHASEFLAG_BOOTSTRAP  a file of rules for when there is no service, or it does not answer
-  NO_COLOR             no colours
+  PHASEFLAG_BASE_URL     the service, such as https://api.phaseflag.com/api/v1
+  PHASEFLAG_API_KEY      its key; others may see the arguments of a program, so set it here
+  PHASEFLAG_BOOTSTRAP    a file of rules for when there is no service, or it does not answer
+  PHASEFLAG_ENVIRONMENT  flags that carry another environment do not count
+  NO_COLOR               no colours
 ";
 
 const STATUSES: &str = "\

@@ -12,8 +12,8 @@ pub(crate) const COMMAND: Command = Command {
     words: &[],
     about: "Lists every flag",
     details: "The columns are the key, the kind, on or off, how many targeting rules there are, and\n\
-              the key of the default variation. Output that is no terminal has tabs between them\n\
-              and no header.\n",
+              the key of the default variation; and, if the flags carry several environments, the\n\
+              environment. Output that is no terminal has tabs between them and no header.\n",
     options: &[&[Choice::switch("--json", "prints a JSON array of objects")], &client::OPTIONS],
     examples: &[
         "phaseflag list",
@@ -28,17 +28,26 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     if arguments.has("--json") {
         return output::line(flags.iter().map(object).collect::<Value>());
     }
-    let mut table = Table::new(&["key", "kind", "state", "rules", "default"]);
+    let mut environments = flags.iter().filter_map(FlagInfo::environment);
+    let first = environments.next();
+    let several = environments.any(|other| Some(other) != first);
+    let columns: &[_] = match several {
+        true => &["key", "kind", "state", "rules", "default", "environment"],
+        false => &["key", "kind", "state", "rules", "default"],
+    };
+    let mut table = Table::new(columns);
     for flag in &flags {
         let (state, colour) =
             if flag.is_on() { ("on", Colour::Good) } else { ("off", Colour::Faint) };
-        table.add([
+        let cells = [
             (flag.key().to_owned(), Colour::None),
             (flag.kind().to_string(), Colour::None),
             (state.to_owned(), colour),
             (flag.rules().to_string(), Colour::None),
             (flag.default_variation().unwrap_or("-").to_owned(), Colour::None),
-        ]);
+            (flag.environment().unwrap_or("-").to_owned(), Colour::None),
+        ];
+        table.add(cells.into_iter().take(columns.len()));
     }
     table.print()
 }
@@ -47,6 +56,7 @@ fn object(flag: &FlagInfo) -> Value {
     Value::from(Object::from([
         ("key", Value::from(flag.key())),
         ("kind", Value::from(flag.kind().as_str())),
+        ("environment", Value::from(flag.environment())),
         ("on", Value::from(flag.is_on())),
         ("rules", Value::from(flag.rules())),
         ("default_variation", Value::from(flag.default_variation())),

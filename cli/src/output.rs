@@ -94,7 +94,7 @@ impl Table {
     }
 
     /// Adds a row. Control characters, which could break the row or the terminal, are escaped.
-    pub(crate) fn add<const N: usize>(&mut self, cells: [(String, Colour); N]) {
+    pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = (String, Colour)>) {
         let cells = cells.into_iter().map(|(text, colour)| (plain(text), colour));
         self.rows.push(cells.collect());
     }

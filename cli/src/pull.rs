@@ -14,7 +14,8 @@ pub(crate) const COMMAND: Command = Command {
     words: &[],
     about: "Fetches the rules and writes them as a bootstrap file",
     details: "What the service answers is checked before anything is written. A file is replaced in\n\
-              one step: whoever reads it sees the old rules or the new ones, never half of them.\n",
+              one step: whoever reads it sees the old rules or the new ones, never half of them.\n\
+              They are written as they come, those of all environments.\n",
     options: &[
         &[Choice {
             name: "--output",

@@ -55,6 +55,30 @@ fn says_what_is_wrong_and_where() {
 }
 
 #[test]
+fn reads_the_file_as_clients_of_the_environment_do() {
+    let folder = Folder::new("check-environment");
+    folder.write(
+        "rules.json",
+        r#"[{"key": "a", "environment": "production", "enabled": false},
+            {"key": "a", "environment": "staging", "enabled": "yes"}]"#,
+    );
+    let staging = "rules.json:2:63: problem: flags[1].enabled: expected a boolean, \
+                   found a string: the flag is left out\n";
+    for (arguments, variable, expected) in [
+        (vec!["check", "rules.json"], "", outcome(1, staging, "")),
+        (vec!["check", "rules.json"], "production", outcome(0, "", "")),
+        (vec!["check", "rules.json"], "staging", outcome(1, staging, "")),
+        (vec!["check", "rules.json", "--environment", "production"], "", outcome(0, "", "")),
+        (vec!["--environment", "production", "check", "rules.json"], "", outcome(0, "", "")),
+        (vec!["check", "--environment", "", "rules.json"], "qa", outcome(1, staging, "")),
+    ] {
+        let mut command = folder.phaseflag(&arguments);
+        let checked = run(command.env("PHASEFLAG_ENVIRONMENT", variable));
+        assert_eq!(checked, expected, "{arguments:?} {variable}");
+    }
+}
+
+#[test]
 fn reads_standard_input() {
     let folder = Folder::new("check-input");
     let mut command = folder.phaseflag(&["check", "-"]);

@@ -36,8 +36,84 @@ fn list_prints_json() {
     assert_eq!(flags.as_array().map(<[Value]>::len), Some(8));
     assert_eq!(
         flags[4].to_string(),
-        r#"{"default_variation":"light","key":"ui-theme","kind":"string","on":true,"rules":2}"#
+        r#"{"default_variation":"light","environment":"development","key":"ui-theme","kind":"string","on":true,"rules":2}"#
     );
+}
+
+/// Two flags that carry an environment, one of them twice, and one that carries none.
+const ENVIRONMENTS: &str = r#"[
+    {"key": "a", "environment": "production", "enabled": false},
+    {"key": "a", "environment": "staging"},
+    {"key": "b", "environment": "production"},
+    {"key": "c"}]"#;
+
+#[test]
+fn list_shows_environments_if_there_are_several() {
+    let folder = Folder::new("list-environments");
+    folder.write("rules.json", ENVIRONMENTS);
+    let (on, off) = ("boolean\ton\t0\t-", "boolean\toff\t0\t-");
+    let all = format!("a\t{on}\tstaging\nb\t{on}\tproduction\nc\t{on}\t-\n");
+    let production = format!("a\t{off}\nb\t{on}\nc\t{on}\n");
+    let staging = format!("a\t{on}\nc\t{on}\n");
+    for (arguments, variable, expected) in [
+        (&[][..], "", &all),
+        (&["--environment", ""], "", &all),
+        (&["--environment", "production"], "", &production),
+        (&[], "production", &production),
+        (&["--environment", "staging"], "production", &staging),
+        (&["--environment", ""], "production", &all),
+        (&["--environment", "Staging"], "", &format!("c\t{on}\n")),
+    ] {
+        let arguments = [&["list", "--bootstrap", "rules.json"], arguments].concat();
+        let mut command = folder.phaseflag(&arguments);
+        command.env("PHASEFLAG_ENVIRONMENT", variable);
+        assert_eq!(run(&mut command), outcome(0, expected, ""), "{arguments:?} {variable}");
+    }
+    let json = ["list", "--bootstrap", "rules.json", "--environment", "production", "--json"];
+    let flags: Value = run(&mut folder.phaseflag(&json)).output.parse().unwrap();
+    assert_eq!(flags[0]["environment"], Value::from("production"));
+    assert_eq!(flags[2]["environment"], Value::Null);
+    assert_eq!(flags.as_array().map(<[Value]>::len), Some(3));
+}
+
+#[test]
+fn every_command_that_needs_rules_knows_the_environment() {
+    let folder = Folder::new("list-commands");
+    folder.write("users.txt", "ada\n");
+    folder.write(
+        "rules.json",
+        r#"[{"key": "a", "environment": "production", "default_variation": "v",
+             "variations": [{"key": "v", "value": "live"}]},
+            {"key": "a", "environment": "staging", "default_variation": "v",
+             "variations": [{"key": "v", "value": "trial"}]}]"#,
+    );
+    for (command, live) in [
+        (vec!["get", "a"], "live\n"),
+        (vec!["eval-all"], "a\tlive\tdefault\tv\n"),
+        (vec!["explain", "a"], "flag `a`: `v`, value \"live\", default\n  it is on\n"),
+        (vec!["split", "a", "--users", "users.txt", "--json"], r#""value":"live""#),
+    ] {
+        let arguments = [&command[..], &["--bootstrap", "rules.json"]].concat();
+        let with = |name| run(folder.phaseflag(&arguments).env("PHASEFLAG_ENVIRONMENT", name));
+        let (production, all) = (with("production"), with(""));
+        assert!(production.output.contains(live), "{command:?} {production:?}");
+        assert!(all.output.contains("trial"), "{command:?} {all:?}");
+        let none = with("qa");
+        assert!(!none.output.contains("live") && !none.output.contains("trial"), "{none:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_environment_that_is_no_text_is_an_error() {
+    let folder = Folder::new("list-environment-bytes");
+    folder.write("rules.json", ENVIRONMENTS);
+    let name = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
+    let name: std::ffi::OsString = name;
+    let mut command = folder.phaseflag(&["list", "--bootstrap", "rules.json"]);
+    let failed = run(command.env("PHASEFLAG_ENVIRONMENT", &name));
+    let errors = "phaseflag: the value of PHASEFLAG_ENVIRONMENT is no text\n";
+    assert_eq!(failed, outcome(2, "", errors));
 }
 
 #[test]

@@ -88,6 +88,16 @@ fn a_place_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
+fn the_rules_of_all_environments_are_written() {
+    let folder = Folder::new("pull-environment");
+    folder.write("rules.json", r#"[{"key": "a", "environment": "staging"}]"#);
+    let service = Service::start(&folder, "rules.json");
+    let pulled = run(&mut service.phaseflag(&folder, &["pull", "--environment", "production"]));
+    assert_eq!(pulled.status, 0, "{}", pulled.errors);
+    assert!(pulled.output.contains("staging"), "{}", pulled.output);
+}
+
+#[test]
 fn without_a_service_there_is_nothing_to_pull() {
     let folder = Folder::new("pull-unset");
     assert_eq!(

@@ -254,6 +254,9 @@ impl Maker<'_> {
         if self.u.ratio(1, 8)? {
             flag.push(("status", self.name(&["active", "archived"])?));
         }
+        if self.u.ratio(1, 4)? {
+            flag.push(("environment", self.name(&["production", "staging", ""])?));
+        }
         flag.push(("variations", self.list(4, Maker::variation)?));
         if self.u.ratio(1, 3)? {
             flag.push(("prerequisites", self.list(2, Maker::prerequisite)?));

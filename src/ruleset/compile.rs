@@ -49,12 +49,17 @@ pub(super) struct Requirement {
 /// Compiles flags as they come, and notes what they refer to.
 #[derive(Default)]
 pub(super) struct Compiler {
+    /// Flags that carry another one are left out.
+    environment: Option<Box<str>>,
     patterns: Patterns,
     pub(super) problems: Problems,
     pub(super) flags: Vec<Flag>,
     pub(super) index: Index,
     /// Where each flag stands in the document.
     pub(super) indices: Vec<usize>,
+    /// The names of the environments that flags carry.
+    pub(super) environments: Vec<Box<str>>,
+    environment_index: Index,
     pub(super) prerequisites: Vec<Requirement>,
     /// Numbers, in the order of their first use, for the names of segments that rules ask for.
     pub(super) segment_names: TextMap<u32>,
@@ -64,10 +69,31 @@ pub(super) struct Compiler {
 impl Consumer for Compiler {
     fn flag(&mut self, index: usize, document: &mut FlagDocument) {
         let path = FLAGS.item(index);
+        if !self.takes(document) {
+            let environment = take(&mut document.environment);
+            let _ = self.problems.read(path.field("environment"), environment, FLAG_LEFT_OUT);
+            return;
+        }
         let Ok(flag) = self.compile_flag(path, index, document) else {
             return;
         };
         let known = self.index.find(&flag.key, &self.flags);
+        let earlier = known.and_then(|position| self.flags.get(position as usize));
+        if let Some(earlier) = earlier {
+            let key = excerpt(&flag.key);
+            let carries = |flag: &Flag| self.environment.is_some() && flag.environment.is_some();
+            let winner = match (carries(earlier), carries(&flag)) {
+                (true, false) => "the one that carries the environment wins",
+                (false, true) => "this one wins, since it carries the environment",
+                _ => "the last one wins",
+            };
+            let loses = carries(earlier) && !carries(&flag);
+            let message = format_args!("a flag `{key}` stands before this one: {winner}");
+            self.problems.report(path, message);
+            if loses {
+                return;
+            }
+        }
         let position = known.unwrap_or(self.flags.len() as u32);
         if !document.prerequisites.is_empty() {
             let documents = take(&mut document.prerequisites);
@@ -75,14 +101,7 @@ impl Consumer for Compiler {
         }
         let place = position as usize;
         match (self.flags.get_mut(place), self.indices.get_mut(place)) {
-            (Some(earlier), Some(earlier_index)) => {
-                let key = excerpt(&flag.key);
-                (*earlier, *earlier_index) = (flag, index);
-                self.problems.report(
-                    path,
-                    format_args!("a flag `{key}` stands before this one: the last one wins"),
-                );
-            }
+            (Some(earlier), Some(earlier_index)) => (*earlier, *earlier_index) = (flag, index),
             _ => {
                 self.flags.push(flag);
                 self.indices.push(index);
@@ -97,6 +116,34 @@ impl Consumer for Compiler {
 }
 
 impl Compiler {
+    /// Returns a compiler that leaves out what another environment carries.
+    pub(super) fn of(environment: Option<&str>) -> Compiler {
+        Compiler { environment: environment.map(Box::from), ..Compiler::default() }
+    }
+
+    /// Returns whether a flag is of the environment, or of none.
+    pub(super) fn takes(&self, document: &FlagDocument) -> bool {
+        match (&self.environment, &document.environment) {
+            (None, _) | (Some(_), Field::Absent { .. }) => true,
+            (Some(wanted), Field::Given(name)) => name.is_empty() || **name == **wanted,
+            (Some(_), Field::Malformed(_)) => false,
+        }
+    }
+
+    /// Returns where the name of an environment stands; an empty one is none.
+    fn environment_of(&mut self, environment: Field<Word>) -> Option<u32> {
+        let name = match environment {
+            Field::Given(name) if !name.is_empty() => name,
+            Field::Given(_) | Field::Absent { .. } | Field::Malformed(_) => return None,
+        };
+        let known = self.environment_index.find(&name, &self.environments);
+        known.or_else(|| {
+            self.environments.push((*name).into());
+            self.environment_index.update(&self.environments);
+            Some(self.environments.len() as u32 - 1)
+        })
+    }
+
     fn compile_flag(
         &mut self,
         path: Path<'_>,
@@ -135,6 +182,7 @@ impl Compiler {
             seed: BucketSeed::new(&key),
             key,
             kind: kind(take(&mut document.flag_type)),
+            environment: self.environment_of(take(&mut document.environment)),
             on: enabled.unwrap_or(true) && status.is_none_or(|status| &*status == "active"),
             default,
             variations: variations.listed.into(),

@@ -64,6 +64,7 @@ impl<'a> Comparison<'a> {
 
     fn flags_differ(&self, old: &Flag, new: &Flag) -> bool {
         (old.kind, old.on, old.default) != (new.kind, new.on, new.default)
+            || self.old.environment(old) != self.new.environment(new)
             || old.variations != new.variations
             || self.prerequisites_differ(&old.prerequisites, &new.prerequisites)
             || differ(&old.rules, &new.rules, |old, new| self.rules_differ(old, new))

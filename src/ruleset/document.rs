@@ -32,8 +32,11 @@ pub(super) trait Consumer: Default {
 pub(super) struct Word(Cow<'static, str>);
 
 /// The words that most documents repeat for each flag.
-const USUAL_WORDS: [&str; 16] = [
+const USUAL_WORDS: [&str; 19] = [
     "active",
+    "production",
+    "development",
+    "staging",
     "boolean",
     "string",
     "number",
@@ -82,6 +85,7 @@ pub(super) struct FlagDocument {
     pub(super) flag_type: Field<Word>,
     pub(super) enabled: Field<bool>,
     pub(super) status: Field<Word>,
+    pub(super) environment: Field<Word>,
     pub(super) default_variation: Field<Box<str>>,
     pub(super) default_variation_id: Field<Box<str>>,
     /// What exports write for the default.
@@ -375,6 +379,7 @@ impl Fields for FlagDocument {
             "flag_type" => self.flag_type.begin(depth),
             "enabled" => self.enabled.begin(depth),
             "status" => self.status.begin(depth),
+            "environment" => self.environment.begin(depth),
             "default_variation" => self.default_variation.begin(depth),
             "default_variation_id" => self.default_variation_id.begin(depth),
             "default_variation_key" => self.default_variation_key.begin(depth),

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::compile::Compiler;
-use super::document::{Document, SegmentDocument};
+use super::document::SegmentDocument;
+use super::environment;
 use super::link::link;
 use super::locate::{lines_and_columns, places};
 use super::outline::Outline;
@@ -85,12 +85,17 @@ impl fmt::Display for Finding {
 }
 
 /// Reads a ruleset for what is wrong or suspicious in it, in the order of the text.
-pub(super) fn findings(text: &str) -> Result<Vec<Finding>, RulesetError> {
-    let document: Document<Compiler> = Document::parse(text)?;
+pub(super) fn findings(
+    text: &str,
+    environment: Option<&str>,
+) -> Result<Vec<Finding>, RulesetError> {
+    let document = environment::parse(text, environment)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let outline = Outline::of(text);
     let named = document.segments.entries.iter().filter(|entry| is_named(&entry.fields));
     let origins = Origins {
+        // Flags of other environments may ask for the segments.
+        all_flags: environment.is_none(),
         flags: document.consumer.indices.clone(),
         segments: named.map(|entry| entry.index).collect(),
     };

@@ -18,6 +18,8 @@ pub(crate) struct Tables {
     pub(super) flags: Vec<Flag>,
     pub(super) index: Index,
     pub(super) segments: Vec<Segment>,
+    /// The names of the environments that flags carry.
+    pub(super) environments: Box<[Box<str>]>,
     pub(super) version: Value,
     pub(super) problems: Box<[Problem]>,
 }
@@ -29,6 +31,11 @@ impl Tables {
 
     pub(super) fn flag(&self, position: u32) -> Option<&Flag> {
         self.flags.get(position as usize)
+    }
+
+    /// Returns the environment that a flag carries.
+    pub(super) fn environment(&self, flag: &Flag) -> Option<&str> {
+        self.environments.get(flag.environment? as usize).map(|name| &**name)
     }
 
     pub(super) fn segment(&self, position: u32) -> Option<&Segment> {
@@ -51,6 +58,8 @@ pub(crate) struct Replica {
 pub(super) struct Flag {
     pub(super) key: Arc<str>,
     pub(super) kind: FlagKind,
+    /// Where its environment stands in the table of their names.
+    pub(super) environment: Option<u32>,
     pub(super) on: bool,
     pub(super) seed: BucketSeed,
     pub(super) default: Option<u32>,
@@ -199,6 +208,11 @@ impl FlagInfo {
         self.flag().map_or(FlagKind::Unknown, |flag| flag.kind)
     }
 
+    /// Returns the environment that it carries, such as `production`; `None` if it carries none.
+    pub fn environment(&self) -> Option<&str> {
+        self.ruleset.tables.environment(self.flag()?)
+    }
+
     /// Returns whether it is on; a flag that is off serves its default variation.
     pub fn is_on(&self) -> bool {
         self.flag().is_some_and(|flag| flag.on)
@@ -225,6 +239,7 @@ impl PartialEq for FlagInfo {
     fn eq(&self, other: &FlagInfo) -> bool {
         self.key() == other.key()
             && self.kind() == other.kind()
+            && self.environment() == other.environment()
             && self.is_on() == other.is_on()
             && self.rules() == other.rules()
             && self.default_variation() == other.default_variation()
@@ -238,6 +253,7 @@ impl fmt::Debug for FlagInfo {
         f.debug_struct("FlagInfo")
             .field("key", &self.key())
             .field("kind", &self.kind())
+            .field("environment", &self.environment())
             .field("on", &self.is_on())
             .field("rules", &self.rules())
             .field("default_variation", &self.default_variation())

@@ -34,6 +34,7 @@ pub(super) fn link(document: Document<Compiler>) -> Tables {
         flags: consumer.flags,
         index: consumer.index,
         segments,
+        environments: consumer.environments.into(),
         version,
         problems: consumer.problems.into_list("problems"),
     }

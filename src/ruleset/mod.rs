@@ -8,6 +8,7 @@ mod compile;
 mod condition;
 mod diff;
 mod document;
+mod environment;
 mod evaluate;
 mod explain;
 mod explanation;
@@ -109,7 +110,52 @@ impl Ruleset {
     ///
     /// Where the text is not JSON, or has no list of flags.
     pub fn parse(text: &str) -> Result<Ruleset, RulesetError> {
-        let tables = link::link(Document::parse(text)?);
+        Ruleset::read(text, None)
+    }
+
+    /// Reads a ruleset, text or bytes, as clients of one environment see it: as if the flags that
+    /// carry another `environment` were not there. Flags that carry none stay. Names are compared
+    /// exactly.
+    ///
+    /// Of two flags with the same key, one that carries the environment wins over one that carries
+    /// none; otherwise the last one wins. A prerequisite on a flag of another environment fails.
+    ///
+    /// This cannot be done with the ruleset that [`parse`](Ruleset::parse) returns: of several flags
+    /// with the same key it has only one.
+    ///
+    /// ```
+    /// use phaseflag::Ruleset;
+    ///
+    /// let ruleset = Ruleset::parse_for(r#"{"flags": [
+    ///     {"key": "checkout", "environment": "production", "variations": []},
+    ///     {"key": "checkout", "environment": "staging", "variations": []},
+    ///     {"key": "search", "environment": "staging", "variations": []},
+    ///     {"key": "theme", "variations": []}
+    /// ]}"#, "production")?;
+    /// let keys: Vec<_> = ruleset.flags().map(|flag| flag.key().to_owned()).collect();
+    /// assert_eq!(keys, ["checkout", "theme"]);
+    /// assert!(ruleset.problems().is_empty());
+    /// # Ok::<(), phaseflag::RulesetError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`parse_bytes`](Ruleset::parse_bytes).
+    pub fn parse_for(text: impl AsRef<[u8]>, environment: &str) -> Result<Ruleset, RulesetError> {
+        Ruleset::read_bytes(text.as_ref(), Some(environment))
+    }
+
+    /// Reads bytes for clients of an environment; all flags for `None`.
+    pub(crate) fn read_bytes(
+        bytes: &[u8],
+        environment: Option<&str>,
+    ) -> Result<Ruleset, RulesetError> {
+        Ruleset::read(json::utf8(bytes).map_err(RulesetError::syntax)?, environment)
+    }
+
+    /// Reads a text for clients of an environment; all flags for `None`.
+    pub(crate) fn read(text: &str, environment: Option<&str>) -> Result<Ruleset, RulesetError> {
+        let tables = link::link(environment::parse(text, environment)?);
         Ok(Ruleset(Arc::new(Replica { tables: Arc::new(tables) })))
     }
 
@@ -119,17 +165,18 @@ impl Ruleset {
     ///
     /// As `parse`, and where the bytes are not UTF-8.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Ruleset, RulesetError> {
-        Ruleset::parse(json::utf8(bytes).map_err(RulesetError::syntax)?)
+        Ruleset::read_bytes(bytes, None)
     }
 
-    /// Compiles one flag and what it refers to; `None` where the places do not know it.
-    /// Takes what it reads, in bytes, from `allowed`.
+    /// Compiles one flag and what it refers to, for clients of an environment; `None` where the
+    /// places do not know it. Takes what it reads, in bytes, from `allowed`.
     pub(crate) fn part(
         places: &dyn Places,
         key: &str,
+        environment: Option<&str>,
         allowed: &mut usize,
     ) -> Result<Option<Ruleset>, AskWhole> {
-        let tables = part::compile(places, key, allowed)?;
+        let tables = part::compile(places, key, environment, allowed)?;
         Ok(tables.map(|tables| Ruleset(Arc::new(Replica { tables: Arc::new(tables) }))))
     }
 
@@ -167,7 +214,22 @@ impl Ruleset {
     ///
     /// As [`parse`](Ruleset::parse): where the text is not JSON, or has no list of flags.
     pub fn check(text: &str) -> Result<Vec<Finding>, RulesetError> {
-        finding::findings(text)
+        finding::findings(text, None)
+    }
+
+    /// Checks a ruleset, text or bytes, as clients of one environment see it; see
+    /// [`parse_for`](Ruleset::parse_for). Segments that no rule asks for are not reported, since
+    /// flags of other environments may ask for them.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_bytes`](Ruleset::check_bytes).
+    pub fn check_for(
+        text: impl AsRef<[u8]>,
+        environment: &str,
+    ) -> Result<Vec<Finding>, RulesetError> {
+        let text = json::utf8(text.as_ref()).map_err(RulesetError::syntax)?;
+        finding::findings(text, Some(environment))
     }
 
     /// Checks bytes that should be UTF-8; see [`check`](Ruleset::check).

@@ -34,12 +34,13 @@ pub(crate) struct AskWhole;
 pub(super) fn compile(
     places: &dyn Places,
     key: &str,
+    environment: Option<&str>,
     allowed: &mut usize,
 ) -> Result<Option<Tables>, AskWhole> {
     let mut reader = Reader {
         places,
         allowed,
-        compiler: Compiler::default(),
+        compiler: Compiler::of(environment),
         flags: TextMap::default(),
         wanted: Vec::new(),
         segments: TextMap::default(),
@@ -76,6 +77,9 @@ impl Reader<'_> {
         while let Some(key) = self.wanted.pop() {
             for (_, text) in self.places.flags(&key) {
                 let mut flag: Entry<FlagDocument> = self.read(text)?;
+                if !self.compiler.takes(&flag.fields) {
+                    continue;
+                }
                 self.note_references(&flag.fields);
                 self.compiler.flag(index, &mut flag.fields);
                 index += 1;

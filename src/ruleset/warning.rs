@@ -17,6 +17,8 @@ use crate::value::Value;
 
 /// Where the parts of the tables stand in their document.
 pub(super) struct Origins {
+    /// Whether all flags of the document are in the tables that could be.
+    pub(super) all_flags: bool,
     pub(super) flags: Vec<usize>,
     pub(super) segments: Vec<usize>,
 }
@@ -36,7 +38,9 @@ pub(super) fn warnings(
         let span = outline.flags.get(*index).cloned().unwrap_or_default();
         review.flag(FLAGS.item(*index), flag, span, &mut reach);
     }
-    review.segments(origins, tables);
+    if origins.all_flags {
+        review.segments(origins, tables);
+    }
     review.warnings.into_list("warnings")
 }
 
