@@ -53,6 +53,8 @@ impl ClientBuilder {
     }
 
     /// Sets the time between two polls. Zero polls until one ruleset is accepted, and never again.
+    /// Otherwise it must be at least 10 ms; below 1 s, the start logs a warning with the requests
+    /// per minute.
     ///
     /// Defaults to 30 s.
     pub fn polling_interval(mut self, interval: Duration) -> ClientBuilder {
@@ -161,7 +163,7 @@ impl ClientBuilder {
     /// come into force when they are whole and valid, and listeners hear of them; otherwise the
     /// old ones stay. An empty list of flags is valid. Needs a thread and no network. A file that
     /// is not there yet is no error of `start`; it must be a regular one. Ends when the service
-    /// has sent rules of its own. Must not be zero.
+    /// has sent rules of its own. Must be at least 10 ms.
     ///
     /// Defaults to looking at it once, at the start.
     pub fn bootstrap_watch(mut self, interval: Duration) -> ClientBuilder {
@@ -227,7 +229,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the longest that one request may take, from name resolution to the last byte.
+    /// Sets the longest that one request may take, from name resolution to the last byte. Must not
+    /// be zero.
     ///
     /// Defaults to 10 s.
     pub fn request_timeout(mut self, timeout: Duration) -> ClientBuilder {
@@ -262,7 +265,7 @@ impl ClientBuilder {
     }
 
     /// Sets the largest body that is accepted, in bytes after decompression, and the largest
-    /// bootstrap file.
+    /// bootstrap file. Must not be zero.
     ///
     /// Defaults to 64 MiB.
     pub fn max_body_size(mut self, bytes: usize) -> ClientBuilder {
@@ -295,10 +298,11 @@ impl ClientBuilder {
     ///
     /// [`Error::InvalidSetting`], which names the setting: a URL that is none, has a query or
     /// credentials, or a scheme other than `http` and `https`, or needs a feature that the crate
-    /// was built without; an environment that is empty; a key that is empty or that no header can carry; a flush interval,
-    /// capacity, batch or spool of zero; a batch larger than the capacity; a watch of zero, or without a
-    /// bootstrap file; an empty path of a spool or a cache; a bootstrap URL without a base URL; a proxy or certificates that cannot be
-    /// used.
+    /// was built without; an environment that is empty; a key that is empty or that no header can
+    /// carry; a request timeout, body size, flush interval, capacity, batch or spool of zero; a
+    /// polling interval that is not zero and below 10 ms; a batch larger than the capacity; a watch
+    /// below 10 ms, or without a bootstrap file; an empty path of a spool or a cache; a bootstrap
+    /// URL without a base URL; a proxy or certificates that cannot be used.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
         Ok(PhaseFlagClient::new(Inner::new(self.config.check()?, self.extras)?))
     }

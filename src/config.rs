@@ -10,6 +10,9 @@ use crate::error::Error;
 /// Durations beyond this are cut to it, so that no clock overflows.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
+/// Intervals below this, but zero, are slips of units: milliseconds were meant, or seconds.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// Everything that a client is built from.
 #[derive(Clone)]
 pub(crate) struct Config {
@@ -94,6 +97,17 @@ impl Config {
         if self.environment.as_deref() == Some("") {
             return Err(Error::setting("environment", "must not be empty"));
         }
+        if self.request_timeout.is_zero() {
+            return Err(Error::setting("request_timeout", "must not be zero"));
+        }
+        if self.max_body_size == 0 {
+            return Err(Error::setting("max_body_size", "must not be zero"));
+        }
+        if !self.polling_interval.is_zero() && self.polling_interval < SHORTEST {
+            let reason =
+                format!("must be zero or at least {SHORTEST:?}, not {:?}", self.polling_interval);
+            return Err(Error::setting("polling_interval", reason));
+        }
         if self.event_flush_interval.is_zero() {
             return Err(Error::setting("event_flush_interval", "must not be zero"));
         }
@@ -121,6 +135,10 @@ impl Config {
         }
         if self.bootstrap_watch.is_some_and(|interval| interval.is_zero()) {
             return Err(Error::setting("bootstrap_watch", "must not be zero"));
+        }
+        if let Some(interval) = self.bootstrap_watch.filter(|interval| *interval < SHORTEST) {
+            let reason = format!("must be at least {SHORTEST:?}, not {interval:?}");
+            return Err(Error::setting("bootstrap_watch", reason));
         }
         if self.bootstrap_watch.is_some() && !matches!(self.bootstrap, Some(Bootstrap::File(_))) {
             return Err(Error::setting("bootstrap_watch", "needs a `bootstrap_file`"));

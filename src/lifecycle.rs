@@ -20,6 +20,9 @@ use crate::no_service::Service;
 #[cfg(feature = "http")]
 use crate::service::Service;
 
+/// Polls that come more often than this are warned of.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// What the handles of one client share.
 pub(crate) struct Inner {
     pub(crate) config: Arc<Config>,
@@ -95,7 +98,21 @@ impl Inner {
         if started.is_ok() && self.service.is_none() {
             self.flags.readiness.make_ready();
         }
+        // A logger may call the client.
+        drop(stage);
+        if started.is_ok() && self.service.is_some() {
+            self.warn_of_rapid_polls();
+        }
         started
+    }
+
+    fn warn_of_rapid_polls(&self) {
+        let interval = self.config.polling_interval;
+        if interval.is_zero() || interval >= SECOND {
+            return;
+        }
+        let requests = 60_000_000 / interval.subsec_micros().max(1);
+        log!(warn, "`polling_interval` is {interval:?}: that makes {requests} requests per minute");
     }
 
     /// Serves what is remembered, where there is such a thing and a service.

@@ -575,7 +575,7 @@ fn all_flags_are_of_one_ruleset() {
         format!(r#"{{"version": {version}, "flags": [{}]}}"#, flags.join(","))
     });
     let server = Server::start(move |request| Reply::json(rules[request.number % 2].clone()));
-    let client = ready(builder(&server).polling_interval(Duration::from_nanos(1)));
+    let client = ready(builder(&server).polling_interval(RAPIDLY));
     let mut seen = [0, 0];
     let deadline = Instant::now() + SOON;
     while seen.iter().any(|&count| count < 50) {

@@ -342,7 +342,7 @@ fn a_listener_may_stop_the_client() {
     // On the poller's thread, and on the thread that starts.
     for bootstrapped in [false, true] {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
-        let mut settings = builder(&server.url()).polling_interval(Duration::from_millis(5));
+        let mut settings = builder(&server.url()).polling_interval(Duration::from_millis(10));
         if bootstrapped {
             settings = settings.bootstrap_text(ruleset(0, &["b"]));
         }
@@ -379,7 +379,7 @@ fn a_listener_may_drop_the_last_handle_on_the_pollers_own_thread() {
     {
         let server = for_events(move |_| reply.clone());
         let client = builder(&server.url())
-            .polling_interval(Duration::from_millis(5))
+            .polling_interval(Duration::from_millis(10))
             .shutdown_timeout(SHUTDOWN)
             .build()
             .unwrap();
@@ -590,7 +590,7 @@ fn a_client_lives_and_dies_inside_an_asynchronous_runtime() {
 #[test]
 fn a_clone_that_is_dropped_leaves_the_others_alone() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let client = started(builder(&server.url()).polling_interval(Duration::from_millis(5)));
+    let client = started(builder(&server.url()).polling_interval(Duration::from_millis(10)));
     client.wait_until_ready(SOON).unwrap();
     track(&client, 1);
     within(AT_ONCE, "drop", || drop(client.clone()));
@@ -723,7 +723,8 @@ impl Drop for Bomb {
 #[test]
 fn a_listener_whose_panic_panics_does_not_end_the_polling() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let client = builder(&server.url()).polling_interval(Duration::from_millis(5)).build().unwrap();
+    let client =
+        builder(&server.url()).polling_interval(Duration::from_millis(10)).build().unwrap();
     client.on_flags_changed(|_| std::panic::panic_any(Bomb));
     client.start().unwrap();
     client.wait_until_ready(SOON).unwrap();
@@ -767,12 +768,13 @@ fn a_client_may_be_dropped_with_the_thread_that_keeps_it() {
 fn durations_of_any_length_are_kept_to() {
     for duration in [Duration::ZERO, Duration::MAX] {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
+        let not_zero = duration.max(Duration::from_nanos(1));
         let client = started(
             PhaseFlagClient::builder(server.url(), "sdk-dev-1")
                 .polling_interval(duration)
-                .request_timeout(duration)
+                .request_timeout(not_zero)
                 .shutdown_timeout(duration)
-                .event_flush_interval(duration.max(Duration::from_nanos(1))),
+                .event_flush_interval(not_zero),
         );
         let ready = client.wait_until_ready(duration);
         assert_eq!(ready.is_ok(), !duration.is_zero());

@@ -53,7 +53,8 @@ fn poll(settings: impl FnOnce(ClientBuilder) -> ClientBuilder, reply: Reply) -> 
 
 #[test]
 fn settings_are_refused_by_name() {
-    let zero = Duration::ZERO;
+    let (zero, almost) = (Duration::ZERO, Duration::from_nanos(9_999_999));
+    let watching = |interval| at("").bootstrap_file("flags.json").bootstrap_watch(interval);
     for (builder, reason) in [
         (at("nonsense"), "`base_url` is not a URL with a scheme and a host"),
         (at("localhost/api/v1"), "`base_url` is not a URL"),
@@ -76,6 +77,25 @@ fn settings_are_refused_by_name() {
         (with_key("sdk\0dev"), "`api_key` holds characters that no header can carry"),
         (settings().environment(""), "`environment` must not be empty"),
         (at("").environment(""), "`environment` must not be empty"),
+        (settings().request_timeout(zero), "`request_timeout` must not be zero"),
+        (at("").request_timeout(zero), "`request_timeout` must not be zero"),
+        (settings().max_body_size(0), "`max_body_size` must not be zero"),
+        (at("").max_body_size(0), "`max_body_size` must not be zero"),
+        (
+            settings().polling_interval(Duration::from_nanos(1)),
+            "`polling_interval` must be zero or at least 10ms, not 1ns",
+        ),
+        (
+            settings().polling_interval(almost),
+            "`polling_interval` must be zero or at least 10ms, not 9.999999ms",
+        ),
+        (
+            at("").polling_interval(Duration::from_micros(30)),
+            "`polling_interval` must be zero or at least 10ms, not 30µs",
+        ),
+        (watching(zero), "`bootstrap_watch` must not be zero"),
+        (watching(almost), "`bootstrap_watch` must be at least 10ms, not 9.999999ms"),
+        (watching(Duration::from_nanos(5)), "`bootstrap_watch` must be at least 10ms, not 5ns"),
         (settings().event_flush_interval(zero), "`event_flush_interval` must not be zero"),
         (settings().event_queue_capacity(0), "`event_queue_capacity` must not be zero"),
         (settings().event_batch_size(0), "`event_batch_size` must not be zero"),
@@ -238,10 +258,12 @@ fn what_is_right_is_accepted() {
         settings().event_batch_size(10).event_queue_capacity(10),
         settings().event_queue_capacity(usize::MAX),
         settings().max_body_size(usize::MAX),
-        settings().max_body_size(0),
-        settings().request_timeout(Duration::ZERO),
+        settings().max_body_size(1),
+        settings().request_timeout(Duration::from_nanos(1)),
         settings().shutdown_timeout(Duration::ZERO),
         settings().polling_interval(Duration::ZERO),
+        settings().polling_interval(Duration::from_millis(10)),
+        at("").bootstrap_file("flags.json").bootstrap_watch(Duration::from_millis(10)),
         settings()
             .polling_interval(longest)
             .event_flush_interval(longest)

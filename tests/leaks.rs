@@ -108,7 +108,7 @@ fn run(url: &str, number: usize) {
     let client = PhaseFlagClient::builder(url, "sdk-dev-1")
         .request_timeout(REQUEST_TIMEOUT)
         .shutdown_timeout(Duration::from_millis(5))
-        .polling_interval(Duration::from_millis(1))
+        .polling_interval(Duration::from_millis(10))
         .build()
         .unwrap();
     client.start().unwrap();

@@ -7,9 +7,15 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
-use phaseflag::{EvaluationEvent, PhaseFlagClient};
-use support::{NEVER, Reply, SOON, Server, builder, ready, ruleset, started};
+use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
+use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started};
+
+thread_local! {
+    /// The warnings of the thread that logs.
+    static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What the logger does with a line.
 type Whim = Box<dyn Fn()>;
@@ -27,6 +33,10 @@ impl log::Log for Whimsical {
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        if record.level() == log::Level::Warn && record.target() == "phaseflag" {
+            let line = record.args().to_string();
+            WARNINGS.with(|warnings| warnings.borrow_mut().push(line));
+        }
         // Once: what it does may log, too.
         let whim = WHIM.with(|whim| whim.borrow_mut().take());
         if let (Some(whim), "phaseflag") = (whim, record.target()) {
@@ -135,4 +145,62 @@ fn a_listener_hears_of_no_rules_that_were_in_force_before_it() {
     client.start().unwrap();
     assert!(WHIM.with(|place| place.borrow().is_none()), "nothing was logged");
     assert_eq!(changes.try_iter().collect::<Vec<_>>(), [("early", vec!["a".to_owned()])]);
+}
+
+/// The warnings of a start, and of a second one.
+fn starts(settings: ClientBuilder) -> Vec<String> {
+    let _ = log::set_logger(&Whimsical);
+    log::set_max_level(log::LevelFilter::Trace);
+    WARNINGS.with(|warnings| warnings.borrow_mut().clear());
+    let client = settings.build().unwrap();
+    assert_eq!(WARNINGS.with(|warnings| warnings.borrow().len()), 0, "a warning by `build`");
+    client.start().unwrap();
+    client.start().unwrap();
+    client.stop();
+    WARNINGS.with(|warnings| warnings.borrow_mut().split_off(0))
+}
+
+#[test]
+fn polls_that_come_rapidly_are_warned_of_once_at_the_start() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let millis = Duration::from_millis;
+    for (interval, warning) in [
+        (millis(10), "`polling_interval` is 10ms: that makes 6000 requests per minute"),
+        (millis(500), "`polling_interval` is 500ms: that makes 120 requests per minute"),
+        (millis(999), "`polling_interval` is 999ms: that makes 60 requests per minute"),
+    ] {
+        let settings = builder(&server).polling_interval(interval);
+        assert_eq!(starts(settings), [warning]);
+        let without = PhaseFlagClient::builder("", "").polling_interval(interval);
+        assert_eq!(starts(without), [""; 0]);
+    }
+    for interval in [Duration::ZERO, millis(1000), millis(1500), NEVER, Duration::MAX] {
+        assert_eq!(starts(builder(&server).polling_interval(interval)), [""; 0], "{interval:?}");
+    }
+}
+
+#[test]
+fn a_start_returns_whatever_its_logger_calls() {
+    let _ = log::set_logger(&Whimsical);
+    log::set_max_level(log::LevelFilter::Trace);
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let whims: [fn(&PhaseFlagClient); 3] = [
+        PhaseFlagClient::stop,
+        |client| client.start().unwrap(),
+        |client| {
+            client.track_event(EvaluationEvent::new("e"));
+            let _ = client.flush_events();
+        },
+    ];
+    for whim in whims {
+        let client = builder(&server).polling_interval(RAPIDLY).build().unwrap();
+        let (done, outcome) = mpsc::channel();
+        thread::spawn(move || {
+            let logged = client.clone();
+            WHIM.with(|place| *place.borrow_mut() = Some(Box::new(move || whim(&logged))));
+            let started = client.start().is_ok();
+            let _ = done.send(started && WHIM.with(|place| place.borrow().is_none()));
+        });
+        assert_eq!(outcome.recv_timeout(SOON), Ok(true));
+    }
 }

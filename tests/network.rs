@@ -751,7 +751,7 @@ fn a_refused_key_is_said_at_once_and_not_tried_again_soon() {
     at_once([401, 403], |status| {
         let actor = Actor::start(whole(status, "", r#"{"detail": "bad key"}"#));
         let url = actor.wire.url();
-        let client = started(builder(&url).polling_interval(Duration::from_millis(1)));
+        let client = started(builder(&url).polling_interval(Duration::from_millis(10)));
         let error = within(AT_ONCE, "the wait", || client.wait_until_ready(FOREVER).unwrap_err());
         assert!(matches!(error, Error::KeyRefused { .. }), "{error:?}");
         assert_eq!(error.to_string(), "the service refused the API key");
@@ -808,7 +808,7 @@ fn a_wait_that_the_service_asks_for_is_kept() {
             _ => Reply::json(ruleset(1, &["a"])),
         });
         let begun = Instant::now();
-        let client = started(builder(&server.url()).polling_interval(Duration::from_millis(1)));
+        let client = started(builder(&server.url()).polling_interval(Duration::from_millis(10)));
         client.wait_until_ready(SOON).unwrap();
         assert!(begun.elapsed() >= least, "{name}: {:?}", begun.elapsed());
         let failure = client.statistics().last_failure.unwrap();
@@ -911,7 +911,7 @@ fn a_tag_is_kept_with_accepted_rules_alone() {
         Some(reply) => reply.clone(),
         None => Reply::status(304),
     });
-    let client = started(builder(&server.url()).polling_interval(Duration::from_millis(1)));
+    let client = started(builder(&server.url()).polling_interval(Duration::from_millis(10)));
     let requests = server.wait_for(script.len(), "/sdk/ruleset");
     for (number, (request, (_, condition))) in requests.iter().zip(&script).enumerate() {
         assert_eq!(request.header("if-none-match"), *condition, "{number}");

@@ -47,7 +47,7 @@ fn starts_no_thread() {
         builder(),
         builder().bootstrap_text(RULES),
         builder().bootstrap_text(RULES).offline_mode(true),
-        PhaseFlagClient::builder("", "sdk-dev-1").polling_interval(Duration::from_nanos(1)),
+        PhaseFlagClient::builder("", "sdk-dev-1").polling_interval(Duration::from_millis(10)),
     ] {
         let client = builder.build().unwrap();
         client.start().unwrap();

@@ -5,7 +5,6 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use phaseflag::{EvaluationContext, Value};
 use support::{RAPIDLY, Reply, SOON, Server, builder, ready, wait_until};
@@ -38,7 +37,7 @@ fn rules(version: usize) -> String {
 #[test]
 fn nobody_sees_half_of_a_ruleset() {
     let server = Server::start(|request| Reply::json(rules(request.number)));
-    let client = ready(builder(&server).polling_interval(Duration::from_nanos(1)));
+    let client = ready(builder(&server).polling_interval(RAPIDLY));
     let (enough, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         for thread in 0..THREADS {

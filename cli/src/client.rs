@@ -27,7 +27,7 @@ pub(crate) const OPTIONS: [Choice; 8] = [
     ),
     Choice::with("--bootstrap", "FILE", "rules from a file, instead of PHASEFLAG_BOOTSTRAP"),
     ENVIRONMENT,
-    Choice::with("--timeout", "SECONDS", "how long to wait for the service (10)"),
+    Choice::with("--timeout", "SECONDS", "how long to wait for the service, more than 0 (10)"),
     Choice::with("--max-age", "SECONDS", "how old remembered rules may be without asking it (60)"),
     Choice::with(
         "--cache-dir",
@@ -79,7 +79,7 @@ impl Settings {
             api_key: text(arguments, "--api-key", "PHASEFLAG_API_KEY")?,
             bootstrap: bootstrap.filter(|path| !path.is_empty()).map(PathBuf::from),
             environment: environment(arguments)?,
-            timeout: arguments.seconds("--timeout")?.unwrap_or(TIMEOUT),
+            timeout: timeout(arguments)?,
             cache,
             max_age: arguments.seconds("--max-age")?.unwrap_or(MAX_AGE),
         })
@@ -192,6 +192,14 @@ fn unusable(path: &PathBuf) -> Result<(), Error> {
 pub(crate) fn environment(arguments: &Arguments) -> Result<Option<String>, Failure> {
     let name = text(arguments, "--environment", "PHASEFLAG_ENVIRONMENT")?;
     Ok(Some(name).filter(|name| !name.is_empty()))
+}
+
+/// Returns the time that a request may take.
+fn timeout(arguments: &Arguments) -> Result<Duration, Failure> {
+    match arguments.seconds("--timeout")? {
+        Some(Duration::ZERO) => Err(arguments.usage("`--timeout` must not be 0")),
+        timeout => Ok(timeout.unwrap_or(TIMEOUT)),
+    }
 }
 
 /// Reads a setting from an option, or else from the environment.

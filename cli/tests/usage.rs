@@ -71,6 +71,13 @@ fn what_is_not_understood_is_named() {
             "`--timeout` needs a number of seconds, not `-1`",
             "get ",
         ),
+        (vec!["get", "a", "--timeout", "0"], "`--timeout` must not be 0", "get "),
+        (vec!["pull", "--timeout", "0.0"], "`--timeout` must not be 0", "pull "),
+        (
+            vec!["list", "--bootstrap", "f", "--timeout", "1e-12"],
+            "`--timeout` must not be 0",
+            "list ",
+        ),
         (vec!["list", "a"], "unexpected argument `a`", "list "),
         (vec!["watch", "--interval", "0"], "`--interval` must be at least 0.1", "watch "),
         (vec!["watch", "--interval", "0.099"], "`--interval` must be at least 0.1", "watch "),

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, PhaseFlagClient, Value};
 
-/// A time between polls that a test has no need to wait for.
-pub const RAPIDLY: Duration = Duration::from_millis(5);
+/// The shortest time between polls that a client takes.
+pub const RAPIDLY: Duration = Duration::from_millis(10);
 
 /// A time that no test reaches.
 pub const NEVER: Duration = Duration::from_secs(3600);
