@@ -20,6 +20,8 @@ pub(crate) struct Tables {
     pub(super) segments: Vec<Segment>,
     /// The names of the environments that flags carry.
     pub(super) environments: Box<[Box<str>]>,
+    /// Whether the document has a member for segments, whatever it holds.
+    pub(super) has_segments: bool,
     pub(super) version: Value,
     pub(super) problems: Box<[Problem]>,
 }
@@ -40,6 +42,10 @@ impl Tables {
 
     pub(super) fn segment(&self, position: u32) -> Option<&Segment> {
         self.segments.get(position as usize)
+    }
+
+    pub(super) fn names_segments(&self) -> bool {
+        self.flags.iter().flat_map(|flag| &flag.rules).any(|rule| rule.segment.is_some())
     }
 }
 

@@ -27,6 +27,7 @@ const NO_SEGMENT: u32 = u32::MAX;
 /// Compiles what is left of a ruleset when its flags have been, and links them.
 pub(super) fn link(document: Document<Compiler>) -> Tables {
     let Document { mut consumer, segments, version } = document;
+    let has_segments = segments.shape != Shape::Absent;
     let segments = consumer.segments(segments);
     consumer.settle_prerequisites();
     consumer.flags.shrink_to_fit();
@@ -35,6 +36,7 @@ pub(super) fn link(document: Document<Compiler>) -> Tables {
         index: consumer.index,
         segments,
         environments: consumer.environments.into(),
+        has_segments,
         version,
         problems: consumer.problems.into_list("problems"),
     }

@@ -406,6 +406,16 @@ impl Ruleset {
         &self.tables().problems
     }
 
+    /// Returns whether a rule names a segment.
+    pub(crate) fn names_segments(&self) -> bool {
+        self.tables().names_segments()
+    }
+
+    /// Returns whether a rule names a segment, and the document has no list of segments at all.
+    pub(crate) fn lacks_segments(&self) -> bool {
+        !self.tables().has_segments && self.tables().names_segments()
+    }
+
     /// Returns a ruleset that shares the tables and has a count of references of its own.
     pub(crate) fn replica(&self) -> Ruleset {
         Ruleset(Arc::new(Replica { tables: self.0.tables.clone() }))
@@ -446,5 +456,45 @@ impl Default for Ruleset {
     fn default() -> Ruleset {
         let tables = link::link(Document::default());
         Ruleset(Arc::new(Replica { tables: Arc::new(tables) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_without_a_list_of_segments_lacks_those_that_its_rules_name() {
+        let rule = |segment: &str| {
+            format!(
+                r#""flags": [{{"key": "f", "targeting_rules": [{{"segment_id": {segment}}}]}}]"#
+            )
+        };
+        let named = rule(r#""s""#);
+        for (text, names, lacks) in [
+            (format!("{{{named}}}"), true, true),
+            (format!(r#"{{{named}, "segments": null}}"#), true, true),
+            (format!(r#"{{"data": {{{named}}}}}"#), true, true),
+            (format!(r#"{{{named}, "segments": []}}"#), true, false),
+            (format!(r#"{{{named}, "segments": 7}}"#), true, false),
+            (format!(r#"{{{named}, "segments": [{{"id": "other"}}]}}"#), true, false),
+            (format!(r#"{{"data": {{{named}, "segments": []}}}}"#), true, false),
+            (format!(r#"{{"data": {{{named}}}, "segments": []}}"#), true, false),
+            (format!("{{{}}}", rule(r#""""#)), false, false),
+            (format!("{{{}}}", rule("null")), false, false),
+            (r#"{"flags": [{"key": "f"}], "segments": [{"id": "s"}]}"#.to_owned(), false, false),
+            (r#"{"flags": []}"#.to_owned(), false, false),
+        ] {
+            let ruleset = Ruleset::parse(&text).expect("a ruleset");
+            assert_eq!(
+                (ruleset.names_segments(), ruleset.lacks_segments()),
+                (names, lacks),
+                "{text}"
+            );
+        }
+        // The last flag of a key counts.
+        let text = r#"{"flags": [
+            {"key": "f", "targeting_rules": [{"segment_id": "s"}]}, {"key": "f"}]}"#;
+        assert!(!Ruleset::parse(text).expect("a ruleset").lacks_segments());
     }
 }
