@@ -1,10 +1,10 @@
 //! The folder where rulesets are remembered, from one run of a program to the next.
 //!
-//! One file for each service and key. It is replaced as a whole, so that a crash or two writers at
-//! once leave a whole one, and its time is when the service last confirmed it.
+//! One file for each service and key, and a second one for the paths of the service, unless those
+//! are the usual ones. Each is replaced as a whole, so that a crash or two writers at once leave a
+//! whole one. The time of the rules is when the service last confirmed them.
 
 use std::env;
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,17 +19,25 @@ use crate::identity::identity;
 use crate::json;
 use crate::logging::log;
 use crate::parts::Parts;
+use crate::paths::{KeepPaths, KnownPaths};
 use crate::remembered::{Head, Remembered, encode, head};
 
 /// How old a file must be that was never renamed for its writer to be gone.
 const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// How the names of the files end.
+const RULES: &str = ".rules";
+const PATHS: &str = ".paths";
+
+/// More than any text of paths has, in bytes.
+const MAX_PATHS: u64 = 1024;
 
 /// Makes the cache. It comes with the setting: a program that remembers nothing does not carry
 /// the code.
 pub(crate) type NewCache = fn(&Config) -> Arc<dyn Cache>;
 
 /// Where a ruleset is remembered. What goes wrong is warned of once, and changes nothing else.
-pub(crate) trait Cache: Send + Sync + fmt::Debug {
+pub(crate) trait Cache: KeepPaths {
     /// Returns what was remembered.
     fn recall(&self) -> Option<Recalled>;
 
@@ -68,7 +76,7 @@ pub(crate) fn open(config: &Config) -> Arc<dyn Cache> {
         None => None,
     };
     let folder = Folder {
-        name: identity(&config.base_url, &config.api_key) + ".rules",
+        name: identity(&config.base_url, &config.api_key),
         path: folder.unwrap_or_default(),
         max_size: config.max_body_size,
         max_age: config.cache_max_age,
@@ -78,7 +86,8 @@ pub(crate) fn open(config: &Config) -> Arc<dyn Cache> {
     };
     if folder.path.as_os_str().is_empty() {
         let message = "the environment names no folder for it";
-        folder.warn("find", &io::Error::new(io::ErrorKind::NotFound, message));
+        let error = io::Error::new(io::ErrorKind::NotFound, message);
+        folder.warn("find", "ruleset", Path::new(&(folder.name.clone() + RULES)), &error);
     }
     Arc::new(folder)
 }
@@ -97,7 +106,7 @@ fn platform_folder() -> Option<PathBuf> {
     Some(caches?.join("phaseflag"))
 }
 
-/// A folder of remembered rulesets, and the name of one of them.
+/// A folder of remembered rulesets, and how the names of the files of one of them begin.
 #[derive(Debug)]
 struct Folder {
     /// Empty where there is none.
@@ -113,7 +122,7 @@ struct Folder {
 
 impl Cache for Folder {
     fn recall(&self) -> Option<Recalled> {
-        let path = self.file()?;
+        let path = self.file(RULES)?;
         match read(&path, self.max_size) {
             Ok((remembered, modified)) => {
                 *self.known() = remembered.head();
@@ -128,71 +137,94 @@ impl Cache for Folder {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                self.warn("read", &error);
+                self.warn("read", "ruleset", &path, &error);
                 None
             }
         }
     }
 
     fn keep(&self, body: &[u8], etag: Option<&str>) {
-        let Some(path) = self.file() else { return };
+        let Some(path) = self.file(RULES) else { return };
         let text = json::without_mark(std::str::from_utf8(body).unwrap_or_default());
         let Some(bytes) = encode(text, etag) else { return };
         match self.write(&path, &bytes) {
             Ok(()) => *self.known() = head(&bytes),
             Err(error) => {
                 *self.known() = None;
-                self.warn("write", &error);
+                self.warn("write", "ruleset", &path, &error);
             }
         }
     }
 
     fn confirm(&self) -> bool {
-        let (Some(path), Some(known)) = (self.file(), *self.known()) else { return true };
+        let (Some(path), Some(known)) = (self.file(RULES), *self.known()) else { return true };
         match confirm(&path, &known) {
             Ok(confirmed) => confirmed,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
-                self.warn("write", &error);
+                self.warn("write", "ruleset", &path, &error);
                 true
             }
         }
     }
 }
 
+impl KeepPaths for Folder {
+    fn recall_paths(&self) -> Option<KnownPaths> {
+        let path = self.file(PATHS)?;
+        match read_paths(&path) {
+            Ok(known) => Some(known),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                self.warn("read", "paths", &path, &error);
+                None
+            }
+        }
+    }
+
+    fn keep_paths(&self, known: &KnownPaths) {
+        let Some(path) = self.file(PATHS) else { return };
+        let kept = if *known == KnownPaths::default() {
+            fs::remove_file(&path).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })
+        } else {
+            self.write(&path, known.encode().as_bytes())
+        };
+        if let Err(error) = kept {
+            self.warn("write", "paths", &path, &error);
+        }
+    }
+}
+
 impl Folder {
-    fn file(&self) -> Option<PathBuf> {
-        (!self.path.as_os_str().is_empty()).then(|| self.path.join(&self.name))
+    fn file(&self, end: &str) -> Option<PathBuf> {
+        let name = || self.path.join(format!("{}{end}", self.name));
+        (!self.path.as_os_str().is_empty()).then(name)
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Head>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn warn(&self, what: &str, error: &io::Error) {
+    fn warn(&self, action: &str, what: &str, path: &Path, error: &io::Error) {
         if !self.warned.swap(true, Ordering::AcqRel) {
-            let path = self.path.join(&self.name);
-            log!(warn, "failed to {what} the remembered ruleset `{}`: {error}", path.display());
+            log!(warn, "failed to {action} the remembered {what} `{}`: {error}", path.display());
         }
     }
 
     /// Writes a file aside, for its owner alone, and moves it to its place.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         files::make_folder(&self.path)?;
-        self.clear_away();
-        files::replace(path, &self.path.join(self.name_aside()), bytes)
+        self.clear_away(path);
+        files::replace(path, &aside(path), bytes)
     }
 
-    /// Returns a name that no other writer has.
-    fn name_aside(&self) -> String {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        format!("{}.{}-{number}", self.name, std::process::id())
-    }
-
-    /// Removes what writers have left behind who were killed.
-    fn clear_away(&self) {
-        let prefix = format!("{}.", self.name);
+    /// Removes what writers of a file have left behind who were killed.
+    fn clear_away(&self, path: &Path) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let prefix = format!("{name}.");
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let aside = entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix));
             let modified = || entry.metadata().and_then(|metadata| metadata.modified()).ok();
@@ -203,6 +235,21 @@ impl Folder {
             }
         }
     }
+}
+
+/// Returns a path beside a file that no other writer has.
+fn aside(path: &Path) -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    files::beside(path, &format!(".{}-{number}", std::process::id()))
+}
+
+fn read_paths(path: &Path) -> io::Result<KnownPaths> {
+    files::length(path)?;
+    let mut text = String::new();
+    File::open(path)?.take(MAX_PATHS).read_to_string(&mut text)?;
+    let fault = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
+    KnownPaths::decode(&text).ok_or_else(fault)
 }
 
 fn read(path: &Path, max_size: usize) -> io::Result<(Remembered, SystemTime)> {

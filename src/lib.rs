@@ -100,6 +100,8 @@ mod evaluation;
 mod evaluation_error;
 mod events;
 mod extras;
+#[cfg(feature = "http")]
+mod fetch;
 mod files;
 mod fingerprints;
 mod flags;
@@ -129,6 +131,7 @@ mod outbox;
 mod outcome;
 mod overrides;
 mod parts;
+mod paths;
 #[cfg(feature = "http")]
 mod poller;
 #[cfg(feature = "http")]

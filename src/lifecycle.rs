@@ -117,8 +117,7 @@ impl Inner {
 
     /// Serves what is remembered, where there is such a thing and a service.
     fn recall(&self) -> Option<Memory> {
-        self.service.as_ref()?;
-        let cache = self.extras.cache?(&self.config);
+        let cache = self.service.as_ref()?.cache()?;
         let recalled = cache.recall().filter(|recalled| {
             let ready = recalled.fresh || self.config.offline_mode;
             self.flags.remember(&recalled.rules, &recalled.location, |readiness| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::Memory;
+use crate::cache::{Cache, Memory};
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
@@ -20,6 +20,10 @@ pub(crate) enum Service {}
 impl Service {
     pub(crate) fn new(_: &Arc<Config>, _: Arc<Ledger>, _: &Extras) -> Result<Arc<Service>, Error> {
         Err(Error::setting("base_url", "needs the feature `http`"))
+    }
+
+    pub(crate) fn cache(&self) -> Option<Arc<dyn Cache>> {
+        match *self {}
     }
 
     pub(crate) fn recorder(&self) -> Option<Arc<dyn Recorder>> {

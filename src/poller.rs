@@ -1,6 +1,5 @@
-//! The thread that keeps the ruleset fresh: fetch, parse, swap, notify, wait.
+//! The thread that keeps the ruleset fresh: fetch, swap, notify, wait.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +7,14 @@ use crate::backoff::{Backoff, Setback};
 use crate::cache::{Cache, Memory, Recalled};
 use crate::config::Config;
 use crate::error::RequestError;
+use crate::fetch::{Caller, Failure, Fetcher, News};
 use crate::flags::{Flags, GRACE, Origin};
 use crate::guard::guarded;
-use crate::http::{Answer, Http};
-use crate::json;
+use crate::http::Http;
 use crate::logging::log;
+use crate::paths::Paths;
 use crate::ruleset::Ruleset;
-use crate::ruleset_error::RulesetError;
-use crate::value::Value;
 use crate::worker::{StopSignal, is_stopped, pause};
-
-const RULESET: &str = "/sdk/ruleset";
 
 /// How long after the start remembered rules are compiled that nobody has asked for as a whole. A
 /// program that ends before that is spared the work.
@@ -31,14 +27,13 @@ pub(crate) struct Poller {
     backoff: Backoff,
     /// Zero: until one ruleset is accepted.
     interval: Duration,
-    conditional: Option<bool>,
+    fetcher: Fetcher,
+    paths: Arc<Paths>,
     bootstrap_url: Option<String>,
     offline_mode: bool,
     cache: Option<Arc<dyn Cache>>,
     /// What the program knew when it started.
     recalled: Option<Recalled>,
-    hasher: RandomState,
-    accepted: Option<Accepted>,
     /// The ruleset before the one in use, kept for a moment: to free a large one takes
     /// milliseconds, and no evaluation that was under way should be the one to do that.
     replaced: Option<Ruleset>,
@@ -47,21 +42,10 @@ pub(crate) struct Poller {
     refused: bool,
 }
 
-/// The last body that became the ruleset in use.
-struct Accepted {
-    fingerprint: u64,
-    etag: Option<String>,
-}
-
-/// A ruleset that is not the one in use.
-struct News {
-    ruleset: Ruleset,
-    body: Vec<u8>,
-}
-
 impl Poller {
     pub(crate) fn new(
         http: Arc<Http>,
+        paths: Arc<Paths>,
         flags: Arc<Flags>,
         config: &Config,
         memory: Option<Memory>,
@@ -71,17 +55,21 @@ impl Poller {
             None => (None, None),
         };
         Poller {
+            fetcher: Fetcher::new(
+                http.clone(),
+                paths.clone(),
+                config.conditional_fetch,
+                config.environment.clone(),
+            ),
+            paths,
             http,
             flags,
             backoff: Backoff::new(config.polling_interval),
             interval: config.polling_interval,
-            conditional: config.conditional_fetch,
             bootstrap_url: config.bootstrap_url.clone(),
             offline_mode: config.offline_mode,
             cache,
             recalled,
-            hasher: RandomState::new(),
-            accepted: None,
             replaced: None,
             grace: GRACE,
             refused: false,
@@ -121,10 +109,7 @@ impl Poller {
     /// Takes over what the program knew when it started, and returns whether that is fresh.
     fn waits_its_turn(&mut self) -> bool {
         let Some(recalled) = self.recalled.take() else { return false };
-        self.accepted = Some(Accepted {
-            fingerprint: self.hasher.hash_one(recalled.rules.text()),
-            etag: recalled.etag.filter(|_| self.conditional != Some(false)),
-        });
+        self.fetcher.recall(recalled.rules.text(), recalled.etag);
         recalled.fresh
     }
 
@@ -140,7 +125,11 @@ impl Poller {
 
     /// Polls once, and returns how long to wait before the next time; `None` where there is none.
     fn poll(&mut self, stop: &StopSignal) -> Option<Duration> {
-        let outcome = self.fetch();
+        let outcome = self.fetcher.fetch(Caller {
+            in_use: &|| self.flags.current(),
+            has_rules: &|| self.flags.have_rules(),
+            is_stopped: &|| is_stopped(stop),
+        });
         if is_stopped(stop) {
             return None;
         }
@@ -149,38 +138,11 @@ impl Poller {
                 self.accept(news);
                 (!self.interval.is_zero()).then(|| self.backoff.after_success())
             }
-            Err(failure) => {
-                self.fail(&failure, stop);
-                Some(self.backoff.after_failure(setback(&failure)))
+            Err(Failure { cause, incomplete }) => {
+                self.fail(&cause, incomplete, stop);
+                Some(self.backoff.after_failure(setback(&cause)))
             }
         }
-    }
-
-    /// Asks the service; `None` where the rules in use are still those.
-    fn fetch(&mut self) -> Result<Option<News>, RequestError> {
-        let etag = self.accepted.as_ref().and_then(|accepted| accepted.etag.clone());
-        let Answer { not_modified, etag, body } =
-            self.http.get(RULESET, etag.as_deref()).map_err(hint)?;
-        if not_modified {
-            return Ok(None);
-        }
-        let fingerprint = self.hasher.hash_one(&body);
-        if let Some(accepted) = &mut self.accepted
-            && accepted.fingerprint == fingerprint
-        {
-            // The news is the `ETag` alone; where none was kept, none is wanted.
-            accepted.etag = accepted.etag.take().and(etag);
-            return Ok(None);
-        }
-        let ruleset = self
-            .flags
-            .parse(&body)
-            .map_err(|cause| RequestError::Ruleset { url: self.http.url(RULESET), cause })?;
-        // Services that send a string derive their ETag from the keys of the flags alone.
-        let reliable = matches!(ruleset.version(), Value::Number(_));
-        let etag = etag.filter(|_| self.conditional.unwrap_or(reliable));
-        self.accepted = Some(Accepted { fingerprint, etag });
-        Ok(Some(News { ruleset, body }))
     }
 
     fn accept(&mut self, news: Option<News>) {
@@ -188,12 +150,13 @@ impl Poller {
             log!(info, "the service answers again");
         }
         match news {
-            Some(News { ruleset, body }) => {
-                self.replaced = self.flags.install(&ruleset, Origin::Service, |readiness| {
+            Some(news) => {
+                self.fetcher.accept(&news);
+                self.replaced = self.flags.install(&news.ruleset, Origin::Service, |readiness| {
                     // Before anybody is told: a program that then ends finds it the next time.
                     if let Some(cache) = &self.cache {
-                        let etag = self.accepted.as_ref();
-                        cache.keep(&body, etag.and_then(|accepted| accepted.etag.as_deref()));
+                        cache.keep(&news.body, news.kept_etag());
+                        self.paths.keep();
                     }
                     readiness.answered(true);
                 });
@@ -202,20 +165,24 @@ impl Poller {
                 if self.cache.as_ref().is_some_and(|cache| !cache.confirm()) {
                     // Somebody has cleared the folder, or kept other rules: the next answer is
                     // kept again.
-                    self.accepted = None;
+                    self.fetcher.forget();
                 }
                 self.flags.readiness.answered(false);
             }
         }
     }
 
-    fn fail(&mut self, failure: &RequestError, stop: &StopSignal) {
+    fn fail(&mut self, failure: &RequestError, incomplete: Option<Box<News>>, stop: &StopSignal) {
         // A key that is refused amid other failures is worth a line of its own.
         let refused = setback(failure) == Setback::Hopeless;
         if !self.backoff.is_failing() || refused && !self.refused {
             log!(warn, "failed to fetch the ruleset: {failure:#}");
         }
         self.refused = refused;
+        if let Some(news) = incomplete {
+            self.make_do(&news, failure);
+            return;
+        }
         // Whoever waits hears of the failure at once, but in offline mode it is no reason to give
         // up before the bootstrap has been tried.
         if self.offline_mode {
@@ -225,6 +192,15 @@ impl Poller {
             self.flags.readiness.failed(failure, false);
             self.fall_back(stop);
         }
+    }
+
+    /// Serves rules without their segments: better than none, but not what the next start should
+    /// begin with.
+    fn make_do(&mut self, news: &News, failure: &RequestError) {
+        self.fetcher.accept(news);
+        self.replaced = self.flags.install(&news.ruleset, Origin::Service, |readiness| {
+            readiness.answered_in_part(failure);
+        });
     }
 
     /// Serves the bootstrap URL while there are no rules.
@@ -259,31 +235,6 @@ impl Poller {
     }
 }
 
-/// Asks the service once for its ruleset, and returns the text where it is one.
-pub(crate) fn fetch_text(http: &Http) -> Result<String, RequestError> {
-    let answer = http.get(RULESET, None).map_err(hint)?;
-    let text = json::utf8(&answer.body).map_err(RulesetError::syntax);
-    let checked = text.and_then(|text| Ruleset::parse(text).map(|_| text.to_owned()));
-    checked.map_err(|cause| RequestError::Ruleset { url: http.url(RULESET), cause })
-}
-
-/// Adds the likely reason to a path that is not there.
-fn hint(failure: RequestError) -> RequestError {
-    match failure {
-        RequestError::Status { url, status: 404, code, message, retry_after }
-            if !url.contains("/api/v1/") =>
-        {
-            let hint = "does the base URL lack its `/api/v1`?";
-            let message = match message.as_str() {
-                "" => hint.to_owned(),
-                message => format!("{message} ({hint})"),
-            };
-            RequestError::Status { url, status: 404, code, message, retry_after }
-        }
-        failure => failure,
-    }
-}
-
 fn setback(failure: &RequestError) -> Setback {
     match failure {
         RequestError::Status { status: 401 | 403, .. } => Setback::Hopeless,
@@ -301,6 +252,7 @@ mod tests {
     use super::support::{Reply, Server, ruleset, wait_until};
     use super::*;
     use crate::readiness::ClientState;
+    use crate::value::Value;
     use crate::worker::Worker;
 
     /// A poller that soon asks again after a refused key.
@@ -319,7 +271,8 @@ mod tests {
             ..Config::default()
         };
         let http = Arc::new(Http::new(&config).unwrap());
-        let mut poller = Poller::new(http, flags.clone(), &config, None);
+        let paths = Arc::new(Paths::new(None));
+        let mut poller = Poller::new(http, paths, flags.clone(), &config, None);
         change(&mut poller);
         Worker::spawn("poller", move |stop| poller.run(&stop)).unwrap()
     }

@@ -96,6 +96,19 @@ impl Readiness {
         });
     }
 
+    /// Notes a poll that failed, and yet brought rules into force where there were none.
+    pub(crate) fn answered_in_part(&self, failure: &RequestError) {
+        self.update(|polls| {
+            polls.made += 1;
+            polls.accepted += 1;
+            polls.answered = Some(Instant::now());
+            polls.failing = true;
+            polls.key_refused = false;
+            polls.last_failure = Some(failure.clone());
+            self.ready.store(true, Ordering::Release);
+        });
+    }
+
     /// Notes a poll that failed, and with that whether the client is ready all the same.
     pub(crate) fn failed(&self, failure: &RequestError, ready: bool) {
         self.update(|polls| {

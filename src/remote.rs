@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::error::{Error, RequestError};
 use crate::http::Http;
+use crate::paths::{EvaluatePath, Paths};
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::{Object, Value};
-
-const EVALUATE: &str = "/evaluate";
-const OLDER_EVALUATE: &str = "/sdk/evaluate";
 
 /// The code of an error that says that there is no such flag.
 const FLAG_NOT_FOUND: &str = "FLAG_NOT_FOUND";
@@ -27,13 +25,29 @@ pub(crate) enum RemoteAnswer {
 #[derive(Debug)]
 pub(crate) struct Remote {
     http: Arc<Http>,
-    /// Whether the service turned out to have the older path alone.
-    older: AtomicBool,
+    paths: Arc<Paths>,
+    /// Whether the older path has answered this process.
+    older_seen: AtomicBool,
+}
+
+/// What one flag and context are asked for, and since when.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    flag: &'a str,
+    body: &'a str,
+    begun: Instant,
+}
+
+/// How a path takes a question.
+enum Asked {
+    Answered(Result<EvaluationResult, Error>),
+    /// There may be no such path.
+    NoPath(RequestError),
 }
 
 impl Remote {
-    pub(crate) fn new(http: Arc<Http>) -> Remote {
-        Remote { http, older: AtomicBool::new(false) }
+    pub(crate) fn new(http: Arc<Http>, paths: Arc<Paths>) -> Remote {
+        Remote { http, paths, older_seen: AtomicBool::new(false) }
     }
 
     /// Evaluates one flag, in the time of one request. Nothing is retried.
@@ -42,42 +56,64 @@ impl Remote {
         flag: &str,
         context: &EvaluationContext,
     ) -> Result<EvaluationResult, Error> {
-        let (begun, body) = (Instant::now(), question(flag, context));
-        if self.older.load(Ordering::Acquire) {
-            return self.ask_older(flag, &body, Duration::ZERO, true);
-        }
-        match self.http.post(EVALUATE, &body, Duration::ZERO) {
-            Err(failure) if is_about(&failure, flag) => Err(not_found(flag)),
-            Err(failure) if failure.status() == Some(404) => {
-                let result = self.ask_older(flag, &body, begun.elapsed(), false);
-                // A service that answers there has shown which one it is; one that has neither
-                // path may be a proxy's page during an update.
-                if !matches!(&result, Err(Error::Request { .. } | Error::KeyRefused { .. })) {
-                    self.older.store(true, Ordering::Release);
-                }
+        let begun = Instant::now();
+        let body = write_question(flag, context);
+        let question = Question { flag, body: &body, begun };
+        let path = self.paths.known().evaluate;
+        match self.ask(path, question) {
+            Asked::Answered(result) => {
+                self.note(path, &result);
                 result
             }
-            answer => self.judge(EVALUATE, flag, answer.map(|answer| answer.body)),
+            Asked::NoPath(_) => self.ask_other(path.other(), question),
         }
     }
 
-    /// Asks on the older path. Where that is known to be there, a 404 can only be about the flag.
-    fn ask_older(
+    /// Asks on the path that was not the one in use, and uses it from then on if it answers.
+    fn ask_other(
         &self,
-        flag: &str,
-        body: &str,
-        spent: Duration,
-        known: bool,
+        path: EvaluatePath,
+        question: Question<'_>,
     ) -> Result<EvaluationResult, Error> {
-        match self.http.post(OLDER_EVALUATE, body, spent) {
-            Err(failure) if failure.status() == Some(400) => {
+        let result = match self.ask(path, question) {
+            Asked::Answered(result) => result,
+            Asked::NoPath(failure) => Err(failure.into()),
+        };
+        if self.note(path, &result) {
+            self.paths.find_evaluation(path);
+            return result;
+        }
+        // If the older path is there, its 404 was about the flag.
+        match path == EvaluatePath::Documented && self.older_seen.load(Ordering::Acquire) {
+            true => Err(not_found(question.flag)),
+            false => result,
+        }
+    }
+
+    /// Returns whether a result shows that its path exists, and notes that.
+    fn note(&self, path: EvaluatePath, result: &Result<EvaluationResult, Error>) -> bool {
+        // A failed request may be a proxy's page during an update.
+        let answers = !matches!(result, Err(Error::Request { .. } | Error::KeyRefused { .. }));
+        if answers && path == EvaluatePath::Older {
+            self.older_seen.store(true, Ordering::Release);
+        }
+        answers
+    }
+
+    fn ask(&self, path: EvaluatePath, question: Question<'_>) -> Asked {
+        let Question { flag, body, begun } = question;
+        let older = path == EvaluatePath::Older;
+        Asked::Answered(match self.http.post(path.as_str(), body, begun.elapsed()) {
+            Err(failure) if is_about(&failure, flag) => Err(not_found(flag)),
+            Err(failure) if failure.status() == Some(404) => match older && !is_no_path(&failure) {
+                true => Err(not_found(flag)),
+                false => return Asked::NoPath(failure),
+            },
+            Err(failure) if older && failure.status() == Some(400) => {
                 Err(Error::FlagInactive { flag: flag.to_owned() })
             }
-            Err(failure) if failure.status() == Some(404) && (known || !is_no_path(&failure)) => {
-                Err(not_found(flag))
-            }
-            answer => self.judge(OLDER_EVALUATE, flag, answer.map(|answer| answer.body)),
-        }
+            answer => self.judge(path.as_str(), flag, answer.map(|answer| answer.body)),
+        })
     }
 
     fn judge(
@@ -142,7 +178,7 @@ fn names(message: &str, flag: &str) -> bool {
 }
 
 /// Writes the question in the words of both generations.
-fn question(flag: &str, context: &EvaluationContext) -> String {
+fn write_question(flag: &str, context: &EvaluationContext) -> String {
     let mut subject = Object::new();
     let (user_id, session_id) = (context.get_user_id(), context.get_session_id());
     for (name, value) in

@@ -47,6 +47,25 @@ pub(crate) fn member(text: &str, object: Span, name: &str) -> Option<Span> {
     member
 }
 
+/// Returns where the members of the outermost object stand that have one of these names, in the
+/// order of the text; none if the text is malformed.
+pub(crate) fn members(text: &str, names: &[&str]) -> Vec<Span> {
+    let mut scanner = Scanner { text, position: 0, depth: 0 };
+    let mut members = Vec::new();
+    if scanner.next_token() != Some(b'{') {
+        return members;
+    }
+    let walked = scanner.members(&mut |key, value| {
+        if string(text, key).is_some_and(|key| names.contains(&&*key)) {
+            members.push(value);
+        }
+    });
+    match walked {
+        Ok(()) => members,
+        Err(_) => Vec::new(),
+    }
+}
+
 /// Returns the string that stands somewhere; `None` where something else does.
 pub(crate) fn string(text: &str, place: Span) -> Option<Cow<'_, str>> {
     let quoted = text.get(place)?;

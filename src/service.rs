@@ -4,18 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::cache::Memory;
+use crate::cache::{Cache, Memory};
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::{Error, RequestError};
 use crate::events::{EvaluationEvent, Ledger};
 use crate::extras::Extras;
+use crate::fetch::fetch_text;
 use crate::flags::Flags;
 use crate::flusher::Flusher;
 use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
-use crate::poller::{self, Poller};
+use crate::paths::{KeepPaths, Paths};
+use crate::poller::Poller;
 use crate::queue::{EventQueue, queue};
 use crate::recorder::{Recorder, Tracker};
 use crate::remote::Remote;
@@ -27,6 +29,8 @@ use crate::worker::{StopSignal, Worker};
 pub(crate) struct Service {
     config: Arc<Config>,
     http: Arc<Http>,
+    cache: Option<Arc<dyn Cache>>,
+    paths: Arc<Paths>,
     events: EventQueue,
     spool: Option<Arc<dyn Spool>>,
     recorder: Option<Arc<dyn Recorder>>,
@@ -56,10 +60,15 @@ impl Service {
         extras: &Extras,
     ) -> Result<Arc<Service>, Error> {
         let http = Arc::new(Http::new(config)?);
+        let cache = extras.cache.map(|open| open(config));
+        let keeper = cache.clone().map(|cache| cache as Arc<dyn KeepPaths>);
+        let paths = Arc::new(Paths::new(keeper));
         Ok(Arc::new_cyclic(|this: &Weak<Service>| Service {
             config: config.clone(),
-            remote: Remote::new(http.clone()),
+            remote: Remote::new(http.clone(), paths.clone()),
             http,
+            cache,
+            paths,
             events: queue(config, ledger.clone()),
             spool: extras.spool.map(|open| open(config)),
             recorder: extras.recorder.map(|open| open(config, &ledger, this.clone())),
@@ -73,7 +82,8 @@ impl Service {
 
     /// Starts polling. Delivering starts with the first event, those of earlier clients included.
     pub(crate) fn start(&self, flags: &Arc<Flags>, memory: Option<Memory>) -> Result<(), Error> {
-        let poller = Poller::new(self.http.clone(), flags.clone(), &self.config, memory);
+        let (http, paths) = (self.http.clone(), self.paths.clone());
+        let poller = Poller::new(http, paths, flags.clone(), &self.config, memory);
         let mut threads = self.threads();
         if poller.has_work() {
             threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
@@ -201,10 +211,15 @@ impl Service {
     }
 
     pub(crate) fn fetch_ruleset(&self) -> Result<String, Error> {
-        poller::fetch_text(&self.http).map_err(|cause| match cause {
+        fetch_text(&self.http, &self.paths).map_err(|cause| match cause {
             RequestError::Status { status: 401 | 403, .. } => Error::KeyRefused { cause },
             cause => Error::Request { cause },
         })
+    }
+
+    /// Returns where rulesets are remembered, if that was asked for.
+    pub(crate) fn cache(&self) -> Option<Arc<dyn Cache>> {
+        self.cache.clone()
     }
 
     /// Returns what records evaluations, where that was asked for.
