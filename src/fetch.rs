@@ -292,14 +292,10 @@ fn hint(path: RulesPath, failure: RequestError) -> RequestError {
 }
 
 #[cfg(test)]
-#[path = "../tests/support/mod.rs"]
-mod support;
-
-#[cfg(test)]
 mod tests {
-    use super::support::{Reply, Server};
     use super::*;
     use crate::config::Config;
+    use crate::support::{Reply, Server};
 
     const RULES: &str = r#"{"version": "1", "flags": [
         {"key": "f", "targeting_rules": [{"segment_id": "s"}]}]}"#;

@@ -155,6 +155,9 @@ mod snapshot;
 #[cfg(feature = "http")]
 mod spool;
 mod store;
+#[cfg(all(test, feature = "http"))]
+#[path = "../tests/support/mod.rs"]
+mod support;
 pub mod testing;
 mod thread;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]

@@ -244,14 +244,10 @@ fn setback(failure: &RequestError) -> Setback {
 }
 
 #[cfg(test)]
-#[path = "../tests/support/mod.rs"]
-mod support;
-
-#[cfg(test)]
 mod tests {
-    use super::support::{Reply, Server, ruleset, wait_until};
     use super::*;
     use crate::readiness::ClientState;
+    use crate::support::{Reply, Server, ruleset, wait_until};
     use crate::value::Value;
     use crate::worker::Worker;
 
