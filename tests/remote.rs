@@ -420,3 +420,36 @@ fn any_404_of_a_path_that_is_known_is_about_the_flag() {
     let error = client.evaluate("unknown", None).unwrap_err();
     assert_eq!(error.to_string(), "the service has no flag `unknown`");
 }
+
+#[test]
+fn a_service_that_moves_to_the_documented_path_is_followed() {
+    let server = older(|_| bare("true", "default"));
+    let client = builder(&server).build().unwrap();
+    client.evaluate("checkout", None).unwrap();
+    server.respond(|request| match request.path.as_str() {
+        DOCUMENTED => documented(r#"{"value": 1, "reason": "DEFAULT"}"#),
+        _ => Reply::status(404).with_body(r#"{"detail": "Not Found"}"#),
+    });
+    for _ in 0..2 {
+        assert_eq!(client.evaluate("checkout", None).unwrap().value(), &Value::from(1));
+    }
+    assert_eq!(paths(&server), [DOCUMENTED, OLDER, OLDER, DOCUMENTED, DOCUMENTED]);
+}
+
+#[test]
+fn a_documented_path_that_only_fails_is_not_moved_to() {
+    for status in [401, 403, 500, 503] {
+        let server = older(|_| bare("true", "default"));
+        let client = builder(&server).build().unwrap();
+        client.evaluate("checkout", None).unwrap();
+        server.respond(move |request| match request.path.as_str() {
+            OLDER => Reply::status(404).with_body(r#"{"detail": "Not Found"}"#),
+            _ => Reply::status(status),
+        });
+        let error = client.evaluate("unknown", None).unwrap_err();
+        assert!(matches!(error, Error::FlagNotFound { .. }), "{error:?}");
+        server.respond(|_| bare("true", "default"));
+        client.evaluate("checkout", None).unwrap();
+        assert_eq!(paths(&server)[2..], [OLDER, DOCUMENTED, OLDER], "{status}");
+    }
+}
