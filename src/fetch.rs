@@ -65,6 +65,7 @@ pub(crate) struct Failure {
     pub(crate) incomplete: Option<Box<News>>,
 }
 
+/// A failure that brings no rules.
 impl From<RequestError> for Failure {
     fn from(cause: RequestError) -> Failure {
         Failure { cause, incomplete: None }
@@ -164,12 +165,14 @@ impl Fetcher {
             }
             Err(failure) => failure,
         };
-        let missing = self.is_missing(&failure);
-        if !missing && (caller.has_rules)() || (caller.is_stopped)() {
+        if (caller.is_stopped)() {
             return Err(failure.into());
         }
-        if !missing {
-            let news = self.request(RulesPath::Ruleset).ok().flatten();
+        if !self.is_missing(&failure) {
+            let news = match (caller.has_rules)() {
+                true => None,
+                false => self.request(RulesPath::Ruleset).ok().flatten(),
+            };
             return Err(Failure { cause: failure, incomplete: news.map(Box::new) });
         }
         // If this fails too, the key is refused, or nothing of the service is there for now.
