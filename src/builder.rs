@@ -190,7 +190,9 @@ impl ClientBuilder {
     /// Sets a folder where the client remembers each ruleset that the service sends, for its next
     /// start: that one serves it at once, before the service has answered, and instead of a
     /// bootstrap. One file for each service and key, for its owner alone; the key is in neither
-    /// its name nor its text. A folder that is not there is made. What goes wrong with it is
+    /// its name nor its text. A second file remembers which paths the service has for rules with
+    /// segments and for [`evaluate`](crate::PhaseFlagClient::evaluate), unless they are the usual
+    /// ones, so that a short program makes one request for either. A folder that is not there is made. What goes wrong with it is
     /// logged once, and everything works as if there were none. Without a `base_url` nothing is
     /// remembered.
     ///

@@ -183,7 +183,15 @@ impl PhaseFlagClient {
     }
 
     /// Asks the service to evaluate a flag. Waits for the answer for at most `request_timeout`;
-    /// nothing is retried. Takes a context, or `None` for the default context.
+    /// nothing is retried. Takes a context, or `None` for the default context. The client need not
+    /// be started.
+    ///
+    /// A self-hosted service sends the prerequisites of flags to no client: the getters cannot know
+    /// of them. Ask for a flag with prerequisites by this method.
+    ///
+    /// The first call finds out which of two paths the service has, and may make two requests;
+    /// later ones make one. With a [`cache_dir`](crate::ClientBuilder::cache_dir), the path is
+    /// remembered for the next run.
     ///
     /// # Errors
     ///
@@ -203,13 +211,18 @@ impl PhaseFlagClient {
     }
 
     /// Asks the service for its ruleset, now and on this thread, and returns the text: what a
-    /// bootstrap file may hold. Waits for the answer for at most `request_timeout`; nothing is
-    /// retried, and nothing comes into force. The client need not be started.
+    /// bootstrap file may hold. Nothing is retried, and nothing comes into force. The client need
+    /// not be started.
+    ///
+    /// If rules name segments that `/sdk/ruleset` does not hold, the text is that of
+    /// `/sdk/bootstrap`, which has them; or of `/sdk/ruleset` if the service has no other document.
+    /// Waits for each of the two answers for at most `request_timeout`. Neither holds prerequisites
+    /// if the service is self-hosted: see [`evaluate`](PhaseFlagClient::evaluate).
     ///
     /// # Errors
     ///
     /// [`Error::KeyRefused`]; [`Error::Request`] for anything else that goes wrong on the way, an
-    /// answer that is no ruleset included; and [`Error::NoService`] for a client without a
+    /// answer that is no ruleset and segments that cannot be fetched for the moment included; and [`Error::NoService`] for a client without a
     /// `base_url`.
     pub fn fetch_ruleset(&self) -> Result<String, Error> {
         self.inner.service.as_ref().ok_or(Error::NoService)?.fetch_ruleset()
@@ -337,9 +350,9 @@ impl PhaseFlagClient {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Requests for the ruleset that have ended.
+    /// Polls that have ended. A poll that has to fetch segments makes two requests.
     pub polls: u64,
-    /// Rulesets that came into force by a poll.
+    /// Rulesets that came into force by a poll, one without its segments included.
     pub rulesets_accepted: u64,
     /// Answers that were no ruleset.
     pub rulesets_refused: u64,

@@ -15,7 +15,8 @@ pub enum ClientState {
     NotReady,
     /// The rules are as fresh as they can be.
     Ready,
-    /// The last poll failed; the rules of before are in use.
+    /// The last poll failed; the rules of before are in use, or, if there were none, those that
+    /// came without their segments.
     #[non_exhaustive]
     Stale {
         /// How long ago the service last answered; `None` where it never did.
