@@ -3,10 +3,12 @@
 //! A library that does this makes the program a twentieth larger than these lines do.
 
 use std::io::{self, BufRead, BufReader, Read, Take, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use phaseflag::{Object, Value};
 
 /// The most bytes that are read of a request's head, and of its body.
 const MAX_HEAD: u64 = 64 * 1024;
@@ -66,7 +68,33 @@ pub(crate) struct Request {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    address: IpAddr,
     stream: TcpStream,
+}
+
+/// What a request is answered with.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Headers, beside those that every answer has.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// JSON, or nothing.
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, body: Object) -> Answer {
+        Answer { status, headers: Vec::new(), text: Value::from(body).to_string() }
+    }
+
+    pub(crate) fn empty(status: u16) -> Answer {
+        Answer { status, headers: Vec::new(), text: String::new() }
+    }
+
+    /// Adds a header.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Answer {
+        self.headers.push((name, value.into()));
+        self
+    }
 }
 
 /// Why there is no request to answer.
@@ -113,6 +141,7 @@ impl Request {
             path,
             headers: Vec::new(),
             body: Vec::new(),
+            address: stream.peer_addr()?.ip(),
             stream,
         };
         loop {
@@ -163,10 +192,17 @@ impl Request {
         &self.body
     }
 
-    /// Answers with JSON, and closes the connection. The answer to HEAD ends with its head.
-    pub(crate) fn respond(self, status: u16, etag: Option<&str>, body: &str) -> io::Result<()> {
-        let body = if self.method == "HEAD" { "" } else { body };
-        respond(&self.stream, status, etag, body)
+    /// Returns the address of the sender.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Answers, and closes the connection. The answer to HEAD ends with its head.
+    pub(crate) fn respond(self, mut answer: Answer) -> io::Result<()> {
+        if self.method == "HEAD" {
+            answer.text.clear();
+        }
+        respond(&self.stream, &answer)
     }
 }
 
@@ -183,25 +219,23 @@ fn line(head: &mut Take<impl BufRead>) -> Result<String, Unread> {
 
 fn refuse(stream: TcpStream, status: u16) {
     // Whoever sent this may not be there to hear it.
-    let _ = respond(&stream, status, None, "");
+    let _ = respond(&stream, &Answer::empty(status));
     // Where something has not been read, the end of the connection may overtake the answer.
     let _ = io::copy(&mut stream.take(MAX_HEAD), &mut io::sink());
 }
 
-fn respond(stream: &TcpStream, status: u16, etag: Option<&str>, body: &str) -> io::Result<()> {
-    let mut answer = format!("HTTP/1.1 {status} {}\r\nConnection: close\r\n", phrase(status));
-    if let Some(etag) = etag {
-        answer += &format!("ETag: {etag}\r\n");
+fn respond(stream: &TcpStream, answer: &Answer) -> io::Result<()> {
+    let Answer { status, headers, text } = answer;
+    let mut bytes = format!("HTTP/1.1 {status} {}\r\nConnection: close\r\n", phrase(*status));
+    for (name, value) in headers {
+        bytes += &format!("{name}: {value}\r\n");
     }
-    if status == 405 {
-        answer += "Allow: GET, POST\r\n";
+    if *status != 304 {
+        bytes += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", text.len());
     }
-    if status != 304 {
-        answer += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-    }
-    answer += "\r\n";
-    answer += body;
-    write(stream, answer.as_bytes(), SILENCE)?;
+    bytes += "\r\n";
+    bytes += text;
+    write(stream, bytes.as_bytes(), SILENCE)?;
     stream.shutdown(Shutdown::Write)
 }
 
@@ -231,12 +265,15 @@ fn phrase(status: u16) -> &'static str {
         304 => "Not Modified",
         400 => "Bad Request",
         401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         411 => "Length Required",
         413 => "Content Too Large",
         422 => "Unprocessable Content",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
         _ => "Status",
     }
 }

@@ -25,6 +25,14 @@ pub(crate) fn line(text: impl Display) -> Result<Status, Failure> {
     print(text + "\n")
 }
 
+/// Prints a line of a log. The program goes on if nobody reads it.
+pub(crate) fn say(text: String) {
+    match line(plain(text)) {
+        Ok(_) | Err(Failure::OutputClosed) => {}
+        Err(failure) => warn(failure),
+    }
+}
+
 /// Prints a text of several lines. A program gets it as it is; for a person it keeps its lines and
 /// tabs, and does nothing else to the terminal.
 pub(crate) fn document(text: String) -> Result<Status, Failure> {

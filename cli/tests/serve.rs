@@ -34,6 +34,40 @@ fn answers_304_until_the_file_changes() {
 }
 
 #[test]
+fn serves_a_bootstrap_with_segments() {
+    let folder = Folder::new("serve-bootstrap");
+    let service = Service::with_flags(&folder);
+    let answer = service.get("/sdk/bootstrap", &[]);
+    assert_eq!((answer.status, answer.header("ETag")), (200, None));
+    let (bootstrap, file) = (answer.json(), FLAGS.parse::<Value>().unwrap());
+    assert_eq!(bootstrap["flags"], file["flags"]);
+    assert_eq!(bootstrap["segments"], file["segments"]);
+    assert_eq!(bootstrap["version"].as_i64(), Some(1));
+    assert_eq!(bootstrap["generated_at"].as_str().map(str::len), Some(26));
+    assert_eq!(bootstrap["signature"].as_str().map(str::len), Some(64));
+    assert_eq!(bootstrap.as_object().map(Object::len), Some(5));
+
+    // Segments may stand beside the object that holds the flags, or be absent.
+    let segments = r#"[{"id": "s", "conditions": []}]"#;
+    for (text, segments) in [
+        (format!(r#"{{"data": {{"flags": []}}, "segments": {segments}}}"#), segments),
+        (format!(r#"{{"data": {{"flags": [], "segments": {segments}}}}}"#), segments),
+        (format!(r#"{{"flags": [], "segments": {segments}}}"#), segments),
+        (r#"{"flags": [], "segments": null}"#.to_owned(), "[]"),
+        ("[]".to_owned(), "[]"),
+    ] {
+        folder.write("flags.json", &text);
+        let bootstrap = service.get("/sdk/bootstrap", &[]).json();
+        assert_eq!(bootstrap["flags"], "[]".parse().unwrap(), "{text}");
+        assert_eq!(bootstrap["segments"], segments.parse().unwrap(), "{text}");
+    }
+    assert_eq!(
+        exchange("GET", &format!("{}/sdk/bootstrap", service.base_url), &[], "").status,
+        401
+    );
+}
+
+#[test]
 fn keeps_its_rules_where_the_file_is_bad() {
     let folder = Folder::new("serve-bad");
     let mut service = Service::with_flags(&folder);

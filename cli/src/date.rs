@@ -1,0 +1,150 @@
+//! Dates and times as ISO 8601 text, in UTC and without a zone.
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Returns the time of now to the microsecond, such as `2026-04-04T15:00:00.000000`.
+pub(crate) fn now() -> String {
+    format(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn format(since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs();
+    let (mut year, mut day) = (1970, seconds / 86_400);
+    while day >= days_of(year) {
+        day -= days_of(year);
+        year += 1;
+    }
+    let mut month = 1;
+    while day >= days_in(year, month) {
+        day -= days_in(year, month);
+        month += 1;
+    }
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let (day, microseconds) = (day + 1, since_epoch.subsec_micros());
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{microseconds:06}")
+}
+
+/// Returns whether a text is a date, or a date and a time without a zone.
+pub(crate) fn is_without_zone(text: &str) -> bool {
+    match text.split_once(['T', ' ']) {
+        None => is_date(text),
+        Some((date, time)) => is_date(date) && is_time(time),
+    }
+}
+
+fn is_date(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let year = number(parts.next(), 4, 1..=9999);
+    let month = number(parts.next(), 2, 1..=12);
+    let (Some(year), Some(month)) = (year, month) else { return false };
+    number(parts.next(), 2, 1..=days_in(year, month)).is_some() && parts.next().is_none()
+}
+
+/// Returns whether a text is `HH`, `HH:MM` or `HH:MM:SS`, the last also with a fraction.
+fn is_time(text: &str) -> bool {
+    let mut parts = text.split(':');
+    if number(parts.next(), 2, 0..=23).is_none() {
+        return false;
+    }
+    let Some(minute) = parts.next() else { return true };
+    if number(Some(minute), 2, 0..=59).is_none() {
+        return false;
+    }
+    let Some(second) = parts.next() else { return true };
+    let (second, fraction) = second.split_once(['.', ',']).unwrap_or((second, "0"));
+    number(Some(second), 2, 0..=59).is_some() && is_digits(fraction) && parts.next().is_none()
+}
+
+/// Returns the number that a text of this length holds, if it is in the range.
+fn number(text: Option<&str>, length: usize, range: RangeInclusive<u64>) -> Option<u64> {
+    let text = text.filter(|text| text.len() == length && is_digits(text))?;
+    text.parse().ok().filter(|number| range.contains(number))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn days_of(year: u64) -> u64 {
+    if is_leap(year) { 366 } else { 365 }
+}
+
+fn days_in(year: u64, month: u64) -> u64 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_times() {
+        for (microseconds, text) in [
+            (0, "1970-01-01T00:00:00.000000"),
+            (951_782_400_000_007, "2000-02-29T00:00:00.000007"),
+            (1_709_251_199_999_999, "2024-02-29T23:59:59.999999"),
+            (1_775_314_800_000_000, "2026-04-04T15:00:00.000000"),
+            (1_798_761_599_000_000, "2026-12-31T23:59:59.000000"),
+            (4_107_542_400_000_000, "2100-03-01T00:00:00.000000"),
+        ] {
+            assert_eq!(format(Duration::from_micros(microseconds)), text);
+            assert!(is_without_zone(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_times_without_a_zone() {
+        for text in [
+            "2026-04-04",
+            "2026-04-04T15",
+            "2026-04-04T15:00",
+            "2026-04-04 15:00:00",
+            "2026-04-04T15:00:00.5",
+            "2026-04-04T15:00:00,123456",
+            "2024-02-29T23:59:59",
+        ] {
+            assert!(is_without_zone(text), "{text}");
+        }
+        for text in [
+            "",
+            " ",
+            "yesterday",
+            "1775314800",
+            "2026-04-04T15:00:00Z",
+            "2026-04-04T15:00:00z",
+            "2026-04-04T15:00:00.000+00:00",
+            "2026-04-04T15:00:00+02",
+            "2026-04-04T15:00-02:00",
+            "2026-04-04Z",
+            "2026-4-4",
+            "2026-04-31",
+            "2025-02-29T00:00:00",
+            "2100-02-29",
+            "2026-13-01",
+            "0000-01-01",
+            "2026-04-04T",
+            "2026-04-04T24:00:00",
+            "2026-04-04T15:60:00",
+            "2026-04-04T15:00:60",
+            "2026-04-04T15:00:00.",
+            "2026-04-04T15:00:00:00",
+            "2026-04-04T15:00:00.5 ",
+            " 2026-04-04",
+            "2026-04-04-04",
+            "+026-04-04",
+            "2026-04-04T15:00:00\0",
+        ] {
+            assert!(!is_without_zone(text), "{text:?}");
+        }
+    }
+}
