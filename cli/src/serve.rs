@@ -11,6 +11,8 @@ use crate::failure::{Failure, Status};
 use crate::http::{Answer, Request, Server};
 use crate::output;
 use crate::rules::{self, FlagsFile, Rules, member};
+use crate::self_hosted::SelfHosted;
+use crate::validation::MAX_EVENTS;
 
 pub(crate) const COMMAND: Command = Command {
     name: "serve",
@@ -26,22 +28,27 @@ the events that come are printed. It listens on 127.0.0.1 alone, and welcomes an
   POST /api/v1/evaluate       the flags that `flags` lists, or all for [\"*\"]
   POST /api/v1/sdk/evaluate   the one flag `flag_key`, as older services have it
   POST /api/v1/sdk/events     prints each event
+
+With --self-hosted it answers as the self-hosted service does over PostgreSQL: the ruleset has
+no segments, no document has prerequisites or flags that are off, the ETag stays when a rule
+changes, there is no /api/v1/evaluate, one event that its database cannot hold (a timestamp
+with a zone, a key of more than 255 characters) fails its whole request, and an address has 120
+requests a minute, from its first one on. Evaluations are this client's.
 ",
     options: &[&[
         Choice::with("--port", "PORT", "the port to listen on; 0 is any free one (8000)"),
         Choice::with("--key", "KEY", "the only key that is welcome"),
+        Choice::switch("--self-hosted", "answers as the self-hosted service does, faults included"),
     ]],
     examples: &[
         "phaseflag serve flags.json",
         "phaseflag serve flags.json --port 0 --key sdk-dev-local",
+        "phaseflag serve flags.json --self-hosted",
     ],
     run,
 };
 
 const PORT: u16 = 8000;
-
-/// The most events that a request may hold.
-const MAX_EVENTS: usize = 500;
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let path = PathBuf::from(arguments.raw_word(0));
@@ -52,13 +59,17 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         None => PORT,
     };
     let welcome = arguments.text("--key")?;
+    let mut self_hosted = arguments.has("--self-hosted").then(SelfHosted::new);
     let mut file = FlagsFile::open(path)?;
     let server = Server::start(port)
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
     output::say(format!("serving http://{}/api/v1", server.address()));
     for request in server.requests() {
         let rules = file.current();
-        let answer = answer(&request, rules, welcome);
+        let answer = match &mut self_hosted {
+            Some(service) => service.answer(&request, rules, welcome),
+            None => answer(&request, rules, welcome),
+        };
         respond(request, answer);
     }
     Err(Failure::other("the server has ended"))

@@ -1,0 +1,205 @@
+//! Which bodies the self-hosted service refuses, and in which words.
+
+use phaseflag::{Object, Value};
+
+use crate::date;
+
+/// The most events that a request may hold.
+pub(crate) const MAX_EVENTS: usize = 500;
+
+/// The most characters of a key or an identifier in its database.
+const MAX_CHARACTERS: usize = 255;
+
+/// Everything that is wrong with a body.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Object>);
+
+impl Faults {
+    pub(crate) fn one(field: impl Into<String>, message: &str, kind: &str) -> Faults {
+        let mut faults = Faults::default();
+        faults.add(field, message, kind);
+        faults
+    }
+
+    /// Returns the details of the answer.
+    pub(crate) fn details(self) -> Value {
+        self.0.into()
+    }
+
+    fn add(&mut self, field: impl Into<String>, message: &str, kind: &str) {
+        self.0.push(Object::from([
+            ("field", field.into()),
+            ("message", message.to_owned()),
+            ("type", kind.to_owned()),
+        ]));
+    }
+
+    /// Returns whether a value is an object.
+    fn object(&mut self, value: &Value, path: &str) -> bool {
+        let is_object = value.as_object().is_some();
+        if !is_object {
+            let message = "Input should be a valid dictionary or object to extract fields from";
+            self.add(path, message, "model_attributes_type");
+        }
+        is_object
+    }
+
+    fn required_text(&mut self, object: &Value, path: &str, name: &str) {
+        match object.get(name) {
+            Some(Value::String(_)) => {}
+            Some(_) => self.not_text(path, name),
+            None => self.add(format!("{path}.{name}"), "Field required", "missing"),
+        }
+    }
+
+    fn optional_text(&mut self, object: &Value, path: &str, name: &str) {
+        if !matches!(object.get(name), None | Some(Value::Null | Value::String(_))) {
+            self.not_text(path, name);
+        }
+    }
+
+    fn not_text(&mut self, path: &str, name: &str) {
+        self.add(format!("{path}.{name}"), "Input should be a valid string", "string_type");
+    }
+
+    fn dictionary(&mut self, object: &Value, path: &str, name: &str) {
+        if !matches!(object.get(name), None | Some(Value::Object(_))) {
+            let message = "Input should be a valid dictionary";
+            self.add(format!("{path}.{name}"), message, "dict_type");
+        }
+    }
+
+    fn or<T>(self, value: T) -> Result<T, Faults> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+/// Returns the events of a body.
+pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
+    let mut faults = Faults::default();
+    if !faults.object(body, "body") {
+        return Err(faults);
+    }
+    let field = "body.events";
+    let events = match body.get("events") {
+        Some(Value::Array(events)) => events,
+        Some(_) => return Err(Faults::one(field, "Input should be a valid list", "list_type")),
+        None => return Err(Faults::one(field, "Field required", "missing")),
+    };
+    if events.len() > MAX_EVENTS {
+        let message = format!(
+            "List should have at most {MAX_EVENTS} items after validation, not {}",
+            events.len()
+        );
+        return Err(Faults::one(field, &message, "too_long"));
+    }
+    for (position, event) in events.iter().enumerate() {
+        let path = format!("{field}.{position}");
+        if !faults.object(event, &path) {
+            continue;
+        }
+        faults.required_text(event, &path, "flag_key");
+        for name in ["variation_key", "user_id", "timestamp"] {
+            faults.optional_text(event, &path, name);
+        }
+        faults.dictionary(event, &path, "metadata");
+    }
+    faults.or(events)
+}
+
+/// Checks a request for an evaluation.
+pub(crate) fn evaluation(body: &Value) -> Result<(), Faults> {
+    let mut faults = Faults::default();
+    if !faults.object(body, "body") {
+        return Err(faults);
+    }
+    faults.required_text(body, "body", "flag_key");
+    let path = "body.context";
+    if let Some(context) = body.get("context")
+        && faults.object(context, path)
+    {
+        faults.optional_text(context, path, "user_id");
+        faults.optional_text(context, path, "session_id");
+        faults.dictionary(context, path, "attributes");
+    }
+    faults.or(())
+}
+
+/// Returns whether the service's database takes an event, which is valid otherwise.
+pub(crate) fn is_storable(event: &Value) -> bool {
+    let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+    let fits = |name| {
+        let text = text(name);
+        text.chars().count() <= MAX_CHARACTERS && !text.contains('\0')
+    };
+    let timestamp = text("timestamp");
+    ["flag_key", "variation_key", "user_id"].into_iter().all(fits)
+        && (timestamp.is_empty() || date::is_without_zone(timestamp))
+}
+
+/// Replaces each half of a surrogate pair in a JSON text by the replacement character. Returns
+/// `None` if there is none.
+pub(crate) fn without_halves(text: &str) -> Option<String> {
+    let mut whole = String::new();
+    let mut rest = text;
+    let mut found = false;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        whole += before;
+        let pair = (unit(escape), escape.get(5..).and_then(|next| next.strip_prefix('\\')));
+        let length = match pair {
+            (Some(0xd800..0xdc00), Some(next)) if matches!(unit(next), Some(0xdc00..0xe000)) => 11,
+            (Some(0xd800..0xe000), _) => {
+                found = true;
+                whole += "\\ufffd";
+                rest = escape.get(5..).unwrap_or_default();
+                continue;
+            }
+            // What is escaped may be a backslash.
+            _ => escape.chars().next().map_or(0, char::len_utf8),
+        };
+        let (escaped, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        whole.push('\\');
+        whole += escaped;
+        rest = after;
+    }
+    found.then(|| whole + rest)
+}
+
+/// Returns the number behind the `u` of an escape.
+fn unit(escape: &str) -> Option<u32> {
+    let digits = escape.strip_prefix('u')?.get(..4)?;
+    u32::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_of_surrogate_pairs_are_replaced() {
+        for (text, whole) in [
+            (r#""\ud800""#, r#""\ufffd""#),
+            (r#""\uDFFF!""#, r#""\ufffd!""#),
+            (r#""\ud83dx\ude00""#, r#""\ufffdx\ufffd""#),
+            (r#""\ud83d\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
+            (r#""\ude00\ud83d""#, r#""\ufffd\ufffd""#),
+            (r#""\ud83d\n""#, r#""\ufffd\n""#),
+            (r#""\\\ud800""#, r#""\\\ufffd""#),
+            (r#"["ü\ud800ü", "\u00fc"]"#, r#"["ü\ufffdü", "\u00fc"]"#),
+        ] {
+            assert_eq!(without_halves(text).as_deref(), Some(whole), "{text}");
+        }
+        for text in [
+            "",
+            "\\",
+            "\\u",
+            "\\ud8",
+            "\\ü",
+            r#""\ud83d\ude00""#,
+            r#""\\ud800""#,
+            r#""\u0000\u00fc\ue000""#,
+        ] {
+            assert_eq!(without_halves(text), None, "{text}");
+        }
+    }
+}
