@@ -4,6 +4,7 @@
 #
 #     cargo install --path cli
 #     sh examples/deploy.sh
+#     sh examples/deploy.sh --self-hosted    # as the self-hosted service answers
 set -eu
 
 flags=$(dirname "$0")/flags.json
@@ -26,7 +27,7 @@ fail() {
 unset PHASEFLAG_BOOTSTRAP
 export PHASEFLAG_API_KEY=sdk-dev-local XDG_CACHE_HOME="$folder/cache" NO_PROXY=127.0.0.1
 mkfifo "$folder/output"
-phaseflag serve "$flags" --port 0 --key "$PHASEFLAG_API_KEY" > "$folder/output" &
+phaseflag serve "$flags" "$@" --port 0 --key "$PHASEFLAG_API_KEY" > "$folder/output" &
 service=$!
 exec 3< "$folder/output"
 read -r _ PHASEFLAG_BASE_URL <&3 || fail "the service does not start"
@@ -43,6 +44,13 @@ else
     checkout=three-steps
 fi
 [ "$checkout" = one-page ] || fail "the checkout is $checkout"
+
+# A segment: the dashboard is for staff.
+phaseflag get --exit-code order-dashboard --attr email=ada@shop.example \
+    || fail "staff have no dashboard"
+if phaseflag get --exit-code order-dashboard --attr email=ada@mail.example; then
+    fail "everybody has the dashboard"
+fi
 
 # A value, for a user and for one whom no rule knows.
 theme=$(phaseflag get ui-theme --attr color_scheme=dark --default light)
@@ -75,5 +83,9 @@ service=
 theme=$(phaseflag get ui-theme --no-cache --bootstrap "$folder/flags.json" 2> "$folder/error")
 [ "$theme" = light ] || fail "without a service the theme is $theme"
 grep -q 'the rules may be old' "$folder/error" || fail "$(cat "$folder/error")"
+
+phaseflag get --exit-code order-dashboard --attr email=ada@shop.example \
+    --no-cache --bootstrap "$folder/flags.json" 2> "$folder/error" \
+    || fail "without a service staff have no dashboard"
 
 echo "deployed: $checkout, for $count of 1000 an instant search"

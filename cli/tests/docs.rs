@@ -49,11 +49,14 @@ fn the_readme_and_the_help_name_the_same_commands() {
 
 #[test]
 fn the_deployment_runs() {
-    let folder = Folder::new("docs-deploy");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy.sh");
-    let done = run(shell(&folder).arg(script).env("TMPDIR", &folder.path));
-    assert_eq!((done.status, done.errors.as_str()), (0, ""));
-    assert_eq!(done.output, "deployed: one-page, for 259 of 1000 an instant search\n");
-    // It has cleaned up.
-    assert_eq!(folder.files(), [""; 0]);
+    for options in [&[][..], &["--self-hosted"]] {
+        let folder = Folder::new("docs-deploy");
+        let mut shell = shell(&folder);
+        let done = run(shell.arg(&script).args(options).env("TMPDIR", &folder.path));
+        assert_eq!((done.status, done.errors.as_str()), (0, ""), "{options:?}");
+        assert_eq!(done.output, "deployed: one-page, for 259 of 1000 an instant search\n");
+        // It has cleaned up.
+        assert_eq!(folder.files(), [""; 0]);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! What a request asks the client is answered from memory, so it may be asked on the executor.
 //! What waits, such as the start and the end, runs beside it. Run it beside
-//! `cargo run serve examples/flags.json`:
+//! `cargo run serve examples/flags.json`, with `--self-hosted` or without:
 //!
 //! ```console
 //! $ cargo run -p example-axum

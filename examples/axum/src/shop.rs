@@ -32,6 +32,8 @@ async fn checkout(State(client): State<PhaseFlagClient>, Visitor(context): Visit
         ("checkout", Value::from(checkout)),
         ("theme", Value::from(flags.get_string_value("ui-theme", "light", &context))),
         ("config", flags.get_json_value("checkout-config", Value::Null, &context)),
+        // A link that only the segment `staff` sees.
+        ("dashboard", Value::from(flags.get_boolean_value("order-dashboard", false, &context))),
     ];
     // This queues the event, and never waits.
     client.track_event(

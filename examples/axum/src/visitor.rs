@@ -9,9 +9,9 @@ use phaseflag::EvaluationContext;
 
 /// An extractor: the context of a request, for any handler that names it among its arguments.
 ///
-/// The user comes from the header `x-user-id`, which whoever checks who is there has set in front
-/// of this server; the plan from the query, `free` where there is none. A request without a user
-/// has a context, too: rules that ask for none still hold for it.
+/// The user comes from the headers `x-user-id` and `x-user-email`, which whoever checks who is there
+/// has set in front of this server; the plan from the query, `free` if there is none. A request
+/// without a user has a context, too: rules that ask for none still hold for it.
 pub struct Visitor(pub EvaluationContext);
 
 impl<S: Sync> FromRequestParts<S> for Visitor {
@@ -21,12 +21,15 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
         let query = Query::<HashMap<String, String>>::try_from_uri(&parts.uri);
         let plan = query.ok().and_then(|mut query| query.remove("plan"));
         let plan = plan.unwrap_or_else(|| "free".to_owned());
-        let context = EvaluationContext::new().attribute("plan", plan);
-        let user = parts.headers.get("x-user-id");
-        let user = user.and_then(|user| str::from_utf8(user.as_bytes()).ok());
-        Ok(Visitor(match user {
-            Some(user) if !user.is_empty() => context.user_id(user),
-            _ => context,
-        }))
+        let mut context = EvaluationContext::new().attribute("plan", plan);
+        let header = |name| str::from_utf8(parts.headers.get(name)?.as_bytes()).ok();
+        let given = |name| header(name).filter(|text| !text.is_empty());
+        if let Some(user) = given("x-user-id") {
+            context = context.user_id(user);
+        }
+        if let Some(email) = given("x-user-email") {
+            context = context.attribute("email", email);
+        }
+        Ok(Visitor(context))
     }
 }

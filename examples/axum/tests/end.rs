@@ -5,6 +5,8 @@
 mod exchange;
 #[path = "../../../tests/support/program.rs"]
 mod program;
+#[path = "../../../tests/support/serve.rs"]
+mod serve;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
@@ -14,9 +16,12 @@ use std::process::Command;
 
 use exchange::exchange;
 use program::Program;
+use serve::{KINDS, Service};
 use support::{Reply, SOON, Server, wait_until};
 
 const FLAGS: &str = include_str!("../../flags.json");
+
+const FLAGS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flags.json");
 
 /// The begin of a request, and the rest.
 const HALF: &str = "GET /checkout HTTP/1.1\r\nHost: localhost\r\n";
@@ -32,9 +37,9 @@ struct Shop {
 }
 
 impl Shop {
-    fn start(service: &Server) -> Shop {
+    fn start(base_url: &str) -> Shop {
         let mut command = Command::new(env!("CARGO_BIN_EXE_example-axum"));
-        command.env("PHASEFLAG_BASE_URL", service.url()).env("PORT", "0");
+        command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
         // No proxy of this machine may stand in the way.
         let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
         let line = program.line("serving http://");
@@ -85,7 +90,7 @@ impl Shop {
 fn a_signal_ends_it_and_delivers_the_events() {
     for signal in ["INT", "TERM"] {
         let service = Server::with_ruleset(FLAGS);
-        let shop = Shop::start(&service);
+        let shop = Shop::start(&service.url());
         shop.checkout("ada");
         shop.tell(signal);
         assert!(!shop.end(1));
@@ -93,10 +98,40 @@ fn a_signal_ends_it_and_delivers_the_events() {
     }
 }
 
+/// Asks each kind of the command's service: for the rules with their segment, and what came of the
+/// events.
+#[test]
+fn each_kind_of_service_decides_and_counts() {
+    for options in KINDS {
+        let mut service = Service::start(FLAGS_FILE, options);
+        let shop = Shop::start(service.url());
+        for (user, email, plan, checkout, dashboard) in [
+            ("ada", "ada@shop.example", "pro", "one-page", true),
+            ("bob", "bob@mail.example", "free", "three-steps", false),
+            ("cleo", "", "free", "three-steps", false),
+        ] {
+            let url = format!("http://{}/checkout?plan={plan}", shop.address);
+            let headers = [("x-user-id", user), ("x-user-email", email)];
+            let page = exchange("GET", &url, &headers, "").json();
+            assert_eq!(page["checkout"].as_str(), Some(checkout), "{user} {options:?}");
+            assert_eq!(page["dashboard"].as_bool(), Some(dashboard), "{user} {options:?}");
+        }
+        shop.tell("TERM");
+        assert!(!shop.end(3));
+
+        for user in ["ada", "bob", "cleo"] {
+            let event = service.event();
+            assert_eq!(event["user_id"].as_str(), Some(user), "{options:?}");
+            assert_eq!(event["flag_key"].as_str(), Some("new-checkout-flow"));
+        }
+        assert!(service.has_no_more_events());
+    }
+}
+
 #[test]
 fn a_request_under_way_is_answered() {
     let service = Server::with_ruleset(FLAGS);
-    let shop = Shop::start(&service);
+    let shop = Shop::start(&service.url());
     let mut connection = shop.connect(HALF);
     shop.tell("TERM");
     connection.write_all(REST.as_bytes()).unwrap();
@@ -109,7 +144,7 @@ fn a_request_under_way_is_answered() {
 #[test]
 fn a_connection_that_is_kept_alive_holds_up_nothing() {
     let service = Server::with_ruleset(FLAGS);
-    let shop = Shop::start(&service);
+    let shop = Shop::start(&service.url());
     let mut connection = shop.connect(&format!("{HALF}{REST}"));
     let mut answer = [0; 15];
     connection.read_exact(&mut answer).unwrap();
@@ -121,7 +156,7 @@ fn a_connection_that_is_kept_alive_holds_up_nothing() {
 #[test]
 fn a_request_that_never_comes_whole_is_cut_off() {
     let service = Server::with_ruleset(FLAGS);
-    let shop = Shop::start(&service);
+    let shop = Shop::start(&service.url());
     let _connection = shop.connect(HALF);
     shop.tell("TERM");
     assert!(shop.end(1));
@@ -130,7 +165,7 @@ fn a_request_that_never_comes_whole_is_cut_off() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let service = Server::with_ruleset(FLAGS);
-    let mut shop = Shop::start(&service);
+    let mut shop = Shop::start(&service.url());
     let _connection = shop.connect(HALF);
     // So that the events take as long as the client lets them, after the request that does so.
     service.respond(|_| Reply::Hang);

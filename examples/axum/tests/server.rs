@@ -49,8 +49,11 @@ impl Shop {
 fn each_request_is_decided() {
     let service = Server::with_ruleset(FLAGS);
     let shop = Shop::start(&service.url());
-    let page =
-        |checkout| format!(r#"{{"checkout":"{checkout}","config":{CONFIG},"theme":"light"}}"#);
+    let page = |checkout| {
+        format!(
+            r#"{{"checkout":"{checkout}","config":{CONFIG},"dashboard":false,"theme":"light"}}"#
+        )
+    };
 
     let answer = shop.checkout("ada", "?plan=pro");
     assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -88,7 +91,7 @@ fn defaults_are_served_where_there_is_no_service() {
     shop.program.line("serving defaults for now: the client was not ready within 2s: ");
     assert_eq!(
         shop.checkout("ada", "?plan=pro").body,
-        r#"{"checkout":"three-steps","config":null,"theme":"light"}"#
+        r#"{"checkout":"three-steps","config":null,"dashboard":false,"theme":"light"}"#
     );
     let health = shop.get("/health", &[]).json();
     assert_eq!(health["state"].as_str(), Some("not ready"));

@@ -2,11 +2,11 @@
 //!
 //! The client starts before the server serves, and stops after it: what is queued by then is
 //! delivered, as far as the client's `shutdown_timeout` allows. Run it beside
-//! `cargo run serve examples/flags.json`:
+//! `cargo run serve examples/flags.json`, with `--self-hosted` or without:
 //!
 //! ```console
 //! $ cargo run -p example-tiny-http
-//! $ curl 'http://127.0.0.1:8080/checkout?user=ada&plan=pro'
+//! $ curl 'http://127.0.0.1:8080/checkout?user=ada&plan=pro&email=ada@shop.example'
 //! $ curl 'http://127.0.0.1:8080/health'
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
@@ -101,7 +101,11 @@ fn answer(request: Request, client: &PhaseFlagClient) -> Result<(), Box<dyn Erro
         (Method::Get, "/checkout") => match parameter(query, "user") {
             Some(user) if !user.is_empty() => {
                 let plan = parameter(query, "plan").unwrap_or("free");
-                (200, checkout(client, user, plan))
+                let mut context = EvaluationContext::new().user_id(user).attribute("plan", plan);
+                if let Some(email) = parameter(query, "email") {
+                    context = context.attribute("email", email);
+                }
+                (200, checkout(client, user, &context))
             }
             _ => (400, Object::from_iter([("error", "no user")])),
         },
@@ -128,12 +132,12 @@ fn respond(
 }
 
 /// Decides which checkout a user sees, and tells the service.
-fn checkout(client: &PhaseFlagClient, user: &str, plan: &str) -> Object {
-    let context = EvaluationContext::new().user_id(user).attribute("plan", plan);
-
-    let new = client.get_boolean_value("new-checkout-flow", false, &context);
-    let theme = client.get_string_value("ui-theme", "light", &context);
-    let config = client.get_json_value("checkout-config", Value::Null, &context);
+fn checkout(client: &PhaseFlagClient, user: &str, context: &EvaluationContext) -> Object {
+    let new = client.get_boolean_value("new-checkout-flow", false, context);
+    let theme = client.get_string_value("ui-theme", "light", context);
+    let config = client.get_json_value("checkout-config", Value::Null, context);
+    // A link that only the segment `staff` sees.
+    let dashboard = client.get_boolean_value("order-dashboard", false, context);
 
     let checkout = if new { "one-page" } else { "three-steps" };
     client.track_event(
@@ -143,6 +147,7 @@ fn checkout(client: &PhaseFlagClient, user: &str, plan: &str) -> Object {
         ("checkout", Value::from(checkout)),
         ("theme", Value::from(theme)),
         ("config", config),
+        ("dashboard", Value::from(dashboard)),
     ])
 }
 

@@ -4,6 +4,8 @@
 mod exchange;
 #[path = "../../../tests/support/program.rs"]
 mod program;
+#[path = "../../../tests/support/serve.rs"]
+mod serve;
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
@@ -13,9 +15,12 @@ use std::process::Command;
 
 use exchange::{Answer, get};
 use program::Program;
+use serve::{KINDS, Service};
 use support::{SOON, Server};
 
 const FLAGS: &str = include_str!("../../flags.json");
+
+const FLAGS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flags.json");
 
 const SERVER: &str = env!("CARGO_BIN_EXE_example-tiny-http");
 
@@ -51,11 +56,11 @@ fn each_request_is_decided() {
     let mut shop = Shop::start(&service.url());
     assert_eq!(
         shop.get("/checkout?user=ada&plan=pro").body,
-        r#"{"checkout":"one-page","config":{"invoice":false,"max_items":50},"theme":"light"}"#
+        r#"{"checkout":"one-page","config":{"invoice":false,"max_items":50},"dashboard":false,"theme":"light"}"#
     );
     assert_eq!(
         shop.get("/checkout?user=bob").body,
-        r#"{"checkout":"three-steps","config":{"invoice":false,"max_items":50},"theme":"light"}"#
+        r#"{"checkout":"three-steps","config":{"invoice":false,"max_items":50},"dashboard":false,"theme":"light"}"#
     );
     for path in ["/checkout", "/checkout?user=", "/checkout?user=&plan=pro"] {
         assert_eq!(shop.get(path).status, 400, "{path}");
@@ -79,6 +84,36 @@ fn each_request_is_decided() {
     }
 }
 
+/// Asks each kind of the command's service: for the rules with their segment, and what came of the
+/// events.
+#[test]
+fn each_kind_of_service_decides_and_counts() {
+    for options in KINDS {
+        let mut service = Service::start(FLAGS_FILE, options);
+        let mut shop = Shop::start(service.url());
+        for (visitor, checkout, dashboard) in [
+            ("user=ada&plan=pro&email=ada@shop.example", "one-page", true),
+            ("user=bob&email=bob@mail.example", "three-steps", false),
+            ("user=cleo", "three-steps", false),
+        ] {
+            let page = shop.get(&format!("/checkout?{visitor}")).json();
+            assert_eq!(page["checkout"].as_str(), Some(checkout), "{visitor} {options:?}");
+            assert_eq!(page["dashboard"].as_bool(), Some(dashboard), "{visitor} {options:?}");
+        }
+        shop.program.say("stop");
+        shop.program.line("events delivered: 3");
+        shop.program.line("events dropped: 0");
+        assert!(shop.program.end().success());
+
+        for user in ["ada", "bob", "cleo"] {
+            let event = service.event();
+            assert_eq!(event["user_id"].as_str(), Some(user), "{options:?}");
+            assert_eq!(event["flag_key"].as_str(), Some("new-checkout-flow"));
+        }
+        assert!(service.has_no_more_events());
+    }
+}
+
 #[test]
 fn defaults_are_served_where_there_is_no_service() {
     // Port 9 discards, where anything listens there at all.
@@ -86,7 +121,7 @@ fn defaults_are_served_where_there_is_no_service() {
     shop.program.line("serving defaults for now: the client was not ready within 2s: ");
     assert_eq!(
         shop.get("/checkout?user=ada&plan=pro").body,
-        r#"{"checkout":"three-steps","config":null,"theme":"light"}"#
+        r#"{"checkout":"three-steps","config":null,"dashboard":false,"theme":"light"}"#
     );
 }
 
