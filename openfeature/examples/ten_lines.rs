@@ -7,7 +7,8 @@ use phaseflag_openfeature::PhaseFlagProvider;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = var("PHASEFLAG_BASE_URL").unwrap_or("http://127.0.0.1:8000/api/v1".to_owned());
     let key = var("PHASEFLAG_API_KEY").unwrap_or("sdk-dev-local".to_owned());
-    let phaseflag = phaseflag::PhaseFlagClient::builder(url, key).build()?;
+    let phaseflag =
+        phaseflag::PhaseFlagClient::builder(url, key).record_evaluations(true).build()?;
     let provider = PhaseFlagProvider::new(phaseflag.clone());
     OpenFeature::singleton_mut().await.set_provider(provider).await;
 

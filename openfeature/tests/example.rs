@@ -5,13 +5,14 @@
 
 #[path = "../../tests/support/program.rs"]
 mod program;
+#[path = "../../tests/support/serve.rs"]
+mod serve;
 
-use std::env;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use program::Program;
+use serve::{KINDS, Service, built};
 
 /// The longest that a test waits for something that should come soon.
 const SOON: Duration = Duration::from_secs(20);
@@ -26,30 +27,23 @@ fn the_readme_shows_the_example() {
 }
 
 #[test]
-fn ten_lines_print_the_answer() {
+fn ten_lines_print_the_answer_and_report_it() {
     let flags = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/flags.json");
-    let mut command = Command::new(built("phaseflag"));
-    let mut service = Program::start(command.args(["serve", flags, "--port", "0"]));
-    let line = service.line("serving ");
-    let url = line.strip_prefix("serving ").unwrap();
-
-    let mut command = Command::new(built("examples/ten_lines"));
-    command.env("PHASEFLAG_BASE_URL", url).env("PHASEFLAG_API_KEY", "sdk-dev-local");
-    // No proxy of this machine may stand in the way.
-    let mut example = Program::start(command.env("NO_PROXY", "127.0.0.1"));
-    example.line("one page: true");
-    assert!(example.end().success());
-}
-
-/// The path of a program that `cargo test` has built.
-fn built(name: &str) -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let path = profile.join(format!("{name}{}", env::consts::EXE_SUFFIX));
-    assert!(
-        path.is_file(),
-        "there is no `{}`: run `cargo build --examples --bins` with the same features and profile",
-        path.display()
-    );
-    path
+    let by_segment = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/segment.json");
+    for (file, options) in
+        [flags, by_segment].iter().flat_map(|file| KINDS.map(|kind| (file, kind)))
+    {
+        let mut service = Service::start(file, options);
+        let mut command = Command::new(built("examples/ten_lines"));
+        command.env("PHASEFLAG_BASE_URL", service.url());
+        command.env("PHASEFLAG_API_KEY", "sdk-dev-local");
+        // No proxy of this machine may stand in the way.
+        let mut example = Program::start(command.env("NO_PROXY", "127.0.0.1"));
+        example.line("one page: true");
+        assert!(example.end().success());
+        let event = service.event();
+        assert_eq!(event["flag_key"].as_str(), Some("new-checkout-flow"), "{file} {options:?}");
+        assert_eq!(event["user_id"].as_str(), Some("ada"), "{file} {options:?}");
+        assert!(service.has_no_more_events());
+    }
 }
