@@ -60,6 +60,8 @@ fn watch_sees_a_segment_change() {
         let folder = Folder::new("examples-watch");
         let service = serve(&folder, FLAGS, options);
         let mut watch = start("watch", &service);
+        // The first rules are a change, too.
+        watch.line("changed: segments");
         watch.line(&format!("flags now: {flags}"));
         watch.line("state: the rules are fresh");
         folder.write("rules.json", &FLAGS.replace("@shop.example", "@store.example"));
