@@ -48,6 +48,20 @@ fn the_readme_and_the_help_name_the_same_commands() {
 }
 
 #[test]
+fn the_readme_and_the_help_name_the_same_paths() {
+    let folder = Folder::new("docs-paths");
+    let help = run(&mut folder.phaseflag(&["serve", "--help"])).output;
+    let words = help.split_whitespace();
+    let paths: Vec<_> = words.filter_map(|word| word.strip_prefix("/api/v1")).collect();
+    assert!(paths.len() > 4, "{help}");
+    for path in paths {
+        let path = path.trim_end_matches(',');
+        assert!(README.contains(&format!(" {path}`")), "{path}");
+    }
+    assert!(help.contains("--self-hosted") && README.contains("--self-hosted"));
+}
+
+#[test]
 fn the_deployment_runs() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/deploy.sh");
     for options in [&[][..], &["--self-hosted"]] {

@@ -396,6 +396,8 @@ fn evaluations_know_prerequisites_and_ids() {
     // A key that is of the documented path alone.
     let answer = ask("instant-search", r#"{"user_key": "bob"}"#).json();
     assert_eq!(answer["reason"].as_str(), Some("default"));
+    let session = ask("instant-search", r#"{"session_id": "bob"}"#).json();
+    assert_eq!(session["reason"].as_str(), Some("percentage_rollout"));
     let british = ask("express-pay", r#"{"attributes": {"country": "GB"}}"#).json();
     assert_eq!(british["reason"].as_str(), Some("prerequisite_failed"));
     assert_eq!(british["variation_id"].as_str(), Some("var_e0457d_disabled"));
@@ -412,6 +414,15 @@ fn evaluations_know_prerequisites_and_ids() {
     assert_eq!(off.json()["error"]["message"].as_str(), Some(message));
     let bare = service.post("/sdk/evaluate", r#"{"flag_key": "bare"}"#).json();
     assert!(bare["variation_id"].is_null() && bare["value"].is_null(), "{bare}");
+
+    // Of two flags with one key, the last counts.
+    let flag = |id: &str| {
+        let variation = format!(r#"{{"id": "{id}", "key": "v", "value": 1}}"#);
+        format!(r#"{{"key": "a", "default_variation": "v", "variations": [{variation}]}}"#)
+    };
+    folder.write("rules.json", &format!("[{}, {}]", flag("first"), flag("last")));
+    let last = service.post("/sdk/evaluate", r#"{"flag_key": "a"}"#).json();
+    assert_eq!(last["variation_id"].as_str(), Some("last"));
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //!
 //! ```console
 //! $ cargo run -p example-axum
-//! $ curl -H 'x-user-id: ada' 'http://127.0.0.1:8080/checkout?plan=pro'
+//! $ curl -H 'x-user-id: ada' -H 'x-user-email: ada@shop.example' \
+//!     'http://127.0.0.1:8080/checkout?plan=pro'
 //! $ curl 'http://127.0.0.1:8080/health'
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
