@@ -6,6 +6,7 @@ use phaseflag::{EvaluationContext, Ruleset, RulesetError, Severity, Value};
 pub fn run(data: &[u8]) {
     let parsed = Ruleset::parse_bytes(data);
     checks(data, &parsed);
+    selects(data, &parsed);
     let Ok(text) = std::str::from_utf8(data) else {
         assert!(parsed.is_err());
         return;
@@ -82,5 +83,23 @@ fn checks(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
         let line = lines.get(place.0 - 1).expect("a line of the text");
         let character = line.chars().nth(place.1 - 1).expect("a column of the line");
         assert!("{[\"-0123456789tfn".contains(character), "{finding}: {character:?}");
+    }
+}
+
+/// Holds that an environment leaves flags out and changes nothing else.
+fn selects(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
+    let of_one = Ruleset::parse_for(data, "production");
+    let (ruleset, of_one) = match (parsed, of_one) {
+        (Ok(ruleset), Ok(of_one)) => (ruleset, of_one),
+        (Err(expected), Err(error)) => return assert_eq!(*expected, error),
+        (parsed, of_one) => panic!("{parsed:?} and {of_one:?}"),
+    };
+    assert!(of_one.len() <= ruleset.len());
+    let text = std::str::from_utf8(data).expect("what is accepted is UTF-8");
+    // An escaped name may be that of an environment.
+    if !text.contains("environment") && !text.contains('\\') {
+        assert_eq!(of_one.problems(), ruleset.problems());
+        assert_eq!(of_one.evaluate_all(None), ruleset.evaluate_all(None));
+        assert_eq!(of_one.version(), ruleset.version());
     }
 }
