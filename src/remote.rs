@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::error::{Error, RequestError};
@@ -30,14 +30,6 @@ pub(crate) struct Remote {
     older_seen: AtomicBool,
 }
 
-/// What one flag and context are asked for, and since when.
-#[derive(Clone, Copy)]
-struct Question<'a> {
-    flag: &'a str,
-    body: &'a str,
-    begun: Instant,
-}
-
 /// How a path takes a question.
 enum Asked {
     Answered(Result<EvaluationResult, Error>),
@@ -56,26 +48,24 @@ impl Remote {
         flag: &str,
         context: &EvaluationContext,
     ) -> Result<EvaluationResult, Error> {
-        let begun = Instant::now();
-        let body = write_question(flag, context);
-        let question = Question { flag, body: &body, begun };
+        let (begun, body) = (Instant::now(), question(flag, context));
         let path = self.paths.known().evaluate;
-        match self.ask(path, question) {
-            Asked::Answered(result) => {
-                self.note(path, &result);
-                result
-            }
-            Asked::NoPath(_) => self.ask_other(path.other(), question),
+        if let Asked::Answered(result) = self.ask(path, flag, &body, Duration::ZERO) {
+            self.note(path, &result);
+            return result;
         }
+        self.ask_other(path.other(), flag, &body, begun.elapsed())
     }
 
     /// Asks on the path that was not the one in use, and uses it from then on if it answers.
     fn ask_other(
         &self,
         path: EvaluatePath,
-        question: Question<'_>,
+        flag: &str,
+        body: &str,
+        spent: Duration,
     ) -> Result<EvaluationResult, Error> {
-        let result = match self.ask(path, question) {
+        let result = match self.ask(path, flag, body, spent) {
             Asked::Answered(result) => result,
             Asked::NoPath(failure) => Err(failure.into()),
         };
@@ -85,7 +75,7 @@ impl Remote {
         }
         // If the older path is there, its 404 was about the flag.
         match path == EvaluatePath::Documented && self.older_seen.load(Ordering::Acquire) {
-            true => Err(not_found(question.flag)),
+            true => Err(not_found(flag)),
             false => result,
         }
     }
@@ -100,10 +90,9 @@ impl Remote {
         answers
     }
 
-    fn ask(&self, path: EvaluatePath, question: Question<'_>) -> Asked {
-        let Question { flag, body, begun } = question;
+    fn ask(&self, path: EvaluatePath, flag: &str, body: &str, spent: Duration) -> Asked {
         let older = path == EvaluatePath::Older;
-        Asked::Answered(match self.http.post(path.as_str(), body, begun.elapsed()) {
+        Asked::Answered(match self.http.post(path.as_str(), body, spent) {
             Err(failure) if is_about(&failure, flag) => Err(not_found(flag)),
             Err(failure) if failure.status() == Some(404) => match older && !is_no_path(&failure) {
                 true => Err(not_found(flag)),
@@ -178,7 +167,7 @@ fn names(message: &str, flag: &str) -> bool {
 }
 
 /// Writes the question in the words of both generations.
-fn write_question(flag: &str, context: &EvaluationContext) -> String {
+fn question(flag: &str, context: &EvaluationContext) -> String {
     let mut subject = Object::new();
     let (user_id, session_id) = (context.get_user_id(), context.get_session_id());
     for (name, value) in
