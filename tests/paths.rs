@@ -384,3 +384,43 @@ fn the_file_holds_no_key_and_is_for_its_owner_alone() {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
+
+#[test]
+fn a_remembered_etag_is_one_of_the_ruleset() {
+    let numbered = |text: &str| text.replace(r#""version":"2471210985""#, r#""version":7"#);
+    let (rules, whole) = (numbered(RULES), numbered(WHOLE));
+    assert_ne!(rules, RULES);
+    let server = Server::start(move |request| match request.path.as_str() {
+        RULESET => Reply::json(rules.clone()).with("etag", r#""rules""#),
+        _ => Reply::json(whole.clone()).with("etag", r#""whole""#),
+    });
+    let folder = Folder::new("etag");
+    let conditions = |server: &Server, folder: &Folder| {
+        let before = server.requests().len();
+        run(server, folder);
+        let requests = server.requests().into_iter().skip(before);
+        let tags = requests.map(|request| request.header("if-none-match").map(str::to_owned));
+        tags.collect::<Vec<_>>()
+    };
+    assert_eq!(conditions(&server, &folder), [None, None]);
+    assert_eq!(conditions(&server, &folder), [None]);
+    // Whatever becomes of the file of paths.
+    fs::remove_file(folder.paths()).unwrap();
+    assert_eq!(conditions(&server, &folder), [None, None]);
+    let plain = Server::start(|request| match request.header("if-none-match") {
+        None => Reply::json(support::ruleset(7, &["a"])).with("etag", r#""rules""#),
+        Some(_) => Reply::status(304),
+    });
+    let tag = || Some(r#""rules""#.to_owned());
+    assert_eq!(conditions(&plain, &folder), [None]);
+    assert_eq!(conditions(&plain, &folder), [tag()]);
+    // A file of paths that does not belong to the rules: the tag is not sent to another path.
+    let text = fs::read_to_string(folder.paths()).unwrap();
+    for entry in fs::read_dir(&folder.0).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rules") {
+            fs::write(path.with_extension("paths"), &text).unwrap();
+        }
+    }
+    assert_eq!(conditions(&plain, &folder)[0], None);
+}

@@ -353,6 +353,7 @@ fn each_document_has_an_etag_of_its_own() {
     let numbered = |document: &str| document.replace(r#""version":"2471210985""#, r#""version":7"#);
     let (rules, whole) = (numbered(RULES), numbered(WHOLE));
     assert_ne!(rules, RULES);
+    let plain = PLAIN.replace(r#""7""#, "8");
     let tagged = |body: String, tag: &str, request: &Request| match request.header("if-none-match")
     {
         Some(known) if known == tag => Reply::status(304).with("etag", tag),
@@ -373,12 +374,20 @@ fn each_document_has_an_etag_of_its_own() {
     assert_eq!(tags(BOOTSTRAP)[..3], [None, whole.clone(), whole]);
     assert_eq!(client.statistics().rulesets_accepted, 1);
     // The ruleset of before is not the one in use: it is requested without a condition.
-    server.respond(|request| match request.path.as_str() {
-        BOOTSTRAP => Reply::json(PLAIN).with("etag", r#""plain""#),
-        _ if request.header("if-none-match").is_some() => Reply::status(304),
-        _ => Reply::json(PLAIN.replace("plain", "rules").replace(r#""7""#, "8")),
+    let others = plain.replace("plain", "rules");
+    server.respond(move |request| match request.path.as_str() {
+        BOOTSTRAP => Reply::json(plain.clone()).with("etag", r#""plain""#),
+        _ => tagged(others.clone(), r#""rules""#, request),
     });
     wait_until("the rules of the other path", || client.flags()[0].key() == "rules");
+    server.wait_for(3, RULESET);
+    let rules = Some(r#""rules""#.to_owned());
+    assert_eq!(tags(RULESET)[..3], [None, None, rules.clone()]);
+    // Nor is a tag of the ruleset one of the bootstrap.
+    let before = server.requests_to(BOOTSTRAP).len();
+    server.respond(answer(numbered(RULES), Reply::json(numbered(WHOLE))));
+    server.wait_for(before + 1, BOOTSTRAP);
+    assert_eq!(tags(BOOTSTRAP)[before], None);
 }
 
 #[test]
