@@ -664,7 +664,7 @@ fn after_one_that_is_too_large_requests_grow_again() {
 fn a_flush_while_the_service_was_down_takes_them_along() {
     let (server, folder) = (server(202), Folder::new("flush"));
     leave(&server, &folder, 0..2);
-    answer(&server, 500);
+    answer(&server, 429);
     let client = started(spooling(&server, &folder));
     wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
     answer(&server, 202);
