@@ -14,7 +14,8 @@ use crate::outcome::Outcome;
 const MAX_FAILURES: u32 = 3;
 
 /// After this many failures on single events in a row the service counts as failing altogether.
-const MANY_FAILURES: u32 = 2;
+/// The last of them is the newest one, since bad events often come together.
+const MANY_FAILURES: u32 = 3;
 
 /// The most requests for suspects that may fail in one pass: services limit how many requests they
 /// take a minute.
@@ -59,8 +60,10 @@ pub(crate) struct Settled {
 pub(crate) struct Delivery {
     /// How many requests the service has accepted.
     accepted: u64,
-    /// How often it has failed on a single event since.
+    /// How often it has failed on a single event since, except those that it is known to fail on.
     failures: u32,
+    /// How many requests without events it has accepted.
+    probed: u64,
     /// Whether it may accept a request without events.
     takes_probes: bool,
     backoff: Backoff,
@@ -110,6 +113,7 @@ impl Delivery {
         Delivery {
             accepted: 0,
             failures: 0,
+            probed: 0,
             takes_probes: true,
             backoff: Backoff::new(interval),
             retry: None,
@@ -141,12 +145,19 @@ impl Delivery {
         now: Instant,
         due: usize,
         fresh: bool,
-        backlog: Option<&Outbox>,
-        own: &Outbox,
+        backlog: Option<&mut Outbox>,
+        own: &mut Outbox,
     ) -> Pass {
         self.retry = None;
         let ready = self.suspects_retry.map_or(fresh, |retry| retry <= now);
-        let tries = |outbox: &Outbox| if ready { outbox.count(Lane::Suspects) } else { 0 };
+        let tries = |outbox: &mut Outbox| {
+            if !ready {
+                return 0;
+            }
+            // It is decided soon whether they are dropped.
+            outbox.order_suspects();
+            outbox.count(Lane::Suspects)
+        };
         Pass { due, tries: [backlog.map_or(0, tries), tries(own)], ready, requests: MAX_REQUESTS }
     }
 
@@ -193,8 +204,16 @@ impl Delivery {
     fn needs_probe(&self, suspect: &Entry) -> bool {
         self.takes_probes
             && suspect.failures > 0
-            && suspect.accepted_before == self.accepted
             && suspect.event.exceeds_limits()
+            && !self.is_at_fault(suspect)
+    }
+
+    /// Returns whether the service has failed on an event alone, and accepted others since. A probe
+    /// proves too little for events that any service should take.
+    fn is_at_fault(&self, suspect: &Entry) -> bool {
+        suspect.failures > 0
+            && (self.accepted > suspect.accepted_before
+                || self.probed > suspect.probed_before && suspect.event.exceeds_limits())
     }
 
     /// Settles a request of a pass that held the first `count` events of a lane.
@@ -227,16 +246,15 @@ impl Delivery {
             }
             Outcome::Faulty(setback) => {
                 outbox.shrink(lane, count);
-                let event = if count == 1 {
+                let before = self.failures;
+                if count == 1 {
                     pass.spend(source, lane, 1);
-                    self.fail_alone(lane, outbox)
-                } else {
-                    None
-                };
-                if let Some(event) = event {
-                    return Settled { events: vec![event], fate: Fate::Failing, pause: false };
+                    if let Some(event) = self.fail_alone(lane, outbox) {
+                        return Settled { events: vec![event], fate: Fate::Failing, pause: false };
+                    }
                 }
-                let pause = setback != Setback::Passing || self.failures >= MANY_FAILURES;
+                let is_outage = self.failures > before && self.failures >= MANY_FAILURES;
+                let pause = setback != Setback::Passing || is_outage;
                 if pause {
                     self.pause(now, lane, setback);
                 }
@@ -257,7 +275,7 @@ impl Delivery {
     /// Settles a probe, and returns whether the next request has to wait.
     pub(crate) fn settle_probe(&mut self, now: Instant, outcome: Outcome) -> bool {
         match outcome {
-            Outcome::Accepted => self.accept(),
+            Outcome::Accepted => self.probed += 1,
             Outcome::TooLarge | Outcome::Refused => self.takes_probes = false,
             Outcome::Faulty(setback) => self.pause(now, Lane::Suspects, setback),
             Outcome::Slow => self.pause(now, Lane::Regular, Setback::Passing),
@@ -287,12 +305,9 @@ impl Delivery {
         }
     }
 
-    /// Returns whether the service takes others, and fails on an event of these.
+    /// Returns whether a few more tries will tell that one of these events is to be dropped.
     pub(crate) fn condemns(&self, outbox: &Outbox) -> bool {
-        outbox.suspects().any(|suspect| {
-            suspect.failures > 0
-                && (self.accepted > suspect.accepted_before || self.needs_probe(suspect))
-        })
+        outbox.suspects().any(|suspect| self.is_at_fault(suspect) || self.needs_probe(suspect))
     }
 
     /// Notes that the service failed on the first event of a lane alone, and returns the event if
@@ -300,17 +315,20 @@ impl Delivery {
     fn fail_alone(&mut self, lane: Lane, outbox: &mut Outbox) -> Option<OutgoingEvent> {
         let mut entry = outbox.take_first(lane)?;
         if entry.failures == 0 {
-            entry.accepted_before = self.accepted;
+            (entry.accepted_before, entry.probed_before) = (self.accepted, self.probed);
         }
         entry.failures += 1;
-        let takes_others = self.accepted > entry.accepted_before;
-        if takes_others && entry.failures >= MAX_FAILURES {
+        let is_at_fault = self.is_at_fault(&entry);
+        if is_at_fault && entry.failures >= MAX_FAILURES {
             return Some(entry.event);
         }
-        if !takes_others {
-            self.failures += 1;
-        }
         outbox.set_aside(entry);
+        if !is_at_fault {
+            self.failures += 1;
+            if self.failures % MANY_FAILURES == MANY_FAILURES - 1 {
+                outbox.move_last_to_front(Lane::Regular);
+            }
+        }
         None
     }
 
@@ -372,7 +390,7 @@ mod tests {
         /// Makes requests until a failure asks to wait, each of which takes a millisecond.
         fn pass(&mut self, answer: &impl Fn(&[String]) -> Outcome) {
             let due = self.own.count(Lane::Regular);
-            let mut pass = self.delivery.begin(self.now, due, true, None, &self.own);
+            let mut pass = self.delivery.begin(self.now, due, true, None, &mut self.own);
             while let Some(request) = self.delivery.next(&mut pass, None, &self.own) {
                 self.now += Duration::from_millis(1);
                 let Request::Events { source, lane, count } = request else {
@@ -439,8 +457,8 @@ mod tests {
             let probes = &requests[halves..];
             assert!(probes.iter().all(|(_, flags)| flags.len() == 1));
             assert!((10..80).contains(&probes.len()), "{}", probes.len());
-            // Two are at once, to tell a bad event from an outage.
-            let pauses: Vec<_> = probes.windows(2).skip(1).map(|two| two[1].0 - two[0].0).collect();
+            // Three are at once, to tell bad events from an outage.
+            let pauses: Vec<_> = probes.windows(2).skip(2).map(|two| two[1].0 - two[0].0).collect();
             assert!(pauses.iter().all(|pause| *pause > Duration::from_millis(1)), "{pauses:?}");
             simulation.run(Duration::from_secs(600), |_| Outcome::Accepted);
             assert!(simulation.own.is_empty());

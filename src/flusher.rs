@@ -70,6 +70,8 @@ pub(crate) struct Flusher {
     delivery: Delivery,
     /// Whether timestamps end with a `Z`, since the service has shown that it wants that.
     zoned: bool,
+    /// Whether it has accepted them without a `Z`, and none with one since.
+    takes_unzoned: bool,
     /// Whether the last request failed, and that was logged.
     failing: bool,
     /// Whether the service refused the last events for good.
@@ -83,6 +85,8 @@ pub(crate) struct Flusher {
 struct Claimed {
     spool: Box<dyn Backlog>,
     outbox: Outbox,
+    /// When it is read again while suspects alone are left of it.
+    read_again: Instant,
 }
 
 /// Which events a pass may send.
@@ -132,6 +136,7 @@ impl Flusher {
             due: None,
             delivery: Delivery::new(config.event_flush_interval),
             zoned: false,
+            takes_unzoned: false,
             failing: false,
             rejecting: false,
             shutdown_timeout: config.shutdown_timeout,
@@ -160,13 +165,13 @@ impl Flusher {
     /// Lets events gather until some are due, unless there are many, or somebody is in a hurry;
     /// false where it is time to stop.
     fn rest(&mut self, stop: &StopSignal) -> bool {
-        self.since = Instant::now();
+        let now = Instant::now();
         let many = self.delivery.retry().is_none() && self.ledger.queued() >= self.source.many;
         // An interval of recorded evaluations that begins meanwhile ends after that.
-        let longest = self.since + self.interval;
+        let longest = now + self.interval;
         let first_due =
             earliest([self.delivery.retry().or(self.due), self.interval_ends(), Some(longest)]);
-        let left = first_due.unwrap_or(longest).saturating_duration_since(self.since);
+        let left = first_due.unwrap_or(longest).saturating_duration_since(now);
         self.attend(true);
         select! {
             recv(stop) -> _ => false,
@@ -219,6 +224,8 @@ impl Flusher {
 
     /// Takes everything out of the queue, and returns how many events wait for their turn.
     fn collect(&mut self) -> usize {
+        // What is collected now was tracked after the time before.
+        let since = std::mem::replace(&mut self.since, Instant::now());
         self.source.collect(&mut self.waiting);
         let ready = {
             let outbox = self.source.outbox();
@@ -228,7 +235,7 @@ impl Flusher {
             }
         };
         if ready > 0 {
-            self.due.get_or_insert(self.since + self.interval);
+            self.due.get_or_insert(since + self.interval);
         } else {
             self.due = None;
         }
@@ -249,7 +256,8 @@ impl Flusher {
         }
         match self.spool.as_ref().map_or(Claim::Nothing, |spool| spool.claim()) {
             Claim::Taken(spool) => {
-                self.backlog = Some(Claimed { spool, outbox: Outbox::new(MAX_REQUEST) });
+                let outbox = Outbox::new(MAX_REQUEST);
+                self.backlog = Some(Claimed { spool, outbox, read_again: Instant::now() });
             }
             // The other client may die before it has delivered them.
             Claim::Busy => self.catch_up = Some(Instant::now() + LOOK_AGAIN),
@@ -260,13 +268,11 @@ impl Flusher {
     /// Reads what the spool holds besides suspects, and gives it back if it holds nothing. Returns
     /// whether there is something to send.
     fn read_backlog(&mut self) -> bool {
-        let Some(Claimed { spool, outbox }) = &mut self.backlog else { return false };
-        if outbox.count(Lane::Regular) == 0 {
-            for event in spool.read() {
-                if !outbox.suspects_spooled(&event.json) {
-                    outbox.push(OutgoingEvent::Spooled(event));
-                }
-            }
+        let Some(Claimed { spool, outbox, read_again }) = &mut self.backlog else { return false };
+        let now = Instant::now();
+        if outbox.is_empty() || outbox.count(Lane::Regular) == 0 && *read_again <= now {
+            outbox.push_spooled(spool.read());
+            *read_again = now + LOOK_AGAIN;
         }
         if outbox.is_empty() {
             self.backlog = None;
@@ -353,6 +359,10 @@ impl Flusher {
         // After a failure everything is due.
         let by_time = self.due.is_some_and(|due| due <= now) || self.delivery.retry().is_some();
         let all = scope == Scope::All || by_time;
+        if all {
+            // What comes from now on waits for an interval of its own.
+            self.due = None;
+        }
         let some = all || ready >= self.batch_size;
         if some || self.catch_up.is_some_and(|at| at <= now) {
             self.claim();
@@ -360,10 +370,10 @@ impl Flusher {
             let left = self.read_backlog();
             self.catching_up.store(left, Ordering::Release);
         }
-        let own = self.source.outbox();
+        let mut own = self.source.outbox();
         let due = if all { own.count(Lane::Regular) } else { 0 };
-        let backlog = self.backlog.as_ref().map(|backlog| &backlog.outbox);
-        self.delivery.begin(now, due, some, backlog, &own)
+        let backlog = self.backlog.as_mut().map(|backlog| &mut backlog.outbox);
+        self.delivery.begin(now, due, some, backlog, &mut own)
     }
 
     fn end(&mut self, pass: &Pass) {
@@ -394,6 +404,9 @@ impl Flusher {
                     _ => self.source.outbox().body(lane, count, zoned),
                 };
                 let (result, zoned) = self.post_events(body)?;
+                if result.is_ok() {
+                    self.takes_unzoned = !zoned;
+                }
                 // A service that has changed may fail on that form.
                 let fails_alone = count == 1 && matches!(Outcome::of(&result), Outcome::Faulty(_));
                 self.zoned = zoned && !fails_alone;
@@ -448,8 +461,12 @@ impl Flusher {
         Some(match Outcome::of(&again) {
             Outcome::Accepted => (again, true),
             // The form was not the reason.
-            Outcome::Refused | Outcome::Faulty(_) => (result, false),
-            Outcome::TooLarge | Outcome::Slow | Outcome::Failed(_) => (again, false),
+            Outcome::Refused => (result, false),
+            Outcome::Faulty(_) if self.takes_unzoned => (result, false),
+            // It may have been: a service that wants zones may fail now.
+            Outcome::Faulty(_) | Outcome::TooLarge | Outcome::Slow | Outcome::Failed(_) => {
+                (again, false)
+            }
         })
     }
 
@@ -463,6 +480,7 @@ impl Flusher {
     /// Counts and logs how a request went.
     fn report(&mut self, request: Request, result: &Result<(), RequestError>, settled: &Settled) {
         let failure = match result {
+            Ok(()) if request == Request::Probe => return,
             Ok(()) => {
                 self.rejecting = false;
                 self.ledger.note_success();

@@ -1,6 +1,6 @@
 //! The events that wait for delivery: those in order, and those that the service may fail on.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use crate::events::EvaluationEvent;
 use crate::value::Value;
@@ -93,6 +93,8 @@ pub(crate) struct Entry {
     pub(crate) failures: u32,
     /// How many requests the service had accepted when it first did.
     pub(crate) accepted_before: u64,
+    /// How many probes it had.
+    pub(crate) probed_before: u64,
 }
 
 impl Outbox {
@@ -105,7 +107,13 @@ impl Outbox {
     /// Puts an event in. One that exceeds the limits of some services is a suspect from the start.
     pub(crate) fn push(&mut self, event: OutgoingEvent) {
         let lane = if event.exceeds_limits() { Lane::Suspects } else { Lane::Regular };
-        let entry = Entry { number: self.next_number, event, failures: 0, accepted_before: 0 };
+        let entry = Entry {
+            number: self.next_number,
+            event,
+            failures: 0,
+            accepted_before: 0,
+            probed_before: 0,
+        };
         self.next_number += 1;
         self.line_mut(lane).entries.push_back(entry);
     }
@@ -136,12 +144,16 @@ impl Outbox {
         self.suspects.entries.iter()
     }
 
-    /// Returns whether a suspect has this text in the spool.
-    pub(crate) fn suspects_spooled(&self, json: &str) -> bool {
-        self.suspects().any(|entry| match &entry.event {
-            OutgoingEvent::Spooled(event) => event.json == json,
-            OutgoingEvent::Tracked(_) => false,
-        })
+    /// Puts the events of a spool in that are not suspects already.
+    pub(crate) fn push_spooled(&mut self, events: Vec<SpooledEvent>) {
+        let texts = self.suspects().filter_map(|entry| match &entry.event {
+            OutgoingEvent::Spooled(event) => Some(event.json.clone()),
+            OutgoingEvent::Tracked(_) => None,
+        });
+        let known: HashSet<String> = texts.collect();
+        for event in events.into_iter().filter(|event| !known.contains(&event.json)) {
+            self.push(OutgoingEvent::Spooled(event));
+        }
     }
 
     /// Returns how many events the next request from a lane may hold.
@@ -179,18 +191,29 @@ impl Outbox {
         self.line_mut(lane).entries.pop_front()
     }
 
+    /// Moves the last entry of a lane to its front.
+    pub(crate) fn move_last_to_front(&mut self, lane: Lane) {
+        let entries = &mut self.line_mut(lane).entries;
+        if !entries.is_empty() {
+            entries.rotate_right(1);
+        }
+    }
+
     /// Puts an entry behind all suspects.
     pub(crate) fn set_aside(&mut self, entry: Entry) {
         self.suspects.entries.push_back(entry);
     }
 
+    /// Moves the suspects that the service has failed on before the others.
+    pub(crate) fn order_suspects(&mut self) {
+        self.suspects.entries.make_contiguous().sort_by_key(|entry| entry.failures == 0);
+    }
+
     /// Takes every event out, in the order in which they were put in.
     pub(crate) fn take_all(&mut self) -> Vec<OutgoingEvent> {
         let mut entries = std::mem::take(&mut self.regular.entries);
-        for suspect in self.suspects.entries.drain(..) {
-            let position = entries.partition_point(|entry| entry.number < suspect.number);
-            entries.insert(position, suspect);
-        }
+        entries.append(&mut self.suspects.entries);
+        entries.make_contiguous().sort_by_key(|entry| entry.number);
         entries.into_iter().map(|entry| entry.event).collect()
     }
 

@@ -443,3 +443,89 @@ fn instants_survive_the_spool_in_the_form_that_the_service_takes() {
         assert_eq!(metadata.as_str(), Some("2026-01-01T00:00:00.000Z"));
     }
 }
+
+#[test]
+fn steady_events_go_once_an_interval() {
+    let service = Service::start(|_| {
+        std::thread::sleep(Duration::from_millis(60));
+        Reply::status(202)
+    });
+    let interval = Duration::from_secs(1);
+    let client = started(service.client().event_flush_interval(interval).event_batch_size(1000));
+    let begin = std::time::Instant::now();
+    while begin.elapsed() < Duration::from_millis(3500) {
+        track(&client, ["steady"]);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let sizes = service.sizes();
+    assert!((1..=5).contains(&sizes.len()), "{sizes:?}");
+}
+
+#[test]
+fn an_outage_that_accepts_empty_lists_drops_no_event_that_any_service_takes() {
+    let service = Service::start(|body| match body {
+        r#"{"events":[]}"# => Reply::status(202),
+        _ => Reply::status(500),
+    });
+    let client = started(service.client());
+    track(&client, names(0..3));
+    client.track_event(EvaluationEvent::new("long").user_id("x".repeat(300)));
+    for _ in 0..12 {
+        client.flush_events().expect_err("an outage");
+    }
+    let events = client.statistics().events;
+    assert_eq!((events.queued + events.dropped() as usize, events.delivered), (4, 0));
+    service.answer(|_| Reply::status(202));
+    client.flush_events().expect("a delivery");
+    let mut flags = service.flags();
+    flags.retain(|flag| flag != "long");
+    assert_eq!(sorted(flags), names(0..3));
+}
+
+#[test]
+fn an_outage_of_a_service_that_wants_zones_drops_nothing() {
+    for known in [true, false] {
+        let service = Service::over(Database::WantsZone);
+        let client = started(service.client());
+        if known {
+            track(&client, ["e0"]);
+            client.flush_events().expect("a delivery");
+        }
+        // It refuses the form as before, and fails on what it does not refuse.
+        service.answer(|body| match body.contains("Z\"") {
+            true => Reply::status(500),
+            false => Reply::status(422),
+        });
+        track(&client, names(1..21));
+        for _ in 0..6 {
+            client.flush_events().expect_err("an outage");
+        }
+        let events = client.statistics().events;
+        assert_eq!((events.queued, events.dropped()), (20, 0), "{known}");
+        service.answer(|body| Database::WantsZone.answer(body));
+        client.flush_events().expect("a delivery");
+        assert_eq!(client.statistics().events.delivered, if known { 21 } else { 20 });
+    }
+}
+
+#[test]
+fn many_bad_events_in_a_spool_hold_up_no_short_program() {
+    let spool = Spool::new("many");
+    let service = Service::start(|body| match body.contains("\"bad-") {
+        true => Reply::status(500),
+        false => Reply::status(202),
+    });
+    let client = started(service.client().event_spool(&spool.0));
+    track(&client, (0..12).map(|number| format!("bad-{number}")));
+    track(&client, names(0..20));
+    client.stop_now();
+    for run in 0..4 {
+        let client = started(service.client().event_spool(&spool.0));
+        track(&client, names(20 + run..21 + run));
+        client.stop();
+        assert_eq!(client.statistics().events.delivered, 1, "{run}");
+    }
+    assert_eq!(sorted(service.flags()), names(0..24));
+    let last = started(service.client().event_spool(&spool.0));
+    assert_eq!(last.statistics().events.in_spool, 0);
+}
