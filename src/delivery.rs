@@ -166,9 +166,19 @@ impl Delivery {
     pub(crate) fn next(
         &self,
         pass: &mut Pass,
-        backlog: Option<&Outbox>,
-        own: &Outbox,
+        backlog: Option<&mut Outbox>,
+        own: &mut Outbox,
     ) -> Option<Request> {
+        let mut backlog = backlog;
+        if self.failures % MANY_FAILURES == MANY_FAILURES - 1 {
+            let newest = if pass.due > 0 { Some(&mut *own) } else { backlog.as_deref_mut() };
+            if let Some(newest) = newest.filter(|newest| newest.count(Lane::Regular) > 0) {
+                newest.move_last_to_front(Lane::Regular);
+                let source = if pass.due > 0 { Source::Own } else { Source::Backlog };
+                return Some(Request::Events { source, lane: Lane::Regular, count: 1 });
+            }
+        }
+        let (backlog, own) = (backlog.as_deref(), &*own);
         let sources = [(Source::Backlog, backlog), (Source::Own, Some(own))];
         let sources = sources.map(|(source, outbox)| Some((source, outbox?)));
         for (source, outbox) in sources.into_iter().flatten() {
@@ -325,9 +335,6 @@ impl Delivery {
         outbox.set_aside(entry);
         if !is_at_fault {
             self.failures += 1;
-            if self.failures % MANY_FAILURES == MANY_FAILURES - 1 {
-                outbox.move_last_to_front(Lane::Regular);
-            }
         }
         None
     }
@@ -391,7 +398,7 @@ mod tests {
         fn pass(&mut self, answer: &impl Fn(&[String]) -> Outcome) {
             let due = self.own.count(Lane::Regular);
             let mut pass = self.delivery.begin(self.now, due, true, None, &mut self.own);
-            while let Some(request) = self.delivery.next(&mut pass, None, &self.own) {
+            while let Some(request) = self.delivery.next(&mut pass, None, &mut self.own) {
                 self.now += Duration::from_millis(1);
                 let Request::Events { source, lane, count } = request else {
                     self.requests.push((self.now, Vec::new()));

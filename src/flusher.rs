@@ -336,7 +336,10 @@ impl Flusher {
                 }
                 pass.due = pass.due.max(ready / self.batch_size * self.batch_size);
             }
-            let request = self.delivery.next(&mut pass, self.backlog(), &self.source.outbox());
+            let request = {
+                let backlog = self.backlog.as_mut().map(|backlog| &mut backlog.outbox);
+                self.delivery.next(&mut pass, backlog, &mut self.source.outbox())
+            };
             let Some(request) = request else { if self.read_backlog() { continue } else { break } };
             let Some((result, settled)) = self.make(request, &mut pass) else { break };
             let own = matches!(request, Request::Events { source: Source::Own, .. });
