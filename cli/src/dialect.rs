@@ -1,155 +1,184 @@
 //! Rules in the form in which the self-hosted service sends them: variations by id, active flags
 //! only, no prerequisites.
 
-use phaseflag::{EvaluationContext, Object, Reason, Ruleset, Value};
+use phaseflag::{EvaluationContext, Object, Reason, Value};
 
 use crate::rules::{Rules, member};
 
-/// The members that refer to a variation, in the order in which they count.
-const DEFAULTS: [&str; 3] = ["default_variation_id", "default_variation", "default_variation_key"];
-const VARIATIONS: [&str; 3] = ["variation_id", "variation", "variation_key"];
+/// A member of an object that is sent.
+struct Member {
+    name: &'static str,
+    /// Other names that files have for it, in the order in which they count.
+    others: &'static [&'static str],
+    /// What is sent if a file has none.
+    absent: Absent,
+    /// The members of the objects in it, or nothing if it is sent as it is.
+    members: &'static [Member],
+}
+
+#[derive(Clone, Copy)]
+enum Absent {
+    Nothing,
+    Null,
+    Zero,
+    Boolean,
+    List,
+}
+
+impl Member {
+    const fn new(name: &'static str, absent: Absent) -> Member {
+        Member { name, others: &[], absent, members: &[] }
+    }
+
+    const fn list(name: &'static str, members: &'static [Member]) -> Member {
+        Member { members, ..Member::new(name, Absent::List) }
+    }
+
+    const fn or(self, others: &'static [&'static str]) -> Member {
+        Member { others, ..self }
+    }
+}
+
+const ID: Member = Member::new("id", Absent::Null).or(&["key"]);
+const KEY: Member = Member::new("key", Absent::Null).or(&["id"]);
+const NAME: Member = Member::new("name", Absent::Null).or(&["key", "id"]);
+const CONDITIONS: Member = Member::list("conditions", &CONDITION);
+const VARIATION_ID: Member =
+    Member::new("variation_id", Absent::Nothing).or(&["variation", "variation_key"]);
+
+static FLAG: [Member; 9] = [
+    ID,
+    KEY,
+    NAME,
+    Member::new("flag_type", Absent::Boolean),
+    Member::new("environment", Absent::Nothing),
+    Member::new("default_variation_id", Absent::Null)
+        .or(&["default_variation", "default_variation_key"]),
+    Member::list("variations", &VARIATION),
+    Member::list("targeting_rules", &RULE),
+    Member::new("tags", Absent::List),
+];
+
+static VARIATION: [Member; 5] =
+    [ID, KEY, NAME, Member::new("value", Absent::Null), Member::new("description", Absent::Null)];
+
+static RULE: [Member; 5] = [
+    Member::new("priority", Absent::Zero),
+    CONDITIONS,
+    VARIATION_ID,
+    Member::new("segment_id", Absent::Nothing),
+    Member { members: &ROLLOUT, ..Member::new("percentage_rollout", Absent::Nothing) },
+];
+
+static ROLLOUT: [Member; 1] = [Member::list("variations", &ENTRY)];
+
+static ENTRY: [Member; 2] = [VARIATION_ID, Member::new("weight", Absent::Zero).or(&["percentage"])];
+
+static CONDITION: [Member; 3] = [
+    Member::new("attribute", Absent::Null),
+    Member::new("operator", Absent::Null),
+    Member::new("value", Absent::Null).or(&["values"]),
+];
+
+static SEGMENT: [Member; 4] = [ID, KEY, NAME, CONDITIONS];
 
 /// Returns the flags that are active.
-pub(crate) fn flags(rules: &Rules) -> Vec<Value> {
-    let active = listed(rules).filter(|flag| {
-        let key = member(flag, "key").as_str();
-        key.is_some_and(|key| is_active(&rules.ruleset, key))
-    });
-    active.map(|flag| self::flag(flag).into()).collect()
+pub(crate) fn flags(rules: &Rules) -> Value {
+    let nobody = EvaluationContext::new();
+    let mut flags = Vec::new();
+    for flag in listed(rules) {
+        let key = member(flag, "key").as_str().unwrap_or_default();
+        let result = rules.ruleset.evaluate(key, &nobody);
+        if result.is_none_or(|result| result.reason() == Reason::FlagInactive) {
+            continue;
+        }
+        if let Value::Object(mut flag) = translated(flag, &FLAG) {
+            flag.insert("status", "active");
+            flags.push(Value::Object(flag));
+        }
+    }
+    Value::Array(flags)
 }
 
 /// Returns the segments.
 pub(crate) fn segments(rules: &Rules) -> Value {
-    each(rules.document.get("segments").unwrap_or(&Value::Null), segment)
+    match rules.document.get("segments") {
+        None | Some(Value::Null) => Value::Array(Vec::new()),
+        Some(segments) => translated(segments, &SEGMENT),
+    }
 }
 
 /// Returns the flag of a key as it stands in the file: the last one, or `null`.
 pub(crate) fn find<'a>(rules: &'a Rules, key: &str) -> &'a Value {
-    let mut of_key = listed(rules).rev().filter(|flag| member(flag, "key").as_str() == Some(key));
-    of_key.next().unwrap_or(&Value::Null)
+    let mut flags = listed(rules).iter().rev();
+    flags.find(|flag| member(flag, "key").as_str() == Some(key)).unwrap_or(&Value::Null)
 }
 
 /// Returns what makes a flag inactive.
 pub(crate) fn inactive_status(flag: &Value) -> &str {
     // A flag with `"enabled": false` may be active otherwise.
-    let status = member(flag, "status").as_str();
-    status.filter(|status| *status != "active").unwrap_or("inactive")
+    match member(flag, "status").as_str() {
+        None | Some("active") => "inactive",
+        Some(status) => status,
+    }
 }
 
 /// Returns the id of a flag's variation, or `null`.
-pub(crate) fn variation_id(flag: &Value, key: Option<&str>) -> Value {
+pub(crate) fn variation_id<'a>(flag: &'a Value, key: Option<&str>) -> &'a Value {
     let variations = member(flag, "variations").as_array().unwrap_or_default();
-    let mut found = variations.iter().map(variation).filter(|variation| {
-        let other = variation.get("key").and_then(Value::as_str);
+    let mut found = variations.iter().filter(|variation| {
+        let other = first(variation, &KEY).as_str();
         other.is_some() && other == key
     });
-    found.next().and_then(|mut variation| variation.remove("id")).unwrap_or(Value::Null)
+    found.next().map_or(&Value::Null, |variation| first(variation, &ID))
 }
 
-fn is_active(ruleset: &Ruleset, key: &str) -> bool {
-    let result = ruleset.evaluate(key, &EvaluationContext::new());
-    result.is_some_and(|result| result.reason() != Reason::FlagInactive)
-}
-
-fn flag(flag: &Value) -> Object {
-    let mut object = Object::from([
-        ("id", first(flag, &["id", "key"])),
-        ("key", member(flag, "key").clone()),
-        ("name", first(flag, &["name", "key"])),
-        ("flag_type", or(first(flag, &["flag_type"]), "boolean")),
-        ("status", Value::from("active")),
-        ("default_variation_id", first(flag, &DEFAULTS)),
-        ("variations", each(member(flag, "variations"), variation)),
-        ("targeting_rules", each(member(flag, "targeting_rules"), rule)),
-        ("tags", or(member(flag, "tags").clone(), Vec::<Value>::new())),
-    ]);
-    give(&mut object, "environment", member(flag, "environment").clone());
-    object
-}
-
-fn variation(variation: &Value) -> Object {
-    Object::from([
-        ("id", first(variation, &["id", "key"])),
-        ("key", first(variation, &["key", "id"])),
-        ("name", first(variation, &["name", "key", "id"])),
-        ("value", member(variation, "value").clone()),
-        ("description", member(variation, "description").clone()),
-    ])
-}
-
-fn rule(rule: &Value) -> Object {
-    let mut object = Object::from([
-        ("priority", or(member(rule, "priority").clone(), 0)),
-        ("conditions", each(member(rule, "conditions"), condition)),
-    ]);
-    give(&mut object, "variation_id", first(rule, &VARIATIONS));
-    give(&mut object, "segment_id", first(rule, &["segment_id"]));
-    let rollout = match member(rule, "percentage_rollout") {
-        Value::Object(rollout) => rollout.get("variations").unwrap_or(&Value::Null),
-        entries => entries,
-    };
-    if !rollout.is_null() {
-        object.insert("percentage_rollout", Object::from([("variations", each(rollout, entry))]));
-    }
-    object
-}
-
-fn entry(entry: &Value) -> Object {
-    let weight = or(first(entry, &["weight", "percentage"]), 0);
-    Object::from([("variation_id", first(entry, &VARIATIONS)), ("weight", weight)])
-}
-
-fn condition(condition: &Value) -> Object {
-    let value = or(member(condition, "value").clone(), member(condition, "values").clone());
-    Object::from([
-        ("attribute", member(condition, "attribute").clone()),
-        ("operator", member(condition, "operator").clone()),
-        ("value", value),
-    ])
-}
-
-fn segment(segment: &Value) -> Object {
-    Object::from([
-        ("id", first(segment, &["id", "key"])),
-        ("key", first(segment, &["key", "id"])),
-        ("name", first(segment, &["name", "key", "id"])),
-        ("conditions", each(member(segment, "conditions"), condition)),
-    ])
-}
-
-/// Translates the objects of a list. Anything else stays, for the client to report.
-fn each(value: &Value, translate: fn(&Value) -> Object) -> Value {
+/// Translates an object, or those of a list. Anything else stays, for the client to report.
+fn translated(value: &Value, members: &'static [Member]) -> Value {
     match value {
-        Value::Null => Value::Array(Vec::new()),
         Value::Array(elements) => {
-            let translated = elements.iter().map(|element| match element {
-                Value::Object(_) => translate(element).into(),
-                other => other.clone(),
-            });
-            translated.collect()
+            elements.iter().map(|element| translated(element, members)).collect()
+        }
+        Value::Object(_) => {
+            let mut object = Object::new();
+            for member in members {
+                let sent = match (first(value, member), member.absent) {
+                    (Value::Null, Absent::Nothing) => continue,
+                    (Value::Null, Absent::Null) => Value::Null,
+                    (Value::Null, Absent::Zero) => Value::from(0),
+                    (Value::Null, Absent::Boolean) => Value::from("boolean"),
+                    (Value::Null, Absent::List) => Value::Array(Vec::new()),
+                    (found, _) if member.members.is_empty() => found.clone(),
+                    // A rollout that is a list of its entries.
+                    (found @ Value::Array(_), Absent::Nothing) => {
+                        let entries = Object::from([("variations", found.clone())]);
+                        translated(&entries.into(), member.members)
+                    }
+                    (found, _) => translated(found, member.members),
+                };
+                object.insert(member.name, sent);
+            }
+            object.into()
         }
         other => other.clone(),
     }
 }
 
-/// Returns the first of these members that is neither absent nor empty.
-fn first(value: &Value, names: &[&str]) -> Value {
-    let given = |value: &&Value| !value.is_null() && value.as_str() != Some("");
-    let mut members = names.iter().map(|name| member(value, name)).filter(given);
-    members.next().cloned().unwrap_or(Value::Null)
-}
-
-fn or(value: Value, default: impl Into<Value>) -> Value {
-    if value.is_null() { default.into() } else { value }
-}
-
-/// Sets a member unless it is `null`.
-fn give(object: &mut Object, name: &str, value: Value) {
-    if !value.is_null() {
-        object.insert(name, value);
+/// Returns a member by the first name under which it is neither absent nor an empty reference.
+fn first<'a>(object: &'a Value, wanted: &Member) -> &'a Value {
+    let own = member(object, wanted.name);
+    if !own.is_null() && own.as_str() != Some("") {
+        return own;
     }
+    for name in wanted.others {
+        let other = member(object, name);
+        if !other.is_null() && other.as_str() != Some("") {
+            return other;
+        }
+    }
+    own
 }
 
-fn listed(rules: &Rules) -> std::slice::Iter<'_, Value> {
-    rules.document.get("flags").and_then(Value::as_array).unwrap_or_default().iter()
+fn listed(rules: &Rules) -> &[Value] {
+    rules.document.get("flags").and_then(Value::as_array).unwrap_or_default()
 }

@@ -34,15 +34,15 @@ impl Server {
         let address = listener.local_addr()?;
         let (sender, requests) = mpsc::channel();
         thread::Builder::new().spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(stream) = stream else {
+            loop {
+                let Ok((stream, peer)) = listener.accept() else {
                     thread::sleep(RECOVERY);
                     continue;
                 };
                 let sender = sender.clone();
                 // Where the system has no thread left, the connection is closed.
                 let _ = thread::Builder::new().spawn(move || {
-                    if let Some(request) = Request::read(stream) {
+                    if let Some(request) = Request::read(stream, peer.ip()) {
                         // Nobody takes it at the end of the program.
                         let _ = sender.send(request);
                     }
@@ -113,9 +113,9 @@ impl From<io::Error> for Unread {
 
 impl Request {
     /// Reads a request. One that is not understood is refused here.
-    fn read(stream: TcpStream) -> Option<Request> {
+    fn read(stream: TcpStream, address: IpAddr) -> Option<Request> {
         let answers = stream.try_clone().ok()?;
-        match Request::parse(stream) {
+        match Request::parse(stream, address) {
             Ok(request) => Some(request),
             Err(Unread::Gone) => None,
             Err(Unread::Refused(status)) => {
@@ -125,7 +125,7 @@ impl Request {
         }
     }
 
-    fn parse(stream: TcpStream) -> Result<Request, Unread> {
+    fn parse(stream: TcpStream, address: IpAddr) -> Result<Request, Unread> {
         stream.set_read_timeout(Some(SILENCE))?;
         stream.set_write_timeout(Some(SILENCE))?;
         let mut reader = BufReader::new(stream.try_clone()?);
@@ -141,7 +141,7 @@ impl Request {
             path,
             headers: Vec::new(),
             body: Vec::new(),
-            address: stream.peer_addr()?.ip(),
+            address,
             stream,
         };
         loop {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::path::PathBuf;
 
@@ -108,8 +108,7 @@ pub(crate) fn bootstrap(flags: Value, segments: Value, version: Value) -> Object
     let mut document =
         Object::from([("flags", flags), ("segments", segments), ("version", version)]);
     let text = Value::from(document.clone()).to_string();
-    let signature = (0..4u8).map(|part| format!("{:016x}", hash(&(part, &text))));
-    document.insert("signature", signature.collect::<String>());
+    document.insert("signature", format!("{:064x}", hash(&text)));
     document.insert("generated_at", date::now());
     document
 }
@@ -119,8 +118,9 @@ pub(crate) fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
     value.get(name).unwrap_or(&Value::Null)
 }
 
-fn hash(value: &impl Hash) -> u64 {
+/// Returns a hash of a text, which is the same in every process.
+pub(crate) fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
+    hasher.write(text.as_bytes());
     hasher.finish()
 }

@@ -1,6 +1,6 @@
 //! What the self-hosted service over PostgreSQL answers, and what it limits.
 
-use std::hash::{BuildHasher, RandomState};
+use std::process;
 use std::time::{Duration, Instant};
 
 use phaseflag::{Object, Reason, Value};
@@ -12,97 +12,81 @@ use crate::rules::{self, Rules, member};
 use crate::validation::{self, Faults};
 use crate::{evaluation, output};
 
-/// A process of the service.
-pub(crate) struct SelfHosted {
-    limit: Limit,
-    /// Versions of the same flags differ from one process to the next.
-    seed: RandomState,
+/// Answers a request, which counts whatever comes of it.
+pub(crate) fn answer(
+    request: &Request,
+    rules: &Rules,
+    welcome: Option<&str>,
+    limit: &mut Limit,
+) -> Answer {
+    let remaining = match limit.take(request.address(), Instant::now()) {
+        Ok(remaining) => remaining,
+        Err(wait) => {
+            let answer = error(429, "Too Many Requests");
+            return limited(answer.with("Retry-After", seconds(wait).to_string()), 0);
+        }
+    };
+    let (Ok(answer) | Err(answer)) = route(request, rules, welcome);
+    // The service's crash handler stands outside of what adds these headers.
+    if answer.status == 500 { answer } else { limited(answer, remaining) }
 }
 
-impl SelfHosted {
-    pub(crate) fn new() -> SelfHosted {
-        SelfHosted { limit: Limit::default(), seed: RandomState::new() }
+fn route(request: &Request, rules: &Rules, welcome: Option<&str>) -> Result<Answer, Answer> {
+    let method = match request.path() {
+        "/api/v1/sdk/ruleset" | "/api/v1/sdk/bootstrap" => "GET",
+        "/api/v1/sdk/evaluate" | "/api/v1/sdk/events" => "POST",
+        _ => return Err(error(404, "Not Found")),
+    };
+    if request.method() != method {
+        return Err(error(405, "Method Not Allowed").with("Allow", method));
     }
-
-    /// Answers a request, which counts whatever comes of it.
-    pub(crate) fn answer(
-        &mut self,
-        request: &Request,
-        rules: &Rules,
-        welcome: Option<&str>,
-    ) -> Answer {
-        let remaining = match self.limit.take(request.address(), Instant::now()) {
-            Ok(remaining) => remaining,
-            Err(wait) => {
-                let answer = error(429, "Too Many Requests");
-                return limited(answer.with("Retry-After", seconds(wait).to_string()), 0);
-            }
-        };
-        let (Ok(answer) | Err(answer)) = self.route(request, rules, welcome);
-        // What handles its crashes stands outside of what adds the headers.
-        if answer.status == 500 { answer } else { limited(answer, remaining) }
-    }
-
-    fn route(
-        &self,
-        request: &Request,
-        rules: &Rules,
-        welcome: Option<&str>,
-    ) -> Result<Answer, Answer> {
-        let method = match request.path() {
-            "/api/v1/sdk/ruleset" | "/api/v1/sdk/bootstrap" => "GET",
-            "/api/v1/sdk/evaluate" | "/api/v1/sdk/events" => "POST",
-            _ => return Err(error(404, "Not Found")),
-        };
-        if request.method() != method {
-            return Err(error(405, "Method Not Allowed").with("Allow", method));
+    match request.header("X-API-Key").unwrap_or_default() {
+        "" => {
+            let message =
+                "Missing API key. Provide X-API-Key header or Authorization Bearer token.";
+            return Err(error(401, message));
         }
-        match request.header("X-API-Key").unwrap_or_default() {
-            "" => {
-                let message =
-                    "Missing API key. Provide X-API-Key header or Authorization Bearer token.";
-                return Err(error(401, message));
-            }
-            key if welcome.is_some_and(|welcome| key != welcome) => {
-                return Err(error(403, "Invalid API key or token."));
-            }
-            _ => {}
+        key if welcome.is_some_and(|welcome| key != welcome) => {
+            return Err(error(403, "Invalid API key or token."));
         }
-        match request.path() {
-            "/api/v1/sdk/ruleset" => Ok(self.ruleset(request, rules)),
-            "/api/v1/sdk/bootstrap" => Ok(self.bootstrap(rules)),
-            "/api/v1/sdk/evaluate" => evaluate(request, rules),
-            _ => take_events(request),
-        }
+        _ => {}
     }
+    match request.path() {
+        "/api/v1/sdk/ruleset" => Ok(ruleset(request, rules)),
+        "/api/v1/sdk/bootstrap" => Ok(bootstrap(rules)),
+        "/api/v1/sdk/evaluate" => evaluate(request, rules),
+        _ => take_events(request),
+    }
+}
 
-    /// Serves the flags without their segments. The ETag knows nothing of their rules.
-    fn ruleset(&self, request: &Request, rules: &Rules) -> Answer {
-        let flags = dialect::flags(rules);
-        let version = self.version(&flags);
-        let etag = format!("\"{version}\"");
-        let known = request.header("If-None-Match").unwrap_or_default();
-        let answer = if known.contains(&etag) {
-            Answer::empty(304)
-        } else {
-            let flags = Value::from(flags);
-            Answer::json(200, Object::from([("flags", flags), ("version", Value::from(version))]))
-        };
-        answer.with("ETag", etag)
-    }
+/// Serves the flags without their segments. The ETag knows nothing of their rules.
+fn ruleset(request: &Request, rules: &Rules) -> Answer {
+    let flags = dialect::flags(rules);
+    let version = version(&flags);
+    let etag = format!("\"{version}\"");
+    let known = request.header("If-None-Match").unwrap_or_default();
+    let answer = if known.contains(&etag) {
+        Answer::empty(304)
+    } else {
+        Answer::json(200, Object::from([("flags", flags), ("version", Value::from(version))]))
+    };
+    answer.with("ETag", etag)
+}
 
-    fn bootstrap(&self, rules: &Rules) -> Answer {
-        let flags = dialect::flags(rules);
-        let version = self.version(&flags).into();
-        Answer::json(200, rules::bootstrap(flags.into(), dialect::segments(rules), version))
-    }
+fn bootstrap(rules: &Rules) -> Answer {
+    let flags = dialect::flags(rules);
+    let version = version(&flags).into();
+    Answer::json(200, rules::bootstrap(flags, dialect::segments(rules), version))
+}
 
-    /// Returns a version that only the flags' ids decide.
-    fn version(&self, flags: &[Value]) -> String {
-        let ids: Vec<String> = flags.iter().map(|flag| member(flag, "id").to_string()).collect();
-        // As many bits as the service's own.
-        (self.seed.hash_one(ids) >> 32).to_string()
+/// Returns a version that only the flags' ids decide, and this process.
+fn version(flags: &Value) -> String {
+    let mut ids = process::id().to_string();
+    for flag in flags.as_array().unwrap_or_default() {
+        ids += &member(flag, "id").to_string();
     }
+    // As many bits as the service's own.
+    (rules::hash(&ids) >> 32).to_string()
 }
 
 /// Evaluates a flag by the rules of the file, its prerequisites included.
@@ -123,7 +107,7 @@ fn evaluate(request: &Request, rules: &Rules) -> Result<Answer, Answer> {
         return Err(error(400, &format!("Flag '{key}' is not active (status={status})")));
     }
     let id = dialect::variation_id(flag, result.variation_key());
-    Ok(Answer::json(200, evaluation::older(key, id, &result)))
+    Ok(Answer::json(200, evaluation::older(key, id.clone(), &result)))
 }
 
 /// Prints the events of a request, or none of them if its database could not hold one.

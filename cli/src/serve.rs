@@ -9,10 +9,10 @@ use crate::args::{Arguments, Choice, Command};
 use crate::evaluation::{self, documented};
 use crate::failure::{Failure, Status};
 use crate::http::{Answer, Request, Server};
-use crate::output;
+use crate::limit::Limit;
 use crate::rules::{self, FlagsFile, Rules, member};
-use crate::self_hosted::SelfHosted;
 use crate::validation::MAX_EVENTS;
+use crate::{output, self_hosted};
 
 pub(crate) const COMMAND: Command = Command {
     name: "serve",
@@ -59,15 +59,15 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         None => PORT,
     };
     let welcome = arguments.text("--key")?;
-    let mut self_hosted = arguments.has("--self-hosted").then(SelfHosted::new);
+    let mut limit = arguments.has("--self-hosted").then(Limit::default);
     let mut file = FlagsFile::open(path)?;
     let server = Server::start(port)
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
     output::say(format!("serving http://{}/api/v1", server.address()));
     for request in server.requests() {
         let rules = file.current();
-        let answer = match &mut self_hosted {
-            Some(service) => service.answer(&request, rules, welcome),
+        let answer = match &mut limit {
+            Some(limit) => self_hosted::answer(&request, rules, welcome, limit),
             None => answer(&request, rules, welcome),
         };
         respond(request, answer);

@@ -34,38 +34,24 @@ impl Faults {
         ]));
     }
 
-    /// Returns whether a value is an object.
-    fn object(&mut self, value: &Value, path: &str) -> bool {
-        let is_object = value.as_object().is_some();
-        if !is_object {
+    /// Checks a value that must be an object with these fields.
+    fn check(&mut self, value: &Value, path: &str, fields: &[(&str, Kind)]) {
+        if value.as_object().is_none() {
             let message = "Input should be a valid dictionary or object to extract fields from";
             self.add(path, message, "model_attributes_type");
+            return;
         }
-        is_object
-    }
-
-    fn required_text(&mut self, object: &Value, path: &str, name: &str) {
-        match object.get(name) {
-            Some(Value::String(_)) => {}
-            Some(_) => self.not_text(path, name),
-            None => self.add(format!("{path}.{name}"), "Field required", "missing"),
-        }
-    }
-
-    fn optional_text(&mut self, object: &Value, path: &str, name: &str) {
-        if !matches!(object.get(name), None | Some(Value::Null | Value::String(_))) {
-            self.not_text(path, name);
-        }
-    }
-
-    fn not_text(&mut self, path: &str, name: &str) {
-        self.add(format!("{path}.{name}"), "Input should be a valid string", "string_type");
-    }
-
-    fn dictionary(&mut self, object: &Value, path: &str, name: &str) {
-        if !matches!(object.get(name), None | Some(Value::Object(_))) {
-            let message = "Input should be a valid dictionary";
-            self.add(format!("{path}.{name}"), message, "dict_type");
+        for (name, kind) in fields {
+            let (message, of_kind) = match (kind, value.get(name)) {
+                (Kind::Required, None) => ("Field required", "missing"),
+                (_, None)
+                | (Kind::Text, Some(Value::Null))
+                | (Kind::Required | Kind::Text, Some(Value::String(_)))
+                | (Kind::Object, Some(Value::Object(_))) => continue,
+                (Kind::Object, _) => ("Input should be a valid dictionary", "dict_type"),
+                _ => ("Input should be a valid string", "string_type"),
+            };
+            self.add(format!("{path}.{name}"), message, of_kind);
         }
     }
 
@@ -74,17 +60,36 @@ impl Faults {
     }
 }
 
+/// What a field must be.
+enum Kind {
+    /// Text.
+    Required,
+    /// Text, `null` or absent.
+    Text,
+    /// An object or absent.
+    Object,
+}
+
+const EVENT: [(&str, Kind); 5] = [
+    ("flag_key", Kind::Required),
+    ("variation_key", Kind::Text),
+    ("user_id", Kind::Text),
+    ("timestamp", Kind::Text),
+    ("metadata", Kind::Object),
+];
+
+const CONTEXT: [(&str, Kind); 3] =
+    [("user_id", Kind::Text), ("session_id", Kind::Text), ("attributes", Kind::Object)];
+
 /// Returns the events of a body.
 pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
     let mut faults = Faults::default();
-    if !faults.object(body, "body") {
-        return Err(faults);
-    }
+    faults.check(body, "body", &[]);
     let field = "body.events";
     let events = match body.get("events") {
         Some(Value::Array(events)) => events,
         Some(_) => return Err(Faults::one(field, "Input should be a valid list", "list_type")),
-        None => return Err(Faults::one(field, "Field required", "missing")),
+        None => return faults.or(()).and(Err(Faults::one(field, "Field required", "missing"))),
     };
     if events.len() > MAX_EVENTS {
         let message = format!(
@@ -94,15 +99,7 @@ pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
         return Err(Faults::one(field, &message, "too_long"));
     }
     for (position, event) in events.iter().enumerate() {
-        let path = format!("{field}.{position}");
-        if !faults.object(event, &path) {
-            continue;
-        }
-        faults.required_text(event, &path, "flag_key");
-        for name in ["variation_key", "user_id", "timestamp"] {
-            faults.optional_text(event, &path, name);
-        }
-        faults.dictionary(event, &path, "metadata");
+        faults.check(event, &format!("{field}.{position}"), &EVENT);
     }
     faults.or(events)
 }
@@ -110,17 +107,9 @@ pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
 /// Checks a request for an evaluation.
 pub(crate) fn evaluation(body: &Value) -> Result<(), Faults> {
     let mut faults = Faults::default();
-    if !faults.object(body, "body") {
-        return Err(faults);
-    }
-    faults.required_text(body, "body", "flag_key");
-    let path = "body.context";
-    if let Some(context) = body.get("context")
-        && faults.object(context, path)
-    {
-        faults.optional_text(context, path, "user_id");
-        faults.optional_text(context, path, "session_id");
-        faults.dictionary(context, path, "attributes");
+    faults.check(body, "body", &[("flag_key", Kind::Required)]);
+    if let Some(context) = body.get("context") {
+        faults.check(context, "body.context", &CONTEXT);
     }
     faults.or(())
 }
