@@ -43,8 +43,7 @@ const ID: Member = Member::new("id", Absent::Null).or(&["key"]);
 const KEY: Member = Member::new("key", Absent::Null).or(&["id"]);
 const NAME: Member = Member::new("name", Absent::Null).or(&["key", "id"]);
 const CONDITIONS: Member = Member::list("conditions", &CONDITION);
-const VARIATION_ID: Member =
-    Member::new("variation_id", Absent::Nothing).or(&["variation", "variation_key"]);
+const VARIATION_ID: Member = Member::new("variation_id", Absent::Nothing).or(&["variation"]);
 
 static FLAG: [Member; 9] = [
     ID,

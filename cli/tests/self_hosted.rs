@@ -313,6 +313,19 @@ fn every_form_of_rules_is_served_in_one() {
         {"attribute": "plan", "operator": "is", "value": "beta"}]}]"#;
     assert_eq!(bootstrap["segments"], json(segments));
 
+    // References that are empty count as absent, and what is malformed stays for the client.
+    let odd = r#"[{"id": "", "key": "a", "default_variation_id": "", "default_variation_key": "v",
+        "variations": [{"key": "v", "value": ""}, 7], "targeting_rules": [null,
+          {"variation_id": "", "variation": "v", "segment_id": null, "conditions": "none"}]}]"#;
+    folder.write("rules.json", odd);
+    let flag = service.get("/sdk/ruleset", &[]).json()["flags"][0].clone();
+    assert_eq!(flag["id"].as_str(), Some("a"));
+    assert_eq!(flag["default_variation_id"].as_str(), Some("v"));
+    let variation = r#"{"id": "v", "key": "v", "name": "v", "value": "", "description": null}"#;
+    assert_eq!(flag["variations"], json(&format!("[{variation}, 7]")));
+    let rule = r#"{"priority": 0, "conditions": "none", "variation_id": "v"}"#;
+    assert_eq!(flag["targeting_rules"], json(&format!("[null, {rule}]")));
+
     for (rules, count) in [("[]", 0), (r#"{"flags": [{"key": "a"}], "segments": null}"#, 1)] {
         folder.write("rules.json", rules);
         let bootstrap = service.get("/sdk/bootstrap", &[]).json();
@@ -355,7 +368,9 @@ fn an_etag_hides_a_rule_that_changes() {
     let ask = || service.get("/sdk/ruleset", &[("If-None-Match", etag)]);
     assert_eq!((ask().status, ask().body.as_str()), (304, ""));
 
-    folder.write("rules.json", &FLAGS.replace("\"weight\": 25", "\"weight\": 26"));
+    let changed = FLAGS.replace("\"weight\": 25", "\"weight\": 26");
+    let changed = changed.replace("\"value\": \"light\"", "\"value\": \"bright\"");
+    folder.write("rules.json", &changed);
     assert_eq!((ask().status, ask().header("ETag")), (304, Some(etag)));
     let changed = service.get("/sdk/ruleset", &[]);
     assert_ne!(changed.json()["flags"], first.json()["flags"]);
@@ -407,7 +422,10 @@ fn evaluations_know_prerequisites_and_ids() {
     for context in ["null", "[]", r#"{"session_id": 7}"#, r#"{"attributes": []}"#] {
         assert_eq!(ask("instant-search", context).status, 422, "{context}");
     }
-    folder.write("rules.json", r#"[{"key": "it's \"off\"", "enabled": false}, {"key": "bare"}]"#);
+    folder.write(
+        "rules.json",
+        r#"[{"key": "it's \"off\"", "status": "active", "enabled": false}, {"key": "bare"}]"#,
+    );
     let off = service.post("/sdk/evaluate", r#"{"flag_key": "it's \"off\""}"#);
     let message = "Flag 'it's \"off\"' is not active (status=inactive)";
     assert_eq!(off.status, 400);
