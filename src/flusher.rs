@@ -14,7 +14,7 @@ use crate::events::{Fate, Ledger};
 use crate::guard::guarded;
 use crate::http::Http;
 use crate::logging::log;
-use crate::outbox::{Lane, Outbox, OutgoingEvent};
+use crate::outbox::{Lane, Outbox};
 use crate::outcome::{Outcome, setback};
 use crate::queue::{EventSource, FlushReply, MAX_REQUEST};
 use crate::recorder::Recorder;
