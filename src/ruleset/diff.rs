@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::flag::{Flag, Prerequisites, Rule, Segment, Tables};
-use super::table::TextMap;
+use super::tables::TextMap;
+use super::tables::{Flag, Prerequisites, Rule, Segment, Tables};
 
 /// The keys of flags by what became of them, each list in the order of its ruleset.
 #[derive(Debug, Default)]

@@ -1,11 +1,11 @@
 //! Tables and a context to an answer. Cannot fail, and does the same every time.
 
-use super::bucket;
-use super::condition::Condition;
-use super::flag::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
-use super::pattern::Effort;
 use super::result::{Outcome, Reason};
-use super::table::PositionMap;
+use super::tables::Condition;
+use super::tables::Effort;
+use super::tables::PositionMap;
+use super::tables::bucket;
+use super::tables::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
 use crate::context::EvaluationContext;
 
 /// Is told how an answer comes about; where nobody asks, that costs nothing.

@@ -2,53 +2,34 @@
 //!
 //! The core reads no clock, thread, lock, socket, file, environment or log.
 
-mod bucket;
-mod check;
 mod compile;
-mod condition;
 mod diff;
 mod document;
-mod environment;
 mod evaluate;
 mod explain;
-mod explanation;
-mod finding;
-mod flag;
-mod index;
-mod link;
-mod locate;
-mod outline;
-mod part;
-mod pattern;
-mod place;
-mod prerequisites;
+mod lint;
 mod problem;
-mod reach;
 mod result;
-mod spell;
 mod split;
-mod table;
-mod variations;
-mod version;
-mod warning;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use compile::{AskWhole, Piece, Places};
 pub(crate) use diff::Difference;
-pub use explanation::{
+pub(crate) use document::Outline;
+pub use explain::{
     ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
     ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation,
 };
-pub use finding::{Finding, Severity};
-pub use flag::{FlagInfo, FlagKind};
-pub(crate) use outline::Outline;
-pub(crate) use part::{AskWhole, Piece, Places};
+pub use lint::{Finding, Severity};
 pub use problem::Problem;
 pub(crate) use result::Serving;
 pub use result::{EvaluationResult, Reason};
 pub use split::{Share, Split};
+pub use tables::{FlagInfo, FlagKind};
 
 use crate::context::{EvaluationContext, NOBODY};
 use crate::json;
@@ -58,7 +39,7 @@ use diff::Comparison;
 use document::Document;
 use evaluate::{Evaluator, evaluate};
 use explain::Explainer;
-use flag::{Replica, Tables};
+use tables::{Replica, Tables};
 
 /// The rules of all flags of an environment, ready to be evaluated.
 ///
@@ -155,7 +136,7 @@ impl Ruleset {
 
     /// Reads a text for clients of an environment; all flags for `None`.
     pub(crate) fn read(text: &str, environment: Option<&str>) -> Result<Ruleset, RulesetError> {
-        let tables = link::link(environment::parse(text, environment)?);
+        let tables = compile::link(compile::parse(text, environment)?);
         Ok(Ruleset(Arc::new(Replica { tables: Arc::new(tables) })))
     }
 
@@ -176,7 +157,7 @@ impl Ruleset {
         environment: Option<&str>,
         allowed: &mut usize,
     ) -> Result<Option<Ruleset>, AskWhole> {
-        let tables = part::compile(places, key, environment, allowed)?;
+        let tables = compile::compile_part(places, key, environment, allowed)?;
         Ok(tables.map(|tables| Ruleset(Arc::new(Replica { tables: Arc::new(tables) }))))
     }
 
@@ -214,7 +195,7 @@ impl Ruleset {
     ///
     /// As [`parse`](Ruleset::parse): where the text is not JSON, or has no list of flags.
     pub fn check(text: &str) -> Result<Vec<Finding>, RulesetError> {
-        finding::findings(text, None)
+        lint::findings(text, None)
     }
 
     /// Checks a ruleset, text or bytes, as clients of one environment see it; see
@@ -229,7 +210,7 @@ impl Ruleset {
         environment: &str,
     ) -> Result<Vec<Finding>, RulesetError> {
         let text = json::utf8(text.as_ref()).map_err(RulesetError::syntax)?;
-        finding::findings(text, Some(environment))
+        lint::findings(text, Some(environment))
     }
 
     /// Checks bytes that should be UTF-8; see [`check`](Ruleset::check).
@@ -454,7 +435,7 @@ impl fmt::Debug for Ruleset {
 /// A ruleset without flags.
 impl Default for Ruleset {
     fn default() -> Ruleset {
-        let tables = link::link(Document::default());
+        let tables = compile::link(Document::default());
         Ruleset(Arc::new(Replica { tables: Arc::new(tables) }))
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::flag::{Flag, Replica, Variation};
+use super::tables::{Flag, Replica, Variation};
 use crate::value::{NULL, Value};
 
 /// What a flag serves in one context.

@@ -1,8 +1,8 @@
 //! `Split`: how many of a list of identifiers are served what.
 
 use super::evaluate::evaluate;
-use super::flag::{Flag, Tables};
 use super::result::Reason;
+use super::tables::{Flag, Tables};
 use crate::context::EvaluationContext;
 use crate::value::Value;
 

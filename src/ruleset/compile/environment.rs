@@ -1,10 +1,10 @@
 //! The flags of one environment, read out of a document that holds those of several.
 
-use super::compile::Compiler;
-use super::document::{Consumer, Document, FlagDocument};
-use super::outline::Outline;
-use super::place::{Entry, Found};
+use super::Compiler;
 use crate::json;
+use crate::ruleset::document::Outline;
+use crate::ruleset::document::{Consumer, Document, FlagDocument};
+use crate::ruleset::document::{Entry, Found};
 use crate::ruleset_error::RulesetError;
 
 /// Takes no flag.
@@ -21,7 +21,7 @@ impl Consumer for Nobody {
 /// `None`.
 ///
 /// A parser that is under way knows no environment, so flags are read one by one afterwards.
-pub(super) fn parse(
+pub(crate) fn parse(
     text: &str,
     environment: Option<&str>,
 ) -> Result<Document<Compiler>, RulesetError> {

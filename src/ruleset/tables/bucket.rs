@@ -3,7 +3,7 @@
 use crate::number::Number;
 
 /// The number of buckets.
-pub(super) const BUCKETS: u32 = 100;
+pub(crate) const BUCKETS: u32 = 100;
 
 /// The hash of `"{flag_key}:"`, to which an identifier is added.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub(crate) fn choose<T>(entries: &[(f64, T)], bucket: u32) -> Option<&T> {
 }
 
 /// Returns a sum of weights as text, without the digits that adding floats leaves behind.
-pub(super) fn weight_text(sum: f64) -> String {
+pub(crate) fn weight_text(sum: f64) -> String {
     const DIGITS: f64 = 1e6;
     let rounded = if sum < 1e9 { (sum * DIGITS).round() / DIGITS } else { sum };
     Number::from_f64(rounded).map_or("infinity".to_owned(), |number| number.to_string())

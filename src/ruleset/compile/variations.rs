@@ -1,11 +1,11 @@
 //! The variations of one flag while it is compiled: found by id, and then by key.
 
-use super::flag::Variation;
-use super::index::{Index, Named};
+use crate::ruleset::tables::Variation;
+use crate::ruleset::tables::{Index, Named};
 
 /// The variations of one flag; of two that are named alike the first one counts.
-pub(super) struct Variations {
-    pub(super) listed: Vec<Variation>,
+pub(crate) struct Variations {
+    pub(crate) listed: Vec<Variation>,
     ids: Vec<Id>,
     by_id: Index,
     by_key: Index,
@@ -23,7 +23,7 @@ impl Named for Id {
 }
 
 impl Variations {
-    pub(super) fn with_capacity(capacity: usize) -> Variations {
+    pub(crate) fn with_capacity(capacity: usize) -> Variations {
         Variations {
             listed: Vec::with_capacity(capacity),
             ids: Vec::with_capacity(capacity),
@@ -32,7 +32,7 @@ impl Variations {
         }
     }
 
-    pub(super) fn add(&mut self, id: Option<Box<str>>, variation: Variation) {
+    pub(crate) fn add(&mut self, id: Option<Box<str>>, variation: Variation) {
         let position = self.listed.len() as u32;
         self.listed.push(variation);
         self.by_key.update(&self.listed);
@@ -42,7 +42,7 @@ impl Variations {
         }
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<u32> {
+    pub(crate) fn find(&self, name: &str) -> Option<u32> {
         match self.by_id.find(name, &self.ids) {
             Some(found) => self.ids.get(found as usize).map(|id| id.position),
             None => self.by_key.find(name, &self.listed),

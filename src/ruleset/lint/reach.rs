@@ -1,18 +1,18 @@
 //! Rules that can never be reached, since one before them serves everybody whom they match.
 
-use super::bucket;
-use super::condition::{Attribute, Condition, Target};
-use super::flag::{Rule, Segment, Serves, Tables};
-use super::pattern::Effort;
-use super::table::{PositionMap, TextMap};
 use crate::context::{EvaluationContext, NOBODY};
 use crate::order::sorted;
+use crate::ruleset::tables::Effort;
+use crate::ruleset::tables::bucket;
+use crate::ruleset::tables::{Attribute, Condition, Target};
+use crate::ruleset::tables::{PositionMap, TextMap};
+use crate::ruleset::tables::{Rule, Segment, Serves, Tables};
 
 /// How many conditions of all rules of a ruleset are compared at most.
 const MOST_COMPARISONS: usize = 2_000_000;
 
 /// Looks for rules that can never be reached, with a bounded effort.
-pub(super) struct Reach {
+pub(crate) struct Reach {
     /// Whom each segment holds.
     members: Vec<Members>,
     comparisons: usize,
@@ -48,13 +48,13 @@ impl Members {
 type Demands = Vec<u32>;
 
 impl Reach {
-    pub(super) fn new(tables: &Tables) -> Reach {
+    pub(crate) fn new(tables: &Tables) -> Reach {
         Reach { members: tables.segments.iter().map(Members::of).collect(), comparisons: 0 }
     }
 
     /// Returns, for each rule in the order of evaluation, the one before it that leaves it
     /// nobody. One that serves by a rollout leaves others those without an identifier.
-    pub(super) fn obstacles<'r>(&mut self, rules: &'r [Rule]) -> Vec<Option<&'r Rule>> {
+    pub(crate) fn obstacles<'r>(&mut self, rules: &'r [Rule]) -> Vec<Option<&'r Rule>> {
         let mut numbers = TextMap::default();
         let (mut to_all, mut to_identified) = (Takers::default(), Takers::default());
         let obstacles = rules.iter().map(|rule| {

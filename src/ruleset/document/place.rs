@@ -41,11 +41,11 @@ macro_rules! refuse_scalars {
     };
 }
 
-pub(super) use refuse_scalars;
+pub(crate) use refuse_scalars;
 
 /// What stands where something else was expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     Null,
     Boolean,
     Number,
@@ -57,7 +57,7 @@ pub(super) enum Found {
 
 impl Found {
     /// Returns its name, with its article.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Found::Null => "null",
             Found::Boolean => "a boolean",
@@ -78,7 +78,7 @@ impl fmt::Display for Found {
 
 /// Whether something is there, and in the shape that was expected.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     #[default]
     Absent,
     Given,
@@ -88,7 +88,7 @@ pub(super) enum Shape {
 
 /// A scalar field.
 #[derive(Debug)]
-pub(super) enum Field<T> {
+pub(crate) enum Field<T> {
     /// Not there, or `null`. The depth is where a misplaced list or object would stand.
     Absent {
         depth: u8,
@@ -105,12 +105,12 @@ impl<T> Default for Field<T> {
 }
 
 impl<T: Scalar> Field<T> {
-    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+    pub(crate) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
         *self = Field::Absent { depth };
         self
     }
 
-    pub(super) fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Field::Absent { .. })
     }
 
@@ -130,7 +130,7 @@ impl<T: Scalar> Field<T> {
 }
 
 /// What a scalar field can be read from.
-pub(super) trait Scalar: Sized {
+pub(crate) trait Scalar: Sized {
     /// The shape that is expected, with its article.
     const EXPECTED: &'static str;
 
@@ -215,7 +215,7 @@ impl<T: Scalar> Visitor for Field<T> {
 
 /// A field that may hold any value.
 #[derive(Debug)]
-pub(super) struct AnyField(Slot);
+pub(crate) struct AnyField(Slot);
 
 impl Default for AnyField {
     fn default() -> AnyField {
@@ -224,29 +224,29 @@ impl Default for AnyField {
 }
 
 impl AnyField {
-    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+    pub(crate) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
         self.0 = Slot::at(depth);
         &mut self.0
     }
 
     /// Returns whether nothing has been read, or `null`.
-    pub(super) fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         self.0.is_absent()
     }
 
     /// Takes the value; `null` where the field is absent.
-    pub(super) fn take_value(&mut self) -> Value {
+    pub(crate) fn take_value(&mut self) -> Value {
         self.0.take().unwrap_or_default()
     }
 }
 
 /// A list of objects: those that are, and where those stood that are none.
 #[derive(Debug)]
-pub(super) struct List<T> {
-    pub(super) shape: Shape,
+pub(crate) struct List<T> {
+    pub(crate) shape: Shape,
     depth: u8,
-    pub(super) entries: Vec<Entry<T>>,
-    pub(super) faults: Faults,
+    pub(crate) entries: Vec<Entry<T>>,
+    pub(crate) faults: Faults,
 }
 
 impl<T> Default for List<T> {
@@ -257,16 +257,16 @@ impl<T> Default for List<T> {
 
 /// An object of a list, with its position there.
 #[derive(Debug, Default)]
-pub(super) struct Entry<T> {
-    pub(super) index: usize,
+pub(crate) struct Entry<T> {
+    pub(crate) index: usize,
     depth: u8,
     shape: Shape,
-    pub(super) fields: T,
+    pub(crate) fields: T,
 }
 
 /// The elements of a list that are no objects: the first of them by position, all by number.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Option<Box<FaultList>>);
+pub(crate) struct Faults(Option<Box<FaultList>>);
 
 #[derive(Debug, Default)]
 struct FaultList {
@@ -284,19 +284,19 @@ impl Faults {
     }
 
     /// Returns the positions that are remembered, and what stands there.
-    pub(super) fn listed(&self) -> &[(usize, Found)] {
+    pub(crate) fn listed(&self) -> &[(usize, Found)] {
         self.0.as_ref().map_or(&[], |faults| &faults.listed)
     }
 
     /// Returns how many there are.
-    pub(super) fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.0.as_ref().map_or(0, |faults| faults.total)
     }
 }
 
 impl<T> List<T> {
     /// Empties the list and keeps its memory.
-    pub(super) fn cleared(mut self) -> List<T> {
+    pub(crate) fn cleared(mut self) -> List<T> {
         self.entries.clear();
         List { entries: self.entries, ..List::default() }
     }
@@ -304,13 +304,13 @@ impl<T> List<T> {
 
 impl<T> List<T> {
     /// Returns whether there is no element, and no fault.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.faults.total() == 0
     }
 }
 
 impl<T: Fields> List<T> {
-    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+    pub(crate) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
         *self = std::mem::take(self).cleared();
         self.depth = depth;
         self
@@ -383,12 +383,12 @@ impl<T: Fields> Seq for Entries<'_, T> {
 
 impl<T> Entry<T> {
     /// Takes the place of the element at `index`.
-    pub(super) fn begin(&mut self, index: usize, depth: u8) {
+    pub(crate) fn begin(&mut self, index: usize, depth: u8) {
         (self.index, self.depth, self.shape) = (index, depth, Shape::Absent);
     }
 
     /// Returns what was found instead of an object, with its article.
-    pub(super) fn found(&self) -> Option<Found> {
+    pub(crate) fn found(&self) -> Option<Found> {
         match self.shape {
             Shape::Given => None,
             Shape::Malformed(found) => Some(found),
@@ -428,7 +428,7 @@ impl<T: Fields> Deserialize for Entry<T> {
 }
 
 /// The names of the fields, in the service's own spelling.
-pub(super) trait Fields: Default {
+pub(crate) trait Fields: Default {
     /// Returns the place of a field, emptied, or `None` for a name that does not count.
     fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor>;
 
@@ -442,7 +442,7 @@ pub(super) trait Fields: Default {
 }
 
 /// An object whose fields are being read.
-pub(super) struct Members<'a, T> {
+pub(crate) struct Members<'a, T> {
     fields: &'a mut T,
     depth: u8,
     skip: Skip,
@@ -450,7 +450,7 @@ pub(super) struct Members<'a, T> {
 
 impl<'a, T: Fields> Members<'a, T> {
     /// The object that stands at `depth`.
-    pub(super) fn of(depth: u8, fields: &'a mut T) -> miniserde::Result<Box<dyn Map + 'a>> {
+    pub(crate) fn of(depth: u8, fields: &'a mut T) -> miniserde::Result<Box<dyn Map + 'a>> {
         let depth = deeper(depth)?;
         Ok(Box::new(Members { fields, depth, skip: Skip::at(depth) }))
     }

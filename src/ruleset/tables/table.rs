@@ -8,11 +8,11 @@ use fnv::FnvHasher;
 use super::index::{Index, Named};
 
 /// Positions are our own numbers, for which FNV will do.
-pub(super) type PositionMap<V> = HashMap<u32, V, BuildHasherDefault<FnvHasher>>;
+pub(crate) type PositionMap<V> = HashMap<u32, V, BuildHasherDefault<FnvHasher>>;
 
 /// Values by text, numbered in the order in which their keys came.
 #[derive(Clone, Debug)]
-pub(super) struct TextMap<V> {
+pub(crate) struct TextMap<V> {
     entries: Vec<Entry<V>>,
     index: Index,
 }
@@ -36,18 +36,18 @@ impl<V> Default for TextMap<V> {
 }
 
 impl<V> TextMap<V> {
-    pub(super) fn get(&self, key: &str) -> Option<&V> {
+    pub(crate) fn get(&self, key: &str) -> Option<&V> {
         let number = self.index.find(key, &self.entries)?;
         self.entries.get(number as usize).map(|entry| &entry.value)
     }
 
-    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         let number = self.index.find(key, &self.entries)?;
         self.entries.get_mut(number as usize).map(|entry| &mut entry.value)
     }
 
     /// Sets a value and returns the one before.
-    pub(super) fn insert(&mut self, key: Box<str>, value: V) -> Option<V> {
+    pub(crate) fn insert(&mut self, key: Box<str>, value: V) -> Option<V> {
         if let Some(number) = self.index.find(&key, &self.entries)
             && let Some(entry) = self.entries.get_mut(number as usize)
         {
@@ -58,12 +58,12 @@ impl<V> TextMap<V> {
         None
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Returns the keys in the order of their numbers.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| &*entry.key)
     }
 }

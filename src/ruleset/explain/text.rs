@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use super::bucket::weight_text;
-use super::condition::{cut, excerpt};
 use super::explanation::{
     ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
     ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, Identity,
 };
-use super::result::EvaluationResult;
+use crate::ruleset::result::EvaluationResult;
+use crate::ruleset::tables::weight_text;
+use crate::ruleset::tables::{cut, excerpt};
 
 /// A text of several lines, without a line break at its end. Long texts in it are cut, and control
 /// characters escaped.

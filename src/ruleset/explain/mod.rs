@@ -1,29 +1,34 @@
 //! How an answer comes about: the evaluator decides, and what it looked at is laid out.
 
+mod explanation;
+mod text;
+
+pub use explanation::{
+    ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
+    ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation,
+};
+
 use std::sync::Arc;
 
-use super::bucket;
-use super::condition::{Attribute, Condition, Subject, Target};
-use super::evaluate::{Evaluator, Witness};
-use super::explanation::{
-    AttributeText, ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout,
-    ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Identity, PATTERN,
-};
-use super::flag::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
-use super::pattern::Effort;
-use super::result::{Outcome, Reason};
-use super::table::{PositionMap, TextMap};
+use self::explanation::{AttributeText, Identity, PATTERN};
 use crate::context::{EvaluationContext, Who};
 use crate::number::NumberText;
+use crate::ruleset::evaluate::{Evaluator, Witness};
+use crate::ruleset::result::{Outcome, Reason};
+use crate::ruleset::tables::Effort;
+use crate::ruleset::tables::bucket;
+use crate::ruleset::tables::{Attribute, Condition, Subject, Target};
+use crate::ruleset::tables::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
+use crate::ruleset::tables::{PositionMap, TextMap};
 
 /// Evaluates a flag, and lays out how.
-pub(super) struct Explainer<'a> {
+pub(crate) struct Explainer<'a> {
     tables: &'a Tables,
     context: &'a EvaluationContext,
     flag: &'a Flag,
     /// What is left for searching patterns beside those of the evaluation itself.
     effort: Effort,
-    pub(super) outcome: Outcome,
+    pub(crate) outcome: Outcome,
     seen: Seen,
     variations: Vec<ExplainedVariation>,
     segments: PositionMap<Arc<ExplainedSegment>>,
@@ -55,7 +60,7 @@ impl Witness for Seen {
 }
 
 impl<'a> Explainer<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         tables: &'a Tables,
         context: &'a EvaluationContext,
         flag: &'a Flag,
@@ -82,7 +87,7 @@ impl<'a> Explainer<'a> {
     }
 
     /// Returns the prerequisites; `None` where they can never hold.
-    pub(super) fn prerequisites(&self) -> Option<Vec<ExplainedPrerequisite>> {
+    pub(crate) fn prerequisites(&self) -> Option<Vec<ExplainedPrerequisite>> {
         let Prerequisites::All(all) = &self.flag.prerequisites else {
             return None;
         };
@@ -122,7 +127,7 @@ impl<'a> Explainer<'a> {
     }
 
     /// Returns the rules in the order in which they are looked at.
-    pub(super) fn rules(&mut self) -> Vec<ExplainedRule> {
+    pub(crate) fn rules(&mut self) -> Vec<ExplainedRule> {
         let decided =
             matches!(self.outcome.reason, Reason::TargetingMatch | Reason::PercentageRollout);
         let flag = self.flag;

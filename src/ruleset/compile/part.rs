@@ -5,14 +5,14 @@
 
 use miniserde::de::Deserialize;
 
-use super::compile::Compiler;
-use super::document::{Consumer, Document, FlagDocument, SegmentDocument};
-use super::flag::Tables;
+use super::Compiler;
 use super::link::link;
-use super::place::{Entry, Field, List, Shape};
-use super::table::TextMap;
 use crate::json;
 use crate::order::sorted;
+use crate::ruleset::document::{Consumer, Document, FlagDocument, SegmentDocument};
+use crate::ruleset::document::{Entry, Field, List, Shape};
+use crate::ruleset::tables::Tables;
+use crate::ruleset::tables::TextMap;
 use crate::value::Value;
 
 /// Finds flags and segments of a text by name. Of some names there are several, in the order of
@@ -31,7 +31,7 @@ pub(crate) struct AskWhole;
 
 /// Compiles a flag and what it refers to; `None` where the places do not know it. Takes what it
 /// reads, in bytes, from `allowed`.
-pub(super) fn compile(
+pub(crate) fn compile(
     places: &dyn Places,
     key: &str,
     environment: Option<&str>,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::result::{EvaluationResult, Reason};
+use crate::ruleset::result::{EvaluationResult, Reason};
 
 /// Why a flag serves what it serves in one context: what
 /// [`Ruleset::explain`](super::Ruleset::explain) finds out.
@@ -13,12 +13,12 @@ use super::result::{EvaluationResult, Reason};
 /// of a user than a log should.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    pub(super) key: Arc<str>,
-    pub(super) on: bool,
-    pub(super) result: EvaluationResult,
+    pub(crate) key: Arc<str>,
+    pub(crate) on: bool,
+    pub(crate) result: EvaluationResult,
     /// `None` where they can never hold.
-    pub(super) prerequisites: Option<Vec<ExplainedPrerequisite>>,
-    pub(super) rules: Vec<ExplainedRule>,
+    pub(crate) prerequisites: Option<Vec<ExplainedPrerequisite>>,
+    pub(crate) rules: Vec<ExplainedRule>,
 }
 
 impl Explanation {
@@ -61,12 +61,12 @@ impl Explanation {
 /// A flag that must serve a variation before the rules of another one are looked at.
 #[derive(Clone, Debug)]
 pub struct ExplainedPrerequisite {
-    pub(super) flag_key: Arc<str>,
-    pub(super) variation_key: String,
-    pub(super) on: bool,
-    pub(super) served: ExplainedVariation,
-    pub(super) reason: Reason,
-    pub(super) holds: bool,
+    pub(crate) flag_key: Arc<str>,
+    pub(crate) variation_key: String,
+    pub(crate) on: bool,
+    pub(crate) served: ExplainedVariation,
+    pub(crate) reason: Reason,
+    pub(crate) holds: bool,
 }
 
 impl ExplainedPrerequisite {
@@ -104,8 +104,8 @@ impl ExplainedPrerequisite {
 /// A variation that a flag or a rule refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedVariation {
-    pub(super) key: Option<Arc<str>>,
-    pub(super) there: bool,
+    pub(crate) key: Option<Arc<str>>,
+    pub(crate) there: bool,
 }
 
 impl ExplainedVariation {
@@ -123,15 +123,15 @@ impl ExplainedVariation {
 /// A targeting rule.
 #[derive(Clone, Debug)]
 pub struct ExplainedRule {
-    pub(super) index: usize,
+    pub(crate) index: usize,
     /// Whether it matches; `None` where it was not reached.
-    pub(super) matches: Option<bool>,
-    pub(super) decides: bool,
-    pub(super) conditions: Vec<ExplainedCondition>,
-    pub(super) segment: Option<Arc<ExplainedSegment>>,
+    pub(crate) matches: Option<bool>,
+    pub(crate) decides: bool,
+    pub(crate) conditions: Vec<ExplainedCondition>,
+    pub(crate) segment: Option<Arc<ExplainedSegment>>,
     /// Whether a rule before this one asks for the same segment.
-    pub(super) segment_again: bool,
-    pub(super) serves: ExplainedServing,
+    pub(crate) segment_again: bool,
+    pub(crate) serves: ExplainedServing,
 }
 
 impl ExplainedRule {
@@ -187,22 +187,22 @@ pub enum ExplainedServing {
 #[derive(Clone, Debug)]
 pub struct ExplainedCondition {
     /// The attribute's name, the operator and its target; `None` where it can never hold.
-    pub(super) parts: Option<(String, &'static str, String)>,
-    pub(super) value: Option<AttributeText>,
+    pub(crate) parts: Option<(String, &'static str, String)>,
+    pub(crate) value: Option<AttributeText>,
     /// Whether it was evaluated.
-    pub(super) reached: bool,
-    pub(super) holds: Option<bool>,
+    pub(crate) reached: bool,
+    pub(crate) holds: Option<bool>,
 }
 
 /// The operator whose conditions may go without an answer.
-pub(super) const PATTERN: &str = "matches_regex";
+pub(crate) const PATTERN: &str = "matches_regex";
 
 /// The value of an attribute, as text.
 #[derive(Clone, Debug)]
-pub(super) struct AttributeText {
-    pub(super) text: Arc<str>,
+pub(crate) struct AttributeText {
+    pub(crate) text: Arc<str>,
     /// Whether the value is a string.
-    pub(super) is_string: bool,
+    pub(crate) is_string: bool,
 }
 
 impl ExplainedCondition {
@@ -241,7 +241,7 @@ impl ExplainedCondition {
         self.parts.is_none()
     }
 
-    pub(super) fn is_searched_for(&self) -> bool {
+    pub(crate) fn is_searched_for(&self) -> bool {
         self.operator() == Some(PATTERN)
     }
 }
@@ -250,8 +250,8 @@ impl ExplainedCondition {
 #[derive(Clone, Debug)]
 pub struct ExplainedSegment {
     /// `None` where it is not there.
-    pub(super) name: Option<Arc<str>>,
-    pub(super) conditions: Vec<ExplainedCondition>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) conditions: Vec<ExplainedCondition>,
 }
 
 impl ExplainedSegment {
@@ -270,16 +270,16 @@ impl ExplainedSegment {
 /// A percentage rollout.
 #[derive(Clone, Debug)]
 pub struct ExplainedRollout {
-    pub(super) identity: Option<Identity>,
-    pub(super) entries: Vec<ExplainedEntry>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) entries: Vec<ExplainedEntry>,
 }
 
 /// What the context is identified by, the identifier, and its bucket.
 #[derive(Clone, Debug)]
-pub(super) struct Identity {
-    pub(super) name: &'static str,
-    pub(super) identifier: Arc<str>,
-    pub(super) bucket: u32,
+pub(crate) struct Identity {
+    pub(crate) name: &'static str,
+    pub(crate) identifier: Arc<str>,
+    pub(crate) bucket: u32,
 }
 
 impl ExplainedRollout {
@@ -313,10 +313,10 @@ impl ExplainedRollout {
 /// An entry of a rollout: a variation, and the buckets that it is served in.
 #[derive(Clone, Debug)]
 pub struct ExplainedEntry {
-    pub(super) variation: ExplainedVariation,
-    pub(super) lower: f64,
-    pub(super) upper: f64,
-    pub(super) chosen: bool,
+    pub(crate) variation: ExplainedVariation,
+    pub(crate) lower: f64,
+    pub(crate) upper: f64,
+    pub(crate) chosen: bool,
 }
 
 impl ExplainedEntry {

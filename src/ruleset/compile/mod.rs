@@ -3,67 +3,78 @@
 //! What cannot be understood is left out or made to match nobody, and reported with its path.
 //! What flags refer to beyond themselves is linked when all of them are known.
 
+mod check;
+mod environment;
+mod link;
+mod part;
+mod prerequisites;
+mod variations;
+
+pub(crate) use environment::parse;
+pub(crate) use link::{SEGMENTS, link};
+pub(crate) use part::{AskWhole, Piece, Places, compile as compile_part};
+
 use std::mem::take;
 
-use super::bucket::BucketSeed;
-use super::check::Unusable;
-use super::condition::{Attribute, Condition, Test, excerpt};
-use super::document::{
+use self::check::Unusable;
+use self::variations::Variations;
+use crate::number::Number;
+use crate::order::sorted;
+use crate::ruleset::document::{
     ConditionDocument, Consumer, FlagDocument, PrerequisiteDocument, RolloutDocument,
     RolloutEntryDocument, RuleDocument, VariationDocument, Word,
 };
-use super::flag::{Flag, FlagKind, Prerequisites, Rollout, Rule, Serves, Variation};
-use super::index::Index;
-use super::pattern::Patterns;
-use super::place::{Entry, Field, Found, List, Shape};
-use super::problem::{Path, Problems};
-use super::table::TextMap;
-use super::variations::Variations;
-use crate::number::Number;
-use crate::order::sorted;
+use crate::ruleset::document::{Entry, Field, Found, List, Shape};
+use crate::ruleset::problem::{Path, Problems};
+use crate::ruleset::tables::BucketSeed;
+use crate::ruleset::tables::Index;
+use crate::ruleset::tables::Patterns;
+use crate::ruleset::tables::TextMap;
+use crate::ruleset::tables::{Attribute, Condition, Test, excerpt};
+use crate::ruleset::tables::{Flag, FlagKind, Prerequisites, Rollout, Rule, Serves, Variation};
 
 /// Where the flags stand.
-pub(super) const FLAGS: Path<'static> = Path::Root("flags");
+pub(crate) const FLAGS: Path<'static> = Path::Root("flags");
 
 const FLAG_LEFT_OUT: &str = "the flag is left out";
 const VARIATION_LEFT_OUT: &str = "the variation is left out";
-pub(super) const RULE_MATCHES_NOBODY: &str = "the rule matches nobody";
+pub(crate) const RULE_MATCHES_NOBODY: &str = "the rule matches nobody";
 const NEVER_HOLDS: &str = "the condition never holds";
 const VALUE_IS_NULL: &str = "the value served is null";
 
 /// Where a rule stands that asks for a segment.
-pub(super) struct SegmentUse {
-    pub(super) flag_index: usize,
-    pub(super) rule_index: usize,
-    pub(super) name: u32,
+pub(crate) struct SegmentUse {
+    pub(crate) flag_index: usize,
+    pub(crate) rule_index: usize,
+    pub(crate) name: u32,
 }
 
 /// What a flag requires of others.
-pub(super) struct Requirement {
-    pub(super) position: u32,
+pub(crate) struct Requirement {
+    pub(crate) position: u32,
     /// Where the flag stands in the document.
-    pub(super) index: usize,
-    pub(super) documents: List<PrerequisiteDocument>,
+    pub(crate) index: usize,
+    pub(crate) documents: List<PrerequisiteDocument>,
 }
 
 /// Compiles flags as they come, and notes what they refer to.
 #[derive(Default)]
-pub(super) struct Compiler {
+pub(crate) struct Compiler {
     /// Flags that carry another one are left out.
     environment: Option<Box<str>>,
     patterns: Patterns,
-    pub(super) problems: Problems,
-    pub(super) flags: Vec<Flag>,
-    pub(super) index: Index,
+    pub(crate) problems: Problems,
+    pub(crate) flags: Vec<Flag>,
+    pub(crate) index: Index,
     /// Where each flag stands in the document.
-    pub(super) indices: Vec<usize>,
+    pub(crate) indices: Vec<usize>,
     /// The names of the environments that flags carry.
-    pub(super) environments: Vec<Box<str>>,
+    pub(crate) environments: Vec<Box<str>>,
     environment_index: Index,
-    pub(super) prerequisites: Vec<Requirement>,
+    pub(crate) prerequisites: Vec<Requirement>,
     /// Numbers, in the order of their first use, for the names of segments that rules ask for.
-    pub(super) segment_names: TextMap<u32>,
-    pub(super) segment_uses: Vec<SegmentUse>,
+    pub(crate) segment_names: TextMap<u32>,
+    pub(crate) segment_uses: Vec<SegmentUse>,
 }
 
 impl Consumer for Compiler {
@@ -117,12 +128,12 @@ impl Consumer for Compiler {
 
 impl Compiler {
     /// Returns a compiler that leaves out what another environment carries.
-    pub(super) fn of(environment: Option<&str>) -> Compiler {
+    pub(crate) fn of(environment: Option<&str>) -> Compiler {
         Compiler { environment: environment.map(Box::from), ..Compiler::default() }
     }
 
     /// Returns whether a flag is of the environment, or of none.
-    pub(super) fn takes(&self, document: &FlagDocument) -> bool {
+    pub(crate) fn takes(&self, document: &FlagDocument) -> bool {
         match (&self.environment, &document.environment) {
             (None, _) | (Some(_), Field::Absent { .. }) => true,
             (Some(wanted), Field::Given(name)) => name.is_empty() || **name == **wanted,
@@ -363,7 +374,7 @@ impl Compiler {
     }
 
     /// Compiles conditions; one that cannot be understood never holds.
-    pub(super) fn conditions(
+    pub(crate) fn conditions(
         &mut self,
         path: Path<'_>,
         conditions: &mut List<ConditionDocument>,

@@ -2,17 +2,17 @@
 
 use std::fmt::Display;
 
-use super::condition::excerpt;
-use super::place::{Field, List, Scalar, Shape};
-use super::problem::{Path, Problems};
+use crate::ruleset::document::{Field, List, Scalar, Shape};
+use crate::ruleset::problem::{Path, Problems};
+use crate::ruleset::tables::excerpt;
 
 /// Something that cannot be understood, and has been reported.
-pub(super) struct Unusable;
+pub(crate) struct Unusable;
 
 /// Each of these reports what it finds wrong, and with what consequence.
 impl Problems {
     /// Reads a reference to a variation from the first of the fields that holds one.
-    pub(super) fn reference<const N: usize>(
+    pub(crate) fn reference<const N: usize>(
         &mut self,
         path: Path<'_>,
         fields: [(&'static str, Field<Box<str>>); N],
@@ -28,7 +28,7 @@ impl Problems {
     }
 
     /// Reads a field that must be there.
-    pub(super) fn given<T: Scalar>(
+    pub(crate) fn given<T: Scalar>(
         &mut self,
         path: Path<'_>,
         field: Field<T>,
@@ -41,7 +41,7 @@ impl Problems {
     }
 
     /// Reads a field that may be absent.
-    pub(super) fn read<T: Scalar>(
+    pub(crate) fn read<T: Scalar>(
         &mut self,
         path: Path<'_>,
         field: Field<T>,
@@ -58,7 +58,7 @@ impl Problems {
     }
 
     /// Checks that a field, where it is there, is a list.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         path: Path<'_>,
         list: &List<T>,
@@ -74,7 +74,7 @@ impl Problems {
     }
 
     /// Reports the elements of a list that are no objects, and returns whether there are any.
-    pub(super) fn faults<T>(&mut self, path: Path<'_>, list: &List<T>, consequence: &str) -> bool {
+    pub(crate) fn faults<T>(&mut self, path: Path<'_>, list: &List<T>, consequence: &str) -> bool {
         let listed = list.faults.listed();
         for (index, found) in listed {
             self.mismatch(path.item(*index), "an object", found, consequence);
@@ -84,7 +84,7 @@ impl Problems {
     }
 
     #[cold]
-    pub(super) fn mismatch(
+    pub(crate) fn mismatch(
         &mut self,
         path: Path<'_>,
         expected: &str,
@@ -95,7 +95,7 @@ impl Problems {
     }
 
     #[cold]
-    pub(super) fn dangling(&mut self, path: Path<'_>, what: &str, name: &str, consequence: &str) {
+    pub(crate) fn dangling(&mut self, path: Path<'_>, what: &str, name: &str, consequence: &str) {
         let name = excerpt(name);
         self.report(path, format_args!("there is no {what} `{name}`: {consequence}"));
     }

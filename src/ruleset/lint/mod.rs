@@ -1,16 +1,20 @@
 //! `Finding`: what is wrong or suspicious in a ruleset, and on which line.
 
+mod locate;
+mod reach;
+mod warning;
+
 use std::fmt;
 
-use super::document::SegmentDocument;
-use super::environment;
-use super::link::link;
-use super::locate::{lines_and_columns, places};
-use super::outline::Outline;
-use super::place::Field;
-use super::problem::Problem;
-use super::warning::{Origins, warnings};
+use self::locate::{lines_and_columns, places};
+use self::warning::{Origins, warnings};
 use crate::order::sorted;
+use crate::ruleset::compile::link;
+use crate::ruleset::compile::parse;
+use crate::ruleset::document::Field;
+use crate::ruleset::document::Outline;
+use crate::ruleset::document::SegmentDocument;
+use crate::ruleset::problem::Problem;
 use crate::ruleset_error::RulesetError;
 
 /// Something in a ruleset that is wrong or suspicious: what
@@ -85,11 +89,11 @@ impl fmt::Display for Finding {
 }
 
 /// Reads a ruleset for what is wrong or suspicious in it, in the order of the text.
-pub(super) fn findings(
+pub(crate) fn findings(
     text: &str,
     environment: Option<&str>,
 ) -> Result<Vec<Finding>, RulesetError> {
-    let document = environment::parse(text, environment)?;
+    let document = parse(text, environment)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let outline = Outline::of(text);
     let named = document.segments.entries.iter().filter(|entry| is_named(&entry.fields));

@@ -3,48 +3,58 @@
 //! Flags, segments and variations refer to each other by position; every position is one that
 //! the compiler found to be there.
 
+pub(crate) mod bucket;
+mod condition;
+mod index;
+mod pattern;
+mod table;
+mod version;
+
+pub(crate) use bucket::{BucketSeed, weight_text};
+pub(crate) use condition::{Attribute, Condition, Subject, Target, Test, cut, excerpt};
+pub(crate) use index::{Index, Named};
+pub(crate) use pattern::{Effort, Patterns};
+pub(crate) use table::{PositionMap, TextMap};
+
 use std::fmt;
 use std::sync::Arc;
 
-use super::bucket::BucketSeed;
-use super::condition::Condition;
-use super::index::{Index, Named};
-use super::problem::Problem;
+use crate::ruleset::problem::Problem;
 use crate::value::Value;
 
 /// One ruleset.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    pub(super) flags: Vec<Flag>,
-    pub(super) index: Index,
-    pub(super) segments: Vec<Segment>,
+    pub(crate) flags: Vec<Flag>,
+    pub(crate) index: Index,
+    pub(crate) segments: Vec<Segment>,
     /// The names of the environments that flags carry.
-    pub(super) environments: Box<[Box<str>]>,
+    pub(crate) environments: Box<[Box<str>]>,
     /// Whether the document has a member for segments, whatever it holds.
-    pub(super) has_segments: bool,
-    pub(super) version: Value,
-    pub(super) problems: Box<[Problem]>,
+    pub(crate) has_segments: bool,
+    pub(crate) version: Value,
+    pub(crate) problems: Box<[Problem]>,
 }
 
 impl Tables {
-    pub(super) fn position(&self, key: &str) -> Option<u32> {
+    pub(crate) fn position(&self, key: &str) -> Option<u32> {
         self.index.find(key, &self.flags)
     }
 
-    pub(super) fn flag(&self, position: u32) -> Option<&Flag> {
+    pub(crate) fn flag(&self, position: u32) -> Option<&Flag> {
         self.flags.get(position as usize)
     }
 
     /// Returns the environment that a flag carries.
-    pub(super) fn environment(&self, flag: &Flag) -> Option<&str> {
+    pub(crate) fn environment(&self, flag: &Flag) -> Option<&str> {
         self.environments.get(flag.environment? as usize).map(|name| &**name)
     }
 
-    pub(super) fn segment(&self, position: u32) -> Option<&Segment> {
+    pub(crate) fn segment(&self, position: u32) -> Option<&Segment> {
         self.segments.get(position as usize)
     }
 
-    pub(super) fn names_segments(&self) -> bool {
+    pub(crate) fn names_segments(&self) -> bool {
         self.flags.iter().flat_map(|flag| &flag.rules).any(|rule| rule.segment.is_some())
     }
 }
@@ -56,22 +66,22 @@ impl Tables {
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Replica {
-    pub(super) tables: Arc<Tables>,
+    pub(crate) tables: Arc<Tables>,
 }
 
 /// A flag.
 #[derive(Debug)]
-pub(super) struct Flag {
-    pub(super) key: Arc<str>,
-    pub(super) kind: FlagKind,
+pub(crate) struct Flag {
+    pub(crate) key: Arc<str>,
+    pub(crate) kind: FlagKind,
     /// Where its environment stands in the table of their names.
-    pub(super) environment: Option<u32>,
-    pub(super) on: bool,
-    pub(super) seed: BucketSeed,
-    pub(super) default: Option<u32>,
-    pub(super) variations: Box<[Variation]>,
-    pub(super) prerequisites: Prerequisites,
-    pub(super) rules: Box<[Rule]>,
+    pub(crate) environment: Option<u32>,
+    pub(crate) on: bool,
+    pub(crate) seed: BucketSeed,
+    pub(crate) default: Option<u32>,
+    pub(crate) variations: Box<[Variation]>,
+    pub(crate) prerequisites: Prerequisites,
+    pub(crate) rules: Box<[Rule]>,
 }
 
 impl Named for Flag {
@@ -81,16 +91,16 @@ impl Named for Flag {
 }
 
 impl Flag {
-    pub(super) fn variation(&self, position: Option<u32>) -> Option<&Variation> {
+    pub(crate) fn variation(&self, position: Option<u32>) -> Option<&Variation> {
         self.variations.get(position? as usize)
     }
 }
 
 /// What a flag can serve.
 #[derive(Debug, PartialEq)]
-pub(super) struct Variation {
-    pub(super) key: Option<Box<str>>,
-    pub(super) value: Value,
+pub(crate) struct Variation {
+    pub(crate) key: Option<Box<str>>,
+    pub(crate) value: Value,
 }
 
 impl Named for Variation {
@@ -101,7 +111,7 @@ impl Named for Variation {
 
 /// What must hold before the rules of a flag are looked at.
 #[derive(Debug)]
-pub(super) enum Prerequisites {
+pub(crate) enum Prerequisites {
     /// All of these; none is fine.
     All(Box<[Prerequisite]>),
     /// What can never hold: malformed, dangling, on a cycle or too deep.
@@ -110,14 +120,14 @@ pub(super) enum Prerequisites {
 
 /// A flag that must serve a variation.
 #[derive(Debug)]
-pub(super) struct Prerequisite {
-    pub(super) flag: u32,
-    pub(super) variation_key: Box<str>,
+pub(crate) struct Prerequisite {
+    pub(crate) flag: u32,
+    pub(crate) variation_key: Box<str>,
 }
 
 impl Prerequisite {
     /// Returns whether the required flag, where it is on, serves what it must.
-    pub(super) fn is_met_by(&self, flag: &Flag, served: Option<u32>) -> bool {
+    pub(crate) fn is_met_by(&self, flag: &Flag, served: Option<u32>) -> bool {
         flag.variation(served)
             .is_some_and(|variation| variation.key.as_ref() == Some(&self.variation_key))
     }
@@ -125,17 +135,17 @@ impl Prerequisite {
 
 /// A targeting rule.
 #[derive(Debug)]
-pub(super) struct Rule {
+pub(crate) struct Rule {
     /// Where it stands in the document's list.
-    pub(super) index: u32,
-    pub(super) conditions: Box<[Condition]>,
-    pub(super) segment: Option<u32>,
-    pub(super) serves: Serves,
+    pub(crate) index: u32,
+    pub(crate) conditions: Box<[Condition]>,
+    pub(crate) segment: Option<u32>,
+    pub(crate) serves: Serves,
 }
 
 /// What a rule that matches serves. A variation that the flag does not have is `None`.
 #[derive(Debug, PartialEq)]
-pub(super) enum Serves {
+pub(crate) enum Serves {
     Variation(Option<u32>),
     /// What the bucket chooses.
     Rollout(Rollout),
@@ -144,13 +154,13 @@ pub(super) enum Serves {
 }
 
 /// Variations, each with the sum of the weights up to and including its own.
-pub(super) type Rollout = Box<[(f64, Option<u32>)]>;
+pub(crate) type Rollout = Box<[(f64, Option<u32>)]>;
 
 /// A named group of users.
 #[derive(Debug)]
-pub(super) struct Segment {
-    pub(super) name: Arc<str>,
-    pub(super) conditions: Box<[Condition]>,
+pub(crate) struct Segment {
+    pub(crate) name: Arc<str>,
+    pub(crate) conditions: Box<[Condition]>,
 }
 
 /// The type of the values that a flag is declared to have.
@@ -200,7 +210,7 @@ pub struct FlagInfo {
 }
 
 impl FlagInfo {
-    pub(super) fn new(ruleset: Arc<Replica>, position: u32) -> FlagInfo {
+    pub(crate) fn new(ruleset: Arc<Replica>, position: u32) -> FlagInfo {
         FlagInfo { ruleset, position }
     }
 

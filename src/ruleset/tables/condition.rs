@@ -14,32 +14,32 @@ use crate::value::Value;
 
 /// A condition of a rule or a segment.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Condition {
-    pub(super) attribute: Attribute,
-    pub(super) test: Test,
+pub(crate) struct Condition {
+    pub(crate) attribute: Attribute,
+    pub(crate) test: Test,
 }
 
 impl Condition {
     /// The condition that nobody satisfies.
-    pub(super) const NEVER: Condition =
+    pub(crate) const NEVER: Condition =
         Condition { attribute: Attribute::UserId, test: Test::Never };
 
     /// Returns whether the context satisfies the condition.
-    pub(super) fn holds(&self, context: &EvaluationContext, effort: &mut Effort) -> bool {
+    pub(crate) fn holds(&self, context: &EvaluationContext, effort: &mut Effort) -> bool {
         self.test.holds(self.attribute.read(context), effort)
     }
 }
 
 /// The name of what a condition looks at.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Attribute {
+pub(crate) enum Attribute {
     UserId,
     SessionId,
     Named(Box<str>),
 }
 
 impl Attribute {
-    pub(super) fn new(name: Box<str>) -> Attribute {
+    pub(crate) fn new(name: Box<str>) -> Attribute {
         match &*name {
             "user_id" => Attribute::UserId,
             "session_id" => Attribute::SessionId,
@@ -47,7 +47,7 @@ impl Attribute {
         }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Attribute::UserId => "user_id",
             Attribute::SessionId => "session_id",
@@ -55,7 +55,7 @@ impl Attribute {
         }
     }
 
-    pub(super) fn read<'a>(&self, context: &'a EvaluationContext) -> Option<Subject<'a>> {
+    pub(crate) fn read<'a>(&self, context: &'a EvaluationContext) -> Option<Subject<'a>> {
         match self {
             Attribute::UserId => context.get_user_id().map(Subject::Text),
             Attribute::SessionId => context.get_session_id().map(Subject::Text),
@@ -71,7 +71,7 @@ impl Attribute {
 
 /// What a condition looks at: an attribute that is there.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Subject<'a> {
+pub(crate) enum Subject<'a> {
     Text(&'a str),
     Number(Number),
     Bool(bool),
@@ -79,7 +79,7 @@ pub(super) enum Subject<'a> {
 
 impl Subject<'_> {
     /// Returns the string form; that of a number is written to `room`.
-    pub(super) fn text<'b>(&'b self, room: &'b mut NumberText) -> &'b str {
+    pub(crate) fn text<'b>(&'b self, room: &'b mut NumberText) -> &'b str {
         match self {
             Subject::Text(text) => text,
             Subject::Number(number) => {
@@ -102,7 +102,7 @@ impl Subject<'_> {
 
 /// An operator with its target, ready to be held against an attribute.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Test {
+pub(crate) enum Test {
     Is(Box<str>),
     IsNot(Box<str>),
     Contains(Box<str>),
@@ -120,7 +120,7 @@ pub(super) enum Test {
 
 impl Test {
     /// Reads an operator and its target, or says why nothing can satisfy them.
-    pub(super) fn compile(
+    pub(crate) fn compile(
         operator: &str,
         target: Value,
         patterns: &mut Patterns,
@@ -168,7 +168,7 @@ impl Test {
     }
 
     /// Returns the operator's name and its target; `None` where nothing can satisfy them.
-    pub(super) fn parts(&self) -> Option<(&'static str, Target<'_>)> {
+    pub(crate) fn parts(&self) -> Option<(&'static str, Target<'_>)> {
         Some(match self {
             Test::Is(target) => ("is", Target::Text(target)),
             Test::IsNot(target) => ("is_not", Target::Text(target)),
@@ -187,7 +187,7 @@ impl Test {
 }
 
 /// What an operator holds an attribute against.
-pub(super) enum Target<'a> {
+pub(crate) enum Target<'a> {
     Text(&'a str),
     Texts(&'a [Box<str>]),
     Number(Number),
@@ -227,7 +227,7 @@ fn version(target: Value) -> Result<Box<str>, String> {
 
 /// As much of a text as a message should repeat. Control characters, which could forge a line or
 /// command a terminal, are escaped.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     cut(text).chars().fold(String::new(), |mut escaped, character| {
         match character.is_control() {
             true => escaped.extend(character.escape_default()),
@@ -238,7 +238,7 @@ pub(super) fn excerpt(text: &str) -> String {
 }
 
 /// The start of a text that is long.
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     const LONGEST: usize = 100;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -252,7 +252,7 @@ fn precedence(text: &str, bound: &str) -> Option<Ordering> {
 
 /// The string forms of a list of targets.
 #[derive(Clone, Debug)]
-pub(super) struct Targets {
+pub(crate) struct Targets {
     texts: Box<[Box<str>]>,
     index: Index,
 }

@@ -1,7 +1,7 @@
 //! Where paths lead in the text of a ruleset, and which line and column that is.
 
-use super::outline::Outline;
 use crate::order::sorted;
+use crate::ruleset::document::Outline;
 use crate::scan::{Span, document, elements, member};
 
 /// One step of a path: a member of an object, or an element of a list.
@@ -16,7 +16,7 @@ type Sought<'a> = (Vec<Step<'a>>, usize);
 
 /// Returns the byte where each path leads; where a step is not there, that of the deepest part
 /// that is. Each part of the text is walked over a few times, however many paths lead there.
-pub(super) fn places<'a>(
+pub(crate) fn places<'a>(
     text: &str,
     outline: &Outline,
     paths: impl Iterator<Item = &'a str>,
@@ -108,7 +108,7 @@ fn steps(path: &str) -> Vec<Step<'_>> {
 
 /// Returns the line and column of each of these bytes, which come in ascending order; both from
 /// 1, columns in characters.
-pub(super) fn lines_and_columns(text: &str, places: &[usize]) -> Vec<(usize, usize)> {
+pub(crate) fn lines_and_columns(text: &str, places: &[usize]) -> Vec<(usize, usize)> {
     let (mut line, mut column) = (1, 1);
     let mut bytes = text.bytes().enumerate().peekable();
     let mut found = Vec::with_capacity(places.len());

@@ -6,17 +6,17 @@
 use std::sync::Arc;
 
 use super::check::Unusable;
-use super::compile::{Compiler, FLAGS, RULE_MATCHES_NOBODY, Requirement, SegmentUse};
-use super::condition::{Condition, excerpt};
-use super::document::{Document, PrerequisiteDocument, SegmentDocument};
-use super::flag::{Prerequisite, Prerequisites, Segment, Tables};
-use super::index::Index;
-use super::place::{Entry, List, Shape};
 use super::prerequisites::obstacles;
-use super::problem::Path;
-use super::table::TextMap;
+use super::{Compiler, FLAGS, RULE_MATCHES_NOBODY, Requirement, SegmentUse};
+use crate::ruleset::document::{Document, PrerequisiteDocument, SegmentDocument};
+use crate::ruleset::document::{Entry, List, Shape};
+use crate::ruleset::problem::Path;
+use crate::ruleset::tables::Index;
+use crate::ruleset::tables::TextMap;
+use crate::ruleset::tables::{Condition, excerpt};
+use crate::ruleset::tables::{Prerequisite, Prerequisites, Segment, Tables};
 
-pub(super) const SEGMENTS: Path<'static> = Path::Root("segments");
+pub(crate) const SEGMENTS: Path<'static> = Path::Root("segments");
 
 const PREREQUISITE_FAILS: &str = "the prerequisite fails";
 const SEGMENT_HOLDS_NOBODY: &str = "the segment holds nobody";
@@ -25,7 +25,7 @@ const SEGMENT_HOLDS_NOBODY: &str = "the segment holds nobody";
 const NO_SEGMENT: u32 = u32::MAX;
 
 /// Compiles what is left of a ruleset when its flags have been, and links them.
-pub(super) fn link(document: Document<Compiler>) -> Tables {
+pub(crate) fn link(document: Document<Compiler>) -> Tables {
     let Document { mut consumer, segments, version } = document;
     let has_segments = segments.shape != Shape::Absent;
     let segments = consumer.segments(segments);

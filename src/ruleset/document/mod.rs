@@ -4,22 +4,26 @@
 //! that no more than one of them is held as a document. Refers to nothing by position and checks
 //! no name: that is the compiler's work.
 
+mod outline;
+mod place;
+
+pub(crate) use outline::Outline;
+pub(crate) use place::{Entry, Field, Found, List, Scalar, Shape};
+
 use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
-use super::place::{
-    AnyField, Entry, Field, Fields, Found, List, Members, Scalar, Shape, refuse_scalars,
-};
+use self::place::{AnyField, Fields, Members, refuse_scalars};
 use crate::json::{self, Skip, deeper};
 use crate::number::Number;
 use crate::ruleset_error::RulesetError;
 use crate::value::Value;
 
 /// Takes the flags of a document as they come.
-pub(super) trait Consumer: Default {
+pub(crate) trait Consumer: Default {
     /// Takes a flag; what it leaves is overwritten by the next one.
     fn flag(&mut self, index: usize, flag: &mut FlagDocument);
 
@@ -29,7 +33,7 @@ pub(super) trait Consumer: Default {
 
 /// A word of the service's own vocabulary. The usual ones take no memory.
 #[derive(Debug)]
-pub(super) struct Word(Cow<'static, str>);
+pub(crate) struct Word(Cow<'static, str>);
 
 /// The words that most documents repeat for each flag.
 const USUAL_WORDS: [&str; 19] = [
@@ -73,70 +77,70 @@ impl Scalar for Word {
 
 /// What there is beside the flags, which the consumer has taken.
 #[derive(Debug, Default)]
-pub(super) struct Document<C> {
-    pub(super) consumer: C,
-    pub(super) segments: List<SegmentDocument>,
-    pub(super) version: Value,
+pub(crate) struct Document<C> {
+    pub(crate) consumer: C,
+    pub(crate) segments: List<SegmentDocument>,
+    pub(crate) version: Value,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct FlagDocument {
-    pub(super) key: Field<Arc<str>>,
-    pub(super) flag_type: Field<Word>,
-    pub(super) enabled: Field<bool>,
-    pub(super) status: Field<Word>,
-    pub(super) environment: Field<Word>,
-    pub(super) default_variation: Field<Box<str>>,
-    pub(super) default_variation_id: Field<Box<str>>,
+pub(crate) struct FlagDocument {
+    pub(crate) key: Field<Arc<str>>,
+    pub(crate) flag_type: Field<Word>,
+    pub(crate) enabled: Field<bool>,
+    pub(crate) status: Field<Word>,
+    pub(crate) environment: Field<Word>,
+    pub(crate) default_variation: Field<Box<str>>,
+    pub(crate) default_variation_id: Field<Box<str>>,
     /// What exports write for the default.
-    pub(super) default_variation_key: Field<Box<str>>,
-    pub(super) variations: List<VariationDocument>,
-    pub(super) prerequisites: List<PrerequisiteDocument>,
-    pub(super) targeting_rules: List<RuleDocument>,
+    pub(crate) default_variation_key: Field<Box<str>>,
+    pub(crate) variations: List<VariationDocument>,
+    pub(crate) prerequisites: List<PrerequisiteDocument>,
+    pub(crate) targeting_rules: List<RuleDocument>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct VariationDocument {
-    pub(super) id: Field<Box<str>>,
-    pub(super) key: Field<Box<str>>,
-    pub(super) value: AnyField,
+pub(crate) struct VariationDocument {
+    pub(crate) id: Field<Box<str>>,
+    pub(crate) key: Field<Box<str>>,
+    pub(crate) value: AnyField,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct PrerequisiteDocument {
-    pub(super) flag_key: Field<Box<str>>,
-    pub(super) variation_key: Field<Box<str>>,
+pub(crate) struct PrerequisiteDocument {
+    pub(crate) flag_key: Field<Box<str>>,
+    pub(crate) variation_key: Field<Box<str>>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct RuleDocument {
-    pub(super) priority: Field<Number>,
-    pub(super) conditions: List<ConditionDocument>,
-    pub(super) variation: Field<Box<str>>,
-    pub(super) variation_id: Field<Box<str>>,
-    pub(super) segment_id: Field<Box<str>>,
-    pub(super) percentage_rollout: Option<Box<RolloutDocument>>,
+pub(crate) struct RuleDocument {
+    pub(crate) priority: Field<Number>,
+    pub(crate) conditions: List<ConditionDocument>,
+    pub(crate) variation: Field<Box<str>>,
+    pub(crate) variation_id: Field<Box<str>>,
+    pub(crate) segment_id: Field<Box<str>>,
+    pub(crate) percentage_rollout: Option<Box<RolloutDocument>>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct RolloutEntryDocument {
-    pub(super) variation: Field<Box<str>>,
-    pub(super) variation_id: Field<Box<str>>,
-    pub(super) percentage: Field<Number>,
-    pub(super) weight: Field<Number>,
+pub(crate) struct RolloutEntryDocument {
+    pub(crate) variation: Field<Box<str>>,
+    pub(crate) variation_id: Field<Box<str>>,
+    pub(crate) percentage: Field<Number>,
+    pub(crate) weight: Field<Number>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct SegmentDocument {
-    pub(super) id: Field<Box<str>>,
-    pub(super) key: Field<Box<str>>,
-    pub(super) conditions: List<ConditionDocument>,
+pub(crate) struct SegmentDocument {
+    pub(crate) id: Field<Box<str>>,
+    pub(crate) key: Field<Box<str>>,
+    pub(crate) conditions: List<ConditionDocument>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct ConditionDocument {
-    pub(super) attribute: Field<Box<str>>,
-    pub(super) operator: Field<Word>,
+pub(crate) struct ConditionDocument {
+    pub(crate) attribute: Field<Box<str>>,
+    pub(crate) operator: Field<Word>,
     value: AnyField,
     /// What exports write for the value.
     values: AnyField,
@@ -144,7 +148,7 @@ pub(super) struct ConditionDocument {
 
 impl ConditionDocument {
     /// Takes the value, by the documented name if it is there.
-    pub(super) fn take_value(&mut self) -> Value {
+    pub(crate) fn take_value(&mut self) -> Value {
         if self.value.is_absent() { self.values.take_value() } else { self.value.take_value() }
     }
 }
@@ -163,7 +167,7 @@ impl FlagDocument {
 
 impl<C: Consumer> Document<C> {
     /// Reads a ruleset.
-    pub(super) fn parse(text: &str) -> Result<Document<C>, RulesetError> {
+    pub(crate) fn parse(text: &str) -> Result<Document<C>, RulesetError> {
         let mut root: Root<C> = json::read(text).map_err(RulesetError::syntax)?;
         let (mut parent, mut path) = ("", "flags");
         if root.flags.shape == Shape::Absent
@@ -327,12 +331,12 @@ impl<C: Consumer> Seq for FlagEntries<'_, C> {
 
 /// A list of entries, or an object that holds one under `variations`.
 #[derive(Debug, Default)]
-pub(super) struct RolloutDocument {
-    pub(super) shape: Shape,
+pub(crate) struct RolloutDocument {
+    pub(crate) shape: Shape,
     depth: u8,
     /// Whether the entries stand in an object.
-    pub(super) wrapped: bool,
-    pub(super) entries: List<RolloutEntryDocument>,
+    pub(crate) wrapped: bool,
+    pub(crate) entries: List<RolloutEntryDocument>,
 }
 
 impl RolloutDocument {

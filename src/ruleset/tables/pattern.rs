@@ -29,9 +29,9 @@ const MAX_SUBJECT: usize = 10_000;
 const MAX_EFFORT: u64 = 5 * 40 * 10_000;
 
 #[cfg(feature = "regex")]
-pub(super) use with_regex::{Effort, Pattern, Patterns};
+pub(crate) use with_regex::{Effort, Pattern, Patterns};
 #[cfg(not(feature = "regex"))]
-pub(super) use without_regex::{Effort, Pattern, Patterns};
+pub(crate) use without_regex::{Effort, Pattern, Patterns};
 
 #[cfg(feature = "regex")]
 mod with_regex {
@@ -40,21 +40,21 @@ mod with_regex {
     use regex_lite::{Regex, RegexBuilder};
 
     use super::*;
-    use crate::ruleset::table::TextMap;
+    use crate::ruleset::tables::TextMap;
 
     /// What is left of the searching that one evaluation may do.
     ///
     /// Each search is bounded, but a flag may ask for any number of them.
     #[derive(Debug)]
-    pub(in crate::ruleset) struct Effort(u64);
+    pub(crate) struct Effort(u64);
 
     impl Effort {
-        pub(in crate::ruleset) fn new() -> Effort {
+        pub(crate) fn new() -> Effort {
             Effort(MAX_EFFORT)
         }
 
         /// Returns whether nothing is left: what is not found now was perhaps not searched for.
-        pub(in crate::ruleset) fn is_used_up(&self) -> bool {
+        pub(crate) fn is_used_up(&self) -> bool {
             self.0 == 0
         }
 
@@ -68,7 +68,7 @@ mod with_regex {
 
     /// A compiled pattern.
     #[derive(Clone, Debug)]
-    pub(in crate::ruleset) struct Pattern {
+    pub(crate) struct Pattern {
         regex: Arc<Regex>,
         /// The most memory that it may take.
         size: usize,
@@ -77,13 +77,13 @@ mod with_regex {
     impl Pattern {
         /// Returns whether the pattern is found anywhere in the text; it is not where the search
         /// would take more than what is left of the effort.
-        pub(in crate::ruleset) fn is_found_in(&self, text: &str, effort: &mut Effort) -> bool {
+        pub(crate) fn is_found_in(&self, text: &str, effort: &mut Effort) -> bool {
             let end = text.char_indices().nth(MAX_SUBJECT).map_or(text.len(), |(end, _)| end);
             let text = text.get(..end).unwrap_or(text);
             effort.spend((self.size / 1024 * text.len()) as u64) && self.regex.is_match(text)
         }
 
-        pub(in crate::ruleset) fn as_str(&self) -> &str {
+        pub(crate) fn as_str(&self) -> &str {
             self.regex.as_str()
         }
     }
@@ -96,7 +96,7 @@ mod with_regex {
 
     /// The patterns of one ruleset: each compiled once, all of them within bounds.
     #[derive(Debug)]
-    pub(in crate::ruleset) struct Patterns {
+    pub(crate) struct Patterns {
         known: TextMap<Result<Pattern, String>>,
         room: usize,
     }
@@ -109,7 +109,7 @@ mod with_regex {
 
     impl Patterns {
         /// Compiles a pattern, or says why not.
-        pub(in crate::ruleset) fn compile(&mut self, pattern: &str) -> Result<Pattern, String> {
+        pub(crate) fn compile(&mut self, pattern: &str) -> Result<Pattern, String> {
             if pattern.chars().nth(MAX_PATTERN).is_some() {
                 return Err(format!("the pattern is longer than {MAX_PATTERN} characters"));
             }
@@ -151,37 +151,37 @@ mod with_regex {
 mod without_regex {
     /// Nothing is searched for.
     #[derive(Debug)]
-    pub(in crate::ruleset) struct Effort;
+    pub(crate) struct Effort;
 
     impl Effort {
-        pub(in crate::ruleset) fn new() -> Effort {
+        pub(crate) fn new() -> Effort {
             Effort
         }
 
-        pub(in crate::ruleset) fn is_used_up(&self) -> bool {
+        pub(crate) fn is_used_up(&self) -> bool {
             false
         }
     }
 
     /// A compiled pattern, of which there is none without the feature.
     #[derive(Clone, Debug, PartialEq)]
-    pub(in crate::ruleset) enum Pattern {}
+    pub(crate) enum Pattern {}
 
     impl Pattern {
-        pub(in crate::ruleset) fn is_found_in(&self, _: &str, _: &mut Effort) -> bool {
+        pub(crate) fn is_found_in(&self, _: &str, _: &mut Effort) -> bool {
             match *self {}
         }
 
-        pub(in crate::ruleset) fn as_str(&self) -> &str {
+        pub(crate) fn as_str(&self) -> &str {
             match *self {}
         }
     }
 
     #[derive(Debug, Default)]
-    pub(in crate::ruleset) struct Patterns;
+    pub(crate) struct Patterns;
 
     impl Patterns {
-        pub(in crate::ruleset) fn compile(&mut self, _: &str) -> Result<Pattern, String> {
+        pub(crate) fn compile(&mut self, _: &str) -> Result<Pattern, String> {
             Err("the crate was built without the feature `regex`".to_owned())
         }
     }

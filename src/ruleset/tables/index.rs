@@ -20,7 +20,7 @@ const FARTHEST: usize = 128;
 const SEEDS: u8 = 3;
 
 /// What may be found by a text.
-pub(super) trait Named {
+pub(crate) trait Named {
     fn name(&self) -> Option<&str>;
 }
 
@@ -32,11 +32,11 @@ impl Named for Box<str> {
 
 /// Finds positions in one list, which somebody else keeps and may only add to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Index(Option<Box<Places>>);
+pub(crate) struct Index(Option<Box<Places>>);
 
 impl Index {
     /// Returns the index of a list.
-    pub(super) fn of(list: &[impl Named]) -> Index {
+    pub(crate) fn of(list: &[impl Named]) -> Index {
         let mut index = Index::default();
         index.update(list);
         index
@@ -44,7 +44,7 @@ impl Index {
 
     /// Returns the first position of a name.
     #[inline]
-    pub(super) fn find(&self, name: &str, list: &[impl Named]) -> Option<u32> {
+    pub(crate) fn find(&self, name: &str, list: &[impl Named]) -> Option<u32> {
         match &self.0 {
             None => list.iter().position(|one| one.name() == Some(name)).map(|found| found as u32),
             Some(places) => places.find(name, list),
@@ -52,7 +52,7 @@ impl Index {
     }
 
     /// Takes in what was added to the list.
-    pub(super) fn update(&mut self, list: &[impl Named]) {
+    pub(crate) fn update(&mut self, list: &[impl Named]) {
         if list.len() <= FEW {
             return;
         }

@@ -2,29 +2,29 @@
 
 use std::fmt::Display;
 
-use super::bucket::weight_text;
-use super::compile::FLAGS;
-use super::condition::excerpt;
-use super::flag::{Flag, FlagKind, Rule, Serves, Tables};
-use super::link::SEGMENTS;
-use super::outline::Outline;
-use super::problem::{MAX_PROBLEMS, Path, Problem, Problems};
 use super::reach::Reach;
-use super::table::TextMap;
 use crate::order::sorted;
+use crate::ruleset::compile::FLAGS;
+use crate::ruleset::compile::SEGMENTS;
+use crate::ruleset::document::Outline;
+use crate::ruleset::problem::{MAX_PROBLEMS, Path, Problem, Problems};
+use crate::ruleset::tables::TextMap;
+use crate::ruleset::tables::excerpt;
+use crate::ruleset::tables::weight_text;
+use crate::ruleset::tables::{Flag, FlagKind, Rule, Serves, Tables};
 use crate::scan::{Span, elements, member};
 use crate::value::Value;
 
 /// Where the parts of the tables stand in their document.
-pub(super) struct Origins {
+pub(crate) struct Origins {
     /// Whether all flags of the document are in the tables that could be.
-    pub(super) all_flags: bool,
-    pub(super) flags: Vec<usize>,
-    pub(super) segments: Vec<usize>,
+    pub(crate) all_flags: bool,
+    pub(crate) flags: Vec<usize>,
+    pub(crate) segments: Vec<usize>,
 }
 
 /// Returns what is suspicious in a ruleset, up to 10,000 of it.
-pub(super) fn warnings(
+pub(crate) fn warnings(
     text: &str,
     outline: &Outline,
     origins: &Origins,
