@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::config::{Bootstrap, Config};
 use crate::error::BootstrapError;
 use crate::flags::{Flags, GRACE, Origin};
-use crate::guard::guarded;
-use crate::logging::log;
+use crate::log::log;
 use crate::ruleset::Ruleset;
-use crate::thread::spawn;
+use crate::worker::guarded;
+use crate::worker::spawn;
 
 /// How long ago a file must have been written for its time to be trusted: within this, a second
 /// change may have left the same time and length.

@@ -16,11 +16,11 @@ use crate::config::{CacheDir, Config};
 use crate::files;
 use crate::flags::Kept;
 use crate::identity::identity;
-use crate::json;
-use crate::logging::log;
+use crate::log::log;
 use crate::parts::Parts;
 use crate::paths::{KeepPaths, KnownPaths};
 use crate::remembered::{Head, Remembered, encode, head};
+use crate::value::json;
 
 /// How old a file must be that was never renamed for its writer to be gone.
 const ABANDONED: Duration = Duration::from_secs(3600);

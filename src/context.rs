@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::number::{Number, from_integers};
+use crate::value::{Number, from_integers};
 
 /// As many attributes are searched one by one: most differ in length, which is quickly seen.
 const FEW: usize = 16;

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backoff::{Backoff, Setback};
 use crate::events::Fate;
+use crate::http::{Backoff, Setback};
 use crate::outbox::{Entry, Lane, Outbox, OutgoingEvent};
 use crate::outcome::Outcome;
 

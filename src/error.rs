@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ruleset_error::RulesetError;
+use crate::ruleset::RulesetError;
 
 /// What can go wrong between a program and its flags.
 #[non_exhaustive]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, write_causes};
-use crate::value_error::ValueError;
+use crate::value::ValueError;
 
 /// Why a flag serves no value that was asked for.
 #[derive(Clone)]

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::error::RequestError;
 use crate::http::{Answer, Http};
-use crate::json;
-use crate::logging::log;
+use crate::log::log;
 use crate::paths::{Paths, RulesPath};
 use crate::ruleset::Ruleset;
-use crate::scan;
 use crate::value::Value;
+use crate::value::json;
+use crate::value::members;
 
 /// How long a `/sdk/bootstrap` that does not exist is not requested again.
 const MISSING_RETRY: Duration = Duration::from_secs(3600);
@@ -249,7 +249,7 @@ impl Fetcher {
         {
             let text = json::without_mark(text);
             let mut start = 0;
-            for stamp in scan::members(text, &STAMPS) {
+            for stamp in members(text, &STAMPS) {
                 hasher.write(text.get(start..stamp.start).unwrap_or_default().as_bytes());
                 start = stamp.end;
             }

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::listeners::{Callback, Listeners, Subscription};
-use crate::logging::log;
+use crate::log::log;
 use crate::readiness::Readiness;
+use crate::ruleset::RulesetError;
 use crate::ruleset::{AskWhole, Ruleset};
-use crate::ruleset_error::RulesetError;
 use crate::store::Store;
 
 /// How long whoever replaced a ruleset keeps it for the evaluations that were under way.

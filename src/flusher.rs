@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
 
-use crate::backoff::Setback;
 use crate::config::Config;
 use crate::delivery::{Delivery, Pass, Request, Settled, Source};
 use crate::error::{Error, RequestError};
 use crate::events::{Fate, Ledger};
-use crate::guard::guarded;
 use crate::http::Http;
-use crate::logging::log;
+use crate::http::Setback;
+use crate::log::log;
 use crate::outbox::{Lane, Outbox};
 use crate::outcome::{Outcome, setback};
 use crate::queue::{EventSource, FlushReply, MAX_REQUEST};
 use crate::recorder::Recorder;
 use crate::spool::{Backlog, Claim, Spool};
+use crate::worker::guarded;
 use crate::worker::{StopSignal, pause};
 
 const EVENTS: &str = "/sdk/events";

@@ -80,10 +80,6 @@
 #[cfg(test)]
 extern crate self as phaseflag;
 
-#[cfg(feature = "http")]
-mod address;
-#[cfg(feature = "http")]
-mod backoff;
 mod bootstrap;
 mod builder;
 mod cache;
@@ -108,7 +104,6 @@ mod flags;
 #[cfg(feature = "http")]
 mod flusher;
 mod getters;
-mod guard;
 // In the documentation alone; without `http`, its examples could not run.
 #[cfg(all(doc, any(not(doctest), feature = "http")))]
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
@@ -117,13 +112,11 @@ mod hash;
 #[cfg(feature = "http")]
 mod http;
 mod identity;
-mod json;
 mod lifecycle;
 mod listeners;
-mod logging;
+mod log;
 #[cfg(not(feature = "http"))]
 mod no_service;
-mod number;
 mod order;
 #[cfg(feature = "http")]
 mod outbox;
@@ -135,22 +128,13 @@ mod paths;
 #[cfg(feature = "http")]
 mod poller;
 #[cfg(feature = "http")]
-mod proxy;
-#[cfg(feature = "http")]
 mod queue;
 mod readiness;
 mod recorder;
 mod remembered;
-#[cfg(feature = "http")]
-mod remote;
 mod ruleset;
-mod ruleset_error;
-mod scan;
-#[cfg(feature = "serde")]
-mod serde_values;
 #[cfg(feature = "http")]
 mod service;
-mod slot;
 mod snapshot;
 #[cfg(feature = "http")]
 mod spool;
@@ -159,15 +143,7 @@ mod store;
 #[path = "../tests/support/mod.rs"]
 mod support;
 pub mod testing;
-mod thread;
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-mod tls;
-mod typed;
-#[cfg(feature = "serde")]
-mod typed_serde;
 mod value;
-mod value_error;
-#[cfg(feature = "http")]
 mod worker;
 
 pub use builder::ClientBuilder;
@@ -178,17 +154,14 @@ pub use error::{BootstrapError, Error, RequestError};
 pub use evaluation_error::EvaluationError;
 pub use events::{EvaluationEvent, EventCounts};
 pub use listeners::{FlagsChanged, Subscription};
-pub use number::Number;
 pub use readiness::ClientState;
 pub use ruleset::{
     EvaluationResult, ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout,
     ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, Finding,
-    FlagInfo, FlagKind, Problem, Reason, Ruleset, Severity, Share, Split,
+    FlagInfo, FlagKind, Problem, Reason, Ruleset, RulesetError, Severity, Share, Split,
 };
-pub use ruleset_error::{JsonError, RulesetError};
 pub use snapshot::Snapshot;
-pub use value::{Object, Value};
-pub use value_error::ValueError;
+pub use value::{JsonError, Number, Object, Value, ValueError};
 
 /// The examples of the README, compiled and run.
 #[cfg(all(doctest, feature = "http"))]

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::events::Ledger;
 use crate::extras::Extras;
 use crate::flags::{Flags, Origin};
-use crate::logging::log;
+use crate::log::log;
 use crate::overrides::Overrides;
 use crate::recorder::{Recorder, Tracker};
 

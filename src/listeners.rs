@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::guard::guarded;
-use crate::logging::log;
+use crate::log::log;
 use crate::ruleset::{Difference, Ruleset};
+use crate::worker::guarded;
 
 /// What a new ruleset changed. Keys stand in the order of their ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]

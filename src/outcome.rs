@@ -1,7 +1,7 @@
 //! What the outcome of a request means for the events in it, and for the next try.
 
-use crate::backoff::Setback;
 use crate::error::RequestError;
+use crate::http::Setback;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]

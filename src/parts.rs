@@ -4,8 +4,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::flags::Kept;
 use crate::remembered::Remembered;
+use crate::ruleset::RulesetError;
 use crate::ruleset::{AskWhole, Ruleset};
-use crate::ruleset_error::RulesetError;
 
 /// How many flags are compiled by themselves.
 const MOST: usize = 32;

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backoff::{Backoff, Setback};
 use crate::cache::{Cache, Memory, Recalled};
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::fetch::{Caller, Failure, Fetcher, News};
 use crate::flags::{Flags, GRACE, Origin};
-use crate::guard::guarded;
 use crate::http::Http;
-use crate::logging::log;
+use crate::http::{Backoff, Setback};
+use crate::log::log;
 use crate::paths::Paths;
 use crate::ruleset::Ruleset;
+use crate::worker::guarded;
 use crate::worker::{StopSignal, is_stopped, pause};
 
 /// How long after the start remembered rules are compiled that nobody has asked for as a whole. A

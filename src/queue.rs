@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded, select, unbounded};
 use crate::config::Config;
 use crate::error::Error;
 use crate::events::{Admission, EvaluationEvent, Ledger};
-use crate::logging::log;
+use crate::log::log;
 use crate::outbox::{Outbox, OutgoingEvent};
 use crate::worker::{Never, StopSignal};
 

@@ -16,10 +16,10 @@ use crate::context::{EvaluationContext, NOBODY};
 use crate::evaluation::Evaluation;
 use crate::events::{EvaluationEvent, Ledger};
 use crate::fingerprints::{Added, Fingerprints};
-use crate::guard::guarded;
-use crate::logging::log;
+use crate::log::log;
 use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::Value;
+use crate::worker::guarded;
 
 /// The most different evaluations of an interval, whatever the capacity of the queue: their
 /// fingerprints take 16 MiB.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::hash::hash;
 use crate::order::sorted;
 use crate::ruleset::{Outline, Piece, Places};
-use crate::scan::{Span, member, string};
+use crate::value::{Span, member, string};
 
 /// How such bytes begin. A later form has another number.
 const MARK: &[u8; 16] = b"phaseflag rules1";

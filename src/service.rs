@@ -13,16 +13,16 @@ use crate::extras::Extras;
 use crate::fetch::fetch_text;
 use crate::flags::Flags;
 use crate::flusher::Flusher;
-use crate::guard::guarded;
 use crate::http::Http;
-use crate::logging::log;
+use crate::http::Remote;
+use crate::log::log;
 use crate::paths::{KeepPaths, Paths};
 use crate::poller::Poller;
 use crate::queue::{EventQueue, queue};
 use crate::recorder::{Recorder, Tracker};
-use crate::remote::Remote;
 use crate::ruleset::EvaluationResult;
 use crate::spool::{Appended, Spool};
+use crate::worker::guarded;
 use crate::worker::{StopSignal, Worker};
 
 /// The poller, the flusher and remote evaluation.

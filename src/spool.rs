@@ -19,10 +19,10 @@ use crate::config::Config;
 use crate::events::EvaluationEvent;
 use crate::files;
 use crate::identity::identity;
-use crate::logging::log;
+use crate::log::log;
 use crate::outbox::{OutgoingEvent, SpooledEvent};
-use crate::scan::{document, member};
 use crate::value::Value;
+use crate::value::{document, member};
 
 /// The longest that another process is waited for that changes the file.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,22 +1,34 @@
-//! A named thread with a stop signal, and a wait for its end that has a deadline.
+//! Threads with a name, a stop signal and a wait for their end that has a deadline, and calls of other
+//! people's code whose panics end here.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "http")]
 use std::sync::{Mutex, PoisonError};
-use std::thread::{self, ThreadId};
+#[cfg(feature = "http")]
+use std::thread;
+use std::thread::{Builder, ThreadId};
+#[cfg(feature = "http")]
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "http")]
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, at, bounded, select};
 
-use crate::thread::spawn;
+/// The size of a stack, unless the environment asks for another. TLS needs the most of it, but for
+/// the listeners of a program.
+const STACK: usize = 1024 * 1024;
 
 /// What tells a thread that it should end: the channel closes, so the signal cannot be lost.
+#[cfg(feature = "http")]
 pub(crate) type StopSignal = Receiver<Never>;
 
 /// What is never sent.
+#[cfg(feature = "http")]
 #[derive(Debug)]
 pub(crate) enum Never {}
 
 /// A running thread. It is told to stop when this is dropped, and never joined.
+#[cfg(feature = "http")]
 #[derive(Debug)]
 pub(crate) struct Worker {
     thread: ThreadId,
@@ -24,6 +36,7 @@ pub(crate) struct Worker {
     ended: Receiver<Never>,
 }
 
+#[cfg(feature = "http")]
 impl Worker {
     /// Starts a thread.
     pub(crate) fn spawn(
@@ -61,11 +74,36 @@ impl Worker {
 }
 
 /// Waits, and returns whether the signal to stop came meanwhile.
+#[cfg(feature = "http")]
 pub(crate) fn pause(signal: &StopSignal, delay: Duration) -> bool {
     !matches!(signal.recv_timeout(delay), Err(RecvTimeoutError::Timeout))
 }
 
 /// Returns whether the signal to stop has come.
+#[cfg(feature = "http")]
 pub(crate) fn is_stopped(signal: &StopSignal) -> bool {
     matches!(signal.try_recv(), Err(TryRecvError::Disconnected))
+}
+
+/// Starts a thread that nobody joins.
+pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<ThreadId> {
+    let mut thread = Builder::new().name(name.to_owned());
+    if std::env::var_os("RUST_MIN_STACK").is_none() {
+        thread = thread.stack_size(STACK);
+    }
+    thread.spawn(body).map(|handle| handle.thread().id())
+}
+
+/// Calls a function; `None` where it panicked.
+///
+/// What it panicked with is not dropped: that may run its code once more, which may panic once
+/// more.
+pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            std::mem::forget(payload);
+            None
+        }
+    }
 }

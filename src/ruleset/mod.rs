@@ -5,6 +5,7 @@
 mod compile;
 mod diff;
 mod document;
+mod error;
 mod evaluate;
 mod explain;
 mod lint;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub(crate) use compile::{AskWhole, Piece, Places};
 pub(crate) use diff::Difference;
 pub(crate) use document::Outline;
+pub use error::RulesetError;
 pub use explain::{
     ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
     ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation,
@@ -32,9 +34,8 @@ pub use split::{Share, Split};
 pub use tables::{FlagInfo, FlagKind};
 
 use crate::context::{EvaluationContext, NOBODY};
-use crate::json;
-use crate::ruleset_error::RulesetError;
 use crate::value::Value;
+use crate::value::json;
 use diff::Comparison;
 use document::Document;
 use evaluate::{Evaluator, evaluate};

@@ -1,11 +1,11 @@
 //! The flags of one environment, read out of a document that holds those of several.
 
 use super::Compiler;
-use crate::json;
 use crate::ruleset::document::Outline;
 use crate::ruleset::document::{Consumer, Document, FlagDocument};
 use crate::ruleset::document::{Entry, Found};
-use crate::ruleset_error::RulesetError;
+use crate::ruleset::error::RulesetError;
+use crate::value::json;
 
 /// Takes no flag.
 #[derive(Default)]

@@ -18,7 +18,6 @@ use std::mem::take;
 
 use self::check::Unusable;
 use self::variations::Variations;
-use crate::number::Number;
 use crate::order::sorted;
 use crate::ruleset::document::{
     ConditionDocument, Consumer, FlagDocument, PrerequisiteDocument, RolloutDocument,
@@ -32,6 +31,7 @@ use crate::ruleset::tables::Patterns;
 use crate::ruleset::tables::TextMap;
 use crate::ruleset::tables::{Attribute, Condition, Test, excerpt};
 use crate::ruleset::tables::{Flag, FlagKind, Prerequisites, Rollout, Rule, Serves, Variation};
+use crate::value::Number;
 
 /// Where the flags stand.
 pub(crate) const FLAGS: Path<'static> = Path::Root("flags");

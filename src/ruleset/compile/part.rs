@@ -7,13 +7,13 @@ use miniserde::de::Deserialize;
 
 use super::Compiler;
 use super::link::link;
-use crate::json;
 use crate::order::sorted;
 use crate::ruleset::document::{Consumer, Document, FlagDocument, SegmentDocument};
 use crate::ruleset::document::{Entry, Field, List, Shape};
 use crate::ruleset::tables::Tables;
 use crate::ruleset::tables::TextMap;
 use crate::value::Value;
+use crate::value::json;
 
 /// Finds flags and segments of a text by name. Of some names there are several, in the order of
 /// the text; all of them are found.

@@ -17,10 +17,10 @@ use std::sync::Arc;
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
 use self::place::{AnyField, Fields, Members, refuse_scalars};
-use crate::json::{self, Skip, deeper};
-use crate::number::Number;
-use crate::ruleset_error::RulesetError;
+use crate::ruleset::error::RulesetError;
+use crate::value::Number;
 use crate::value::Value;
+use crate::value::json::{self, Skip, deeper};
 
 /// Takes the flags of a document as they come.
 pub(crate) trait Consumer: Default {

@@ -2,7 +2,7 @@
 //!
 //! Finds the same lists as `document.rs` does in a text that it accepts, whatever wraps them.
 
-use crate::scan::{Span, document, elements, member};
+use crate::value::{Span, document, elements, member};
 
 /// The places of the elements of both lists, malformed ones included.
 #[derive(Debug, Default, PartialEq)]

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
-use crate::json::{Skip, deeper};
-use crate::number::Number;
-use crate::slot::Slot;
+use crate::value::Number;
+use crate::value::Slot;
 use crate::value::Value;
+use crate::value::json::{Skip, deeper};
 
 /// How many malformed elements of one list are remembered with their position.
 const MAX_FAULTS: usize = 10_000;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use self::explanation::{AttributeText, Identity, PATTERN};
 use crate::context::{EvaluationContext, Who};
-use crate::number::NumberText;
 use crate::ruleset::evaluate::{Evaluator, Witness};
 use crate::ruleset::result::{Outcome, Reason};
 use crate::ruleset::tables::Effort;
@@ -20,6 +19,7 @@ use crate::ruleset::tables::bucket;
 use crate::ruleset::tables::{Attribute, Condition, Subject, Target};
 use crate::ruleset::tables::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
 use crate::ruleset::tables::{PositionMap, TextMap};
+use crate::value::NumberText;
 
 /// Evaluates a flag, and lays out how.
 pub(crate) struct Explainer<'a> {

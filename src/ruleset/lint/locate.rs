@@ -2,7 +2,7 @@
 
 use crate::order::sorted;
 use crate::ruleset::document::Outline;
-use crate::scan::{Span, document, elements, member};
+use crate::value::{Span, document, elements, member};
 
 /// One step of a path: a member of an object, or an element of a list.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn counts_lines_and_columns_as_errors_do() {
-        use crate::ruleset_error::JsonError;
+        use crate::value::JsonError;
 
         let text = "aü\n\r\n😀b\nc";
         let places: Vec<_> = (0..=text.len()).filter(|it| text.is_char_boundary(*it)).collect();

@@ -14,8 +14,8 @@ use crate::ruleset::compile::parse;
 use crate::ruleset::document::Field;
 use crate::ruleset::document::Outline;
 use crate::ruleset::document::SegmentDocument;
+use crate::ruleset::error::RulesetError;
 use crate::ruleset::problem::Problem;
-use crate::ruleset_error::RulesetError;
 
 /// Something in a ruleset that is wrong or suspicious: what
 /// [`Ruleset::check`](super::Ruleset::check) finds.

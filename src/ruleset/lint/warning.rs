@@ -12,8 +12,8 @@ use crate::ruleset::tables::TextMap;
 use crate::ruleset::tables::excerpt;
 use crate::ruleset::tables::weight_text;
 use crate::ruleset::tables::{Flag, FlagKind, Rule, Serves, Tables};
-use crate::scan::{Span, elements, member};
 use crate::value::Value;
+use crate::value::{Span, elements, member};
 
 /// Where the parts of the tables stand in their document.
 pub(crate) struct Origins {

@@ -1,6 +1,6 @@
 //! Which part of a rollout an identifier falls into: DJB2, modulo 100.
 
-use crate::number::Number;
+use crate::value::Number;
 
 /// The number of buckets.
 pub(crate) const BUCKETS: u32 = 100;

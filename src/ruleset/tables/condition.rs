@@ -9,8 +9,8 @@ use super::index::Index;
 use super::pattern::{Effort, Pattern, Patterns};
 use super::version::Version;
 use crate::context::{AttributeValue, EvaluationContext};
-use crate::number::{Number, NumberText};
 use crate::value::Value;
+use crate::value::{Number, NumberText};
 
 /// A condition of a rule or a segment.
 #[derive(Clone, Debug, PartialEq)]

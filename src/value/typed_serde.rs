@@ -14,9 +14,9 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use crate::number::{Number, Repr};
-use crate::value::Value;
-use crate::value_error::{Step, ValueError};
+use super::Value;
+use super::error::{Step, ValueError};
+use super::number::{Number, Repr};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Value {

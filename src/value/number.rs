@@ -168,8 +168,8 @@ impl From<u64> for Number {
 /// Makes a type that has a variant `Number` from each of Rust's integers up to 64 bits.
 macro_rules! from_integers {
     ($target:ident) => {
-        $crate::number::from_integers!($target, i64: i8 i16 i32 i64 isize);
-        $crate::number::from_integers!($target, u64: u8 u16 u32 u64 usize);
+        $crate::value::from_integers!($target, i64: i8 i16 i32 i64 isize);
+        $crate::value::from_integers!($target, u64: u8 u16 u32 u64 usize);
     };
     ($target:ident, $wide:ty: $($integer:ty)*) => {
         $(

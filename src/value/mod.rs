@@ -2,13 +2,31 @@
 //!
 //! Knows nothing of flags.
 
+mod error;
+pub(crate) mod json;
+mod number;
+mod scan;
+#[cfg(feature = "serde")]
+mod serde_values;
+mod slot;
+mod typed;
+#[cfg(feature = "serde")]
+mod typed_serde;
+
+pub use error::{JsonError, ValueError};
+pub use number::Number;
+pub(crate) use number::{NumberText, from_integers};
+#[cfg(feature = "http")]
+pub(crate) use scan::members;
+pub(crate) use scan::{Span, document, elements, member, string};
+pub(crate) use slot::Slot;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Index;
 
 use miniserde::ser::{self, Fragment, Serialize};
 
-use crate::number::{Number, from_integers};
 use crate::order::sorted;
 
 /// A JSON value.

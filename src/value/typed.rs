@@ -5,10 +5,10 @@
 
 use miniserde::de::{Deserialize, Visitor};
 
-use crate::number::{Number, Repr};
-use crate::scan::MAX_DEPTH;
-use crate::value::Value;
-use crate::value_error::{Step, ValueError};
+use super::Value;
+use super::error::{Step, ValueError};
+use super::number::{Number, Repr};
+use super::scan::MAX_DEPTH;
 
 /// The reason where a place is complete, and lacks something.
 const INCOMPLETE: &str = "a member is missing or wrong there";

@@ -5,8 +5,8 @@
 
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
-use crate::ruleset_error::JsonError;
-use crate::scan::{self, MAX_DEPTH};
+use super::error::JsonError;
+use super::scan::{self, MAX_DEPTH};
 
 /// The longest text that is read; the parser counts digits in 31 bits.
 const MAX_LENGTH: usize = 1 << 30;

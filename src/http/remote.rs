@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::Http;
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::error::{Error, RequestError};
-use crate::http::Http;
 use crate::paths::{EvaluatePath, Paths};
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::{Object, Value};

@@ -2,48 +2,7 @@
 
 use std::fmt;
 
-/// A text that is not JSON, with the place where it stops being so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonError {
-    fault: &'static str,
-    line: usize,
-    column: usize,
-}
-
-impl JsonError {
-    /// The fault at a byte of the text.
-    pub(crate) fn new(fault: &'static str, text: &str, position: usize) -> JsonError {
-        let (mut line, mut column) = (1, 1);
-        for byte in text.bytes().take(position) {
-            match byte {
-                b'\n' => (line, column) = (line + 1, 1),
-                // The rest of a character.
-                0x80..=0xbf => {}
-                _ => column += 1,
-            }
-        }
-        JsonError { fault, line, column }
-    }
-
-    /// Returns the line, from 1.
-    pub fn line(&self) -> usize {
-        self.line
-    }
-
-    /// Returns the column in characters, from 1.
-    pub fn column(&self) -> usize {
-        self.column
-    }
-}
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JsonError { fault, line, column } = self;
-        write!(f, "{fault} at line {line}, column {column}")
-    }
-}
-
-impl std::error::Error for JsonError {}
+use crate::value::JsonError;
 
 /// A document that is no ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::number::{Number, Repr};
-use crate::value::{Object, Value};
+use super::number::{Number, Repr};
+use super::{Object, Value};
 
 /// Numbers keep their worth: integers and floats stay what they are. It bounds no nesting: what was
 /// nested by hand, over some thousand levels, exhausts the stack, as it does in any use of serde.

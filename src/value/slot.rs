@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
-use crate::json::{self, deeper};
-use crate::ruleset_error::JsonError;
-use crate::value::{Value, object};
+use super::error::JsonError;
+use super::json::{self, deeper};
+use super::{Value, object};
 
 /// Reads JSON text. A byte-order mark is skipped; nesting deeper than 128 is refused.
 impl FromStr for Value {

@@ -2,6 +2,16 @@
 //!
 //! Knows addresses and headers, and nothing of what the bodies say but the message of an error.
 
+mod address;
+mod backoff;
+mod proxy;
+mod remote;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
+
+pub(crate) use backoff::{Backoff, Setback};
+pub(crate) use remote::Remote;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,15 +22,13 @@ use ureq::http::header::{
 use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body};
 
-use crate::address::Origin;
+use self::address::Origin;
 use crate::config::Config;
 use crate::date;
 use crate::error::{Error, RequestError};
-use crate::guard::guarded;
-use crate::proxy;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-use crate::tls;
 use crate::value::Value;
+use crate::worker::guarded;
 
 /// The header that carries the key.
 const API_KEY: &str = "x-api-key";

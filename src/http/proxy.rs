@@ -2,7 +2,7 @@
 
 use ureq::Proxy;
 
-use crate::address::port;
+use super::address::port;
 use crate::error::Error;
 
 /// The variables that may name a proxy, in the order in which they count.
