@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bootstrap;
-use crate::cache;
 use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, CacheDir, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
+use crate::events::open_recorder;
+#[cfg(feature = "http")]
+use crate::events::open_spool;
 use crate::extras::Extras;
 use crate::lifecycle::Inner;
-use crate::recorder;
-#[cfg(feature = "http")]
-use crate::spool;
+use crate::rules::{open_cache, watch_bootstrap};
 
 /// The settings of a client that is to be.
 ///
@@ -118,7 +117,7 @@ impl ClientBuilder {
     ///
     /// Defaults to `false`.
     pub fn record_evaluations(mut self, record: bool) -> ClientBuilder {
-        self.extras.recorder = record.then_some(recorder::open);
+        self.extras.recorder = record.then_some(open_recorder);
         self
     }
 
@@ -137,7 +136,7 @@ impl ClientBuilder {
         self.config.event_spool = Some(path.into());
         #[cfg(feature = "http")]
         {
-            self.extras.spool = Some(spool::open);
+            self.extras.spool = Some(open_spool);
         }
         self
     }
@@ -168,7 +167,7 @@ impl ClientBuilder {
     /// Defaults to looking at it once, at the start.
     pub fn bootstrap_watch(mut self, interval: Duration) -> ClientBuilder {
         self.config.bootstrap_watch = Some(interval);
-        self.extras.watch = Some(bootstrap::watch);
+        self.extras.watch = Some(watch_bootstrap);
         self
     }
 
@@ -199,7 +198,7 @@ impl ClientBuilder {
     /// Defaults to remembering nothing.
     pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
         self.config.cache_dir = Some(CacheDir::Path(path.into()));
-        self.extras.cache = Some(cache::open);
+        self.extras.cache = Some(open_cache);
         self
     }
 
@@ -208,7 +207,7 @@ impl ClientBuilder {
     /// Apple's systems; `%LOCALAPPDATA%` on Windows.
     pub fn cache_dir_default(mut self) -> ClientBuilder {
         self.config.cache_dir = Some(CacheDir::Platform);
-        self.extras.cache = Some(cache::open);
+        self.extras.cache = Some(open_cache);
         self
     }
 

@@ -1,10 +1,10 @@
 //! What comes with a setting: a program that does not use it does not carry the code.
 
-use crate::bootstrap::NewWatch;
-use crate::cache::NewCache;
-use crate::recorder::NewRecorder;
+use crate::events::NewRecorder;
 #[cfg(feature = "http")]
-use crate::spool::NewSpool;
+use crate::events::NewSpool;
+use crate::rules::NewCache;
+use crate::rules::NewWatch;
 
 /// How to make each of them, where it was asked for.
 #[derive(Clone, Copy, Default)]

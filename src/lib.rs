@@ -80,65 +80,37 @@
 #[cfg(test)]
 extern crate self as phaseflag;
 
-mod bootstrap;
 mod builder;
-mod cache;
 mod client;
 mod config;
 mod context;
 #[cfg(feature = "http")]
 mod date;
-#[cfg(feature = "http")]
-mod delivery;
 mod details;
 mod error;
-mod evaluation;
 mod evaluation_error;
 mod events;
 mod extras;
-#[cfg(feature = "http")]
-mod fetch;
 mod files;
-mod fingerprints;
-mod flags;
-#[cfg(feature = "http")]
-mod flusher;
 mod getters;
 // In the documentation alone; without `http`, its examples could not run.
 #[cfg(all(doc, any(not(doctest), feature = "http")))]
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guide;
 mod hash;
-#[cfg(feature = "http")]
 mod http;
 mod identity;
 mod lifecycle;
-mod listeners;
 mod log;
 #[cfg(not(feature = "http"))]
 mod no_service;
 mod order;
-#[cfg(feature = "http")]
-mod outbox;
-#[cfg(feature = "http")]
-mod outcome;
 mod overrides;
-mod parts;
-mod paths;
-#[cfg(feature = "http")]
-mod poller;
-#[cfg(feature = "http")]
-mod queue;
-mod readiness;
-mod recorder;
-mod remembered;
+mod rules;
 mod ruleset;
 #[cfg(feature = "http")]
 mod service;
 mod snapshot;
-#[cfg(feature = "http")]
-mod spool;
-mod store;
 #[cfg(all(test, feature = "http"))]
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -153,8 +125,7 @@ pub use details::EvaluationDetails;
 pub use error::{BootstrapError, Error, RequestError};
 pub use evaluation_error::EvaluationError;
 pub use events::{EvaluationEvent, EventCounts};
-pub use listeners::{FlagsChanged, Subscription};
-pub use readiness::ClientState;
+pub use rules::{ClientState, FlagsChanged, Subscription};
 pub use ruleset::{
     EvaluationResult, ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout,
     ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, Finding,

@@ -3,17 +3,17 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::bootstrap::{Watch, Watching};
-use crate::cache::Memory;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::Ledger;
+use crate::events::{Recorder, Tracker};
 use crate::extras::Extras;
-use crate::flags::{Flags, Origin};
 use crate::log::log;
 use crate::overrides::Overrides;
-use crate::recorder::{Recorder, Tracker};
+use crate::rules::Memory;
+use crate::rules::{Flags, Origin};
+use crate::rules::{Watch, Watching};
 
 #[cfg(not(feature = "http"))]
 use crate::no_service::Service;

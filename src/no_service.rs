@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::{Cache, Memory};
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
+use crate::events::Recorder;
 use crate::events::{EvaluationEvent, Ledger};
 use crate::extras::Extras;
-use crate::flags::Flags;
-use crate::recorder::Recorder;
+use crate::rules::Flags;
+use crate::rules::{Cache, Memory};
 use crate::ruleset::EvaluationResult;
 
 /// A service that there is never one of.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::context::EvaluationContext;
 use crate::details::EvaluationDetails;
 use crate::evaluation_error::EvaluationError;
+use crate::events::Recorder;
 use crate::getters::getters;
 use crate::overrides::overridden;
-use crate::recorder::Recorder;
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
 use crate::value::{Object, Value};
 

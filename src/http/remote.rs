@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Http;
+use super::paths::{EvaluatePath, Paths};
+use super::requests::Http;
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::error::{Error, RequestError};
-use crate::paths::{EvaluatePath, Paths};
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::{Object, Value};
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::events::Tracker;
 use crate::events::{Admission, EvaluationEvent, Fate, Ledger};
-use crate::recorder::Tracker;
 
 /// The events that a client was told to track, in their order.
 ///

@@ -9,9 +9,9 @@ use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
+use crate::events::open_recorder;
 use crate::extras::Extras;
 use crate::lifecycle::Inner;
-use crate::recorder;
 use crate::ruleset::{FlagKind, Ruleset};
 use crate::value::{Object, Value};
 
@@ -158,7 +158,7 @@ impl TestFlags {
             let sink = Arc::new(Sink { events, ledger: inner.ledger.clone() });
             if self.record_evaluations {
                 let tracker: Weak<Sink> = Arc::downgrade(&sink);
-                inner.recorder = Some(recorder::open(&inner.config, &inner.ledger, tracker));
+                inner.recorder = Some(open_recorder(&inner.config, &inner.ledger, tracker));
             }
             inner.sink = Some(sink);
         }

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::flags::Kept;
-use crate::remembered::Remembered;
+use super::remembered::Remembered;
+use super::state::Kept;
 use crate::ruleset::RulesetError;
 use crate::ruleset::{AskWhole, Ruleset};
 
@@ -69,7 +69,7 @@ impl Kept for Parts {
 
 #[cfg(test)]
 #[allow(dead_code, reason = "the body's own entry is run with the other fuzz bodies")]
-#[path = "../fuzz/bodies/evaluate.rs"]
+#[path = "../../fuzz/bodies/evaluate.rs"]
 mod evaluate;
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
 
     use super::*;
     use crate::context::EvaluationContext;
-    use crate::remembered::encode;
+    use crate::rules::remembered::encode;
 
     /// What is remembered of a text, with leave to read all of it in parts.
     fn remember(text: &str) -> Parts {

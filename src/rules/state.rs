@@ -7,12 +7,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::listeners::{Callback, Listeners, Subscription};
+use super::listeners::{Callback, Listeners, Subscription};
+use super::readiness::Readiness;
+use super::store::Store;
 use crate::log::log;
-use crate::readiness::Readiness;
 use crate::ruleset::RulesetError;
 use crate::ruleset::{AskWhole, Ruleset};
-use crate::store::Store;
 
 /// How long whoever replaced a ruleset keeps it for the evaluations that were under way.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);

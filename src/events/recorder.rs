@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::evaluation::Evaluation;
+use super::event::EvaluationEvent;
+use super::fingerprints::{Added, Fingerprints};
+use super::ledger::Ledger;
 use crate::config::Config;
 use crate::context::{EvaluationContext, NOBODY};
-use crate::evaluation::Evaluation;
-use crate::events::{EvaluationEvent, Ledger};
-use crate::fingerprints::{Added, Fingerprints};
 use crate::log::log;
 use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::Value;

@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::parts::Parts;
+use super::remembered::{Head, Remembered, encode, head};
+use super::state::Kept;
 use crate::config::{CacheDir, Config};
 use crate::files;
-use crate::flags::Kept;
+use crate::http::{KeepPaths, KnownPaths};
 use crate::identity::identity;
 use crate::log::log;
-use crate::parts::Parts;
-use crate::paths::{KeepPaths, KnownPaths};
-use crate::remembered::{Head, Remembered, encode, head};
 use crate::value::json;
 
 /// How old a file must be that was never renamed for its writer to be gone.

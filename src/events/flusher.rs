@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
 
+use super::delivery::{Delivery, Pass, Request, Settled, Source};
+use super::ledger::{Fate, Ledger};
+use super::outbox::{Lane, Outbox};
+use super::outcome::{Outcome, setback};
+use super::queue::{EventSource, FlushReply, MAX_REQUEST};
+use super::recorder::Recorder;
+use super::spool::{Backlog, Claim, Spool};
 use crate::config::Config;
-use crate::delivery::{Delivery, Pass, Request, Settled, Source};
 use crate::error::{Error, RequestError};
-use crate::events::{Fate, Ledger};
 use crate::http::Http;
 use crate::http::Setback;
 use crate::log::log;
-use crate::outbox::{Lane, Outbox};
-use crate::outcome::{Outcome, setback};
-use crate::queue::{EventSource, FlushReply, MAX_REQUEST};
-use crate::recorder::Recorder;
-use crate::spool::{Backlog, Claim, Spool};
 use crate::worker::guarded;
 use crate::worker::{StopSignal, pause};
 

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::{Cache, Memory, Recalled};
+use super::cache::{Cache, Memory, Recalled};
+use super::fetch::{Caller, Failure, Fetcher, News};
+use super::state::{Flags, GRACE, Origin};
 use crate::config::Config;
 use crate::error::RequestError;
-use crate::fetch::{Caller, Failure, Fetcher, News};
-use crate::flags::{Flags, GRACE, Origin};
 use crate::http::Http;
+use crate::http::Paths;
 use crate::http::{Backoff, Setback};
 use crate::log::log;
-use crate::paths::Paths;
 use crate::ruleset::Ruleset;
 use crate::worker::guarded;
 use crate::worker::{StopSignal, is_stopped, pause};
@@ -246,7 +246,7 @@ fn setback(failure: &RequestError) -> Setback {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::readiness::ClientState;
+    use crate::rules::ClientState;
     use crate::support::{Reply, Server, ruleset, wait_until};
     use crate::value::Value;
     use crate::worker::Worker;

@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::event::EvaluationEvent;
+use super::outbox::{OutgoingEvent, SpooledEvent};
 use crate::config::Config;
-use crate::events::EvaluationEvent;
 use crate::files;
 use crate::identity::identity;
 use crate::log::log;
-use crate::outbox::{OutgoingEvent, SpooledEvent};
 use crate::value::Value;
 use crate::value::{document, member};
 

@@ -1,7 +1,7 @@
 //! An evaluation, as far as its event tells of it: who was served what, its fingerprint, its event.
 
+use super::event::EvaluationEvent;
 use crate::context::Who;
-use crate::events::EvaluationEvent;
 use crate::hash::{hash, mix};
 use crate::ruleset::Reason;
 

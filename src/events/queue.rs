@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded, select, unbounded};
 
+use super::event::EvaluationEvent;
+use super::ledger::{Admission, Ledger};
+use super::outbox::{Outbox, OutgoingEvent};
 use crate::config::Config;
 use crate::error::Error;
-use crate::events::{Admission, EvaluationEvent, Ledger};
 use crate::log::log;
-use crate::outbox::{Outbox, OutgoingEvent};
 use crate::worker::{Never, StopSignal};
 
 /// How often whoever ends the client looks for events that are counted and not there yet, since

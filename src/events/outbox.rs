@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::events::EvaluationEvent;
+use super::event::EvaluationEvent;
 use crate::value::Value;
 
 /// An event on its way to the service.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::state::{Flags, GRACE, Origin};
 use crate::config::{Bootstrap, Config};
 use crate::error::BootstrapError;
-use crate::flags::{Flags, GRACE, Origin};
 use crate::log::log;
 use crate::ruleset::Ruleset;
 use crate::worker::guarded;

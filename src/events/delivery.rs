@@ -5,10 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::events::Fate;
+use super::ledger::Fate;
+use super::outbox::{Entry, Lane, Outbox, OutgoingEvent};
+use super::outcome::Outcome;
 use crate::http::{Backoff, Setback};
-use crate::outbox::{Entry, Lane, Outbox, OutgoingEvent};
-use crate::outcome::Outcome;
 
 /// An event is dropped after the service has failed on it alone this often.
 const MAX_FAILURES: u32 = 3;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::error::RequestError;
 use crate::http::{Answer, Http};
+use crate::http::{Paths, RulesPath};
 use crate::log::log;
-use crate::paths::{Paths, RulesPath};
 use crate::ruleset::Ruleset;
 use crate::value::Value;
 use crate::value::json;

@@ -1,0 +1,31 @@
+//! Events: tracked by the program or recorded from evaluations, queued, delivered, or left for a
+//! later process.
+
+#[cfg(feature = "http")]
+mod delivery;
+mod evaluation;
+mod event;
+mod fingerprints;
+#[cfg(feature = "http")]
+mod flusher;
+mod ledger;
+#[cfg(feature = "http")]
+mod outbox;
+#[cfg(feature = "http")]
+mod outcome;
+#[cfg(feature = "http")]
+mod queue;
+mod recorder;
+#[cfg(feature = "http")]
+mod spool;
+
+pub use event::EvaluationEvent;
+#[cfg(feature = "http")]
+pub(crate) use flusher::Flusher;
+pub use ledger::EventCounts;
+pub(crate) use ledger::{Admission, Fate, Ledger};
+#[cfg(feature = "http")]
+pub(crate) use queue::{EventQueue, queue};
+pub(crate) use recorder::{NewRecorder, Recorder, Tracker, open as open_recorder};
+#[cfg(feature = "http")]
+pub(crate) use spool::{Appended, NewSpool, Spool, open as open_spool};
