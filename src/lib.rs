@@ -80,19 +80,14 @@
 #[cfg(test)]
 extern crate self as phaseflag;
 
-mod builder;
 mod client;
 mod config;
 mod context;
 #[cfg(feature = "http")]
 mod date;
-mod details;
 mod error;
-mod evaluation_error;
 mod events;
-mod extras;
 mod files;
-mod getters;
 // In the documentation alone; without `http`, its examples could not run.
 #[cfg(all(doc, any(not(doctest), feature = "http")))]
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
@@ -100,17 +95,10 @@ pub mod guide;
 mod hash;
 mod http;
 mod identity;
-mod lifecycle;
 mod log;
-#[cfg(not(feature = "http"))]
-mod no_service;
 mod order;
-mod overrides;
 mod rules;
 mod ruleset;
-#[cfg(feature = "http")]
-mod service;
-mod snapshot;
 #[cfg(all(test, feature = "http"))]
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -118,12 +106,11 @@ pub mod testing;
 mod value;
 mod worker;
 
-pub use builder::ClientBuilder;
-pub use client::{PhaseFlagClient, Statistics};
+pub use client::{
+    ClientBuilder, EvaluationDetails, EvaluationError, PhaseFlagClient, Snapshot, Statistics,
+};
 pub use context::{AttributeValue, EvaluationContext};
-pub use details::EvaluationDetails;
 pub use error::{BootstrapError, Error, RequestError};
-pub use evaluation_error::EvaluationError;
 pub use events::{EvaluationEvent, EventCounts};
 pub use rules::{ClientState, FlagsChanged, Subscription};
 pub use ruleset::{
@@ -131,7 +118,6 @@ pub use ruleset::{
     ExplainedRule, ExplainedSegment, ExplainedServing, ExplainedVariation, Explanation, Finding,
     FlagInfo, FlagKind, Problem, Reason, Ruleset, RulesetError, Severity, Share, Split,
 };
-pub use snapshot::Snapshot;
 pub use value::{JsonError, Number, Object, Value, ValueError};
 
 /// The examples of the README, compiled and run.

@@ -5,13 +5,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::events::{EventRecorder, Sink};
+use crate::client::Extras;
+use crate::client::Inner;
 use crate::client::PhaseFlagClient;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
 use crate::events::open_recorder;
-use crate::extras::Extras;
-use crate::lifecycle::Inner;
 use crate::ruleset::{FlagKind, Ruleset};
 use crate::value::{Object, Value};
 

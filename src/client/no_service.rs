@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::extras::Extras;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::Recorder;
 use crate::events::{EvaluationEvent, Ledger};
-use crate::extras::Extras;
 use crate::rules::Flags;
 use crate::rules::{Cache, Memory};
 use crate::ruleset::EvaluationResult;

@@ -1,22 +1,39 @@
 //! The facade: what a program holds.
 
+mod builder;
+mod details;
+mod evaluation_error;
+mod extras;
+mod getters;
+mod lifecycle;
+#[cfg(not(feature = "http"))]
+mod no_service;
+mod overrides;
+#[cfg(feature = "http")]
+mod service;
+mod snapshot;
+
+pub use builder::ClientBuilder;
+pub use details::EvaluationDetails;
+pub use evaluation_error::EvaluationError;
+pub(crate) use extras::Extras;
+pub(crate) use lifecycle::Inner;
+pub use snapshot::Snapshot;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::getters::getters;
+use self::lifecycle::Stage;
+use self::overrides::{Overrides, overridden};
 use crate::context::{EvaluationContext, NOBODY};
-use crate::details::EvaluationDetails;
 use crate::error::{Error, RequestError};
-use crate::evaluation_error::EvaluationError;
 use crate::events::{EvaluationEvent, EventCounts};
-use crate::getters::getters;
-use crate::lifecycle::{Inner, Stage};
-use crate::overrides::{Overrides, overridden};
 use crate::rules::ClientState;
 use crate::rules::{FlagsChanged, Subscription};
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
-use crate::snapshot::Snapshot;
 use crate::value::Value;
 
 /// A client of the Phase Flag service.

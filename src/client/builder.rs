@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::PhaseFlagClient;
+use super::PhaseFlagClient;
+use super::extras::Extras;
+use super::lifecycle::Inner;
 use crate::config::{Bootstrap, CacheDir, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::open_recorder;
 #[cfg(feature = "http")]
 use crate::events::open_spool;
-use crate::extras::Extras;
-use crate::lifecycle::Inner;
 use crate::rules::{open_cache, watch_bootstrap};
 
 /// The settings of a client that is to be.

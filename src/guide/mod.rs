@@ -15,32 +15,32 @@
 //! | [`guarantees`] | what is bounded by what, and what stays as it is |
 //! | [`from_python`] | the same program, call by call |
 
-#[doc = include_str!("guide/first_flag.md")]
+#[doc = include_str!("first_flag.md")]
 pub mod first_flag {}
 
-#[doc = include_str!("guide/contexts.md")]
+#[doc = include_str!("contexts.md")]
 pub mod contexts {}
 
-#[doc = include_str!("guide/rollouts.md")]
+#[doc = include_str!("rollouts.md")]
 pub mod rollouts {}
 
-#[doc = include_str!("guide/offline.md")]
+#[doc = include_str!("offline.md")]
 pub mod offline {}
 
-#[doc = include_str!("guide/scripts.md")]
+#[doc = include_str!("scripts.md")]
 pub mod scripts {}
 
-#[doc = include_str!("guide/services.md")]
+#[doc = include_str!("services.md")]
 pub mod services {}
 
-#[doc = include_str!("guide/testing.md")]
+#[doc = include_str!("testing.md")]
 pub mod testing {}
 
-#[doc = include_str!("guide/production.md")]
+#[doc = include_str!("production.md")]
 pub mod production {}
 
-#[doc = include_str!("guide/guarantees.md")]
+#[doc = include_str!("guarantees.md")]
 pub mod guarantees {}
 
-#[doc = include_str!("guide/from_python.md")]
+#[doc = include_str!("from_python.md")]
 pub mod from_python {}

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::details::EvaluationDetails;
+use super::evaluation_error::EvaluationError;
+use super::getters::getters;
+use super::overrides::overridden;
 use crate::context::EvaluationContext;
-use crate::details::EvaluationDetails;
-use crate::evaluation_error::EvaluationError;
 use crate::events::Recorder;
-use crate::getters::getters;
-use crate::overrides::overridden;
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
 use crate::value::{Object, Value};
 

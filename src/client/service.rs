@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::extras::Extras;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::{Error, RequestError};
@@ -12,7 +13,6 @@ use crate::events::{Appended, Spool};
 use crate::events::{EvaluationEvent, Ledger};
 use crate::events::{EventQueue, queue};
 use crate::events::{Recorder, Tracker};
-use crate::extras::Extras;
 use crate::http::Http;
 use crate::http::Remote;
 use crate::http::{KeepPaths, Paths};

@@ -3,22 +3,22 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::extras::Extras;
+use super::overrides::Overrides;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::Ledger;
 use crate::events::{Recorder, Tracker};
-use crate::extras::Extras;
 use crate::log::log;
-use crate::overrides::Overrides;
 use crate::rules::Memory;
 use crate::rules::{Flags, Origin};
 use crate::rules::{Watch, Watching};
 
 #[cfg(not(feature = "http"))]
-use crate::no_service::Service;
+use super::no_service::Service;
 #[cfg(feature = "http")]
-use crate::service::Service;
+use super::service::Service;
 
 /// Polls that come more often than this are warned of.
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! `EvaluationDetails`: the value that a typed getter gives, and how it came about.
 
-use crate::evaluation_error::EvaluationError;
+use super::evaluation_error::EvaluationError;
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::Value;
 
