@@ -96,7 +96,6 @@ mod hash;
 mod http;
 mod identity;
 mod log;
-mod order;
 mod rules;
 mod ruleset;
 #[cfg(all(test, feature = "http"))]

@@ -5,7 +5,6 @@
 use std::ops::Range;
 
 use crate::hash::hash;
-use crate::order::sorted;
 use crate::ruleset::{Outline, Piece, Places};
 use crate::value::{Span, member, string};
 
@@ -53,10 +52,11 @@ pub(crate) fn encode(text: &str, etag: Option<&str>) -> Option<Vec<u8>> {
         });
         named.collect::<Vec<_>>()
     };
-    let flags = sorted(named(&outline.flags, "key"));
+    let mut flags = named(&outline.flags, "key");
+    flags.sort_by(|(left, _), (right, _)| left.cmp(right));
     let mut segments = named(&outline.segments, "id");
     segments.extend(named(&outline.segments, "key"));
-    let segments = sorted(segments);
+    segments.sort_by(|(left, _), (right, _)| left.cmp(right));
     let etag = etag.unwrap_or_default();
 
     let mut places = Vec::with_capacity((flags.len() + segments.len()) * PLACE);

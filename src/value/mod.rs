@@ -27,8 +27,6 @@ use std::ops::Index;
 
 use miniserde::ser::{self, Fragment, Serialize};
 
-use crate::order::sorted;
-
 /// A JSON value.
 ///
 /// Numbers compare by what they are worth: `Value::from(1) == Value::from(1.0)`. Integers are
@@ -273,8 +271,8 @@ impl<K: Into<String>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Obje
 }
 
 /// Returns an object of members in any order; of those of one key, the last counts.
-pub(crate) fn object(members: Vec<(String, Value)>) -> Object {
-    let mut members = sorted(members);
+pub(crate) fn object(mut members: Vec<(String, Value)>) -> Object {
+    members.sort_by(|(left, _), (right, _)| left.cmp(right));
     members.dedup_by(|later, earlier| {
         let same = later.0 == earlier.0;
         if same {

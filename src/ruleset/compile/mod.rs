@@ -18,7 +18,6 @@ use std::mem::take;
 
 use self::check::Unusable;
 use self::variations::Variations;
-use crate::order::sorted;
 use crate::ruleset::document::{
     ConditionDocument, Consumer, FlagDocument, PrerequisiteDocument, RolloutDocument,
     RolloutEntryDocument, RuleDocument, VariationDocument, Word,
@@ -246,7 +245,8 @@ impl Compiler {
                 compiled.push((priority, rule));
             }
         }
-        sorted(compiled).into_iter().map(|(_, rule)| rule).collect()
+        compiled.sort_by(|(left, _), (right, _)| left.cmp(right));
+        compiled.into_iter().map(|(_, rule)| rule).collect()
     }
 
     /// Notes that a rule asks for a segment; an empty name counts as absent.

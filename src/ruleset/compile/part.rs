@@ -7,7 +7,6 @@ use miniserde::de::Deserialize;
 
 use super::Compiler;
 use super::link::link;
-use crate::order::sorted;
 use crate::ruleset::document::{Consumer, Document, FlagDocument, SegmentDocument};
 use crate::ruleset::document::{Entry, Field, List, Shape};
 use crate::ruleset::tables::Tables;
@@ -105,10 +104,12 @@ impl Reader<'_> {
     /// one counts.
     fn segments(&mut self) -> Result<List<SegmentDocument>, AskWhole> {
         let pieces = self.segments.keys().flat_map(|name| self.places.segments(name));
+        let mut pieces: Vec<_> = pieces.collect();
+        pieces.sort_by_key(|(start, _)| *start);
         let mut segments: List<SegmentDocument> = List::default();
         segments.shape = Shape::Given;
         let mut last = None;
-        for (start, text) in sorted(pieces.collect()) {
+        for (start, text) in pieces {
             // One segment may be found by two names.
             if last.replace(start) != Some(start) {
                 segments.entries.push(self.read(text)?);

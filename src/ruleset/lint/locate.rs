@@ -1,6 +1,5 @@
 //! Where paths lead in the text of a ruleset, and which line and column that is.
 
-use crate::order::sorted;
 use crate::ruleset::document::Outline;
 use crate::value::{Span, document, elements, member};
 
@@ -21,10 +20,10 @@ pub(crate) fn places<'a>(
     outline: &Outline,
     paths: impl Iterator<Item = &'a str>,
 ) -> Vec<usize> {
-    let sought: Vec<Sought<'a>> = paths.map(steps).zip(0..).collect();
+    let mut sought: Vec<Sought<'a>> = paths.map(steps).zip(0..).collect();
     let start = text.len() - text.trim_start_matches([' ', '\n', '\t', '\r']).len();
     let mut places = vec![start; sought.len()];
-    let sought = sorted(sought);
+    sought.sort_by(|(left, _), (right, _)| left.cmp(right));
     for group in sought.chunk_by(|(left, _), (right, _)| left.first() == right.first()) {
         let (name, list) = match group.first().and_then(|(steps, _)| steps.first()) {
             Some(Step::Field("flags")) => ("flags", &outline.flags),

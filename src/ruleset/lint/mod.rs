@@ -8,7 +8,6 @@ use std::fmt;
 
 use self::locate::{lines_and_columns, places};
 use self::warning::{Origins, warnings};
-use crate::order::sorted;
 use crate::ruleset::compile::link;
 use crate::ruleset::compile::parse;
 use crate::ruleset::document::Field;
@@ -110,7 +109,8 @@ pub(crate) fn findings(
     let warnings = warnings.iter().map(|warning| (Severity::Warning, warning));
     let found: Vec<_> = problems.chain(warnings).collect();
     let places = places(text, &outline, found.iter().map(|(_, problem)| problem.path()));
-    let found = sorted(places.into_iter().zip(found).collect());
+    let mut found: Vec<_> = places.into_iter().zip(found).collect();
+    found.sort_by_key(|(place, _)| *place);
     let places: Vec<_> = found.iter().map(|(place, _)| *place).collect();
     let findings = found.into_iter().zip(lines_and_columns(text, &places));
     let findings = findings.map(|((_, (severity, problem)), (line, column))| Finding {

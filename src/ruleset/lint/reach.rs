@@ -1,7 +1,6 @@
 //! Rules that can never be reached, since one before them serves everybody whom they match.
 
 use crate::context::{EvaluationContext, NOBODY};
-use crate::order::sorted;
 use crate::ruleset::tables::Effort;
 use crate::ruleset::tables::bucket;
 use crate::ruleset::tables::{Attribute, Condition, Target};
@@ -108,18 +107,19 @@ impl Reach {
         };
         let mut demands = Vec::with_capacity(rule.conditions.len() + 1);
         for condition in &rule.conditions {
-            demands.push((number(signature(condition)?), ()));
+            demands.push(number(signature(condition)?));
         }
         if let Some(position) = rule.segment {
             match self.members.get(position as usize)? {
                 Members::Nobody => return None,
                 Members::Everybody => {}
                 Members::Identified | Members::Some => {
-                    demands.push((number(format!("segment {position}")), ()));
+                    demands.push(number(format!("segment {position}")));
                 }
             }
         }
-        Some(sorted(demands).into_iter().map(|(number, ())| number).collect())
+        demands.sort();
+        Some(demands)
     }
 }
 
@@ -171,7 +171,8 @@ fn signature(condition: &Condition) -> Option<String> {
         Target::Number(number) => number.to_string(),
         // In any order, and each as often as it likes.
         Target::Texts(texts) => {
-            let mut texts = sorted(texts.iter().map(|text| (text, ())).collect());
+            let mut texts: Vec<_> = texts.iter().collect();
+            texts.sort();
             texts.dedup();
             format!("{texts:?}")
         }

@@ -3,7 +3,6 @@
 use std::fmt::Display;
 
 use super::reach::Reach;
-use crate::order::sorted;
 use crate::ruleset::compile::FLAGS;
 use crate::ruleset::compile::SEGMENTS;
 use crate::ruleset::document::Outline;
@@ -30,9 +29,9 @@ pub(crate) fn warnings(
     origins: &Origins,
     tables: &Tables,
 ) -> Box<[Problem]> {
-    let reported = tables.problems.iter().map(|problem| (problem.path(), ()));
-    let mut review =
-        Review { text, reported: sorted(reported.collect()), warnings: Problems::default() };
+    let mut reported: Vec<_> = tables.problems.iter().map(Problem::path).collect();
+    reported.sort();
+    let mut review = Review { text, reported, warnings: Problems::default() };
     let mut reach = Reach::new(tables);
     for (flag, index) in tables.flags.iter().zip(&origins.flags) {
         let span = outline.flags.get(*index).cloned().unwrap_or_default();
@@ -47,7 +46,7 @@ pub(crate) fn warnings(
 struct Review<'a> {
     text: &'a str,
     /// The paths of the problems, in order.
-    reported: Vec<(&'a str, ())>,
+    reported: Vec<&'a str>,
     warnings: Problems,
 }
 
@@ -184,9 +183,9 @@ impl Review<'_> {
     /// Returns whether there is a problem with a part of the document, or within it.
     fn is_reported(&self, path: Path<'_>) -> bool {
         let path = path.to_string();
-        let first = self.reported.partition_point(|(other, ())| *other < &*path);
+        let first = self.reported.partition_point(|other| *other < &*path);
         // What goes on with `.` or `[` comes before what goes on with a letter or `_`.
-        let rest = self.reported.get(first).and_then(|(other, ())| other.strip_prefix(&*path));
+        let rest = self.reported.get(first).and_then(|other| other.strip_prefix(&*path));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 }
