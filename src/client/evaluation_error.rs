@@ -46,15 +46,15 @@ pub enum EvaluationError {
 }
 
 impl EvaluationError {
-    pub(crate) fn not_ready(flag: &str, cause: Option<Error>) -> EvaluationError {
+    pub(super) fn not_ready(flag: &str, cause: Option<Error>) -> EvaluationError {
         EvaluationError::NotReady { flag: flag.to_owned(), cause: cause.map(Arc::new) }
     }
 
-    pub(crate) fn flag_not_found(flag: &str) -> EvaluationError {
+    pub(super) fn flag_not_found(flag: &str) -> EvaluationError {
         EvaluationError::FlagNotFound { flag: flag.to_owned() }
     }
 
-    pub(crate) fn wrong_type(
+    pub(super) fn wrong_type(
         flag: &str,
         served: &'static str,
         asked: &'static str,
@@ -62,7 +62,7 @@ impl EvaluationError {
         EvaluationError::WrongType { flag: flag.to_owned(), served, asked }
     }
 
-    pub(crate) fn wrong_shape(flag: &str, cause: ValueError) -> EvaluationError {
+    pub(super) fn wrong_shape(flag: &str, cause: ValueError) -> EvaluationError {
         EvaluationError::WrongShape { flag: flag.to_owned(), cause }
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Inner {
     pub(crate) overrides: Overrides,
     pub(crate) flags: Arc<Flags>,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) service: Option<Arc<Service>>,
+    pub(super) service: Option<Arc<Service>>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     /// Where events go where there is no service.
     pub(crate) sink: Option<Arc<dyn Tracker>>,
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
 
 /// How far the client has come in its life.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Stage {
+pub(super) enum Stage {
     New,
     Starting,
     Started,
@@ -70,7 +70,7 @@ impl Inner {
         })
     }
 
-    pub(crate) fn start(&self) -> Result<(), Error> {
+    pub(super) fn start(&self) -> Result<(), Error> {
         {
             let mut stage = self.lock_stage();
             match *stage {
@@ -170,7 +170,7 @@ impl Inner {
         }
     }
 
-    pub(crate) fn stop(&self, patience: Duration) {
+    pub(super) fn stop(&self, patience: Duration) {
         *self.lock_stage() = Stage::Stopped;
         self.flags.close();
         self.flags.readiness.stopped();
@@ -184,7 +184,7 @@ impl Inner {
         }
     }
 
-    pub(crate) fn context<'a>(
+    pub(super) fn context<'a>(
         &'a self,
         context: Option<&'a EvaluationContext>,
     ) -> Option<&'a EvaluationContext> {
@@ -195,7 +195,7 @@ impl Inner {
         self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self) -> Stage {
         *self.lock_stage()
     }
 

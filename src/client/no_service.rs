@@ -15,7 +15,7 @@ use crate::ruleset::EvaluationResult;
 
 /// A service that there is never one of.
 #[derive(Debug)]
-pub(crate) enum Service {}
+pub(super) enum Service {}
 
 impl Service {
     pub(crate) fn new(_: &Arc<Config>, _: Arc<Ledger>, _: &Extras) -> Result<Arc<Service>, Error> {
@@ -34,15 +34,15 @@ impl Service {
         match *self {}
     }
 
-    pub(crate) fn stop(&self, _: Duration) {
+    pub(super) fn stop(&self, _: Duration) {
         match *self {}
     }
 
-    pub(crate) fn track(&self, _: EvaluationEvent) {
+    pub(super) fn track(&self, _: EvaluationEvent) {
         match *self {}
     }
 
-    pub(crate) fn in_spool(&self) -> u64 {
+    pub(super) fn in_spool(&self) -> u64 {
         match *self {}
     }
 
@@ -58,7 +58,7 @@ impl Service {
         match *self {}
     }
 
-    pub(crate) fn fetch_ruleset(&self) -> Result<String, Error> {
+    pub(super) fn fetch_ruleset(&self) -> Result<String, Error> {
         match *self {}
     }
 }

@@ -37,7 +37,7 @@ impl Overrides {
         });
     }
 
-    pub(crate) fn clear_all(&self) {
+    pub(super) fn clear_all(&self) {
         self.change(|values| *values = Arc::default());
     }
 
@@ -86,7 +86,7 @@ impl Overrides {
     }
 
     /// Returns all overrides; `None` where there are none.
-    pub(crate) fn all(&self) -> Option<Arc<Object>> {
+    pub(super) fn all(&self) -> Option<Arc<Object>> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
@@ -101,6 +101,6 @@ impl Overrides {
 }
 
 /// Returns what a flag serves whose value the program has set.
-pub(crate) fn overridden(value: &Value) -> EvaluationResult {
+pub(super) fn overridden(value: &Value) -> EvaluationResult {
     EvaluationResult::new(value.clone(), None, Reason::Override)
 }

@@ -26,7 +26,7 @@ use crate::worker::guarded;
 use crate::worker::{StopSignal, Worker};
 
 /// The poller, the flusher and remote evaluation.
-pub(crate) struct Service {
+pub(super) struct Service {
     config: Arc<Config>,
     http: Arc<Http>,
     cache: Option<Arc<dyn Cache>>,
@@ -126,7 +126,7 @@ impl Service {
 
     /// Stops polling at once, and delivering as soon as nothing is left, or when patience ends.
     /// What is left then goes into the spool, where there is one.
-    pub(crate) fn stop(&self, patience: Duration) {
+    pub(super) fn stop(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         self.ledger.seal();
         let flusher = {
@@ -183,14 +183,14 @@ impl Service {
         });
     }
 
-    pub(crate) fn track(&self, event: EvaluationEvent) {
+    pub(super) fn track(&self, event: EvaluationEvent) {
         self.events.push(event);
         // As at the start; a flush says so.
         let _ = self.deliver();
     }
 
     /// Returns how many events wait in the spool.
-    pub(crate) fn in_spool(&self) -> u64 {
+    pub(super) fn in_spool(&self) -> u64 {
         self.spool.as_ref().map_or(0, |spool| spool.count() as u64)
     }
 
@@ -210,7 +210,7 @@ impl Service {
         self.remote.evaluate(flag, context)
     }
 
-    pub(crate) fn fetch_ruleset(&self) -> Result<String, Error> {
+    pub(super) fn fetch_ruleset(&self) -> Result<String, Error> {
         fetch_text(&self.http, &self.paths).map_err(|cause| match cause {
             RequestError::Status { status: 401 | 403, .. } => Error::KeyRefused { cause },
             cause => Error::Request { cause },

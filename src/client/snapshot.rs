@@ -33,10 +33,10 @@ use crate::value::{Object, Value};
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Whether there was nothing more to come, rules or not.
-    pub(crate) complete: bool,
-    pub(crate) ruleset: Option<Ruleset>,
-    pub(crate) overrides: Option<Arc<Object>>,
-    pub(crate) default_context: Option<Arc<EvaluationContext>>,
+    pub(super) complete: bool,
+    pub(super) ruleset: Option<Ruleset>,
+    pub(super) overrides: Option<Arc<Object>>,
+    pub(super) default_context: Option<Arc<EvaluationContext>>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
 }
 

@@ -26,7 +26,7 @@ const AFTER_MAX_REQUESTS: Duration = Duration::from_secs(10);
 
 /// Whose events.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Source {
+pub(super) enum Source {
     /// Earlier clients', which go first.
     Backlog,
     /// This client's.
@@ -35,7 +35,7 @@ pub(crate) enum Source {
 
 /// What the next request holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Request {
+pub(super) enum Request {
     Events {
         source: Source,
         lane: Lane,
@@ -47,17 +47,17 @@ pub(crate) enum Request {
 
 /// What a request led to.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Settled {
+pub(super) struct Settled {
     /// The events whose fate is known.
-    pub(crate) events: Vec<OutgoingEvent>,
+    pub(super) events: Vec<OutgoingEvent>,
     pub(crate) fate: Fate,
     /// Whether the next request has to wait.
-    pub(crate) pause: bool,
+    pub(super) pause: bool,
 }
 
 /// How the requests have gone, and when the next one may be made.
 #[derive(Debug)]
-pub(crate) struct Delivery {
+pub(super) struct Delivery {
     /// How many requests the service has accepted.
     accepted: u64,
     /// How often it has failed on a single event since, except those that it is known to fail on.
@@ -76,9 +76,9 @@ pub(crate) struct Delivery {
 
 /// One go through the events that may be sent.
 #[derive(Debug)]
-pub(crate) struct Pass {
+pub(super) struct Pass {
     /// How many of this client's regular events may be sent.
-    pub(crate) due: usize,
+    pub(super) due: usize,
     /// How many suspects may be tried, of the backlog and of this client.
     tries: [usize; 2],
     /// Whether it is time for suspects.
@@ -123,24 +123,24 @@ impl Delivery {
     }
 
     /// Returns when the next request may be made; `None` for at once.
-    pub(crate) fn retry(&self) -> Option<Instant> {
+    pub(super) fn retry(&self) -> Option<Instant> {
         self.retry
     }
 
     /// Returns when suspects are tried again; `None` if none has failed.
-    pub(crate) fn suspects_retry(&self) -> Option<Instant> {
+    pub(super) fn suspects_retry(&self) -> Option<Instant> {
         self.suspects_retry
     }
 
     /// Lets every event be tried at once.
-    pub(crate) fn hurry(&mut self) {
+    pub(super) fn hurry(&mut self) {
         self.retry = None;
         self.suspects_retry = None;
     }
 
     /// Begins a pass over `due` regular events of this client and, if it is time for them, over
     /// suspects. `fresh` says whether that includes those that no request has held.
-    pub(crate) fn begin(
+    pub(super) fn begin(
         &mut self,
         now: Instant,
         due: usize,
@@ -163,7 +163,7 @@ impl Delivery {
 
     /// Returns what the next request of a pass holds; `None` at the end of the pass. Suspects go
     /// last.
-    pub(crate) fn next(
+    pub(super) fn next(
         &self,
         pass: &mut Pass,
         backlog: Option<&mut Outbox>,
@@ -227,7 +227,7 @@ impl Delivery {
     }
 
     /// Settles a request of a pass that held the first `count` events of a lane.
-    pub(crate) fn settle(
+    pub(super) fn settle(
         &mut self,
         now: Instant,
         pass: &mut Pass,
@@ -283,7 +283,7 @@ impl Delivery {
     }
 
     /// Settles a probe, and returns whether the next request has to wait.
-    pub(crate) fn settle_probe(&mut self, now: Instant, outcome: Outcome) -> bool {
+    pub(super) fn settle_probe(&mut self, now: Instant, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Accepted => self.probed += 1,
             Outcome::TooLarge | Outcome::Refused => self.takes_probes = false,
@@ -295,7 +295,7 @@ impl Delivery {
     }
 
     /// Ends a pass: decides when the suspects are tried again.
-    pub(crate) fn end(
+    pub(super) fn end(
         &mut self,
         now: Instant,
         pass: &Pass,
@@ -316,7 +316,7 @@ impl Delivery {
     }
 
     /// Returns whether a few more tries will tell that one of these events is to be dropped.
-    pub(crate) fn condemns(&self, outbox: &Outbox) -> bool {
+    pub(super) fn condemns(&self, outbox: &Outbox) -> bool {
         outbox.suspects().any(|suspect| self.is_at_fault(suspect) || self.needs_probe(suspect))
     }
 

@@ -7,10 +7,10 @@ use crate::ruleset::Reason;
 
 /// An evaluation, as far as its event tells of it.
 #[derive(Clone, Copy)]
-pub(crate) struct Evaluation<'a> {
+pub(super) struct Evaluation<'a> {
     pub(crate) key: &'a str,
-    pub(crate) variation_key: Option<&'a str>,
-    pub(crate) who: Who<'a>,
+    pub(super) variation_key: Option<&'a str>,
+    pub(super) who: Who<'a>,
 }
 
 impl Evaluation<'_> {
@@ -19,7 +19,7 @@ impl Evaluation<'_> {
     /// The lengths go first: to the quick hash, some short texts of different lengths are the same
     /// under every seed.
     #[inline(always)]
-    pub(crate) fn fingerprint(&self, seed: u64) -> u64 {
+    pub(super) fn fingerprint(&self, seed: u64) -> u64 {
         let (who, identifier) = match self.who {
             Who::User(id) => (1 << 62, id),
             Who::Session(id) => (1 << 61, id),

@@ -109,7 +109,7 @@ impl EvaluationEvent {
     /// Returns whether the event is beyond what some services store: a key or an identifier of
     /// more than 255 characters, or one with a NUL.
     #[cfg(feature = "http")]
-    pub(crate) fn exceeds_limits(&self) -> bool {
+    pub(super) fn exceeds_limits(&self) -> bool {
         let texts = [Some(&self.flag_key), self.variation_key.as_ref(), self.user_id.as_ref()];
         texts.into_iter().flatten().any(|text| {
             text.contains('\0')
@@ -120,7 +120,7 @@ impl EvaluationEvent {
     /// Returns the event as JSON. `zoned` says whether its timestamp, which is in UTC, ends with a
     /// `Z`.
     #[cfg(feature = "http")]
-    pub(crate) fn to_json(&self, zoned: bool) -> String {
+    pub(super) fn to_json(&self, zoned: bool) -> String {
         let mut object = Object::from_iter([("flag_key", self.flag_key.as_str())]);
         if let Some(key) = &self.variation_key {
             object.insert("variation_key", key);

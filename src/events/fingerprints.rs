@@ -21,10 +21,10 @@ const MARKS: u64 = 255;
 ///
 /// The last eight bits of a place are a mark. A place that bears another mark than those of now is
 /// free, so that all are forgotten by a change of the mark.
-pub(crate) struct Fingerprints {
+pub(super) struct Fingerprints {
     /// What they are to be made with: a secret, so that nobody crafts texts whose fingerprints
     /// meet.
-    pub(crate) seed: u64,
+    pub(super) seed: u64,
     /// The mark of those that are not forgotten.
     mark: AtomicU64,
     /// As many as a power of two.
@@ -33,7 +33,7 @@ pub(crate) struct Fingerprints {
 
 /// What became of a fingerprint that was to be added.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Added {
+pub(super) enum Added {
     /// It was not there before.
     New,
     /// It was there.
@@ -55,7 +55,7 @@ impl Fingerprints {
 
     /// Returns whether a fingerprint is there.
     #[inline]
-    pub(crate) fn contains(&self, fingerprint: u64) -> bool {
+    pub(super) fn contains(&self, fingerprint: u64) -> bool {
         let marked = fingerprint & !MARK | self.mark.load(Ordering::Acquire);
         // Nothing else in memory is read because of what stands in a place.
         // The first is looked at by itself: nearly all stand there.
@@ -74,7 +74,7 @@ impl Fingerprints {
     }
 
     /// Adds a fingerprint.
-    pub(crate) fn add(&self, fingerprint: u64) -> Added {
+    pub(super) fn add(&self, fingerprint: u64) -> Added {
         let mark = self.mark.load(Ordering::Acquire);
         let marked = fingerprint & !MARK | mark;
         for place in self.places(fingerprint) {
@@ -92,7 +92,7 @@ impl Fingerprints {
 
     /// Forgets all of them, at the cost of a small part of the table: each time another part is
     /// cleared, and so all of it before a mark comes again.
-    pub(crate) fn forget(&self) {
+    pub(super) fn forget(&self) {
         let last = self.mark.load(Ordering::Acquire) % MARKS;
         let part = self.places.len().div_ceil(MARKS as usize);
         for place in self.places.iter().skip(part * last as usize).take(part) {

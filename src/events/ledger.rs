@@ -126,14 +126,14 @@ impl Ledger {
     }
 
     /// Notes a request that delivered no events, and why.
-    pub(crate) fn note(&self, failure: &RequestError) {
+    pub(super) fn note(&self, failure: &RequestError) {
         self.failed_requests.fetch_add(1, Ordering::AcqRel);
         let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some(failure.clone());
     }
 
     /// Notes a request that delivered events.
-    pub(crate) fn note_success(&self) {
+    pub(super) fn note_success(&self) {
         self.failed_requests.store(0, Ordering::Release);
     }
 
@@ -168,7 +168,7 @@ impl Ledger {
     }
 
     /// Returns whether nobody delivers any more.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.queued.load(Ordering::Acquire) >= CLOSED
     }
 
@@ -215,7 +215,7 @@ impl Ledger {
 
     /// Lets nothing be settled any more, and returns how many events are left: whoever closes it
     /// counts what becomes of them. What a request in flight may still achieve is not counted.
-    pub(crate) fn close(&self) -> usize {
+    pub(super) fn close(&self) -> usize {
         self.queued.swap(CLOSED | SEALED, Ordering::AcqRel) & COUNT
     }
 
@@ -231,7 +231,7 @@ impl Ledger {
     }
 
     /// Counts an evaluation that is not recorded, for want of room.
-    pub(crate) fn pass_over(&self) {
+    pub(super) fn pass_over(&self) {
         self.passed_over.fetch_add(1, Ordering::AcqRel);
     }
 

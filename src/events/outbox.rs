@@ -17,10 +17,10 @@ pub(crate) enum OutgoingEvent {
 /// An event as the spool holds it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SpooledEvent {
-    pub(crate) json: String,
+    pub(super) json: String,
     /// Where the `Z` of its timestamp stands in the text.
-    pub(crate) zone: Option<usize>,
-    pub(crate) exceeds_limits: bool,
+    pub(super) zone: Option<usize>,
+    pub(super) exceeds_limits: bool,
 }
 
 impl OutgoingEvent {
@@ -39,7 +39,7 @@ impl OutgoingEvent {
     }
 
     /// Returns the key of the flag; an empty one if the event has none.
-    pub(crate) fn flag_key(&self) -> String {
+    pub(super) fn flag_key(&self) -> String {
         match self {
             OutgoingEvent::Tracked(event) => event.get_flag_key().to_owned(),
             OutgoingEvent::Spooled(event) => {
@@ -50,7 +50,7 @@ impl OutgoingEvent {
     }
 
     /// Returns whether the event is beyond what some services store.
-    pub(crate) fn exceeds_limits(&self) -> bool {
+    pub(super) fn exceeds_limits(&self) -> bool {
         match self {
             OutgoingEvent::Tracked(event) => event.exceeds_limits(),
             OutgoingEvent::Spooled(event) => event.exceeds_limits,
@@ -60,7 +60,7 @@ impl OutgoingEvent {
 
 /// The events of one source.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(super) struct Outbox {
     regular: Line,
     suspects: Line,
     /// The most events that a request may hold.
@@ -70,7 +70,7 @@ pub(crate) struct Outbox {
 
 /// Which events of an outbox.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Lane {
+pub(super) enum Lane {
     /// In the order in which they were put in.
     Regular,
     /// The service has failed on each of these alone, or is likely to.
@@ -88,13 +88,13 @@ struct Line {
 pub(crate) struct Entry {
     /// Grows in the order in which events are put in.
     number: u64,
-    pub(crate) event: OutgoingEvent,
+    pub(super) event: OutgoingEvent,
     /// How often the service has failed on it alone.
-    pub(crate) failures: u32,
+    pub(super) failures: u32,
     /// How many requests the service had accepted when it first did.
-    pub(crate) accepted_before: u64,
+    pub(super) accepted_before: u64,
     /// How many probes it had.
-    pub(crate) probed_before: u64,
+    pub(super) probed_before: u64,
 }
 
 impl Outbox {
@@ -122,17 +122,17 @@ impl Outbox {
         self.regular.entries.len() + self.suspects.entries.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns how many events a lane holds.
-    pub(crate) fn count(&self, lane: Lane) -> usize {
+    pub(super) fn count(&self, lane: Lane) -> usize {
         self.line(lane).entries.len()
     }
 
     /// Returns how many events the service has failed on alone.
-    pub(crate) fn failed(&self) -> usize {
+    pub(super) fn failed(&self) -> usize {
         self.suspects().filter(|entry| entry.failures > 0).count()
     }
 
@@ -145,7 +145,7 @@ impl Outbox {
     }
 
     /// Puts the events of a spool in that are not suspects already.
-    pub(crate) fn push_spooled(&mut self, events: Vec<SpooledEvent>) {
+    pub(super) fn push_spooled(&mut self, events: Vec<SpooledEvent>) {
         let texts = self.suspects().filter_map(|entry| match &entry.event {
             OutgoingEvent::Spooled(event) => Some(event.json.clone()),
             OutgoingEvent::Tracked(_) => None,
@@ -157,17 +157,17 @@ impl Outbox {
     }
 
     /// Returns how many events the next request from a lane may hold.
-    pub(crate) fn limit(&self, lane: Lane) -> usize {
+    pub(super) fn limit(&self, lane: Lane) -> usize {
         self.line(lane).limit
     }
 
     /// Makes the next request from a lane half as large as one of so many events.
-    pub(crate) fn shrink(&mut self, lane: Lane, count: usize) {
+    pub(super) fn shrink(&mut self, lane: Lane, count: usize) {
         self.line_mut(lane).limit = (count / 2).max(1);
     }
 
     /// Lets the next request from a lane be twice as large.
-    pub(crate) fn grow(&mut self, lane: Lane) {
+    pub(super) fn grow(&mut self, lane: Lane) {
         let largest = self.largest;
         let line = self.line_mut(lane);
         line.limit = line.limit.saturating_mul(2).min(largest);
@@ -181,7 +181,7 @@ impl Outbox {
     }
 
     /// Takes the first events of a lane out.
-    pub(crate) fn take(&mut self, lane: Lane, count: usize) -> Vec<OutgoingEvent> {
+    pub(super) fn take(&mut self, lane: Lane, count: usize) -> Vec<OutgoingEvent> {
         let entries = &mut self.line_mut(lane).entries;
         entries.drain(..count.min(entries.len())).map(|entry| entry.event).collect()
     }
@@ -192,7 +192,7 @@ impl Outbox {
     }
 
     /// Moves the last entry of a lane to its front.
-    pub(crate) fn move_last_to_front(&mut self, lane: Lane) {
+    pub(super) fn move_last_to_front(&mut self, lane: Lane) {
         let entries = &mut self.line_mut(lane).entries;
         if !entries.is_empty() {
             entries.rotate_right(1);
@@ -205,12 +205,12 @@ impl Outbox {
     }
 
     /// Moves the suspects that the service has failed on before the others.
-    pub(crate) fn order_suspects(&mut self) {
+    pub(super) fn order_suspects(&mut self) {
         self.suspects.entries.make_contiguous().sort_by_key(|entry| entry.failures == 0);
     }
 
     /// Takes every event out, in the order in which they were put in.
-    pub(crate) fn take_all(&mut self) -> Vec<OutgoingEvent> {
+    pub(super) fn take_all(&mut self) -> Vec<OutgoingEvent> {
         let mut entries = std::mem::take(&mut self.regular.entries);
         entries.append(&mut self.suspects.entries);
         entries.make_contiguous().sort_by_key(|entry| entry.number);
@@ -235,7 +235,7 @@ impl Outbox {
 #[cfg(test)]
 impl Outbox {
     /// Returns the flags of the events of a lane.
-    pub(crate) fn flags(&self, lane: Lane) -> Vec<String> {
+    pub(super) fn flags(&self, lane: Lane) -> Vec<String> {
         self.line(lane).entries.iter().map(|entry| entry.event.flag_key()).collect()
     }
 }

@@ -5,7 +5,7 @@ use crate::http::Setback;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Outcome {
+pub(super) enum Outcome {
     Accepted,
     /// The body was too large.
     TooLarge,

@@ -41,10 +41,10 @@ impl Message {
 }
 
 /// Where the outcome of a flush goes.
-pub(crate) type FlushReply = Sender<Result<(), Error>>;
+pub(super) type FlushReply = Sender<Result<(), Error>>;
 
 /// The most events that the service takes in one request.
-pub(crate) const MAX_REQUEST: usize = 500;
+pub(super) const MAX_REQUEST: usize = 500;
 
 /// The end of the queue that the client holds.
 #[derive(Debug)]
@@ -66,12 +66,12 @@ pub(crate) struct EventQueue {
 pub(crate) struct EventSource {
     messages: Receiver<Message>,
     outbox: Arc<Mutex<Outbox>>,
-    pub(crate) wake: Receiver<()>,
-    pub(crate) hurry: Receiver<()>,
+    pub(super) wake: Receiver<()>,
+    pub(super) hurry: Receiver<()>,
     /// Says that the client has given up on what is left.
     pub(crate) given_up: StopSignal,
     /// How many events are a reason to hurry.
-    pub(crate) many: usize,
+    pub(super) many: usize,
 }
 
 /// Opens a queue. The ledger bounds what is in it.
@@ -180,7 +180,7 @@ impl EventSource {
     }
 
     /// Moves everything that is queued to the outbox, and the flushes to those who wait.
-    pub(crate) fn collect(&self, waiting: &mut Vec<FlushReply>) {
+    pub(super) fn collect(&self, waiting: &mut Vec<FlushReply>) {
         let mut outbox = self.outbox();
         while let Ok(message) = self.messages.try_recv() {
             message.put(&mut outbox, waiting);
@@ -202,7 +202,7 @@ impl EventSource {
 
     /// Returns the events that have been seen and whose fate is not known. Nothing may be queued,
     /// logged or waited for while they are held.
-    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+    pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

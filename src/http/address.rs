@@ -60,7 +60,7 @@ impl fmt::Display for Origin {
 }
 
 /// Returns the port, or `None` where what stands in its place is none.
-pub(crate) fn port(authority: &Authority, usual: u16) -> Option<u16> {
+pub(super) fn port(authority: &Authority, usual: u16) -> Option<u16> {
     match authority.as_str().rsplit_once(':') {
         Some((_, digits)) if !digits.ends_with(']') => authority.port_u16(),
         _ => Some(usual),

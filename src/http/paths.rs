@@ -37,7 +37,7 @@ pub(crate) enum EvaluatePath {
 }
 
 impl EvaluatePath {
-    pub(crate) fn other(self) -> EvaluatePath {
+    pub(super) fn other(self) -> EvaluatePath {
         match self {
             EvaluatePath::Documented => EvaluatePath::Older,
             EvaluatePath::Older => EvaluatePath::Documented,
@@ -153,7 +153,7 @@ impl Paths {
     }
 
     /// Notes the path that evaluates flags.
-    pub(crate) fn find_evaluation(&self, path: EvaluatePath) {
+    pub(super) fn find_evaluation(&self, path: EvaluatePath) {
         self.update(|known| known.evaluate = path);
     }
 

@@ -16,7 +16,7 @@ const FLAG_NOT_FOUND: &str = "FLAG_NOT_FOUND";
 
 /// What the service answers to the question for one flag.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum RemoteAnswer {
+pub(super) enum RemoteAnswer {
     Result(EvaluationResult),
     FlagNotFound,
 }

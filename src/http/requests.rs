@@ -141,7 +141,7 @@ impl Http {
 
     /// Sends JSON to `path`, which begins with `/`, and reads the answer, in what is left of the
     /// time of a request when so much of it is spent.
-    pub(crate) fn post(
+    pub(super) fn post(
         &self,
         path: &str,
         body: &str,

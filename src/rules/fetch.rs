@@ -21,7 +21,7 @@ const MISSING_RETRY: Duration = Duration::from_secs(3600);
 const STAMPS: [&str; 2] = ["generated_at", "signature"];
 
 /// Fetches rulesets, and knows which one was accepted last.
-pub(crate) struct Fetcher {
+pub(super) struct Fetcher {
     http: Arc<Http>,
     paths: Arc<Paths>,
     conditional: Option<bool>,
@@ -41,8 +41,8 @@ struct Accepted {
 }
 
 /// A ruleset that is not the one in use.
-pub(crate) struct News {
-    pub(crate) ruleset: Ruleset,
+pub(super) struct News {
+    pub(super) ruleset: Ruleset,
     /// The ruleset with the flags of all environments: others share what is remembered.
     whole: Ruleset,
     pub(crate) body: Vec<u8>,
@@ -52,17 +52,17 @@ pub(crate) struct News {
 impl News {
     /// Returns the `ETag` to keep with the rules; only `/sdk/ruleset` is requested with one that
     /// was kept.
-    pub(crate) fn kept_etag(&self) -> Option<&str> {
+    pub(super) fn kept_etag(&self) -> Option<&str> {
         let Accepted { path, etag, .. } = &self.accepted;
         etag.as_deref().filter(|_| *path == RulesPath::Ruleset)
     }
 }
 
 /// A fetch that failed.
-pub(crate) struct Failure {
-    pub(crate) cause: RequestError,
+pub(super) struct Failure {
+    pub(super) cause: RequestError,
     /// The rules without their segments, if there are no others.
-    pub(crate) incomplete: Option<Box<News>>,
+    pub(super) incomplete: Option<Box<News>>,
 }
 
 /// A failure that brings no rules.
@@ -74,13 +74,13 @@ impl From<RequestError> for Failure {
 
 /// What a fetch asks of whoever began it.
 #[derive(Clone, Copy)]
-pub(crate) struct Caller<'a> {
+pub(super) struct Caller<'a> {
     /// Returns the ruleset that was accepted last.
-    pub(crate) in_use: &'a dyn Fn() -> Option<Ruleset>,
+    pub(super) in_use: &'a dyn Fn() -> Option<Ruleset>,
     /// Returns whether there are rules to go on with.
-    pub(crate) has_rules: &'a dyn Fn() -> bool,
+    pub(super) has_rules: &'a dyn Fn() -> bool,
     /// Returns whether nobody waits for the rules any more.
-    pub(crate) is_stopped: &'a dyn Fn() -> bool,
+    pub(super) is_stopped: &'a dyn Fn() -> bool,
 }
 
 impl Fetcher {
@@ -109,17 +109,17 @@ impl Fetcher {
     }
 
     /// Takes a ruleset as the one in use from now on.
-    pub(crate) fn accept(&mut self, news: &News) {
+    pub(super) fn accept(&mut self, news: &News) {
         self.accepted = Some(news.accepted.clone());
     }
 
     /// Takes the next ruleset as a new one, whether or not it is.
-    pub(crate) fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.accepted = None;
     }
 
     /// Asks the service; `None` if the rules in use are still those.
-    pub(crate) fn fetch(&mut self, caller: Caller<'_>) -> Result<Option<News>, Failure> {
+    pub(super) fn fetch(&mut self, caller: Caller<'_>) -> Result<Option<News>, Failure> {
         match self.paths.known().rules {
             RulesPath::Ruleset => self.fetch_ruleset(caller),
             RulesPath::Bootstrap => self.fetch_bootstrap(caller),

@@ -61,14 +61,14 @@ impl FlagsChanged {
     }
 }
 
-pub(crate) type Callback = dyn Fn(&FlagsChanged) + Send + Sync;
+pub(super) type Callback = dyn Fn(&FlagsChanged) + Send + Sync;
 
 /// Finds what a ruleset changed; `None` where it is nothing.
 type Compare = fn(Option<&Ruleset>, &Ruleset) -> Option<FlagsChanged>;
 
 /// The callbacks of a client.
 #[derive(Default)]
-pub(crate) struct Listeners {
+pub(super) struct Listeners {
     registry: Mutex<Registry>,
 }
 
@@ -81,7 +81,7 @@ struct Registry {
 }
 
 impl Listeners {
-    pub(crate) fn add(self: &Arc<Self>, callback: Arc<Callback>) -> Subscription {
+    pub(super) fn add(self: &Arc<Self>, callback: Arc<Callback>) -> Subscription {
         let mut registry = self.lock();
         let number = registry.next;
         registry.next += 1;
@@ -90,18 +90,18 @@ impl Listeners {
         Subscription { listeners: Arc::downgrade(self), number }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.lock().callbacks.is_empty()
     }
 
     /// Returns the number of the next listener.
-    pub(crate) fn next(&self) -> u64 {
+    pub(super) fn next(&self) -> u64 {
         self.lock().next
     }
 
     /// Tells those with a number below `end` what the ruleset changed, if it did. Holds no lock
     /// meanwhile.
-    pub(crate) fn notify(&self, end: u64, before: Option<&Ruleset>, now: &Ruleset) {
+    pub(super) fn notify(&self, end: u64, before: Option<&Ruleset>, now: &Ruleset) {
         let (mut callbacks, compare) = {
             let registry = self.lock();
             (registry.callbacks.clone(), registry.compare)

@@ -12,7 +12,7 @@ const MOST: usize = 32;
 
 /// A remembered ruleset, of which each flag is compiled when it is asked for.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(super) struct Parts {
     remembered: Remembered,
     /// The one whose flags are wanted; `None` for all.
     environment: Option<Box<str>>,

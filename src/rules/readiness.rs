@@ -98,7 +98,7 @@ impl Readiness {
     }
 
     /// Notes a poll that failed, and yet brought rules into force where there were none.
-    pub(crate) fn answered_in_part(&self, failure: &RequestError) {
+    pub(super) fn answered_in_part(&self, failure: &RequestError) {
         self.update(|polls| {
             polls.made += 1;
             polls.accepted += 1;
@@ -111,7 +111,7 @@ impl Readiness {
     }
 
     /// Notes a poll that failed, and with that whether the client is ready all the same.
-    pub(crate) fn failed(&self, failure: &RequestError, ready: bool) {
+    pub(super) fn failed(&self, failure: &RequestError, ready: bool) {
         self.update(|polls| {
             if ready {
                 self.ready.store(true, Ordering::Release);

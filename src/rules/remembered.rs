@@ -27,13 +27,13 @@ const PLACE: usize = 4 * size_of::<u32>();
 pub(crate) type Head = [u8; MARK.len() + SUM];
 
 /// Returns the head of what `encode` has written.
-pub(crate) fn head(bytes: &[u8]) -> Option<Head> {
+pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     bytes.first_chunk().copied()
 }
 
 /// A ruleset that was remembered.
 #[derive(Debug)]
-pub(crate) struct Remembered {
+pub(super) struct Remembered {
     bytes: Vec<u8>,
     flags: Range<usize>,
     segments: Range<usize>,
@@ -84,7 +84,7 @@ pub(crate) fn encode(text: &str, etag: Option<&str>) -> Option<Vec<u8>> {
 
 impl Remembered {
     /// Reads what `encode` has written, or says what is wrong with it.
-    pub(crate) fn decode(bytes: Vec<u8>) -> Result<Remembered, &'static str> {
+    pub(super) fn decode(bytes: Vec<u8>) -> Result<Remembered, &'static str> {
         let rest = bytes.strip_prefix(MARK).ok_or("it has another form")?;
         let (sum, rest) = rest.split_first_chunk().ok_or("it is cut off")?;
         if u64::from_le_bytes(*sum) != hash(SEED, rest) {
@@ -112,17 +112,17 @@ impl Remembered {
     }
 
     /// Returns what tells it from others.
-    pub(crate) fn head(&self) -> Option<Head> {
+    pub(super) fn head(&self) -> Option<Head> {
         head(&self.bytes)
     }
 
     /// Returns the text of the ruleset.
-    pub(crate) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         self.str(self.text.clone())
     }
 
     /// Returns the length of the text, in bytes.
-    pub(crate) fn length(&self) -> usize {
+    pub(super) fn length(&self) -> usize {
         self.text.len()
     }
 

@@ -15,14 +15,14 @@ use crate::ruleset::RulesetError;
 use crate::ruleset::{AskWhole, Ruleset};
 
 /// How long whoever replaced a ruleset keeps it for the evaluations that were under way.
-pub(crate) const GRACE: Duration = Duration::from_secs(1);
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// What the client and its threads share.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     /// The one whose flags are wanted; `None` for all.
     environment: Option<Box<str>>,
-    pub(crate) store: Store,
+    pub(super) store: Store,
     pub(crate) readiness: Readiness,
     listeners: Arc<Listeners>,
     authority: Mutex<Authority>,
@@ -121,7 +121,7 @@ impl Flags {
     }
 
     /// Compiles the rules in use, where that has not been done.
-    pub(crate) fn complete(&self) {
+    pub(super) fn complete(&self) {
         let Some(kept) = self.kept() else { return };
         let whole = kept.whole();
         let authority = self.authority();
@@ -184,7 +184,7 @@ impl Flags {
     }
 
     /// Returns whether the service's own rules are in force.
-    pub(crate) fn are_served(&self) -> bool {
+    pub(super) fn are_served(&self) -> bool {
         self.authority().served
     }
 

@@ -13,7 +13,7 @@ const SHARDS: usize = 16;
 
 /// The ruleset in use; none at first.
 #[derive(Debug, Default)]
-pub(crate) struct Store {
+pub(super) struct Store {
     shards: [Shard; SHARDS],
 }
 
@@ -23,13 +23,13 @@ struct Shard(RwLock<Option<Ruleset>>);
 
 impl Store {
     /// Returns the ruleset in use. The lock is held for that alone.
-    pub(crate) fn current(&self) -> Option<Ruleset> {
+    pub(super) fn current(&self) -> Option<Ruleset> {
         let shard = self.shards.get(shard_of_this_thread())?;
         shard.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts a ruleset in force, and returns the one before.
-    pub(crate) fn replace(&self, ruleset: &Ruleset) -> Option<Ruleset> {
+    pub(super) fn replace(&self, ruleset: &Ruleset) -> Option<Ruleset> {
         let mut before = None;
         for shard in &self.shards {
             let replica = Some(ruleset.replica());

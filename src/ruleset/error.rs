@@ -25,11 +25,11 @@ pub enum RulesetError {
 }
 
 impl RulesetError {
-    pub(crate) fn syntax(cause: JsonError) -> RulesetError {
+    pub(super) fn syntax(cause: JsonError) -> RulesetError {
         RulesetError::Syntax { cause }
     }
 
-    pub(crate) fn shape(path: &str, found: &'static str) -> RulesetError {
+    pub(super) fn shape(path: &str, found: &'static str) -> RulesetError {
         RulesetError::Shape { path: path.to_owned(), found }
     }
 }

@@ -16,7 +16,7 @@ impl ValueError {
     }
 
     /// The same error, seen from outside of the member or element where it arose.
-    pub(crate) fn within(mut self, step: Step<'_>) -> ValueError {
+    pub(super) fn within(mut self, step: Step<'_>) -> ValueError {
         let point = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{step}{point}{}", self.path);
         self
@@ -56,7 +56,7 @@ impl std::error::Error for ValueError {}
 
 /// A step into a value.
 #[derive(Clone, Copy)]
-pub(crate) enum Step<'a> {
+pub(super) enum Step<'a> {
     Member(&'a str),
     Element(usize),
 }

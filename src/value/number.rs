@@ -11,7 +11,7 @@ pub struct Number(Repr);
 
 /// How a number is kept.
 #[derive(Clone, Copy)]
-pub(crate) enum Repr {
+pub(super) enum Repr {
     Negative(i64),
     Nonnegative(u64),
     Float(f64),
@@ -53,7 +53,7 @@ impl Number {
     }
 
     /// Returns the number as it is kept.
-    pub(crate) fn repr(self) -> Repr {
+    pub(super) fn repr(self) -> Repr {
         self.0
     }
 

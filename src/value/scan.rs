@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// The deepest nesting of arrays and objects that a document may have.
-pub(crate) const MAX_DEPTH: u8 = 128;
+pub(super) const MAX_DEPTH: u8 = 128;
 
 /// Where a part of a text stands, in bytes.
 pub(crate) type Span = Range<usize>;
 
 /// Returns the first fault of a text, and the byte where it stands.
-pub(crate) fn check(text: &str) -> Result<(), (&'static str, usize)> {
+pub(super) fn check(text: &str) -> Result<(), (&'static str, usize)> {
     let mut scanner = Scanner { text, position: 0, depth: 0 };
     scanner.document().map_err(|fault| (fault, scanner.position))
 }

@@ -46,7 +46,7 @@ impl Value {
     }
 
     /// Refuses what would exhaust the stack of whoever reads it.
-    pub(crate) fn check_depth(&self) -> Result<(), ValueError> {
+    pub(super) fn check_depth(&self) -> Result<(), ValueError> {
         match self.is_deeper_than(MAX_DEPTH) {
             true => Err(ValueError::new(format!("it nests deeper than {MAX_DEPTH} levels"))),
             false => Ok(()),

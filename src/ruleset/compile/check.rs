@@ -12,7 +12,7 @@ pub(crate) struct Unusable;
 /// Each of these reports what it finds wrong, and with what consequence.
 impl Problems {
     /// Reads a reference to a variation from the first of the fields that holds one.
-    pub(crate) fn reference<const N: usize>(
+    pub(super) fn reference<const N: usize>(
         &mut self,
         path: Path<'_>,
         fields: [(&'static str, Field<Box<str>>); N],
@@ -58,7 +58,7 @@ impl Problems {
     }
 
     /// Checks that a field, where it is there, is a list.
-    pub(crate) fn list<T>(
+    pub(super) fn list<T>(
         &mut self,
         path: Path<'_>,
         list: &List<T>,
@@ -84,7 +84,7 @@ impl Problems {
     }
 
     #[cold]
-    pub(crate) fn mismatch(
+    pub(super) fn mismatch(
         &mut self,
         path: Path<'_>,
         expected: &str,

@@ -7,13 +7,13 @@ const MAX_CHAIN: usize = 100;
 
 /// Why a flag's prerequisites can never be met.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Obstacle {
+pub(super) enum Obstacle {
     Cycle,
     Depth,
 }
 
 impl Obstacle {
-    pub(crate) fn message(self) -> &'static str {
+    pub(super) fn message(self) -> &'static str {
         match self {
             Obstacle::Cycle => {
                 "the flag requires itself, directly or through others: its default variation is served"
@@ -27,7 +27,7 @@ impl Obstacle {
 
 /// Finds the flags whose prerequisites can never be met; `required` lists, for each flag, the
 /// positions of those that it requires.
-pub(crate) fn obstacles(required: &[Vec<u32>]) -> Vec<(u32, Obstacle)> {
+pub(super) fn obstacles(required: &[Vec<u32>]) -> Vec<(u32, Obstacle)> {
     let nodes = vec![Node::default(); required.len()];
     let mut search = Search { required, nodes, found: 0, open: Vec::new() };
     for start in 0..required.len() {

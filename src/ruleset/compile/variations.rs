@@ -4,8 +4,8 @@ use crate::ruleset::tables::Variation;
 use crate::ruleset::tables::{Index, Named};
 
 /// The variations of one flag; of two that are named alike the first one counts.
-pub(crate) struct Variations {
-    pub(crate) listed: Vec<Variation>,
+pub(super) struct Variations {
+    pub(super) listed: Vec<Variation>,
     ids: Vec<Id>,
     by_id: Index,
     by_key: Index,
@@ -23,7 +23,7 @@ impl Named for Id {
 }
 
 impl Variations {
-    pub(crate) fn with_capacity(capacity: usize) -> Variations {
+    pub(super) fn with_capacity(capacity: usize) -> Variations {
         Variations {
             listed: Vec::with_capacity(capacity),
             ids: Vec::with_capacity(capacity),
@@ -32,7 +32,7 @@ impl Variations {
         }
     }
 
-    pub(crate) fn add(&mut self, id: Option<Box<str>>, variation: Variation) {
+    pub(super) fn add(&mut self, id: Option<Box<str>>, variation: Variation) {
         let position = self.listed.len() as u32;
         self.listed.push(variation);
         self.by_key.update(&self.listed);

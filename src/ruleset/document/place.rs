@@ -105,12 +105,12 @@ impl<T> Default for Field<T> {
 }
 
 impl<T: Scalar> Field<T> {
-    pub(crate) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
         *self = Field::Absent { depth };
         self
     }
 
-    pub(crate) fn is_absent(&self) -> bool {
+    pub(super) fn is_absent(&self) -> bool {
         matches!(self, Field::Absent { .. })
     }
 
@@ -224,13 +224,13 @@ impl Default for AnyField {
 }
 
 impl AnyField {
-    pub(crate) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
         self.0 = Slot::at(depth);
         &mut self.0
     }
 
     /// Returns whether nothing has been read, or `null`.
-    pub(crate) fn is_absent(&self) -> bool {
+    pub(super) fn is_absent(&self) -> bool {
         self.0.is_absent()
     }
 
@@ -310,7 +310,7 @@ impl<T> List<T> {
 }
 
 impl<T: Fields> List<T> {
-    pub(crate) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
         *self = std::mem::take(self).cleared();
         self.depth = depth;
         self
@@ -442,7 +442,7 @@ pub(crate) trait Fields: Default {
 }
 
 /// An object whose fields are being read.
-pub(crate) struct Members<'a, T> {
+pub(super) struct Members<'a, T> {
     fields: &'a mut T,
     depth: u8,
     skip: Skip,

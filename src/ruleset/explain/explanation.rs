@@ -61,12 +61,12 @@ impl Explanation {
 /// A flag that must serve a variation before the rules of another one are looked at.
 #[derive(Clone, Debug)]
 pub struct ExplainedPrerequisite {
-    pub(crate) flag_key: Arc<str>,
-    pub(crate) variation_key: String,
+    pub(super) flag_key: Arc<str>,
+    pub(super) variation_key: String,
     pub(crate) on: bool,
-    pub(crate) served: ExplainedVariation,
+    pub(super) served: ExplainedVariation,
     pub(crate) reason: Reason,
-    pub(crate) holds: bool,
+    pub(super) holds: bool,
 }
 
 impl ExplainedPrerequisite {
@@ -105,7 +105,7 @@ impl ExplainedPrerequisite {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedVariation {
     pub(crate) key: Option<Arc<str>>,
-    pub(crate) there: bool,
+    pub(super) there: bool,
 }
 
 impl ExplainedVariation {
@@ -125,13 +125,13 @@ impl ExplainedVariation {
 pub struct ExplainedRule {
     pub(crate) index: usize,
     /// Whether it matches; `None` where it was not reached.
-    pub(crate) matches: Option<bool>,
-    pub(crate) decides: bool,
-    pub(crate) conditions: Vec<ExplainedCondition>,
-    pub(crate) segment: Option<Arc<ExplainedSegment>>,
+    pub(super) matches: Option<bool>,
+    pub(super) decides: bool,
+    pub(super) conditions: Vec<ExplainedCondition>,
+    pub(super) segment: Option<Arc<ExplainedSegment>>,
     /// Whether a rule before this one asks for the same segment.
-    pub(crate) segment_again: bool,
-    pub(crate) serves: ExplainedServing,
+    pub(super) segment_again: bool,
+    pub(super) serves: ExplainedServing,
 }
 
 impl ExplainedRule {
@@ -187,22 +187,22 @@ pub enum ExplainedServing {
 #[derive(Clone, Debug)]
 pub struct ExplainedCondition {
     /// The attribute's name, the operator and its target; `None` where it can never hold.
-    pub(crate) parts: Option<(String, &'static str, String)>,
-    pub(crate) value: Option<AttributeText>,
+    pub(super) parts: Option<(String, &'static str, String)>,
+    pub(super) value: Option<AttributeText>,
     /// Whether it was evaluated.
-    pub(crate) reached: bool,
-    pub(crate) holds: Option<bool>,
+    pub(super) reached: bool,
+    pub(super) holds: Option<bool>,
 }
 
 /// The operator whose conditions may go without an answer.
-pub(crate) const PATTERN: &str = "matches_regex";
+pub(super) const PATTERN: &str = "matches_regex";
 
 /// The value of an attribute, as text.
 #[derive(Clone, Debug)]
-pub(crate) struct AttributeText {
-    pub(crate) text: Arc<str>,
+pub(super) struct AttributeText {
+    pub(super) text: Arc<str>,
     /// Whether the value is a string.
-    pub(crate) is_string: bool,
+    pub(super) is_string: bool,
 }
 
 impl ExplainedCondition {
@@ -241,7 +241,7 @@ impl ExplainedCondition {
         self.parts.is_none()
     }
 
-    pub(crate) fn is_searched_for(&self) -> bool {
+    pub(super) fn is_searched_for(&self) -> bool {
         self.operator() == Some(PATTERN)
     }
 }
@@ -251,7 +251,7 @@ impl ExplainedCondition {
 pub struct ExplainedSegment {
     /// `None` where it is not there.
     pub(crate) name: Option<Arc<str>>,
-    pub(crate) conditions: Vec<ExplainedCondition>,
+    pub(super) conditions: Vec<ExplainedCondition>,
 }
 
 impl ExplainedSegment {
@@ -270,15 +270,15 @@ impl ExplainedSegment {
 /// A percentage rollout.
 #[derive(Clone, Debug)]
 pub struct ExplainedRollout {
-    pub(crate) identity: Option<Identity>,
-    pub(crate) entries: Vec<ExplainedEntry>,
+    pub(super) identity: Option<Identity>,
+    pub(super) entries: Vec<ExplainedEntry>,
 }
 
 /// What the context is identified by, the identifier, and its bucket.
 #[derive(Clone, Debug)]
-pub(crate) struct Identity {
+pub(super) struct Identity {
     pub(crate) name: &'static str,
-    pub(crate) identifier: Arc<str>,
+    pub(super) identifier: Arc<str>,
     pub(crate) bucket: u32,
 }
 
@@ -313,10 +313,10 @@ impl ExplainedRollout {
 /// An entry of a rollout: a variation, and the buckets that it is served in.
 #[derive(Clone, Debug)]
 pub struct ExplainedEntry {
-    pub(crate) variation: ExplainedVariation,
-    pub(crate) lower: f64,
-    pub(crate) upper: f64,
-    pub(crate) chosen: bool,
+    pub(super) variation: ExplainedVariation,
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+    pub(super) chosen: bool,
 }
 
 impl ExplainedEntry {

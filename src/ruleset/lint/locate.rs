@@ -15,7 +15,7 @@ type Sought<'a> = (Vec<Step<'a>>, usize);
 
 /// Returns the byte where each path leads; where a step is not there, that of the deepest part
 /// that is. Each part of the text is walked over a few times, however many paths lead there.
-pub(crate) fn places<'a>(
+pub(super) fn places<'a>(
     text: &str,
     outline: &Outline,
     paths: impl Iterator<Item = &'a str>,
@@ -107,7 +107,7 @@ fn steps(path: &str) -> Vec<Step<'_>> {
 
 /// Returns the line and column of each of these bytes, which come in ascending order; both from
 /// 1, columns in characters.
-pub(crate) fn lines_and_columns(text: &str, places: &[usize]) -> Vec<(usize, usize)> {
+pub(super) fn lines_and_columns(text: &str, places: &[usize]) -> Vec<(usize, usize)> {
     let (mut line, mut column) = (1, 1);
     let mut bytes = text.bytes().enumerate().peekable();
     let mut found = Vec::with_capacity(places.len());

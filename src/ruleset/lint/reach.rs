@@ -11,7 +11,7 @@ use crate::ruleset::tables::{Rule, Segment, Serves, Tables};
 const MOST_COMPARISONS: usize = 2_000_000;
 
 /// Looks for rules that can never be reached, with a bounded effort.
-pub(crate) struct Reach {
+pub(super) struct Reach {
     /// Whom each segment holds.
     members: Vec<Members>,
     comparisons: usize,

@@ -15,15 +15,15 @@ use crate::value::Value;
 use crate::value::{Span, elements, member};
 
 /// Where the parts of the tables stand in their document.
-pub(crate) struct Origins {
+pub(super) struct Origins {
     /// Whether all flags of the document are in the tables that could be.
-    pub(crate) all_flags: bool,
-    pub(crate) flags: Vec<usize>,
+    pub(super) all_flags: bool,
+    pub(super) flags: Vec<usize>,
     pub(crate) segments: Vec<usize>,
 }
 
 /// Returns what is suspicious in a ruleset, up to 10,000 of it.
-pub(crate) fn warnings(
+pub(super) fn warnings(
     text: &str,
     outline: &Outline,
     origins: &Origins,

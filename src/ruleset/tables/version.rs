@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 /// A version: an optional `v`, numbers with dots between, an optional `-prerelease` as in
 /// SemVer 2.0 and an optional `+build`, which does not count.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Version<'a> {
+pub(super) struct Version<'a> {
     numbers: &'a str,
     prerelease: Option<&'a str>,
 }
@@ -25,7 +25,7 @@ impl<'a> Version<'a> {
     }
 
     /// Compares by precedence: missing numbers are 0, a prerelease comes before its release.
-    pub(crate) fn precedence(&self, other: &Version<'_>) -> Ordering {
+    pub(super) fn precedence(&self, other: &Version<'_>) -> Ordering {
         numbers(self.numbers, other.numbers).then_with(|| {
             match (self.prerelease, other.prerelease) {
                 (None, None) => Ordering::Equal,
