@@ -766,7 +766,8 @@ fn a_flag_says_how_many_rules_it_has_and_its_default() {
             {"key": "dangling", "default_variation": "no", "targeting_rules": [{"variation": "no"}]}]"#,
     );
     let flags: Vec<_> = ruleset.flags().collect();
-    let known: Vec<_> = flags.iter().map(|flag| (flag.rules(), flag.default_variation())).collect();
+    let known: Vec<_> =
+        flags.iter().map(|flag| (flag.rule_count(), flag.default_variation())).collect();
     assert_eq!(known, [(0, None), (2, Some("b")), (0, None), (1, None)]);
     assert_eq!(
         format!("{:?}", flags[1]),

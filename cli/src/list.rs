@@ -43,7 +43,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
             (flag.key().to_owned(), Colour::None),
             (flag.kind().to_string(), Colour::None),
             (state.to_owned(), colour),
-            (flag.rules().to_string(), Colour::None),
+            (flag.rule_count().to_string(), Colour::None),
             (flag.default_variation().unwrap_or("-").to_owned(), Colour::None),
             (flag.environment().unwrap_or("-").to_owned(), Colour::None),
         ];
@@ -58,7 +58,7 @@ fn object(flag: &FlagInfo) -> Value {
         ("kind", Value::from(flag.kind().as_str())),
         ("environment", Value::from(flag.environment())),
         ("on", Value::from(flag.is_on())),
-        ("rules", Value::from(flag.rules())),
+        ("rules", Value::from(flag.rule_count())),
         ("default_variation", Value::from(flag.default_variation())),
     ]))
 }

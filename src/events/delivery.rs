@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::ledger::Fate;
 use super::outbox::{Entry, Lane, Outbox, OutgoingEvent};
 use super::outcome::Outcome;
-use crate::http::{Backoff, Setback};
+use crate::http::{Backoff, Retry};
 
 /// An event is dropped after the service has failed on it alone this often.
 const MAX_FAILURES: u32 = 3;
@@ -68,10 +68,10 @@ pub(super) struct Delivery {
     takes_probes: bool,
     backoff: Backoff,
     /// Unless somebody flushes, no request is made before this.
-    retry: Option<Instant>,
+    retry_at: Option<Instant>,
     suspects_backoff: Backoff,
     /// Unless somebody flushes, no suspect is tried again before this.
-    suspects_retry: Option<Instant>,
+    suspects_retry_at: Option<Instant>,
 }
 
 /// One go through the events that may be sent.
@@ -116,26 +116,26 @@ impl Delivery {
             probed: 0,
             takes_probes: true,
             backoff: Backoff::new(interval),
-            retry: None,
+            retry_at: None,
             suspects_backoff: Backoff::new(interval),
-            suspects_retry: None,
+            suspects_retry_at: None,
         }
     }
 
     /// Returns when the next request may be made; `None` for at once.
-    pub(super) fn retry(&self) -> Option<Instant> {
-        self.retry
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
     }
 
     /// Returns when suspects are tried again; `None` if none has failed.
-    pub(super) fn suspects_retry(&self) -> Option<Instant> {
-        self.suspects_retry
+    pub(super) fn suspects_retry_at(&self) -> Option<Instant> {
+        self.suspects_retry_at
     }
 
     /// Lets every event be tried at once.
-    pub(super) fn hurry(&mut self) {
-        self.retry = None;
-        self.suspects_retry = None;
+    pub(super) fn flush_now(&mut self) {
+        self.retry_at = None;
+        self.suspects_retry_at = None;
     }
 
     /// Begins a pass over `due` regular events of this client and, if it is time for them, over
@@ -148,8 +148,8 @@ impl Delivery {
         backlog: Option<&mut Outbox>,
         own: &mut Outbox,
     ) -> Pass {
-        self.retry = None;
-        let ready = self.suspects_retry.map_or(fresh, |retry| retry <= now);
+        self.retry_at = None;
+        let ready = self.suspects_retry_at.map_or(fresh, |retry| retry <= now);
         let tries = |outbox: &mut Outbox| {
             if !ready {
                 return 0;
@@ -254,7 +254,7 @@ impl Delivery {
                 pass.spend(source, lane, count);
                 Settled { events: outbox.take(lane, count), fate: Fate::Refused, pause: false }
             }
-            Outcome::Faulty(setback) => {
+            Outcome::Faulty(retry) => {
                 outbox.shrink(lane, count);
                 let before = self.failures;
                 if count == 1 {
@@ -264,19 +264,19 @@ impl Delivery {
                     }
                 }
                 let is_outage = self.failures > before && self.failures >= MANY_FAILURES;
-                let pause = setback != Setback::Passing || is_outage;
+                let pause = retry != Retry::Transient || is_outage;
                 if pause {
-                    self.pause(now, lane, setback);
+                    self.pause(now, lane, retry);
                 }
                 Settled { pause, ..Settled::default() }
             }
             Outcome::Slow => {
                 outbox.shrink(lane, count);
-                self.pause(now, Lane::Regular, Setback::Passing);
+                self.pause(now, Lane::Regular, Retry::Transient);
                 Settled { pause: true, ..Settled::default() }
             }
-            Outcome::Failed(setback) => {
-                self.pause(now, Lane::Regular, setback);
+            Outcome::Failed(retry) => {
+                self.pause(now, Lane::Regular, retry);
                 Settled { pause: true, ..Settled::default() }
             }
         }
@@ -287,9 +287,9 @@ impl Delivery {
         match outcome {
             Outcome::Accepted => self.probed += 1,
             Outcome::TooLarge | Outcome::Refused => self.takes_probes = false,
-            Outcome::Faulty(setback) => self.pause(now, Lane::Suspects, setback),
-            Outcome::Slow => self.pause(now, Lane::Regular, Setback::Passing),
-            Outcome::Failed(setback) => self.pause(now, Lane::Regular, setback),
+            Outcome::Faulty(retry) => self.pause(now, Lane::Suspects, retry),
+            Outcome::Slow => self.pause(now, Lane::Regular, Retry::Transient),
+            Outcome::Failed(retry) => self.pause(now, Lane::Regular, retry),
         }
         !matches!(outcome, Outcome::Accepted | Outcome::TooLarge | Outcome::Refused)
     }
@@ -306,12 +306,12 @@ impl Delivery {
         let failed = outboxes.map(Outbox::failed).sum::<usize>() > 0;
         let cut_short = pass.requests == 0;
         if !failed && !cut_short {
-            self.suspects_retry = None;
+            self.suspects_retry_at = None;
             self.suspects_backoff.after_success();
-        } else if self.suspects_retry.is_none_or(|retry| pass.ready && retry <= now) {
-            let delay = self.suspects_backoff.after_failure(Setback::Passing);
+        } else if self.suspects_retry_at.is_none_or(|retry| pass.ready && retry <= now) {
+            let delay = self.suspects_backoff.after_failure(Retry::Transient);
             let least = if cut_short { AFTER_MAX_REQUESTS } else { Duration::ZERO };
-            self.suspects_retry = Some(now + delay.max(least));
+            self.suspects_retry_at = Some(now + delay.max(least));
         }
     }
 
@@ -347,15 +347,15 @@ impl Delivery {
 
     fn recover(&mut self) {
         self.backoff.after_success();
-        self.retry = None;
+        self.retry_at = None;
     }
 
     /// Waits. A service that fails on suspects may take other events.
-    fn pause(&mut self, now: Instant, lane: Lane, setback: Setback) {
-        if lane == Lane::Suspects && setback == Setback::Passing {
-            self.suspects_retry = Some(now + self.suspects_backoff.after_failure(setback));
+    fn pause(&mut self, now: Instant, lane: Lane, retry: Retry) {
+        if lane == Lane::Suspects && retry == Retry::Transient {
+            self.suspects_retry_at = Some(now + self.suspects_backoff.after_failure(retry));
         } else {
-            self.retry = Some(now + self.backoff.after_failure(setback));
+            self.retry_at = Some(now + self.backoff.after_failure(retry));
         }
     }
 }
@@ -427,7 +427,7 @@ mod tests {
 
         /// Lets the time pass until the next try.
         fn wait(&mut self) {
-            let next = self.delivery.retry().or(self.delivery.suspects_retry());
+            let next = self.delivery.retry_at().or(self.delivery.suspects_retry_at());
             self.now = self.now.max(next.expect("a next try"));
         }
 
@@ -447,7 +447,7 @@ mod tests {
         (0..count).map(|number| format!("{number:05}")).collect()
     }
 
-    const FAULT: Outcome = Outcome::Faulty(Setback::Passing);
+    const FAULT: Outcome = Outcome::Faulty(Retry::Transient);
 
     #[test]
     fn ten_minutes_of_outage_drop_nothing_and_cost_one_event_a_try() {
@@ -536,9 +536,9 @@ mod tests {
     fn a_service_that_asks_for_time_gets_it() {
         let least = Duration::from_secs(40);
         let mut simulation = Simulation::new(flags(100));
-        simulation.pass(&|_| Outcome::Faulty(Setback::RetryAfter(least)));
+        simulation.pass(&|_| Outcome::Faulty(Retry::After(least)));
         assert_eq!(simulation.requests.len(), 1);
-        assert!(simulation.delivery.retry().unwrap() >= simulation.now + least);
+        assert!(simulation.delivery.retry_at().unwrap() >= simulation.now + least);
         // The next request is half as large all the same.
         simulation.wait();
         simulation.pass(&|_| Outcome::Accepted);

@@ -9,14 +9,14 @@ use crossbeam_channel::select;
 use super::delivery::{Delivery, Pass, Request, Settled, Source};
 use super::ledger::{Fate, Ledger};
 use super::outbox::{Lane, Outbox};
-use super::outcome::{Outcome, setback};
+use super::outcome::{Outcome, retry};
 use super::queue::{EventSource, FlushReply, MAX_REQUEST};
 use super::recorder::Recorder;
 use super::spool::{Backlog, Claim, Spool};
 use crate::config::Config;
 use crate::error::{Error, RequestError};
 use crate::http::Http;
-use crate::http::Setback;
+use crate::http::Retry;
 use crate::log::log;
 use crate::worker::guarded;
 use crate::worker::{StopSignal, pause};
@@ -28,7 +28,7 @@ const PROBE: &str = r#"{"events":[]}"#;
 
 /// How long the thread lets events gather once it is awake. To wake it costs whoever tracks an
 /// event a system call, and where many are tracked that must be rare.
-const REST: Duration = Duration::from_millis(50);
+const LINGER: Duration = Duration::from_millis(50);
 
 /// How long a client has lived when it delivers what earlier ones have left, unless it delivers
 /// something before that, or ends. One that is gone in an instant could send it and never hear
@@ -62,7 +62,7 @@ pub(crate) struct Flusher {
     waiting: Vec<FlushReply>,
     batch_size: usize,
     interval: Duration,
-    rest: Duration,
+    linger: Duration,
     /// Before this, no event was tracked that is still in the queue.
     since: Instant,
     /// When the events that are queued are due.
@@ -131,7 +131,7 @@ impl Flusher {
             batch_size,
             interval: config.event_flush_interval,
             // Single events do not gather.
-            rest: if batch_size == 1 { Duration::ZERO } else { REST },
+            linger: if batch_size == 1 { Duration::ZERO } else { LINGER },
             since: Instant::now(),
             due: None,
             delivery: Delivery::new(config.event_flush_interval),
@@ -146,12 +146,12 @@ impl Flusher {
 
     /// Delivers until the signal comes, and then what is left.
     pub(crate) fn run(mut self, stop: &StopSignal) {
-        while self.rest(stop) && self.sleep(stop) {
+        while self.linger(stop) && self.sleep(stop) {
             // A logger that panics does not end it.
             guarded(|| {
                 self.collect();
                 // A request takes its time.
-                self.attend(false);
+                self.set_active(false);
                 if let Some(recorder) = &self.recorder {
                     recorder.end(Instant::now());
                 }
@@ -162,28 +162,28 @@ impl Flusher {
         guarded(|| self.finish());
     }
 
-    /// Lets events gather until some are due, unless there are many, or somebody is in a hurry;
+    /// Lets events gather until some are due, unless there are many, or somebody is in a flush_now;
     /// false where it is time to stop.
-    fn rest(&mut self, stop: &StopSignal) -> bool {
+    fn linger(&mut self, stop: &StopSignal) -> bool {
         let now = Instant::now();
-        let many = self.delivery.retry().is_none() && self.ledger.queued() >= self.source.many;
+        let many = self.delivery.retry_at().is_none() && self.ledger.queued() >= self.source.many;
         // An interval of recorded evaluations that begins meanwhile ends after that.
         let longest = now + self.interval;
         let first_due =
-            earliest([self.delivery.retry().or(self.due), self.interval_ends(), Some(longest)]);
+            earliest([self.delivery.retry_at().or(self.due), self.interval_ends(), Some(longest)]);
         let left = first_due.unwrap_or(longest).saturating_duration_since(now);
-        self.attend(true);
+        self.set_active(true);
         select! {
             recv(stop) -> _ => false,
-            recv(self.source.hurry) -> _ => true,
-            default(if many { Duration::ZERO } else { self.rest.min(left) }) => true,
+            recv(self.source.flush_now) -> _ => true,
+            default(if many { Duration::ZERO } else { self.linger.min(left) }) => true,
         }
     }
 
     /// Waits until there may be something to do; false where that is to stop.
     fn sleep(&mut self, stop: &StopSignal) -> bool {
         let ready = self.collect();
-        let retry = self.delivery.retry();
+        let retry = self.delivery.retry_at();
         let at_once = retry.is_none() && (ready >= self.batch_size || self.has_backlog());
         if at_once || !self.waiting.is_empty() {
             return true;
@@ -194,8 +194,9 @@ impl Flusher {
         let complete = on_its_way && queued >= self.batch_size;
         let due = self.due.filter(|_| ready > 0 && !complete);
         // While it waits to try again, which may take long, it does not wake up for intervals.
-        self.attend(retry.is_none());
-        let other = earliest([self.interval_ends(), self.catch_up, self.delivery.suspects_retry()]);
+        self.set_active(retry.is_none());
+        let other =
+            earliest([self.interval_ends(), self.catch_up, self.delivery.suspects_retry_at()]);
         let Some(due) = retry.or_else(|| due.and_then(|due| earliest([Some(due), other]))) else {
             let woken = self.source.wait(stop, other);
             self.since = Instant::now();
@@ -204,7 +205,7 @@ impl Flusher {
         select! {
             recv(stop) -> _ => false,
             recv(self.source.wake) -> woken => woken.is_ok(),
-            recv(self.source.hurry) -> hurried => hurried.is_ok(),
+            recv(self.source.flush_now) -> flushed => flushed.is_ok(),
             default(due.saturating_duration_since(Instant::now())) => true,
         }
     }
@@ -216,9 +217,9 @@ impl Flusher {
 
     /// Says whether the thread wakes up when an interval is over, one that begins meanwhile
     /// included: its first event wakes the thread, or some are due before its end.
-    fn attend(&self, attended: bool) {
+    fn set_active(&self, attended: bool) {
         if let Some(recorder) = &self.recorder {
-            recorder.attend(attended);
+            recorder.set_active(attended);
         }
     }
 
@@ -229,7 +230,7 @@ impl Flusher {
         self.source.collect(&mut self.waiting);
         let ready = {
             let outbox = self.source.outbox();
-            match self.delivery.suspects_retry() {
+            match self.delivery.suspects_retry_at() {
                 Some(_) => outbox.count(Lane::Regular),
                 None => outbox.len(),
             }
@@ -305,7 +306,7 @@ impl Flusher {
 
     /// Delivers what is due by time, and whole batches, unless an earlier failure asks to wait.
     fn deliver_due(&mut self) {
-        if self.delivery.retry().is_none_or(|retry| retry <= Instant::now()) {
+        if self.delivery.retry_at().is_none_or(|retry| retry <= Instant::now()) {
             self.pass(Scope::Due);
         }
     }
@@ -313,7 +314,7 @@ impl Flusher {
     /// Tries everything at once, each batch and its halves one time; returns what went wrong. An
     /// earlier failure is no reason to wait.
     fn deliver_all(&mut self) -> Option<Undelivered> {
-        self.delivery.hurry();
+        self.delivery.flush_now();
         let (rejected, cause) = self.pass(Scope::All);
         let queued = self.source.outbox().len();
         let cause = cause.filter(|_| queued + rejected > 0 && !self.ledger.is_closed())?;
@@ -360,7 +361,7 @@ impl Flusher {
         let now = Instant::now();
         let ready = self.collect();
         // After a failure everything is due.
-        let by_time = self.due.is_some_and(|due| due <= now) || self.delivery.retry().is_some();
+        let by_time = self.due.is_some_and(|due| due <= now) || self.delivery.retry_at().is_some();
         let all = scope == Scope::All || by_time;
         if all {
             // What comes from now on waits for an interval of its own.
@@ -546,10 +547,10 @@ impl Flusher {
         let mut delay = LAST_RETRY;
         loop {
             let wait = match outcome.as_ref().map(|outcome| (outcome.queued, &outcome.cause)) {
-                Some((1.., cause)) => match setback(cause) {
-                    Setback::Passing => delay,
-                    Setback::RetryAfter(least) => delay.max(least),
-                    Setback::Hopeless => return,
+                Some((1.., cause)) => match retry(cause) {
+                    Retry::Transient => delay,
+                    Retry::After(least) => delay.max(least),
+                    Retry::Permanent => return,
                 },
                 // Otherwise each later client would find out the same.
                 _ if self.backlog().is_some_and(|backlog| self.delivery.condemns(backlog)) => delay,

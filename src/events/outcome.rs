@@ -1,7 +1,7 @@
 //! What the outcome of a request means for the events in it, and for the next try.
 
 use crate::error::RequestError;
-use crate::http::Setback;
+use crate::http::Retry;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,11 +12,11 @@ pub(super) enum Outcome {
     /// The service does not want these events.
     Refused,
     /// The service failed, maybe on one of these events.
-    Faulty(Setback),
+    Faulty(Retry),
     /// The answer took too long.
     Slow,
     /// The service cannot be reached, or takes nothing now.
-    Failed(Setback),
+    Failed(Retry),
 }
 
 impl Outcome {
@@ -25,24 +25,24 @@ impl Outcome {
             Ok(()) => return Outcome::Accepted,
             Err(failure) => failure,
         };
-        let setback = setback(failure);
+        let retry = retry(failure);
         match (failure, failure.status()) {
             (RequestError::Timeout { .. }, _) => Outcome::Slow,
             (_, Some(413)) => Outcome::TooLarge,
-            (_, Some(401 | 403 | 404 | 408 | 429)) => Outcome::Failed(setback),
+            (_, Some(401 | 403 | 404 | 408 | 429)) => Outcome::Failed(retry),
             (_, Some(400..=499)) => Outcome::Refused,
-            (_, Some(500..=599)) => Outcome::Faulty(setback),
-            (_, Some(_) | None) => Outcome::Failed(setback),
+            (_, Some(500..=599)) => Outcome::Faulty(retry),
+            (_, Some(_) | None) => Outcome::Failed(retry),
         }
     }
 }
 
 /// Returns what a failure means for the next try.
-pub(crate) fn setback(failure: &RequestError) -> Setback {
+pub(crate) fn retry(failure: &RequestError) -> Retry {
     match failure {
-        RequestError::Status { status: 401 | 403 | 404 | 300..=399, .. } => Setback::Hopeless,
-        RequestError::Status { retry_after: Some(least), .. } => Setback::RetryAfter(*least),
-        _ => Setback::Passing,
+        RequestError::Status { status: 401 | 403 | 404 | 300..=399, .. } => Retry::Permanent,
+        RequestError::Status { retry_after: Some(least), .. } => Retry::After(*least),
+        _ => Retry::Transient,
     }
 }
 
@@ -60,13 +60,13 @@ mod tests {
     #[test]
     fn each_status_has_its_meaning() {
         use Outcome::{Failed, Faulty, Refused, TooLarge};
-        use Setback::{Hopeless, Passing};
+        use Retry::{Permanent, Transient};
         for (statuses, outcome) in [
             (&[413][..], TooLarge),
             (&[400, 402, 405, 406, 409, 410, 411, 414, 415, 418, 422, 451, 499], Refused),
-            (&[401, 403, 404, 300, 301, 302, 304, 307, 308, 399], Failed(Hopeless)),
-            (&[408, 429, 600, 999], Failed(Passing)),
-            (&[500, 501, 502, 503, 504, 599], Faulty(Passing)),
+            (&[401, 403, 404, 300, 301, 302, 304, 307, 308, 399], Failed(Permanent)),
+            (&[408, 429, 600, 999], Failed(Transient)),
+            (&[500, 501, 502, 503, 504, 599], Faulty(Transient)),
         ] {
             for code in statuses {
                 assert_eq!(Outcome::of(&status(*code, None)), outcome, "{code}");
@@ -78,11 +78,11 @@ mod tests {
     #[test]
     fn a_service_may_say_how_long_to_wait() {
         let wait = Some(Duration::from_secs(7));
-        let asked = Setback::RetryAfter(Duration::from_secs(7));
+        let asked = Retry::After(Duration::from_secs(7));
         assert_eq!(Outcome::of(&status(429, wait)), Outcome::Failed(asked));
         assert_eq!(Outcome::of(&status(503, wait)), Outcome::Faulty(asked));
         // A refused key comes first.
-        assert_eq!(Outcome::of(&status(401, wait)), Outcome::Failed(Setback::Hopeless));
+        assert_eq!(Outcome::of(&status(401, wait)), Outcome::Failed(Retry::Permanent));
     }
 
     #[test]
@@ -92,6 +92,6 @@ mod tests {
         assert_eq!(Outcome::of(&Err(slow)), Outcome::Slow);
         let cause = std::sync::Arc::new(std::io::Error::other("reset"));
         let lost = RequestError::Transport { url: url(), cause };
-        assert_eq!(Outcome::of(&Err(lost)), Outcome::Failed(Setback::Passing));
+        assert_eq!(Outcome::of(&Err(lost)), Outcome::Failed(Retry::Transient));
     }
 }

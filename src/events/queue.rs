@@ -54,7 +54,7 @@ pub(crate) struct EventQueue {
     wake: Sender<()>,
     batch_size: usize,
     /// Ends its rest, too.
-    hurry: Sender<()>,
+    flush_now: Sender<()>,
     ledger: Arc<Ledger>,
     /// Closed when the client gives up on what is left.
     open: Mutex<Option<Sender<Never>>>,
@@ -67,10 +67,10 @@ pub(crate) struct EventSource {
     messages: Receiver<Message>,
     outbox: Arc<Mutex<Outbox>>,
     pub(super) wake: Receiver<()>,
-    pub(super) hurry: Receiver<()>,
+    pub(super) flush_now: Receiver<()>,
     /// Says that the client has given up on what is left.
     pub(crate) given_up: StopSignal,
-    /// How many events are a reason to hurry.
+    /// How many events are a reason to flush_now.
     pub(super) many: usize,
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct EventSource {
 pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> EventQueue {
     let (messages, received) = unbounded();
     let (wake, woken) = bounded(1);
-    let (hurry, hurried) = bounded(1);
+    let (flush_now, flushed) = bounded(1);
     let (open, given_up) = bounded(0);
     let open = Mutex::new(Some(open));
     let batch_size = config.event_batch_size;
@@ -86,11 +86,11 @@ pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> EventQueue {
         messages: received,
         outbox: Arc::new(Mutex::new(Outbox::new(batch_size.min(MAX_REQUEST)))),
         wake: woken,
-        hurry: hurried,
+        flush_now: flushed,
         given_up,
         many: batch_size.max(config.event_queue_capacity / 2),
     };
-    EventQueue { messages, wake, batch_size, hurry, ledger, open, source }
+    EventQueue { messages, wake, batch_size, flush_now, ledger, open, source }
 }
 
 impl EventQueue {
@@ -111,7 +111,7 @@ impl EventQueue {
                 // Cannot fail: the other end is here, too.
                 let _ = self.messages.send(Message::Event(event));
                 if count == self.source.many {
-                    let _ = self.hurry.try_send(());
+                    let _ = self.flush_now.try_send(());
                 } else if count == self.batch_size {
                     let _ = self.wake.try_send(());
                 }
@@ -130,7 +130,7 @@ impl EventQueue {
         }
         let (reply, answer) = bounded(1);
         self.messages.send(Message::Flush(reply)).map_err(|_| Error::Stopped)?;
-        let _ = self.hurry.try_send(());
+        let _ = self.flush_now.try_send(());
         select! {
             recv(answer) -> outcome => outcome.unwrap_or(Err(Error::Stopped)),
             recv(self.source.given_up) -> _ => answer.try_recv().unwrap_or(Err(Error::Stopped)),

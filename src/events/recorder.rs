@@ -61,7 +61,7 @@ pub(crate) trait Recorder: Send + Sync + RefUnwindSafe + fmt::Debug {
     fn end(&self, now: Instant);
 
     /// Says whether intervals are ended on time from now on, those included that have not begun.
-    fn attend(&self, attended: bool);
+    fn set_active(&self, attended: bool);
 
     /// Records no more.
     fn close(&self);
@@ -163,7 +163,7 @@ impl Recorder for Recording {
         }
     }
 
-    fn attend(&self, attended: bool) {
+    fn set_active(&self, attended: bool) {
         self.seen.unattended.store(!attended, Ordering::Release);
     }
 
@@ -349,12 +349,12 @@ mod tests {
             assert_eq!(counter.0.load(Ordering::Acquire), count);
         }
         // Where somebody does, none of them looks at the clock.
-        recording.attend(true);
+        recording.set_active(true);
         for _ in 0..1000 {
             note();
         }
         assert_eq!(counter.0.load(Ordering::Acquire), 3);
-        recording.attend(false);
+        recording.set_active(false);
         note();
         assert_eq!(counter.0.load(Ordering::Acquire), 4);
     }

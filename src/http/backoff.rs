@@ -17,13 +17,13 @@ const HOPELESS_RETRY: Duration = Duration::from_secs(300);
 
 /// How a request went wrong, as far as the next try is concerned.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Setback {
+pub(crate) enum Retry {
     /// It may go better soon.
-    Passing,
+    Transient,
     /// The service said how long to wait.
-    RetryAfter(Duration),
+    After(Duration),
     /// It will not go better before somebody changes something.
-    Hopeless,
+    Permanent,
 }
 
 /// When to try again.
@@ -63,14 +63,14 @@ impl Backoff {
     }
 
     /// Returns how long to wait after a failure.
-    pub(crate) fn after_failure(&mut self, setback: Setback) -> Duration {
+    pub(crate) fn after_failure(&mut self, retry: Retry) -> Duration {
         self.failures = self.failures.saturating_add(1);
         // The other two waits spread the clients themselves.
-        self.spread = setback == Setback::Passing;
-        match setback {
-            Setback::Passing => self.jittered_retry(),
-            Setback::RetryAfter(least) => least.min(MAX_RETRY_AFTER).saturating_add(self.share()),
-            Setback::Hopeless => self.hopeless.saturating_add(self.share()),
+        self.spread = retry == Retry::Transient;
+        match retry {
+            Retry::Transient => self.jittered_retry(),
+            Retry::After(least) => least.min(MAX_RETRY_AFTER).saturating_add(self.share()),
+            Retry::Permanent => self.hopeless.saturating_add(self.share()),
         }
     }
 
@@ -169,9 +169,9 @@ mod tests {
         {
             let last = |backoff: &mut Backoff| {
                 for _ in 1..failures {
-                    backoff.after_failure(Setback::Passing);
+                    backoff.after_failure(Retry::Transient);
                 }
-                backoff.after_failure(Setback::Passing)
+                backoff.after_failure(Retry::Transient)
             };
             assert_fills(range(last), 0.0, longest);
         }
@@ -182,7 +182,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let delays = (0..10_000).map(|seed| {
             let mut backoff = Backoff::for_test(hour, HOPELESS_RETRY, seed);
-            (0..20).map(|_| backoff.after_failure(Setback::Passing)).last().unwrap()
+            (0..20).map(|_| backoff.after_failure(Retry::Transient)).last().unwrap()
         });
         assert!(delays.max().unwrap() > Duration::from_secs(3500));
     }
@@ -191,7 +191,7 @@ mod tests {
     fn retry_after_is_a_minimum_of_at_most_an_hour() {
         let wait = |seconds| {
             move |backoff: &mut Backoff| {
-                backoff.after_failure(Setback::RetryAfter(Duration::from_secs(seconds)))
+                backoff.after_failure(Retry::After(Duration::from_secs(seconds)))
             }
         };
         assert_fills(range(wait(7)), 7.0, 37.0);
@@ -200,16 +200,15 @@ mod tests {
 
     #[test]
     fn what_is_hopeless_waits_five_minutes() {
-        assert_fills(range(|backoff| backoff.after_failure(Setback::Hopeless)), 300.0, 330.0);
+        assert_fills(range(|backoff| backoff.after_failure(Retry::Permanent)), 300.0, 330.0);
     }
 
     #[test]
     fn no_duration_overflows() {
         for interval in [Duration::ZERO, Duration::MAX] {
             let mut backoff = Backoff::for_test(interval, Duration::MAX, 0);
-            for setback in [Setback::Passing, Setback::Hopeless, Setback::RetryAfter(Duration::MAX)]
-            {
-                backoff.after_failure(setback);
+            for retry in [Retry::Transient, Retry::Permanent, Retry::After(Duration::MAX)] {
+                backoff.after_failure(retry);
                 assert!(backoff.after_success() <= Duration::MAX);
                 assert!(backoff.after_success() >= interval);
             }
@@ -257,7 +256,7 @@ mod tests {
         let busiest = busiest_second(|backoff, client| {
             let mut time = -600.0 + 30.0 * client as f64 / CLIENTS as f64;
             while time < 0.0 {
-                time += backoff.after_failure(Setback::Passing).as_secs_f64();
+                time += backoff.after_failure(Retry::Transient).as_secs_f64();
             }
             successes(backoff, time)
         });
@@ -267,7 +266,7 @@ mod tests {
     #[test]
     fn a_fleet_spreads_after_a_common_retry_after() {
         let busiest = busiest_second(|backoff, _| {
-            let wait = backoff.after_failure(Setback::RetryAfter(Duration::from_secs(60)));
+            let wait = backoff.after_failure(Retry::After(Duration::from_secs(60)));
             successes(backoff, wait.as_secs_f64())
         });
         assert!((1.0..1.5).contains(&busiest), "{busiest}");

@@ -15,7 +15,7 @@ mod requests;
 mod tls;
 
 #[cfg(feature = "http")]
-pub(crate) use backoff::{Backoff, Setback};
+pub(crate) use backoff::{Backoff, Retry};
 pub(crate) use paths::{KeepPaths, KnownPaths};
 #[cfg(feature = "http")]
 pub(crate) use paths::{Paths, RulesPath};

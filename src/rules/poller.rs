@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::RequestError;
 use crate::http::Http;
 use crate::http::Paths;
-use crate::http::{Backoff, Setback};
+use crate::http::{Backoff, Retry};
 use crate::log::log;
 use crate::ruleset::Ruleset;
 use crate::worker::guarded;
@@ -97,7 +97,7 @@ impl Poller {
         }
         loop {
             let delay = guarded(|| self.poll(stop))
-                .unwrap_or_else(|| Some(self.backoff.after_failure(Setback::Passing)));
+                .unwrap_or_else(|| Some(self.backoff.after_failure(Retry::Transient)));
             let Some(delay) = delay else { return };
             guarded(|| self.flags.complete());
             if self.pause(stop, delay) {
@@ -140,7 +140,7 @@ impl Poller {
             }
             Err(Failure { cause, incomplete }) => {
                 self.fail(&cause, incomplete, stop);
-                Some(self.backoff.after_failure(setback(&cause)))
+                Some(self.backoff.after_failure(retry(&cause)))
             }
         }
     }
@@ -174,7 +174,7 @@ impl Poller {
 
     fn fail(&mut self, failure: &RequestError, incomplete: Option<Box<News>>, stop: &StopSignal) {
         // A key that is refused amid other failures is worth a line of its own.
-        let refused = setback(failure) == Setback::Hopeless;
+        let refused = retry(failure) == Retry::Permanent;
         if !self.backoff.is_failing() || refused && !self.refused {
             log!(warn, "failed to fetch the ruleset: {failure:#}");
         }
@@ -235,11 +235,11 @@ impl Poller {
     }
 }
 
-fn setback(failure: &RequestError) -> Setback {
+fn retry(failure: &RequestError) -> Retry {
     match failure {
-        RequestError::Status { status: 401 | 403, .. } => Setback::Hopeless,
-        RequestError::Status { retry_after: Some(least), .. } => Setback::RetryAfter(*least),
-        _ => Setback::Passing,
+        RequestError::Status { status: 401 | 403, .. } => Retry::Permanent,
+        RequestError::Status { retry_after: Some(least), .. } => Retry::After(*least),
+        _ => Retry::Transient,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::result::{Outcome, Reason};
 use super::tables::Condition;
-use super::tables::Effort;
+use super::tables::MatchBudget;
 use super::tables::PositionMap;
 use super::tables::bucket;
 use super::tables::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
@@ -29,7 +29,7 @@ pub(super) struct Evaluator<'a, W = ()> {
     /// Which segments the context is in.
     segments: Option<Memory<bool>>,
     /// What is left for searching patterns.
-    effort: Effort,
+    budget: MatchBudget,
 }
 
 /// Evaluates one flag. Not generic, so that it is compiled here, and not into every program that
@@ -50,8 +50,8 @@ impl<'a, W: Witness> Evaluator<'a, W> {
         context: &'a EvaluationContext,
         witness: W,
     ) -> Evaluator<'a, W> {
-        let effort = Effort::new();
-        Evaluator { tables, context, witness, settled: None, segments: None, effort }
+        let budget = MatchBudget::new();
+        Evaluator { tables, context, witness, settled: None, segments: None, budget }
     }
 
     /// Returns whom it has told.
@@ -60,7 +60,7 @@ impl<'a, W: Witness> Evaluator<'a, W> {
     }
 
     pub(super) fn evaluate(&mut self, flag: &Flag) -> Outcome {
-        self.effort = Effort::new();
+        self.budget = MatchBudget::new();
         self.decide(flag)
     }
 
@@ -127,7 +127,7 @@ impl<'a, W: Witness> Evaluator<'a, W> {
     }
 
     fn hold(&mut self, conditions: &[Condition]) -> bool {
-        conditions.iter().all(|condition| condition.holds(self.context, &mut self.effort))
+        conditions.iter().all(|condition| condition.holds(self.context, &mut self.budget))
     }
 
     fn serve(&self, flag: &Flag, serves: &Serves) -> Option<Outcome> {

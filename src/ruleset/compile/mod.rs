@@ -245,7 +245,7 @@ impl Compiler {
                 compiled.push((priority, rule));
             }
         }
-        compiled.sort_by(|(left, _), (right, _)| left.cmp(right));
+        compiled.sort_by_key(|(priority, _)| *priority);
         compiled.into_iter().map(|(_, rule)| rule).collect()
     }
 

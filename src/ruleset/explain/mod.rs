@@ -14,7 +14,7 @@ use self::explanation::{AttributeText, Identity, PATTERN};
 use crate::context::{EvaluationContext, Who};
 use crate::ruleset::evaluate::{Evaluator, Witness};
 use crate::ruleset::result::{Outcome, Reason};
-use crate::ruleset::tables::Effort;
+use crate::ruleset::tables::MatchBudget;
 use crate::ruleset::tables::bucket;
 use crate::ruleset::tables::{Attribute, Condition, Subject, Target};
 use crate::ruleset::tables::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
@@ -27,7 +27,7 @@ pub(crate) struct Explainer<'a> {
     context: &'a EvaluationContext,
     flag: &'a Flag,
     /// What is left for searching patterns beside those of the evaluation itself.
-    effort: Effort,
+    budget: MatchBudget,
     pub(crate) outcome: Outcome,
     seen: Seen,
     variations: Vec<ExplainedVariation>,
@@ -75,7 +75,7 @@ impl<'a> Explainer<'a> {
             tables,
             context,
             flag,
-            effort: Effort::new(),
+            budget: MatchBudget::new(),
             outcome,
             seen,
             variations: positions.map(|position| explained(flag, Some(position))).collect(),
@@ -223,8 +223,8 @@ impl<'a> Explainer<'a> {
             Target::Number(number) => number.to_string(),
         };
         let value = self.value(&condition.attribute);
-        let holds = reached.then(|| condition.holds(self.context, &mut self.effort));
-        let unsure = operator == PATTERN && value.is_some() && self.effort.is_used_up();
+        let holds = reached.then(|| condition.holds(self.context, &mut self.budget));
+        let unsure = operator == PATTERN && value.is_some() && self.budget.is_used_up();
         ExplainedCondition {
             parts: Some((condition.attribute.name().to_owned(), operator, target)),
             value,

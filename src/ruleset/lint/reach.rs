@@ -1,7 +1,7 @@
 //! Rules that can never be reached, since one before them serves everybody whom they match.
 
 use crate::context::{EvaluationContext, NOBODY};
-use crate::ruleset::tables::Effort;
+use crate::ruleset::tables::MatchBudget;
 use crate::ruleset::tables::bucket;
 use crate::ruleset::tables::{Attribute, Condition, Target};
 use crate::ruleset::tables::{PositionMap, TextMap};
@@ -10,7 +10,7 @@ use crate::ruleset::tables::{Rule, Segment, Serves, Tables};
 /// How many conditions of all rules of a ruleset are compared at most.
 const MOST_COMPARISONS: usize = 2_000_000;
 
-/// Looks for rules that can never be reached, with a bounded effort.
+/// Looks for rules that can never be reached, with a bounded budget.
 pub(super) struct Reach {
     /// Whom each segment holds.
     members: Vec<Members>,
@@ -156,7 +156,7 @@ fn demands_identifier(condition: &Condition) -> bool {
         return false;
     }
     let empty = EvaluationContext::new().user_id("").session_id("");
-    [&NOBODY, &empty].iter().all(|context| !condition.holds(context, &mut Effort::new()))
+    [&NOBODY, &empty].iter().all(|context| !condition.holds(context, &mut MatchBudget::new()))
 }
 
 /// Returns a text that two conditions have in common only where they are the same; `None` for

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use super::index::Index;
-use super::pattern::{Effort, Pattern, Patterns};
+use super::pattern::{MatchBudget, Pattern, Patterns};
 use super::version::Version;
 use crate::context::{AttributeValue, EvaluationContext};
 use crate::value::Value;
@@ -25,8 +25,8 @@ impl Condition {
         Condition { attribute: Attribute::UserId, test: Test::Never };
 
     /// Returns whether the context satisfies the condition.
-    pub(crate) fn holds(&self, context: &EvaluationContext, effort: &mut Effort) -> bool {
-        self.test.holds(self.attribute.read(context), effort)
+    pub(crate) fn holds(&self, context: &EvaluationContext, budget: &mut MatchBudget) -> bool {
+        self.test.holds(self.attribute.read(context), budget)
     }
 }
 
@@ -142,7 +142,7 @@ impl Test {
     }
 
     /// Returns whether the attribute satisfies the operator.
-    fn holds(&self, subject: Option<Subject<'_>>, effort: &mut Effort) -> bool {
+    fn holds(&self, subject: Option<Subject<'_>>, budget: &mut MatchBudget) -> bool {
         let Some(subject) = subject else {
             return matches!(self, Test::IsNot(_) | Test::NotContains(_) | Test::NotOneOf(_));
         };
@@ -156,7 +156,7 @@ impl Test {
             Test::NotOneOf(targets) => !targets.contain(subject.text(room)),
             Test::GreaterThan(bound) => subject.number().is_some_and(|number| number > *bound),
             Test::LessThan(bound) => subject.number().is_some_and(|number| number < *bound),
-            Test::MatchesRegex(pattern) => pattern.is_found_in(subject.text(room), effort),
+            Test::MatchesRegex(pattern) => pattern.is_found_in(subject.text(room), budget),
             Test::VersionGreaterThan(bound) => {
                 precedence(subject.text(room), bound) == Some(Ordering::Greater)
             }

@@ -13,7 +13,7 @@ mod version;
 pub(crate) use bucket::{BucketSeed, weight_text};
 pub(crate) use condition::{Attribute, Condition, Subject, Target, Test, cut, excerpt};
 pub(crate) use index::{Index, Named};
-pub(crate) use pattern::{Effort, Patterns};
+pub(crate) use pattern::{MatchBudget, Patterns};
 pub(crate) use table::{PositionMap, TextMap};
 
 use std::fmt;
@@ -235,7 +235,7 @@ impl FlagInfo {
     }
 
     /// Returns how many targeting rules it has, without those that could not be understood.
-    pub fn rules(&self) -> usize {
+    pub fn rule_count(&self) -> usize {
         self.flag().map_or(0, |flag| flag.rules.len())
     }
 
@@ -257,7 +257,7 @@ impl PartialEq for FlagInfo {
             && self.kind() == other.kind()
             && self.environment() == other.environment()
             && self.is_on() == other.is_on()
-            && self.rules() == other.rules()
+            && self.rule_count() == other.rule_count()
             && self.default_variation() == other.default_variation()
     }
 }
@@ -271,7 +271,7 @@ impl fmt::Debug for FlagInfo {
             .field("kind", &self.kind())
             .field("environment", &self.environment())
             .field("on", &self.is_on())
-            .field("rules", &self.rules())
+            .field("rules", &self.rule_count())
             .field("default_variation", &self.default_variation())
             .finish()
     }

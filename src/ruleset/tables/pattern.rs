@@ -29,9 +29,9 @@ const MAX_SUBJECT: usize = 10_000;
 const MAX_EFFORT: u64 = 5 * 40 * 10_000;
 
 #[cfg(feature = "regex")]
-pub(crate) use with_regex::{Effort, Pattern, Patterns};
+pub(crate) use with_regex::{MatchBudget, Pattern, Patterns};
 #[cfg(not(feature = "regex"))]
-pub(crate) use without_regex::{Effort, Pattern, Patterns};
+pub(crate) use without_regex::{MatchBudget, Pattern, Patterns};
 
 #[cfg(feature = "regex")]
 mod with_regex {
@@ -46,11 +46,11 @@ mod with_regex {
     ///
     /// Each search is bounded, but a flag may ask for any number of them.
     #[derive(Debug)]
-    pub(crate) struct Effort(u64);
+    pub(crate) struct MatchBudget(u64);
 
-    impl Effort {
-        pub(crate) fn new() -> Effort {
-            Effort(MAX_EFFORT)
+    impl MatchBudget {
+        pub(crate) fn new() -> MatchBudget {
+            MatchBudget(MAX_EFFORT)
         }
 
         /// Returns whether nothing is left: what is not found now was perhaps not searched for.
@@ -76,11 +76,11 @@ mod with_regex {
 
     impl Pattern {
         /// Returns whether the pattern is found anywhere in the text; it is not where the search
-        /// would take more than what is left of the effort.
-        pub(crate) fn is_found_in(&self, text: &str, effort: &mut Effort) -> bool {
+        /// would take more than what is left of the budget.
+        pub(crate) fn is_found_in(&self, text: &str, budget: &mut MatchBudget) -> bool {
             let end = text.char_indices().nth(MAX_SUBJECT).map_or(text.len(), |(end, _)| end);
             let text = text.get(..end).unwrap_or(text);
-            effort.spend((self.size / 1024 * text.len()) as u64) && self.regex.is_match(text)
+            budget.spend((self.size / 1024 * text.len()) as u64) && self.regex.is_match(text)
         }
 
         pub(crate) fn as_str(&self) -> &str {
@@ -151,11 +151,11 @@ mod with_regex {
 mod without_regex {
     /// Nothing is searched for.
     #[derive(Debug)]
-    pub(crate) struct Effort;
+    pub(crate) struct MatchBudget;
 
-    impl Effort {
-        pub(crate) fn new() -> Effort {
-            Effort
+    impl MatchBudget {
+        pub(crate) fn new() -> MatchBudget {
+            MatchBudget
         }
 
         pub(crate) fn is_used_up(&self) -> bool {
@@ -168,7 +168,7 @@ mod without_regex {
     pub(crate) enum Pattern {}
 
     impl Pattern {
-        pub(crate) fn is_found_in(&self, _: &str, _: &mut Effort) -> bool {
+        pub(crate) fn is_found_in(&self, _: &str, _: &mut MatchBudget) -> bool {
             match *self {}
         }
 
