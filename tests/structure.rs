@@ -219,6 +219,23 @@ fn the_guarantees_name_tests_that_are_there() {
 }
 
 #[test]
+fn every_file_of_a_test_program_is_a_module_of_it() {
+    let mut modules = 0;
+    for package in ["", "cli/", "openfeature/", "examples/axum/", "examples/tiny_http/"] {
+        let folder = format!("{package}tests/it");
+        let main = text(&format!("{folder}/main.rs"));
+        for file in files(&root().join(&folder), "") {
+            if file != "main" {
+                modules += 1;
+                let declared = main.contains(&format!("\nmod {file};\n"));
+                assert!(declared, "`{folder}/main.rs` does not declare `{file}`");
+            }
+        }
+    }
+    assert!(modules > 50, "{modules}");
+}
+
+#[test]
 fn pages_link_to_files_that_are_there() {
     let mut links = 0;
     for folder in ["", "cli", "docs", "fuzz", "openfeature"] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arbitrary::Unstructured;
 use phaseflag::{EvaluationEvent, Object, PhaseFlagClient, Value};
 
-use crate::server::Server;
+use super::server::Server;
 
 static SERVICE: LazyLock<(Server, PhaseFlagClient)> = LazyLock::new(|| {
     let server = Server::start();

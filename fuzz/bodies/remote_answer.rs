@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use phaseflag::{EvaluationContext, PhaseFlagClient};
 
-use crate::server::Server;
+use super::server::Server;
 
 const KEY: &str = "sdk-fuzz-secret";
 

@@ -1,0 +1,150 @@
+//! `phaseflag completions`: what shells make of them, where they are there.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::support::{FLAGS, Folder, run};
+
+/// Writes the completions of a shell to a file, and returns its path.
+fn completions(folder: &Folder, shell: &str) -> String {
+    let printed = run(&mut folder.phaseflag(&["completions", shell]));
+    assert_eq!((printed.status, printed.errors.as_str()), (0, ""));
+    folder.write(&format!("completions.{shell}"), &printed.output)
+}
+
+/// Returns whether a shell finds no fault in its completions; `None` where it is not there.
+fn accepts(folder: &Folder, shell: &str) -> Option<bool> {
+    let path = completions(folder, shell);
+    let checked = folder.program(shell).args(["-n", &path]).stdin(Stdio::null()).output();
+    match checked {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(said, "");
+            Some(output.status.success())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn shells_accept_them() {
+    for shell in ["bash", "zsh", "fish"] {
+        let folder = Folder::new(&format!("completions-{shell}"));
+        assert_ne!(accepts(&folder, shell), Some(false), "{shell}");
+    }
+}
+
+/// What a bash offers after these words, the last of which is not finished.
+fn offered(folder: &Folder, words: &[&str]) -> Vec<String> {
+    let script = r#"
+        source completions.bash
+        compopt() { echo files; }
+        COMP_WORDS=(phaseflag "$@")
+        COMP_CWORD=$#
+        _phaseflag
+        for reply in "${COMPREPLY[@]}"; do printf '%s\n' "$reply"; done"#;
+    let folder_of_binary = Path::new(env!("CARGO_BIN_EXE_phaseflag")).parent().unwrap();
+    let path = format!("{}:{}", folder_of_binary.display(), std::env::var("PATH").unwrap());
+    let mut bash = folder.program("bash");
+    bash.args(["-c", script, "bash"]).args(words).env("PATH", path);
+    let offered = run(bash.env("PHASEFLAG_BOOTSTRAP", "flags.json"));
+    assert_eq!(offered.errors, "", "{words:?}");
+    offered.output.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_offers_commands_options_and_keys() {
+    let folder = Folder::new("completions-offered");
+    if accepts(&folder, "bash").is_none() {
+        return;
+    }
+    folder.write("flags.json", FLAGS);
+    for (words, expected) in [
+        (vec!["ge"], vec!["get"]),
+        (vec!["--v"], vec!["--version"]),
+        (vec!["get", "ui"], vec!["ui-theme"]),
+        (vec!["get", "--json", "instant"], vec!["instant-search"]),
+        (vec!["--bootstrap", "flags.json", "get", "ex"], vec!["express-pay"]),
+        // What belongs to an option is no command.
+        (vec!["--bootstrap", "serve", "get", "ui"], vec!["ui-theme"]),
+        (vec!["--api-key", "list", "chec"], vec!["check"]),
+        (vec!["--no-cache", "get", "ui"], vec!["ui-theme"]),
+        (vec!["get", "--attr"], vec!["--attr", "--attr-text"]),
+        (vec!["get", "--user", "u"], vec![]),
+        (vec!["get", "--bootstrap", "f"], vec!["files"]),
+        (vec!["pull", "-o", "f"], vec!["files"]),
+        (vec!["serve", "f"], vec!["files"]),
+        (vec!["split", "ui-theme", "--users", "u"], vec!["files"]),
+        (vec!["explain", "ui"], vec!["ui-theme"]),
+        (vec!["completions", ""], vec!["bash", "zsh", "fish"]),
+        (vec!["list", ""], vec![]),
+    ] {
+        assert_eq!(offered(&folder, &words), expected, "{words:?}");
+    }
+    assert_eq!(offered(&folder, &["get", ""]).len(), 8);
+}
+
+/// Keys come from a service: nothing in one of them is carried out.
+#[test]
+fn a_key_is_text_to_bash() {
+    let folder = Folder::new("completions-hostile");
+    if accepts(&folder, "bash").is_none() {
+        return;
+    }
+    folder.write(
+        "flags.json",
+        r#"[{"key": "$(touch harm)"}, {"key": "`touch harm`"}, {"key": "a b"}]"#,
+    );
+    assert_eq!(offered(&folder, &["get", ""]), [r"\$\(touch\ harm\)", r"\`touch\ harm\`", r"a\ b"]);
+    assert_eq!(folder.files(), ["completions.bash", "flags.json"]);
+}
+
+#[test]
+fn a_service_that_is_not_there_is_no_error_of_a_completion() {
+    let folder = Folder::new("completions-down");
+    if accepts(&folder, "bash").is_some() {
+        assert_eq!(offered(&folder, &["get", ""]), [] as [&str; 0]);
+    }
+}
+
+/// Every option of the help is in the completions.
+#[test]
+fn nothing_is_left_out() {
+    let folder = Folder::new("completions-whole");
+    for command in
+        ["get", "list", "eval-all", "explain", "check", "pull", "watch", "serve", "split"]
+    {
+        let help = run(&mut folder.phaseflag(&[command, "--help"])).output;
+        let options = help.split_whitespace().filter(|word| word.starts_with("--"));
+        for shell in ["bash", "zsh", "fish"] {
+            let script = run(&mut folder.phaseflag(&["completions", shell])).output;
+            for option in options.clone().map(|option| option.trim_matches(['-', '.', '`'])) {
+                let found = script.contains(option) || option == "help";
+                assert!(found, "{command} --{option} in {shell}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fish_offers_commands_options_and_keys() {
+    let folder = Folder::new("completions-fish-offered");
+    if accepts(&folder, "fish").is_none() {
+        return;
+    }
+    folder.write("flags.json", FLAGS);
+    let binaries = Path::new(env!("CARGO_BIN_EXE_phaseflag")).parent().unwrap();
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
+    for (line, expected) in [
+        ("phaseflag che", "check\tSays what is wrong or suspicious in a file of rules\n"),
+        ("phaseflag get ui", "ui-theme\n"),
+        ("phaseflag serve fl", "flags.json\n"),
+    ] {
+        let script = format!("source completions.fish; complete -C '{line}'");
+        let mut fish = folder.program("fish");
+        fish.args(["-c", &script]).env("PATH", &path).env("PHASEFLAG_BOOTSTRAP", "flags.json");
+        assert_eq!(run(&mut fish).output, expected, "{line}");
+    }
+}

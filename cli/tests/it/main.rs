@@ -1,0 +1,20 @@
+//! The tests of the command, in one program with a module for each subject.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cache;
+mod check;
+mod completions;
+#[cfg(unix)]
+mod docs;
+mod examples;
+mod explain;
+mod get;
+mod list;
+mod pull;
+mod self_hosted;
+mod serve;
+mod split;
+mod usage;
+mod watch;

@@ -1,0 +1,119 @@
+//! The help, the version, and what is said of a command line that is not understood.
+
+use crate::support::{self, Folder, outcome, run};
+
+const COMMANDS: [&str; 10] = [
+    "get",
+    "list",
+    "eval-all",
+    "explain",
+    "check",
+    "pull",
+    "watch",
+    "serve",
+    "split",
+    "completions",
+];
+
+#[test]
+fn the_version() {
+    let folder = Folder::new("usage-version");
+    let version = outcome(0, concat!("phaseflag ", env!("CARGO_PKG_VERSION"), "\n"), "");
+    assert_eq!(run(&mut folder.phaseflag(&["--version"])), version);
+    assert_eq!(run(&mut folder.phaseflag(&["-V"])), version);
+}
+
+#[test]
+fn the_help_names_every_command() {
+    let folder = Folder::new("usage-help");
+    let help = run(&mut folder.phaseflag(&["--help"]));
+    assert_eq!((help.status, help.errors.as_str()), (0, ""));
+    assert_eq!(run(&mut folder.phaseflag(&["-h"])), help);
+    assert_eq!(run(&mut folder.phaseflag(&["help"])), help);
+    for command in COMMANDS {
+        assert!(help.output.contains(&format!("\n  {command} ")), "{command}");
+        let own = run(&mut folder.phaseflag(&[command, "--help"]));
+        assert_eq!((own.status, own.errors.as_str()), (0, ""));
+        assert!(own.output.contains(&format!("\nUsage: phaseflag {command} ")), "{}", own.output);
+        assert!(own.output.contains("\nExamples:\n  "), "{}", own.output);
+        assert!(own.output.lines().all(|line| line.chars().count() <= 100), "{}", own.output);
+        assert_eq!(run(&mut folder.phaseflag(&["help", command])), own);
+        assert_eq!(run(&mut folder.phaseflag(&[command, "-h"])), own);
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_named() {
+    let folder = Folder::new("usage-errors");
+    for (arguments, message, help) in [
+        (vec![], "a command is missing", ""),
+        (vec!["gte"], "unknown command `gte`", ""),
+        (vec!["help", "gte"], "unknown command `gte`", ""),
+        (vec!["--verbose"], "unknown option `--verbose`", ""),
+        (vec!["--json", "get"], "unknown option `--json`", ""),
+        (vec!["get"], "`get` needs KEY", "get "),
+        (vec!["get", "a", "b"], "unexpected argument `b`", "get "),
+        (vec!["get", "a", "--jsn"], "unknown option `--jsn`", "get "),
+        (vec!["get", "a", "-x"], "unknown option `-x`", "get "),
+        (vec!["get", "a", "--json=1"], "unexpected argument for option '--json': \"1\"", "get "),
+        (vec!["get", "a", "--user"], "`--user` needs ID", "get "),
+        (vec!["get", "a", "--attr", "plan"], "`--attr` needs NAME=VALUE, not `plan`", "get "),
+        (vec!["get", "a", "--attr-text", "=x"], "`--attr-text` needs NAME=VALUE, not `=x`", "get "),
+        (
+            vec!["get", "a", "--timeout", "soon"],
+            "`--timeout` needs a number of seconds, not `soon`",
+            "get ",
+        ),
+        (
+            vec!["get", "a", "--timeout=-1"],
+            "`--timeout` needs a number of seconds, not `-1`",
+            "get ",
+        ),
+        (vec!["get", "a", "--timeout", "0"], "`--timeout` must not be 0", "get "),
+        (vec!["pull", "--timeout", "0.0"], "`--timeout` must not be 0", "pull "),
+        (
+            vec!["list", "--bootstrap", "f", "--timeout", "1e-12"],
+            "`--timeout` must not be 0",
+            "list ",
+        ),
+        (vec!["list", "a"], "unexpected argument `a`", "list "),
+        (vec!["watch", "--interval", "0"], "`--interval` must be at least 0.1", "watch "),
+        (vec!["watch", "--interval", "0.099"], "`--interval` must be at least 0.1", "watch "),
+        (vec!["completions"], "`completions` needs SHELL", "completions "),
+        (
+            vec!["completions", "tcsh"],
+            "there are completions for bash, zsh and fish, not for `tcsh`",
+            "completions ",
+        ),
+    ] {
+        let errors = format!("phaseflag: {message} (see `phaseflag {help}--help`)\n");
+        assert_eq!(
+            run(&mut folder.phaseflag(&arguments)),
+            outcome(2, "", &errors),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_text_is_refused_or_taken_as_it_is() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = Folder::new("usage-bytes");
+    let bytes = std::ffi::OsStr::from_bytes(b"a\xff");
+    let mut command = folder.phaseflag(&["get"]);
+    assert_eq!(
+        run(command.arg(bytes)).errors,
+        "phaseflag: `a\u{fffd}` is no text (see `phaseflag get --help`)\n"
+    );
+    // Files may have any name.
+    std::fs::write(folder.path.join(bytes), support::FLAGS).unwrap();
+    let mut command = folder.phaseflag(&["get", "ui-theme", "--bootstrap"]);
+    assert_eq!(run(command.arg(bytes)), outcome(0, "light\n", ""));
+    let mut command = folder.phaseflag(&["get", "ui-theme"]);
+    assert_eq!(
+        run(command.env("PHASEFLAG_BASE_URL", bytes)),
+        outcome(2, "", "phaseflag: the value of PHASEFLAG_BASE_URL is no text\n")
+    );
+}

@@ -1,0 +1,126 @@
+//! `phaseflag watch`: what changes while it runs.
+
+use crate::support::{FLAGS, Folder, KEY, NOBODY, Program, Service, outcome, refused, run};
+
+fn watch(service: &Service, folder: &Folder) -> Program {
+    Program::start(&mut service.phaseflag(folder, &["watch", "--interval", "0.1"]))
+}
+
+#[test]
+fn prints_what_changes() {
+    let folder = Folder::new("watch");
+    let service = Service::with_flags(&folder);
+    let mut watch = watch(&service, &folder);
+    // What is there at the start is no change.
+    assert_eq!(watch.line("phaseflag: watching"), "phaseflag: watching 8 flags");
+    assert_eq!(watch.untaken(), [] as [&str; 0]);
+
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+
+    folder.write("flags.json", &FLAGS.replace("instant-search", "instant-find"));
+    assert_eq!(watch.line("\t"), "added\tinstant-find");
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+    assert_eq!(watch.line("\t"), "removed\tinstant-search");
+    assert_eq!(watch.untaken(), [] as [&str; 0]);
+}
+
+#[test]
+fn says_when_the_service_is_gone_and_when_it_is_back() {
+    let folder = Folder::new("watch-gone");
+    let service = Service::with_flags(&folder);
+    let mut watch = watch(&service, &folder);
+    watch.line("phaseflag: watching 8 flags");
+    let url = service.base_url.clone();
+    drop(service);
+    let gone = watch.line("phaseflag: the rules of before stay: failed to reach");
+    assert!(gone.contains(&url), "{gone}");
+
+    let port = url.strip_prefix("http://127.0.0.1:").unwrap().split('/').next().unwrap();
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    let _service = Service::start_with(&folder, &["flags.json", "--port", port]);
+    assert_eq!(watch.line("again"), "phaseflag: the service answers again");
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+}
+
+#[test]
+fn watches_a_file_without_a_service() {
+    let folder = Folder::new("watch-file");
+    folder.write("flags.json", FLAGS);
+    let arguments = ["watch", "--interval", "0.1", "--bootstrap", "flags.json"];
+    let mut watch = Program::start(&mut folder.phaseflag(&arguments));
+    watch.line("phaseflag: watching 8 flags");
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+}
+
+/// Rules of a file that the service has replaced at the start are no change, either.
+#[test]
+fn only_what_differs_from_the_start_is_a_change() {
+    let folder = Folder::new("watch-both");
+    let service = Service::with_flags(&folder);
+    folder.write("old.json", r#"[{"key": "old"}, {"key": "ui-theme"}]"#);
+    let arguments = ["watch", "--interval", "0.1", "--bootstrap", "old.json"];
+    for _ in 0..5 {
+        folder.write("flags.json", FLAGS);
+        let mut watch = service.phaseflag(&folder, &arguments);
+        let mut watch = Program::start(watch.arg("--no-cache"));
+        watch.line("phaseflag: watching 8 flags");
+        folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+        assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+        assert_eq!(watch.untaken(), [] as [&str; 0]);
+    }
+}
+
+/// Where the service comes later, it is one.
+#[test]
+fn a_service_that_comes_later_changes_the_rules_of_a_file() {
+    let folder = Folder::new("watch-later");
+    let service = Service::with_flags(&folder);
+    let url = service.base_url.clone();
+    drop(service);
+    folder.write("old.json", &FLAGS.replace("inactive", "active"));
+    let mut watch = folder.phaseflag(&["watch", "--interval", "0.1", "--bootstrap", "old.json"]);
+    watch.env("PHASEFLAG_BASE_URL", &url).env("PHASEFLAG_API_KEY", KEY);
+    let mut watch = Program::start(&mut watch);
+    watch.line("phaseflag: watching 8 flags");
+    let port = url.strip_prefix("http://127.0.0.1:").unwrap().split('/').next().unwrap();
+    let _service = Service::start_with(&folder, &["flags.json", "--port", port]);
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+}
+
+#[test]
+fn without_rules_it_is_an_error() {
+    let folder = Folder::new("watch-down");
+    let mut command = folder.phaseflag(&["watch", "--timeout", "0.1", "--api-key", KEY]);
+    command.args(["--base-url", NOBODY]);
+    assert_eq!(
+        run(&mut command),
+        outcome(
+            2,
+            "",
+            &format!(
+                "phaseflag: the client was not ready within 100ms: \
+                 failed to reach `{NOBODY}/sdk/ruleset`: io: {}\n",
+                refused()
+            )
+        )
+    );
+}
+
+/// Whoever reads no further ends it with the next change.
+#[cfg(unix)]
+#[test]
+fn ends_with_its_reader() {
+    let folder = Folder::new("watch-pipe");
+    let service = Service::with_flags(&folder);
+    let mut shell = folder.program("sh");
+    shell.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
+    let line = format!("{} watch --interval 0.1 | head -n 1", env!("CARGO_BIN_EXE_phaseflag"));
+    let mut shell = Program::start(shell.args(["-c", &line]));
+    shell.line("phaseflag: watching 8 flags");
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    assert_eq!(shell.line("\t"), "changed\tproduct-recommendations");
+    folder.write("flags.json", FLAGS);
+    assert!(shell.end().success());
+}

@@ -1,0 +1,166 @@
+//! How the server ends, as who runs it sees it: told by a signal, whatever its connections do.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::exchange::exchange;
+use crate::program::Program;
+use crate::serve::{KINDS, Service};
+use crate::support::{Reply, SOON, Server, wait_until};
+
+const FLAGS: &str = include_str!("../../../flags.json");
+
+const FLAGS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flags.json");
+
+/// The begin of a request, and the rest.
+const HALF: &str = "GET /checkout HTTP/1.1\r\nHost: localhost\r\n";
+const REST: &str = "x-user-id: eve\r\n\r\n";
+
+/// The line that says that somebody did not get an answer.
+const CUT_OFF: &str = "cutting off requests that are not answered after 3s";
+
+/// A running server, and where it serves.
+struct Shop {
+    program: Program,
+    address: String,
+}
+
+impl Shop {
+    fn start(base_url: &str) -> Shop {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_example-axum"));
+        command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
+        // No proxy of this machine may stand in the way.
+        let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
+        let line = program.line("serving http://");
+        let address = line.strip_prefix("serving http://").unwrap().to_owned();
+        Shop { program, address }
+    }
+
+    /// Asks for the page of a user, who is counted by an event.
+    fn checkout(&self, user: &str) {
+        let url = format!("http://{}/checkout", self.address);
+        assert_eq!(exchange("GET", &url, &[("x-user-id", user)], "").status, 200);
+    }
+
+    /// Sends this on a connection of its own, which the server has taken when this returns.
+    fn connect(&self, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        // It takes connections in turn.
+        self.checkout("ada");
+        stream
+    }
+
+    /// Sends a signal, and waits until the server takes no more connections.
+    fn tell(&self, signal: &str) {
+        self.send(signal);
+        let refused = || TcpStream::connect(&self.address).is_err();
+        wait_until("the server takes no more connections", refused);
+    }
+
+    fn send(&self, signal: &str) {
+        let id = self.program.id().to_string();
+        let kill = Command::new("kill").args(["-s", signal, &id]).status().unwrap();
+        assert!(kill.success(), "{signal}");
+    }
+
+    /// Waits for the end, and returns whether somebody was cut off.
+    fn end(mut self, delivered: usize) -> bool {
+        self.program.line(&format!("events delivered: {delivered}"));
+        self.program.line("events dropped: 0");
+        let cut_off = self.program.untaken().iter().any(|line| line == CUT_OFF);
+        assert!(self.program.end().success());
+        cut_off
+    }
+}
+
+#[test]
+fn a_signal_ends_it_and_delivers_the_events() {
+    for signal in ["INT", "TERM"] {
+        let service = Server::with_ruleset(FLAGS);
+        let shop = Shop::start(&service.url());
+        shop.checkout("ada");
+        shop.tell(signal);
+        assert!(!shop.end(1));
+        assert!(service.requests_to("/sdk/events")[0].body.contains("ada"));
+    }
+}
+
+/// Asks each kind of the command's service: for the rules with their segment, and what came of the
+/// events.
+#[test]
+fn each_kind_of_service_decides_and_counts() {
+    for options in KINDS {
+        let mut service = Service::start(FLAGS_FILE, options);
+        let shop = Shop::start(service.url());
+        for (user, email, plan, checkout, dashboard) in [
+            ("ada", "ada@shop.example", "pro", "one-page", true),
+            ("bob", "bob@mail.example", "free", "three-steps", false),
+            ("cleo", "", "free", "three-steps", false),
+        ] {
+            let url = format!("http://{}/checkout?plan={plan}", shop.address);
+            let headers = [("x-user-id", user), ("x-user-email", email)];
+            let page = exchange("GET", &url, &headers, "").json();
+            assert_eq!(page["checkout"].as_str(), Some(checkout), "{user} {options:?}");
+            assert_eq!(page["dashboard"].as_bool(), Some(dashboard), "{user} {options:?}");
+        }
+        shop.tell("TERM");
+        assert!(!shop.end(3));
+
+        for user in ["ada", "bob", "cleo"] {
+            let event = service.event();
+            assert_eq!(event["user_id"].as_str(), Some(user), "{options:?}");
+            assert_eq!(event["flag_key"].as_str(), Some("new-checkout-flow"));
+        }
+        assert!(service.has_no_more_events());
+    }
+}
+
+#[test]
+fn a_request_under_way_is_answered() {
+    let service = Server::with_ruleset(FLAGS);
+    let shop = Shop::start(&service.url());
+    let mut connection = shop.connect(HALF);
+    shop.tell("TERM");
+    connection.write_all(REST.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(!shop.end(2));
+}
+
+#[test]
+fn a_connection_that_is_kept_alive_holds_up_nothing() {
+    let service = Server::with_ruleset(FLAGS);
+    let shop = Shop::start(&service.url());
+    let mut connection = shop.connect(&format!("{HALF}{REST}"));
+    let mut answer = [0; 15];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    shop.tell("TERM");
+    assert!(!shop.end(2));
+}
+
+#[test]
+fn a_request_that_never_comes_whole_is_cut_off() {
+    let service = Server::with_ruleset(FLAGS);
+    let shop = Shop::start(&service.url());
+    let _connection = shop.connect(HALF);
+    shop.tell("TERM");
+    assert!(shop.end(1));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let service = Server::with_ruleset(FLAGS);
+    let mut shop = Shop::start(&service.url());
+    let _connection = shop.connect(HALF);
+    // So that the events take as long as the client lets them, after the request that does so.
+    service.respond(|_| Reply::Hang);
+    shop.tell("TERM");
+    shop.send("INT");
+    shop.program.line("told twice: ending at once, without what is not delivered yet");
+    assert_eq!(shop.program.end().code(), Some(1));
+}

@@ -1,0 +1,15 @@
+//! The tests of the server, in one program with a module for each subject.
+
+#[path = "../../../../tests/support/exchange.rs"]
+mod exchange;
+#[path = "../../../../tests/support/program.rs"]
+mod program;
+#[path = "../../../../tests/support/serve.rs"]
+mod serve;
+#[path = "../../../../tests/support/mod.rs"]
+mod support;
+
+use support::SOON;
+
+mod metrics;
+mod server;

@@ -1,0 +1,171 @@
+//! The text of the metrics, of clients in every state.
+
+#[allow(dead_code, reason = "the servers name the type of the text")]
+#[path = "../../src/metrics.rs"]
+mod source;
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process;
+
+use phaseflag::{EvaluationEvent, PhaseFlagClient};
+use source::metrics;
+
+use crate::support::{
+    NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started, wait_until,
+};
+
+const UNUSED: &str = "\
+# HELP phaseflag_ready Whether the client is ready, 1 or 0.
+# TYPE phaseflag_ready gauge
+phaseflag_ready 0
+# HELP phaseflag_state How the connection is: 1 for the state of now.
+# TYPE phaseflag_state gauge
+phaseflag_state{state=\"not_ready\"} 1
+phaseflag_state{state=\"ready\"} 0
+phaseflag_state{state=\"stale\"} 0
+phaseflag_state{state=\"key_refused\"} 0
+phaseflag_state{state=\"stopped\"} 0
+# HELP phaseflag_polls_total Requests for the ruleset that have ended.
+# TYPE phaseflag_polls_total counter
+phaseflag_polls_total 0
+# HELP phaseflag_rulesets_accepted_total Rulesets that came into force by a poll.
+# TYPE phaseflag_rulesets_accepted_total counter
+phaseflag_rulesets_accepted_total 0
+# HELP phaseflag_rulesets_refused_total Answers that were no ruleset.
+# TYPE phaseflag_rulesets_refused_total counter
+phaseflag_rulesets_refused_total 0
+# HELP phaseflag_events_queued Events that are neither delivered nor dropped yet.
+# TYPE phaseflag_events_queued gauge
+phaseflag_events_queued 0
+# HELP phaseflag_events_delivered_total Events that the service accepted.
+# TYPE phaseflag_events_delivered_total counter
+phaseflag_events_delivered_total 0
+# HELP phaseflag_events_delivered_spooled_total Events of earlier clients, from the spool, that the service accepted.
+# TYPE phaseflag_events_delivered_spooled_total counter
+phaseflag_events_delivered_spooled_total 0
+# HELP phaseflag_events_spooled_total Events left in the spool.
+# TYPE phaseflag_events_spooled_total counter
+phaseflag_events_spooled_total 0
+# HELP phaseflag_events_dropped_total Events that are lost, by reason.
+# TYPE phaseflag_events_dropped_total counter
+phaseflag_events_dropped_total{reason=\"queue_full\"} 0
+phaseflag_events_dropped_total{reason=\"rejected\"} 0
+phaseflag_events_dropped_total{reason=\"undelivered\"} 0
+phaseflag_events_dropped_total{reason=\"spool_full\"} 0
+# HELP phaseflag_evaluations_not_recorded_total Evaluations that were not recorded, for want of room in their interval.
+# TYPE phaseflag_evaluations_not_recorded_total counter
+phaseflag_evaluations_not_recorded_total 0
+";
+
+/// The samples that are not 0.
+fn counted(client: &PhaseFlagClient) -> Vec<String> {
+    let page = metrics(client);
+    let samples = page.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
+    samples.map(|sample| sample.strip_prefix("phaseflag_").unwrap().to_owned()).collect()
+}
+
+fn track(client: &PhaseFlagClient, count: usize) {
+    for _ in 0..count {
+        client.track_event(EvaluationEvent::new("checkout"));
+    }
+}
+
+#[test]
+fn a_client_that_has_done_nothing_has_every_metric_but_an_age() {
+    let client = PhaseFlagClient::builder("", "").build().unwrap();
+    assert_eq!(metrics(&client), UNUSED);
+}
+
+#[test]
+fn polls_and_events_are_counted() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("metrics-{}", process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let service = Server::with_ruleset(ruleset(1, &["checkout"]));
+    let rarely = || {
+        builder(&service)
+            .polling_interval(NEVER)
+            .event_flush_interval(NEVER)
+            .event_batch_size(3)
+            .event_queue_capacity(3)
+            .event_spool(folder.join("events"))
+    };
+    let client = ready(rarely());
+    track(&client, 2);
+    client.flush_events().unwrap();
+    let polled =
+        ["ready 1", "state{state=\"ready\"} 1", "polls_total 1", "rulesets_accepted_total 1"];
+    assert_eq!(counted(&client), [&polled[..], &["events_delivered_total 2"]].concat());
+
+    service.respond(|_| Reply::status(400));
+    track(&client, 1);
+    client.flush_events().unwrap_err();
+    service.respond(|_| Reply::Hang);
+    track(&client, 5);
+    let dropped = [
+        "events_dropped_total{reason=\"queue_full\"} 2",
+        "events_dropped_total{reason=\"rejected\"} 1",
+    ];
+    let left = ["events_queued 3", "events_delivered_total 2"];
+    assert_eq!(counted(&client), [&polled[..], &left, &dropped].concat());
+
+    client.stop_now();
+    let stopped =
+        ["ready 1", "state{state=\"stopped\"} 1", "polls_total 1", "rulesets_accepted_total 1"];
+    let spooled = ["events_delivered_total 2", "events_spooled_total 3"];
+    assert_eq!(counted(&client), [&stopped[..], &spooled, &dropped].concat());
+
+    service.respond(|request| match request.path.ends_with("/events") {
+        true => Reply::status(202).with_body(r#"{"accepted": 3}"#),
+        false => Reply::json(ruleset(1, &["checkout"])),
+    });
+    let later = ready(rarely());
+    track(&later, 1);
+    later.flush_events().unwrap();
+    let delivered = ["events_delivered_total 1", "events_delivered_spooled_total 3"];
+    assert_eq!(counted(&later), [&polled[..], &delivered].concat());
+    later.stop();
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn evaluations_that_are_not_recorded_are_counted() {
+    let service = Server::with_ruleset(ruleset(1, &["checkout", "theme"]));
+    let client = builder(&service).polling_interval(NEVER).event_flush_interval(NEVER);
+    let client = client.event_queue_capacity(1).event_batch_size(1).record_evaluations(true);
+    let client = ready(client);
+    for _ in 0..3 {
+        client.get_boolean_value("checkout", false, None);
+        client.get_boolean_value("theme", false, None);
+    }
+    assert!(counted(&client).contains(&"evaluations_not_recorded_total 3".to_owned()));
+}
+
+#[test]
+fn rules_that_are_stale_have_an_age() {
+    let service = Server::with_ruleset(ruleset(1, &["checkout"]));
+    let client = ready(builder(&service).polling_interval(RAPIDLY));
+    service.respond(|_| Reply::json("no ruleset"));
+    let stale = || metrics(&client).contains("phaseflag_state{state=\"stale\"} 1\n");
+    wait_until("stale rules", stale);
+
+    let page = metrics(&client);
+    let (_, age) = page.split_once(
+        "# HELP phaseflag_stale_seconds Seconds since the service last answered, while polls fail.\n\
+         # TYPE phaseflag_stale_seconds gauge\n\
+         phaseflag_stale_seconds ",
+    ).unwrap();
+    let age: u64 = age.lines().next().unwrap().parse().unwrap();
+    assert!(age <= SOON.as_secs(), "{age}");
+    assert!(page.contains("phaseflag_ready 1\n"));
+    assert!(!page.contains("phaseflag_rulesets_refused_total 0\n"));
+}
+
+#[test]
+fn a_refused_key_is_a_state() {
+    let service = Server::start(|_| Reply::status(401));
+    let client = started(builder(&service));
+    client.wait_until_ready(SOON).unwrap_err();
+    assert_eq!(counted(&client), ["state{state=\"key_refused\"} 1", "polls_total 1"]);
+}

@@ -1,0 +1,511 @@
+//! Rules that are remembered from one run to the next.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use phaseflag::{ClientBuilder, ClientState, PhaseFlagClient};
+
+use crate::logger;
+use crate::support::{
+    NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ready, ruleset, started, wait_until,
+};
+
+const RULESET: &str = "/sdk/ruleset";
+
+/// A folder that goes with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let name = format!("phaseflag-cache-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        logger::listen();
+        Folder(path)
+    }
+
+    /// The warnings that name the folder.
+    fn warnings(&self) -> Vec<String> {
+        logger::warnings_with(self.0.to_str().expect("a path"))
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten();
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    }
+
+    /// The one file whose name ends so.
+    fn file_named(&self, end: &str) -> PathBuf {
+        let ends = |path: &PathBuf| path.extension().is_some_and(|extension| extension == end);
+        self.files().into_iter().find(ends).expect("a file")
+    }
+
+    /// The one file that is there.
+    fn file(&self) -> PathBuf {
+        let files = self.files();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.into_iter().next().expect("a file")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Settings for a client that asks once, and remembers.
+fn remembering(server: &Server, folder: &Folder) -> ClientBuilder {
+    builder(server).cache_dir(&folder.0).polling_interval(Duration::ZERO)
+}
+
+/// A folder in which the ruleset of a server is remembered, and the server.
+fn remembered(name: &str, rules: impl Into<String>) -> (Server, Folder) {
+    let (server, folder) = (Server::with_ruleset(rules), Folder::new(name));
+    ready(remembering(&server, &folder)).stop();
+    (server, folder)
+}
+
+fn is_on(client: &PhaseFlagClient, key: &str) -> bool {
+    client.get_boolean_value(key, false, None)
+}
+
+fn set_age(file: &Path, age: Duration) {
+    let file = File::options().write(true).open(file).expect("the file");
+    file.set_modified(SystemTime::now() - age).expect("its time");
+}
+
+#[test]
+fn a_ruleset_is_served_at_the_next_start_before_the_service_has_answered() {
+    let (server, folder) = remembered("served", ruleset(1, &["a", "b"]));
+    server.respond(|_| Reply::Hang);
+    let client = started(remembering(&server, &folder));
+    assert!(is_on(&client, "a"));
+    assert!(!is_on(&client, "c"));
+    assert_eq!(client.get_variation("b", None).expect("a result").variation_key(), Some("v"));
+    assert!(client.has_rules() && !client.is_ready());
+    assert_eq!(client.state(), ClientState::NotReady);
+    // As a whole, too.
+    assert_eq!(client.flags().len(), 2);
+    assert_eq!(client.evaluate_all(None).len(), 2);
+    assert_eq!(client.ruleset().expect("rules").version().as_i64(), Some(1));
+    assert!(is_on(&client, "b"));
+}
+
+#[test]
+fn a_fresh_one_makes_ready_without_a_request() {
+    let (server, folder) = remembered("fresh", ruleset(1, &["a"]));
+    let before = server.requests().len();
+    let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+    assert!(client.is_ready());
+    assert_eq!(client.state(), ClientState::Ready);
+    client.wait_until_ready(Duration::ZERO).expect("a ready client");
+    assert!(is_on(&client, "a"));
+    client.stop();
+    assert!(is_on(&client, "a"));
+    assert_eq!(client.flags().len(), 1);
+    assert_eq!(server.requests().len(), before);
+}
+
+#[test]
+fn after_a_fresh_one_the_polls_take_their_turn() {
+    let (server, folder) = remembered("turn", ruleset(1, &["a"]));
+    server.respond(|_| Reply::json(ruleset(2, &["b"])));
+    let settings = builder(&server).cache_dir(&folder.0).cache_max_age(NEVER);
+    let client = started(settings.polling_interval(Duration::from_millis(200)));
+    assert!(client.is_ready());
+    assert!(is_on(&client, "a"));
+    wait_until("the next ruleset", || is_on(&client, "b"));
+    assert!(!is_on(&client, "a"));
+}
+
+#[test]
+fn one_that_is_old_is_served_while_the_service_is_asked() {
+    let (server, folder) = remembered("old", ruleset(1, &["a"]));
+    set_age(&folder.file(), Duration::from_secs(61));
+    server.respond(|_| Reply::json(ruleset(2, &["b"])));
+    let client = started(remembering(&server, &folder).cache_max_age(Duration::from_secs(60)));
+    client.wait_until_ready(SOON).expect("a ready client");
+    assert!(is_on(&client, "b"));
+    assert_eq!(server.requests_to(RULESET).len(), 2);
+}
+
+#[test]
+fn one_from_the_future_is_not_fresh() {
+    let (server, folder) = remembered("future", ruleset(1, &["a"]));
+    let file = File::options().write(true).open(folder.file()).expect("the file");
+    file.set_modified(SystemTime::now() + NEVER).expect("its time");
+    server.respond(|_| Reply::Hang);
+    let client = started(remembering(&server, &folder).cache_max_age(NEVER * 10));
+    assert!(!client.is_ready());
+    assert!(is_on(&client, "a"));
+}
+
+#[test]
+fn the_etag_is_remembered_and_an_answer_without_news_makes_it_fresh() {
+    let folder = Folder::new("etag");
+    let server = Server::start(|request| match request.header("if-none-match") {
+        Some("\"one\"") => Reply::status(304),
+        _ => Reply::json(ruleset(1, &["a"])).with("etag", "\"one\""),
+    });
+    ready(remembering(&server, &folder)).stop();
+    set_age(&folder.file(), NEVER);
+    let client = ready(remembering(&server, &folder));
+    assert!(is_on(&client, "a"));
+    assert_eq!(client.statistics().rulesets_accepted, 0);
+    let conditions: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|request| request.header("if-none-match").map(str::to_owned))
+        .collect();
+    assert_eq!(conditions, [None, Some("\"one\"".to_owned())]);
+    let modified = fs::metadata(folder.file()).and_then(|metadata| metadata.modified());
+    assert!(modified.expect("its time").elapsed().expect("a time that is past") < SOON * 10);
+    // A client that is to ask without conditions does.
+    ready(remembering(&server, &folder).conditional_fetch(false));
+    assert_eq!(server.requests().last().expect("a request").header("if-none-match"), None);
+}
+
+#[test]
+fn an_equal_answer_makes_it_fresh() {
+    let (server, folder) = remembered("equal", r#"{"version": "1", "flags": []}"#);
+    set_age(&folder.file(), NEVER);
+    let client = ready(remembering(&server, &folder));
+    assert_eq!(client.statistics().rulesets_accepted, 0);
+    let fresh = started(remembering(&server, &folder).cache_max_age(Duration::from_secs(600)));
+    assert!(fresh.is_ready());
+    assert_eq!(server.requests_to(RULESET).len(), 2);
+}
+
+#[test]
+fn a_file_that_somebody_has_removed_is_written_again() {
+    let folder = Folder::new("removed");
+    let server = Server::start(|request| match request.header("if-none-match") {
+        Some("\"one\"") => Reply::status(304),
+        _ => Reply::json(ruleset(1, &["a"])).with("etag", "\"one\""),
+    });
+    let client = ready(remembering(&server, &folder).polling_interval(RAPIDLY));
+    fs::remove_file(folder.file()).expect("a file to remove");
+    wait_until("the file", || !folder.files().is_empty());
+    client.stop();
+}
+
+#[test]
+fn it_is_replaced_by_what_the_service_sends() {
+    let (server, folder) = remembered("replaced", ruleset(1, &["a"]));
+    server.respond(|_| Reply::json(ruleset(2, &["b"])));
+    ready(remembering(&server, &folder)).stop();
+    server.respond(|_| Reply::Hang);
+    let client = started(remembering(&server, &folder));
+    assert!(is_on(&client, "b"));
+    assert!(!is_on(&client, "a"));
+    folder.file();
+}
+
+#[test]
+fn an_answer_that_is_no_ruleset_is_not_remembered() {
+    let (server, folder) = remembered("refused", ruleset(1, &["a"]));
+    let before = fs::read(folder.file()).expect("the file");
+    server.respond(|_| Reply::json("{}"));
+    let client = started(remembering(&server, &folder));
+    wait_until("the answer is refused", || client.statistics().rulesets_refused > 0);
+    client.stop();
+    assert_eq!(fs::read(folder.file()).expect("the file"), before);
+}
+
+#[test]
+fn another_key_and_another_service_have_their_own() {
+    let (server, folder) = remembered("others", ruleset(1, &["a"]));
+    server.respond(|_| Reply::Hang);
+    let other_key = PhaseFlagClient::builder(server.url(), "sdk-prod-2");
+    let other_service = PhaseFlagClient::builder(server.url() + "/other", "sdk-dev-1");
+    for other in [other_key, other_service] {
+        let client = started(other.cache_dir(&folder.0).offline_mode(true));
+        assert!(!is_on(&client, "a"));
+    }
+    let same = PhaseFlagClient::builder(server.url() + "/", "sdk-dev-1");
+    assert!(is_on(&started(same.cache_dir(&folder.0)), "a"));
+}
+
+#[test]
+fn the_key_is_neither_in_the_name_nor_in_the_file() {
+    let (_server, folder) = remembered("key", ruleset(1, &["a"]));
+    let file = folder.file();
+    assert!(!file.to_str().expect("a name").contains("sdk-dev-1"));
+    let bytes = fs::read(file).expect("the file");
+    assert!(!bytes.windows(9).any(|window| window == b"sdk-dev-1"));
+}
+
+#[test]
+fn flags_that_say_little_are_remembered_up_to_the_largest_body() {
+    let flags: Vec<_> = (0..1000).map(|number| format!(r#"{{"key":"f{number}"}}"#)).collect();
+    let rules = format!("[{}]", flags.join(","));
+    let (server, folder) = remembered("little", rules.clone());
+    let settings = remembering(&server, &folder).cache_max_age(NEVER).max_body_size(rules.len());
+    let client = started(settings);
+    assert!(client.is_ready(), "{:?}", folder.warnings());
+    assert_eq!(client.flags().len(), 1000);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_server, folder) = remembered("owner", ruleset(1, &["a"]));
+    let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
+    assert_eq!((mode(&folder.0), mode(&folder.file())), (0o700, 0o600));
+}
+
+/// Changes that make a file useless.
+#[test]
+fn a_file_that_cannot_be_used_counts_as_none() {
+    type Change = fn(Vec<u8>) -> Vec<u8>;
+    let changes: [(&str, Change); 7] = [
+        ("empty", |_| Vec::new()),
+        ("cut off in its head", |bytes| bytes[..20].to_vec()),
+        ("cut off in its text", |bytes| bytes[..bytes.len() - 1].to_vec()),
+        ("longer", |mut bytes| {
+            bytes.push(b' ');
+            bytes
+        }),
+        ("another form", |mut bytes| {
+            bytes[15] += 1;
+            bytes
+        }),
+        ("one bit", |mut bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            bytes
+        }),
+        ("zeros", |bytes| vec![0; bytes.len()]),
+    ];
+    let (server, folder) = remembered("bad", ruleset(1, &["a"]));
+    let whole = fs::read(folder.file()).expect("the file");
+    for (what, change) in changes {
+        fs::write(folder.file(), change(whole.clone())).expect("the file");
+        server.respond(|_| Reply::Hang);
+        let requests = server.requests_to(RULESET).len();
+        let warned = folder.warnings().len();
+        let settings = remembering(&server, &folder).cache_max_age(NEVER);
+        let client = started(settings.bootstrap_text(ruleset(0, &["b"])));
+        server.wait_for(requests + 1, RULESET);
+        assert!(!client.is_ready() && !is_on(&client, "a") && is_on(&client, "b"), "{what}");
+        let warnings = folder.warnings();
+        let [warning] = &warnings[warned..] else { panic!("{what}: {warnings:?}") };
+        assert!(warning.starts_with("failed to read the remembered ruleset `"), "{warning}");
+        // The next ruleset takes its place.
+        server.respond(|_| Reply::json(ruleset(2, &["a"])));
+        ready(remembering(&server, &folder)).stop();
+        let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+        assert!(client.is_ready() && is_on(&client, "a"), "{what}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_counts_as_none() {
+    let folder = Folder::new("unusable");
+    fs::write(&folder.0, "no folder").expect("a file");
+    let server = Server::start(|request| Reply::json(ruleset(request.number as u64, &["a"])));
+    for clients in 1..=2 {
+        let settings = remembering(&server, &folder).cache_max_age(NEVER);
+        let client = ready(settings.polling_interval(RAPIDLY));
+        assert!(is_on(&client, "a"));
+        wait_until("some polls", || client.statistics().rulesets_accepted > 3);
+        client.stop();
+        assert_eq!(folder.warnings().len(), clients, "{:?}", folder.warnings());
+    }
+    fs::remove_file(&folder.0).expect("a file to remove");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_its_place_is_not_waited_for() {
+    let (server, folder) = remembered("pipe", ruleset(1, &["a"]));
+    let file = folder.file();
+    fs::remove_file(&file).expect("a file to remove");
+    let made = std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo");
+    assert!(made.success());
+    let client = ready(remembering(&server, &folder).cache_max_age(NEVER));
+    assert!(is_on(&client, "a"));
+    assert!(fs::metadata(&file).expect("metadata").is_file());
+}
+
+#[test]
+fn in_offline_mode_it_makes_ready_while_the_service_is_down() {
+    let (server, folder) = remembered("offline", ruleset(1, &["a"]));
+    set_age(&folder.file(), NEVER);
+    server.respond(|_| Reply::status(500));
+    let settings = remembering(&server, &folder).bootstrap_text(ruleset(0, &["b"]));
+    let client = started(settings.offline_mode(true));
+    assert!(client.is_ready());
+    assert!(is_on(&client, "a"));
+    assert!(!is_on(&client, "b"), "it comes before the bootstrap");
+    wait_until("the failure", || client.statistics().last_failure.is_some());
+    let ClientState::Stale { age: Some(age), .. } = client.state() else {
+        panic!("{:?}", client.state());
+    };
+    assert!(age >= NEVER);
+    assert_eq!(client.flags().len(), 1);
+}
+
+#[test]
+fn listeners_hear_of_it_and_of_what_differs_from_it() {
+    let (server, folder) = remembered("listeners", ruleset(1, &["a"]));
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let client = remembering(&server, &folder).build().expect("settings that are right");
+    let listening = heard.clone();
+    server.respond(|_| Reply::json(ruleset(2, &["a", "b"])));
+    client.on_flags_changed(move |flags| {
+        listening.lock().expect("a lock").push(flags.added().to_vec());
+    });
+    client.start().expect("a start");
+    client.wait_until_ready(SOON).expect("a ready client");
+    wait_until("both", || heard.lock().expect("a lock").len() == 2);
+    assert_eq!(*heard.lock().expect("a lock"), [["a"], ["b"]]);
+
+    // One that comes after the start hears of what differs.
+    server.respond(|_| Reply::Hang);
+    let client = started(remembering(&server, &folder).polling_interval(RAPIDLY));
+    assert!(is_on(&client, "a"));
+    let late = Arc::new(Mutex::new(Vec::new()));
+    let listening = late.clone();
+    client.on_flags_changed(move |flags| {
+        listening.lock().expect("a lock").push(flags.added().to_vec());
+    });
+    server.respond(|_| Reply::json(ruleset(3, &["a", "b", "c"])));
+    server.close_connections();
+    wait_until("the news", || !late.lock().expect("a lock").is_empty());
+    assert_eq!(*late.lock().expect("a lock"), [["c"]]);
+}
+
+#[test]
+fn a_flag_brings_what_it_refers_to() {
+    let rules = r#"{"version": 1, "flags": [
+        {"key": "top", "default_variation": "off",
+         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+         "prerequisites": [{"flag_key": "middle", "variation_key": "on"}],
+         "targeting_rules": [{"segment_id": "s1", "variation": "on"}]},
+        {"key": "middle", "default_variation": "off",
+         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+         "targeting_rules": [{"segment_id": "vips", "variation": "on"}]},
+        {"key": "dreary", "default_variation": "off",
+         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+         "targeting_rules": [{"segment_id": "nobody", "variation": "on"}]}
+    ], "segments": [
+        {"id": "s1", "key": "people", "conditions": [{"attribute": "kind", "operator": "is", "value": "person"}]},
+        {"id": "s2", "key": "vips", "conditions": [{"attribute": "plan", "operator": "is", "values": "pro"}]}
+    ]}"#;
+    // Enough others, so that a part is less than the whole.
+    let others: Vec<_> = (0..100).map(|n| flag(&format!("other-{n}"), true)).collect();
+    let rules = rules.replacen("\"flags\": [", &format!("\"flags\": [{},", others.join(",")), 1);
+    let (server, folder) = remembered("refers", rules);
+    server.respond(|_| Reply::Hang);
+    let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+    let context = phaseflag::EvaluationContext::new().attribute("kind", "person");
+    let pro = context.clone().attribute("plan", "pro");
+    for (key, context, served) in [
+        ("top", &context, false),
+        ("top", &pro, true),
+        ("middle", &pro, true),
+        ("dreary", &pro, false),
+    ] {
+        assert_eq!(client.get_boolean_value(key, false, context), served, "{key}");
+    }
+}
+
+#[test]
+fn threads_that_ask_at_once_get_the_same() {
+    let keys: Vec<String> = (0..200).map(|n| format!("flag-{n}")).collect();
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (server, folder) = remembered("threads", ruleset(1, &names));
+    server.respond(|_| Reply::Hang);
+    let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+    thread::scope(|scope| {
+        for part in keys.chunks(50) {
+            let client = &client;
+            scope.spawn(move || {
+                for key in part {
+                    assert!(is_on(client, key), "{key}");
+                    assert!(!is_on(client, &format!("no-{key}")), "{key}");
+                }
+                assert_eq!(client.flags().len(), 200);
+            });
+        }
+    });
+}
+
+#[test]
+fn nobody_finds_no_rules_while_the_whole_takes_the_place_of_its_parts() {
+    let keys: Vec<String> = (0..60).map(|n| format!("flag-{n}")).collect();
+    let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (server, folder) = remembered("race", ruleset(1, &names));
+    for round in 0..200 {
+        let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for key in keys.iter().cycle().take(500) {
+                    assert!(is_on(&client, key), "{round} {key}");
+                    assert!(client.has_rules());
+                }
+            });
+            scope.spawn(|| assert_eq!(client.flags().len(), 60, "{round}"));
+            assert_eq!(client.evaluate_all(None).len(), 60, "{round}");
+        });
+    }
+}
+
+#[test]
+fn rules_that_somebody_else_has_put_there_are_not_made_fresh() {
+    let (server, folder) = remembered("foreign", ruleset(1, &["old"]));
+    let old = fs::read(folder.file()).expect("the file");
+    server.respond(|request| match request.header("if-none-match") {
+        Some("\"two\"") => Reply::status(304),
+        _ => Reply::json(ruleset(2, &["new"])).with("etag", "\"two\""),
+    });
+    let client = ready(remembering(&server, &folder).polling_interval(RAPIDLY));
+    let new = fs::read(folder.file()).expect("the file");
+    fs::write(folder.0.join("aside"), &old).expect("a file");
+    set_age(&folder.0.join("aside"), NEVER);
+    fs::rename(folder.0.join("aside"), folder.file_named("rules")).expect("a move");
+    wait_until("the newer rules are kept again", || {
+        fs::read(folder.file_named("rules")).is_ok_and(|bytes| bytes == new)
+    });
+    client.stop();
+}
+
+#[test]
+fn writers_at_once_leave_a_whole_file() {
+    let (server, folder) = remembered("writers", ruleset(1, &["a"]));
+    server.respond(|request| Reply::json(ruleset(request.number as u64, &["a"])));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    let client = ready(remembering(&server, &folder));
+                    assert!(is_on(&client, "a"));
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..40 {
+                let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+                assert!(client.is_ready() && is_on(&client, "a"));
+            }
+        });
+    });
+    folder.file();
+}
+
+#[test]
+fn without_a_service_nothing_is_remembered() {
+    let folder = Folder::new("no-service");
+    let client = started(
+        PhaseFlagClient::builder("", "").cache_dir(&folder.0).bootstrap_text(ruleset(1, &["a"])),
+    );
+    assert!(is_on(&client, "a"));
+    client.stop();
+    assert_eq!(folder.files(), Vec::<PathBuf>::new());
+}

@@ -1,0 +1,721 @@
+//! Events: when they go, what the service gets, and what becomes of those that cannot go.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use phaseflag::{ClientBuilder, Error, EvaluationEvent, Object, PhaseFlagClient, Value};
+
+use crate::support::{
+    NEVER, Reply, Request, SOON, Server, builder, ready, ruleset, started, wait_until,
+};
+
+const EVENTS: &str = "/sdk/events";
+
+fn server() -> Server {
+    Server::with_ruleset(ruleset(1, &["a"]))
+}
+
+/// Settings with which events go by count or when they are asked to, and not by time.
+fn patient(server: &Server) -> ClientBuilder {
+    builder(server).event_flush_interval(NEVER)
+}
+
+/// Tracks events of the flags `"0"`, `"1"` and so on.
+fn track(client: &PhaseFlagClient, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        client.track_event(EvaluationEvent::new(number.to_string()));
+    }
+}
+
+/// The events of a request.
+fn events(request: &Request) -> Vec<Value> {
+    let body = request.json();
+    assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
+    body["events"].as_array().unwrap().to_vec()
+}
+
+fn sizes(requests: &[Request]) -> Vec<usize> {
+    requests.iter().map(|request| events(request).len()).collect()
+}
+
+/// The flags of all events, in the order in which they came.
+fn flags(requests: &[Request]) -> Vec<String> {
+    let events = requests.iter().flat_map(events);
+    events.map(|event| event["flag_key"].as_str().unwrap().to_owned()).collect()
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+#[test]
+fn they_go_by_count() {
+    let server = server();
+    let client = started(patient(&server).event_batch_size(3));
+    track(&client, 0..3);
+    wait_until("delivery", || client.statistics().events.delivered == 3);
+    track(&client, 3..5);
+    for _ in 0..5 {
+        client.evaluate("a", None).unwrap_err();
+    }
+    assert_eq!(client.statistics().events.queued, 2);
+    track(&client, 5..6);
+    wait_until("delivery", || client.statistics().events.delivered == 6);
+    let requests = server.requests_to(EVENTS);
+    assert_eq!(sizes(&requests), [3, 3]);
+    assert_eq!(flags(&requests), numbers(0..6));
+}
+
+#[test]
+fn a_hundred_are_a_batch() {
+    let server = server();
+    let client = patient(&server).build().unwrap();
+    track(&client, 0..299);
+    client.start().unwrap();
+    wait_until("delivery", || client.statistics().events.delivered == 200);
+    assert_eq!(client.statistics().events.queued, 99);
+    track(&client, 299..300);
+    wait_until("delivery", || client.statistics().events.delivered == 300);
+    assert_eq!(sizes(&server.requests_to(EVENTS)), [100, 100, 100]);
+}
+
+#[test]
+fn a_batch_goes_whole_each_time() {
+    let server = server();
+    // A queue of so few that the thread never rests.
+    let client = started(patient(&server).event_batch_size(3).event_queue_capacity(6));
+    for round in 0..300 {
+        for number in 0..3 {
+            client.track_event(EvaluationEvent::new(number.to_string()));
+            // Different gaps from round to round, to meet the thread at different points.
+            for _ in 0..round * 10 {
+                std::hint::spin_loop();
+            }
+        }
+        wait_until("delivery", || client.statistics().events.queued == 0);
+    }
+    let requests = server.requests_to(EVENTS);
+    assert!(sizes(&requests).iter().all(|&size| size == 3));
+}
+
+/// The shortest of several times: what a busy machine adds to the others does not count.
+fn shortest(mut time: impl FnMut() -> Duration) -> Duration {
+    (0..8).map(|_| time()).min().unwrap()
+}
+
+#[test]
+fn none_waits_longer_than_the_interval() {
+    for (interval, at_most) in [(10, 35), (60, 90), (200, 230)] {
+        let took = shortest(|| {
+            let server = server();
+            let interval = Duration::from_millis(interval);
+            let client = started(builder(&server).event_flush_interval(interval));
+            let start = Instant::now();
+            track(&client, 0..1);
+            server.wait_for(1, EVENTS)[0].at - start
+        });
+        assert!(took >= Duration::from_millis(interval), "{took:?}");
+        assert!(took < Duration::from_millis(at_most), "{took:?}");
+    }
+}
+
+#[test]
+fn a_flush_does_not_wait_for_the_thread_to_rest() {
+    let server = server();
+    let client = started(patient(&server));
+    track(&client, 0..1);
+    client.flush_events().unwrap();
+    let took = shortest(|| {
+        let start = Instant::now();
+        track(&client, 0..1);
+        client.flush_events().unwrap();
+        start.elapsed()
+    });
+    assert!(took < Duration::from_millis(25), "{took:?}");
+}
+
+#[test]
+fn half_a_queue_ends_the_rest_of_the_thread() {
+    let server = server();
+    let client = started(patient(&server).event_batch_size(5).event_queue_capacity(20));
+    let took = shortest(|| {
+        // What these bring about is followed by a rest.
+        track(&client, 0..5);
+        wait_until("delivery", || client.statistics().events.queued == 0);
+        let start = Instant::now();
+        track(&client, 0..10);
+        wait_until("delivery", || client.statistics().events.queued == 0);
+        start.elapsed()
+    });
+    assert!(took < Duration::from_millis(25), "{took:?}");
+}
+
+#[test]
+fn a_complete_batch_goes_after_a_rest_at_most() {
+    let server = server();
+    let client = started(patient(&server).event_batch_size(5));
+    let took = shortest(|| {
+        let start = Instant::now();
+        track(&client, 0..5);
+        wait_until("delivery", || client.statistics().events.queued == 0);
+        start.elapsed()
+    });
+    assert!(took < Duration::from_millis(80), "{took:?}");
+}
+
+#[test]
+fn a_batch_of_one_goes_at_once() {
+    let server = server();
+    let client = started(patient(&server).event_batch_size(1));
+    let took = shortest(|| {
+        let start = Instant::now();
+        track(&client, 0..1);
+        wait_until("delivery", || client.statistics().events.queued == 0);
+        start.elapsed()
+    });
+    assert!(took < Duration::from_millis(25), "{took:?}");
+}
+
+#[test]
+fn they_go_by_time() {
+    let server = server();
+    let interval = Duration::from_millis(60);
+    let client = started(builder(&server).event_flush_interval(interval));
+    let start = Instant::now();
+    track(&client, 0..2);
+    let requests = server.wait_for(1, EVENTS);
+    assert!(requests[0].at - start >= interval);
+    assert!(requests[0].at - start < interval * 10);
+    assert_eq!(flags(&requests), numbers(0..2));
+    track(&client, 2..3);
+    let requests = server.wait_for(2, EVENTS);
+    assert_eq!(flags(&requests), numbers(0..3));
+}
+
+#[test]
+fn no_request_holds_more_than_500() {
+    let server = server();
+    let client = patient(&server).event_batch_size(10_000).build().unwrap();
+    track(&client, 0..1200);
+    client.start().unwrap();
+    client.flush_events().unwrap();
+    let requests = server.requests_to(EVENTS);
+    assert_eq!(sizes(&requests), [500, 500, 200]);
+    assert_eq!(flags(&requests), numbers(0..1200));
+}
+
+#[test]
+fn a_batch_of_more_than_500_goes_in_several_requests() {
+    let server = server();
+    let client = patient(&server).event_batch_size(700).build().unwrap();
+    track(&client, 0..600);
+    client.start().unwrap();
+    client.wait_until_ready(SOON).unwrap();
+    for _ in 0..5 {
+        client.evaluate("a", None).unwrap_err();
+    }
+    assert_eq!(sizes(&server.requests_to(EVENTS)), [0; 0]);
+    track(&client, 600..700);
+    wait_until("delivery", || client.statistics().events.delivered == 700);
+    assert_eq!(sizes(&server.requests_to(EVENTS)), [500, 200]);
+}
+
+#[test]
+fn a_flush_keeps_the_order_and_the_size_of_a_batch() {
+    let server = server();
+    let client = patient(&server).event_batch_size(10).build().unwrap();
+    track(&client, 0..25);
+    client.start().unwrap();
+    client.flush_events().unwrap();
+    let requests = server.requests_to(EVENTS);
+    assert_eq!(sizes(&requests), [10, 10, 5]);
+    assert_eq!(flags(&requests), numbers(0..25));
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.delivered), (0, 25));
+    assert_eq!(counts.dropped(), 0);
+}
+
+#[test]
+fn a_flush_of_nothing_returns_at_once() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = started(patient(&server));
+    let start = Instant::now();
+    client.flush_events().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(server.requests_to(EVENTS).len(), 0);
+}
+
+#[test]
+fn a_flush_waits_for_those_in_flight() {
+    let server = Server::start(|_| {
+        thread::sleep(Duration::from_millis(50));
+        Reply::status(202)
+    });
+    let client = started(patient(&server).event_batch_size(2));
+    track(&client, 0..2);
+    server.wait_for(1, EVENTS);
+    client.flush_events().unwrap();
+    assert_eq!(client.statistics().events.delivered, 2);
+    assert_eq!(server.requests_to(EVENTS).len(), 1);
+}
+
+#[test]
+fn threads_may_flush_together() {
+    let server = server();
+    let client = started(patient(&server).event_batch_size(7));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    track(&client, 0..3);
+                    client.flush_events().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(client.statistics().events.delivered, 240);
+    let requests = server.requests_to(EVENTS);
+    assert_eq!(flags(&requests).len(), 240);
+    assert!(sizes(&requests).iter().all(|&size| size <= 7));
+}
+
+#[test]
+fn a_flush_that_fails_keeps_what_is_queued() {
+    let server = Server::start(|_| Reply::status(429));
+    let client = started(patient(&server).event_batch_size(10));
+    track(&client, 0..5);
+    for _ in 0..3 {
+        let before = server.requests_to(EVENTS).len();
+        match client.flush_events() {
+            Err(Error::Flush { queued, rejected, .. }) => assert_eq!((queued, rejected), (5, 0)),
+            other => panic!("{other:?}"),
+        }
+        assert!(server.requests_to(EVENTS).len() > before);
+    }
+    assert_eq!(client.statistics().events.queued, 5);
+    server.respond(|_| Reply::status(202));
+    client.flush_events().unwrap();
+    let requests = server.requests_to(EVENTS);
+    assert_eq!(flags(&requests[requests.len() - 1..]), numbers(0..5));
+    assert_eq!(client.statistics().events.delivered, 5);
+}
+
+#[test]
+fn any_success_will_do() {
+    for status in [200, 201, 202, 204, 299] {
+        let server = Server::start(move |_| Reply::status(status));
+        let client = started(patient(&server));
+        track(&client, 0..1);
+        client.flush_events().unwrap();
+        assert_eq!(client.statistics().events.delivered, 1, "{status}");
+    }
+}
+
+#[test]
+fn the_service_gets_what_it_documents() {
+    let server = server();
+    let client = ready(patient(&server));
+    client.track_event(
+        EvaluationEvent::new("checkout")
+            .variation_key("on")
+            .user_id("user-123")
+            .timestamp(UNIX_EPOCH + Duration::from_millis(1_775_314_800_000))
+            .metadata("page", "checkout")
+            .metadata("amount", 12.5)
+            .metadata("items", [1, 2])
+            .metadata("guest", false)
+            .metadata("coupon", Value::Null)
+            .metadata("nested", Object::from_iter([("a", 1)])),
+    );
+    client.track_event(
+        EvaluationEvent::new("quo\"te\n😀").timestamp(UNIX_EPOCH + Duration::from_millis(1)),
+    );
+    client.flush_events().unwrap();
+    let requests = server.requests_to(EVENTS);
+    let expected: Value = r#"{"events": [
+        {"flag_key": "checkout", "variation_key": "on", "user_id": "user-123",
+         "timestamp": "2026-04-04T15:00:00.000",
+         "metadata": {"page": "checkout", "amount": 12.5, "items": [1, 2], "guest": false,
+                      "coupon": null, "nested": {"a": 1}}},
+        {"flag_key": "quo\"te\n😀", "timestamp": "1970-01-01T00:00:00.001"}]}"#
+        .parse()
+        .unwrap();
+    assert_eq!(requests[0].json(), expected);
+    assert_eq!(requests[0].method, "POST");
+    assert_eq!(requests[0].path, "/api/v1/sdk/events");
+    assert_eq!(requests[0].header("content-type"), Some("application/json"));
+    assert_eq!(requests[0].header("x-api-key"), Some("sdk-dev-1"));
+}
+
+#[test]
+fn the_time_is_that_of_tracking() {
+    let server = server();
+    let client = started(patient(&server));
+    let event = EvaluationEvent::new("tracked");
+    thread::sleep(Duration::from_millis(5));
+    let now = |key: &str| EvaluationEvent::new(key).timestamp(SystemTime::now());
+    client.track_event(now("before"));
+    client.track_event(event);
+    client.track_event(now("after"));
+    thread::sleep(Duration::from_millis(5));
+    client.flush_events().unwrap();
+    let events = events(&server.requests_to(EVENTS)[0]);
+    let times: Vec<_> = events.iter().map(|event| event["timestamp"].as_str().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    for time in times {
+        assert_eq!(time.len(), "2026-04-04T15:00:00.000".len(), "{time}");
+        assert!(
+            time.starts_with("20") && time.ends_with(|end: char| end.is_ascii_digit()),
+            "{time}"
+        );
+    }
+}
+
+#[test]
+fn an_event_that_is_tracked_twice_is_two() {
+    let server = server();
+    let client = started(patient(&server));
+    let event = EvaluationEvent::new("a");
+    client.track_event(event.clone());
+    client.track_event(event);
+    client.flush_events().unwrap();
+    assert_eq!(flags(&server.requests_to(EVENTS)), ["a", "a"]);
+}
+
+#[test]
+fn before_the_start_they_wait() {
+    let server = server();
+    let client = patient(&server).build().unwrap();
+    track(&client, 0..3);
+    assert!(matches!(client.flush_events(), Err(Error::NotStarted)));
+    assert_eq!(client.statistics().events.queued, 3);
+    assert_eq!(server.requests().len(), 0);
+    client.start().unwrap();
+    client.flush_events().unwrap();
+    assert_eq!(flags(&server.requests_to(EVENTS)), numbers(0..3));
+}
+
+#[test]
+fn before_the_start_even_a_flush_of_nothing_is_an_error() {
+    let server = server();
+    let client = patient(&server).build().unwrap();
+    assert!(matches!(client.flush_events(), Err(Error::NotStarted)));
+}
+
+#[test]
+fn after_the_end_they_are_dropped_and_counted() {
+    let server = server();
+    let client = started(patient(&server));
+    client.stop();
+    track(&client, 0..3);
+    client.flush_events().unwrap();
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.delivered, counts.dropped_undelivered), (0, 0, 3));
+    assert_eq!(counts.dropped(), 3);
+    drop(client);
+    assert_eq!(server.requests_to(EVENTS).len(), 0);
+}
+
+#[test]
+fn without_a_service_they_are_dropped_and_counted() {
+    let client = PhaseFlagClient::builder("", "").build().unwrap();
+    track(&client, 0..2);
+    client.flush_events().unwrap();
+    client.start().unwrap();
+    track(&client, 0..1);
+    client.flush_events().unwrap();
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.dropped_undelivered), (0, 3));
+}
+
+#[test]
+fn a_full_queue_drops_the_newest_and_counts() {
+    let server = server();
+    let client = patient(&server).event_queue_capacity(3).event_batch_size(3).build().unwrap();
+    track(&client, 0..5);
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.dropped_queue_full), (3, 2));
+    client.start().unwrap();
+    client.flush_events().unwrap();
+    assert_eq!(flags(&server.requests_to(EVENTS)), numbers(0..3));
+    track(&client, 5..6);
+    client.flush_events().unwrap();
+    let counts = client.statistics().events;
+    assert_eq!((counts.delivered, counts.dropped()), (4, 2));
+}
+
+#[test]
+fn ten_thousand_fit_into_the_queue() {
+    let server = server();
+    let client = patient(&server).build().unwrap();
+    track(&client, 0..10_001);
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.dropped_queue_full), (10_000, 1));
+    client.stop();
+    assert_eq!(flags(&server.requests_to(EVENTS)), numbers(0..10_000));
+}
+
+#[test]
+fn those_in_flight_count_for_the_capacity() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = started(
+        patient(&server)
+            .event_queue_capacity(2)
+            .event_batch_size(2)
+            .shutdown_timeout(Duration::ZERO),
+    );
+    track(&client, 0..2);
+    server.wait_for(1, EVENTS);
+    track(&client, 2..4);
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.dropped_queue_full), (2, 2));
+}
+
+#[test]
+fn tracking_never_blocks() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = started(patient(&server).event_batch_size(1).shutdown_timeout(Duration::ZERO));
+    let start = Instant::now();
+    track(&client, 0..20_000);
+    assert!(start.elapsed() < Duration::from_secs(10));
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.dropped_queue_full), (10_000, 10_000));
+}
+
+#[test]
+fn stop_delivers() {
+    let server = server();
+    let client = ready(patient(&server));
+    track(&client, 0..250);
+    client.stop();
+    let requests = server.requests_to(EVENTS);
+    assert_eq!(flags(&requests), numbers(0..250));
+    assert_eq!(client.statistics().events.delivered, 250);
+    client.stop();
+    drop(client);
+    assert_eq!(server.requests_to(EVENTS).len(), requests.len());
+}
+
+#[test]
+fn a_drop_delivers() {
+    let server = server();
+    let client = ready(patient(&server));
+    track(&client, 0..2);
+    drop(client);
+    assert_eq!(flags(&server.requests_to(EVENTS)), numbers(0..2));
+}
+
+#[test]
+fn a_drop_right_after_the_start_delivers() {
+    let server = server();
+    for _ in 0..50 {
+        let before = server.requests_to(EVENTS).len();
+        let client = started(patient(&server));
+        track(&client, 0..1);
+        drop(client);
+        assert_eq!(server.requests_to(EVENTS).len(), before + 1);
+    }
+}
+
+#[test]
+fn a_client_that_was_never_started_delivers_at_its_end() {
+    let server = server();
+    let client = patient(&server).build().unwrap();
+    track(&client, 0..2);
+    client.stop();
+    assert_eq!(client.statistics().events.delivered, 2);
+    let client = patient(&server).build().unwrap();
+    track(&client, 2..4);
+    drop(client);
+    let requests = server.requests();
+    assert_eq!(flags(&requests), numbers(0..4));
+}
+
+#[test]
+fn the_end_does_not_wait_where_nothing_is_queued() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = started(patient(&server));
+    server.wait_for(1, "/sdk/ruleset");
+    let start = Instant::now();
+    client.stop();
+    drop(client);
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn the_end_waits_no_longer_than_it_may() {
+    let server = Server::start(|_| Reply::Hang);
+    let timeout = Duration::from_millis(100);
+    let client = started(patient(&server).shutdown_timeout(timeout));
+    track(&client, 0..3);
+    let start = Instant::now();
+    client.stop();
+    assert!(start.elapsed() < timeout * 10);
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.dropped_undelivered), (0, 3));
+}
+
+#[test]
+fn clones_share_the_queue() {
+    let server = server();
+    let client = ready(patient(&server));
+    let clone = client.clone();
+    clone.track_event(EvaluationEvent::new("clone"));
+    client.track_event(EvaluationEvent::new("client"));
+    assert_eq!(clone.statistics().events.queued, 2);
+    drop(client);
+    assert_eq!(server.requests_to(EVENTS).len(), 0);
+    drop(clone);
+    assert_eq!(flags(&server.requests_to(EVENTS)), ["clone", "client"]);
+}
+
+#[test]
+fn evaluations_are_no_events() {
+    let server = server();
+    let client = ready(patient(&server));
+    client.get_boolean_value("a", false, None);
+    client.get_variation("a", None);
+    client.evaluate_all(None);
+    client.evaluate("a", None).unwrap_err();
+    assert_eq!(client.statistics().events.queued, 0);
+    drop(client);
+    assert_eq!(server.requests_to(EVENTS).len(), 0);
+}
+
+#[test]
+fn many_threads_lose_nothing() {
+    let server = server();
+    let client = started(patient(&server));
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            let client = &client;
+            scope.spawn(move || track(client, thread * 500..(thread + 1) * 500));
+        }
+    });
+    client.flush_events().unwrap();
+    let keys = flags(&server.requests_to(EVENTS));
+    assert_eq!(keys.len(), 4000);
+    assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), 4000);
+    for thread in 0..8 {
+        let own = |key: &&String| key.parse::<usize>().unwrap() / 500 == thread;
+        let own: Vec<_> = keys.iter().filter(own).cloned().collect();
+        assert_eq!(own, numbers(thread * 500..(thread + 1) * 500));
+    }
+}
+
+#[test]
+fn every_event_is_accounted_for_when_the_end_comes_amid_tracking() {
+    let server = server();
+    for _ in 0..100 {
+        let client = started(patient(&server).event_queue_capacity(100));
+        let (tracked, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !ended.load(Ordering::Acquire) {
+                        client.track_event(EvaluationEvent::new("a"));
+                        tracked.fetch_add(1, Ordering::AcqRel);
+                    }
+                });
+            }
+            wait_until("a few", || tracked.load(Ordering::Acquire) > 20);
+            client.stop();
+            ended.store(true, Ordering::Release);
+        });
+        let counts = client.statistics().events;
+        assert_eq!(counts.queued, 0, "{counts:?}");
+        let settled = counts.delivered + counts.dropped();
+        assert_eq!(settled, tracked.into_inner(), "{counts:?}");
+    }
+}
+
+#[test]
+fn a_flush_that_meets_the_end_returns() {
+    let server = server();
+    for _ in 0..50 {
+        let client = started(patient(&server));
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    loop {
+                        client.track_event(EvaluationEvent::new("a"));
+                        if let Err(error) = client.flush_events() {
+                            assert!(matches!(error, Error::Stopped), "{error:?}");
+                        }
+                        if client.start().is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            wait_until("a few", || client.statistics().events.delivered > 2);
+            client.stop();
+        });
+    }
+}
+
+#[test]
+fn flushes_that_come_together_fail_together() {
+    let server = Server::start(|_| Reply::Hang);
+    let limit = Duration::from_secs(1);
+    let client = started(patient(&server).request_timeout(limit));
+    track(&client, 0..3);
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| client.flush_events().unwrap_err());
+        }
+    });
+    // One request for those who came first, and one for all who came during it.
+    assert!(start.elapsed() < limit * 10, "{:?}", start.elapsed());
+}
+
+#[test]
+fn stop_tries_again_while_there_is_time() {
+    let server = Server::start(|request| match request.number {
+        0..4 => Reply::status(503),
+        _ => Reply::status(202),
+    });
+    let client = patient(&server).shutdown_timeout(SOON).build().unwrap();
+    track(&client, 0..3);
+    client.stop();
+    assert_eq!(client.statistics().events.delivered, 3);
+}
+
+#[test]
+fn stop_waits_as_long_as_the_service_asks() {
+    let server = Server::start(|request| match request.number {
+        0 => Reply::status(429).with("retry-after", "1"),
+        _ => Reply::status(202),
+    });
+    let client = patient(&server).shutdown_timeout(SOON).build().unwrap();
+    track(&client, 0..3);
+    let start = Instant::now();
+    client.stop();
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert_eq!(client.statistics().events.delivered, 3);
+}
+
+#[test]
+fn a_success_without_its_body_is_a_success() {
+    let head = b"HTTP/1.1 202 Accepted\r\ncontent-length: 20\r\n\r\n ".to_vec();
+    let server = Server::start(move |_| Reply::Drip(head.clone(), Duration::ZERO));
+    let client = started(patient(&server));
+    track(&client, 0..3);
+    client.stop();
+    let events = client.statistics().events;
+    assert_eq!((events.delivered, events.dropped()), (3, 0));
+}
+
+#[test]
+fn the_last_failure_can_be_read() {
+    let server = Server::start(|_| Reply::status(401).with_body(r#"{"detail": "bad key"}"#));
+    let client = started(patient(&server));
+    track(&client, 0..1);
+    client.flush_events().unwrap_err();
+    let failure = client.statistics().last_delivery_failure.unwrap();
+    let url = format!("{}/sdk/events", server.url());
+    assert_eq!(failure.to_string(), format!("`{url}` answered with status 401: bad key"));
+}

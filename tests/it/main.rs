@@ -1,0 +1,78 @@
+//! One program for all that can be tested in one process, with a module for each subject.
+
+#[path = "../support/alone.rs"]
+mod alone;
+#[cfg(feature = "http")]
+#[path = "../support/logger.rs"]
+mod logger;
+#[path = "../support/mod.rs"]
+mod support;
+#[cfg(feature = "http")]
+#[path = "../support/wire.rs"]
+mod wire;
+
+#[cfg(all(feature = "http", feature = "regex"))]
+mod answers;
+#[cfg(feature = "http")]
+mod bad_events;
+#[cfg(feature = "http")]
+mod bootstrap;
+mod bootstrap_watch;
+#[cfg(feature = "http")]
+mod cache;
+mod check;
+#[cfg(feature = "http")]
+mod client;
+#[cfg(feature = "http")]
+mod delivery;
+mod details;
+#[cfg(feature = "http")]
+mod endings;
+mod environment;
+#[cfg(feature = "http")]
+mod errors;
+mod evaluation;
+#[cfg(feature = "http")]
+mod events;
+mod examples;
+mod explain;
+#[cfg(feature = "http")]
+mod fetch;
+mod fuzz_regressions;
+mod json;
+#[cfg(feature = "http")]
+mod listeners;
+#[cfg(feature = "http")]
+mod loggers;
+#[cfg(feature = "http")]
+mod network;
+#[cfg(not(feature = "http"))]
+mod no_network;
+mod no_service;
+mod overrides;
+#[cfg(feature = "http")]
+mod paths;
+#[cfg(feature = "http")]
+mod polling;
+mod properties;
+#[cfg(feature = "http")]
+mod proxies;
+#[cfg(feature = "http")]
+mod recorded;
+#[cfg(feature = "http")]
+mod remote;
+mod ruleset;
+#[cfg(feature = "http")]
+mod segments;
+#[cfg(feature = "http")]
+mod snapshot;
+mod split;
+#[cfg(feature = "http")]
+mod spool;
+mod testing;
+#[cfg(feature = "http")]
+mod threads;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
+mod typed_json;
+mod version;

@@ -1,0 +1,402 @@
+//! Paths of the service that a client remembers, so that a short program makes one request.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use phaseflag::{ClientBuilder, Error, EvaluationContext, PhaseFlagClient};
+
+use crate::logger;
+use crate::support::{self, NEVER, Reply, Request, Server, builder, ready, started, wait_until};
+
+const RULESET: &str = "/api/v1/sdk/ruleset";
+const BOOTSTRAP: &str = "/api/v1/sdk/bootstrap";
+const DOCUMENTED: &str = "/api/v1/evaluate";
+const OLDER: &str = "/api/v1/sdk/evaluate";
+
+/// What a self-hosted service sent.
+const RULES: &str = include_str!("../data/service/ruleset.json");
+const WHOLE: &str = include_str!("../data/service/bootstrap.json");
+const NO_PATH: &str = r#"{"error":{"code":404,"message":"Not Found"}}"#;
+const RESULT: &str = r#"{"flag_key": "f", "variation_id": "v", "variation_key": "on",
+    "value": true, "reason": "default"}"#;
+
+/// A folder that goes with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let name = format!("phaseflag-paths-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        logger::listen();
+        Folder(path)
+    }
+
+    /// The file whose name ends so, if there is one.
+    fn file(&self, end: &str) -> Option<PathBuf> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten();
+        let mut paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.find(|path| path.extension().is_some_and(|extension| extension == end))
+    }
+
+    fn paths(&self) -> PathBuf {
+        self.file("paths").expect("a file of paths")
+    }
+
+    /// The warnings that name the folder.
+    fn warnings(&self) -> Vec<String> {
+        logger::warnings_with(self.0.to_str().expect("a path"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A self-hosted service.
+fn self_hosted(request: &Request) -> Reply {
+    match request.path.as_str() {
+        RULESET => Reply::json(RULES),
+        BOOTSTRAP => Reply::json(WHOLE),
+        OLDER => Reply::json(RESULT),
+        _ => Reply::status(404).with_body(NO_PATH),
+    }
+}
+
+/// A service without the paths of a self-hosted one.
+fn hosted(request: &Request) -> Reply {
+    match request.path.as_str() {
+        RULESET => Reply::json(RULES),
+        DOCUMENTED => Reply::json(RESULT),
+        _ => Reply::status(404).with_body(NO_PATH),
+    }
+}
+
+/// Settings of a program that asks once.
+fn short(server: &Server, folder: &Folder) -> ClientBuilder {
+    builder(server).cache_dir(&folder.0).polling_interval(Duration::ZERO)
+}
+
+/// The paths that are requested meanwhile.
+fn requested<T>(server: &Server, act: impl FnOnce() -> T) -> Vec<String> {
+    let before = server.requests().len();
+    act();
+    server.requests().into_iter().skip(before).map(|request| request.path).collect()
+}
+
+/// Runs a program that waits for the rules, and returns what it requested.
+fn run(server: &Server, folder: &Folder) -> Vec<String> {
+    requested(server, || ready(short(server, folder)).stop())
+}
+
+/// Runs a program that evaluates a flag and is never started, and returns what it requested.
+fn ask(server: &Server, folder: &Folder) -> Vec<String> {
+    requested(server, || {
+        let client = short(server, folder).build().unwrap();
+        client.evaluate("f", None).expect("a result");
+    })
+}
+
+fn is_tester(client: &PhaseFlagClient) -> bool {
+    let context = EvaluationContext::new().attribute("plan", "beta").attribute("country", "SE");
+    client.get_boolean_value("seg-only", false, &context)
+}
+
+#[test]
+fn a_short_program_makes_one_request_for_its_rules() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("rules"));
+    assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
+    for _ in 0..3 {
+        assert_eq!(run(&server, &folder), [BOOTSTRAP]);
+    }
+    assert_eq!(
+        requested(&server, || short(&server, &folder).build().unwrap().fetch_ruleset().unwrap()),
+        [BOOTSTRAP]
+    );
+}
+
+#[test]
+fn a_short_program_makes_one_request_for_an_evaluation() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("evaluation"));
+    assert_eq!(ask(&server, &folder), [DOCUMENTED, OLDER]);
+    for _ in 0..3 {
+        assert_eq!(ask(&server, &folder), [OLDER]);
+    }
+    // Both are remembered beside each other.
+    assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
+    assert_eq!(ask(&server, &folder), [OLDER]);
+    assert_eq!(run(&server, &folder), [BOOTSTRAP]);
+}
+
+#[test]
+fn remembered_rules_have_their_segments() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("segments"));
+    run(&server, &folder);
+    server.respond(|_| Reply::Hang);
+    let client = started(short(&server, &folder));
+    assert!(is_tester(&client));
+}
+
+#[test]
+fn the_same_rules_are_no_news_after_a_restart() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("restart"));
+    run(&server, &folder);
+    let stamped = WHOLE.replace("2026-11-28T14:53:29.951633", "2026-11-28T15:00:00");
+    assert_ne!(stamped, WHOLE);
+    server.respond(move |_| Reply::json(stamped.clone()));
+    let client = ready(short(&server, &folder));
+    let statistics = client.statistics();
+    assert_eq!((statistics.polls, statistics.rulesets_accepted), (1, 0));
+}
+
+#[test]
+fn rules_without_their_segments_are_not_remembered() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("incomplete"));
+    server.respond(|request| match request.path.as_str() {
+        BOOTSTRAP => Reply::status(503).with("retry-after", "3600"),
+        _ => self_hosted(request),
+    });
+    let client = ready(short(&server, &folder));
+    assert!(client.has_rules() && !is_tester(&client));
+    client.stop();
+    assert_eq!(folder.file("rules"), None);
+    server.respond(self_hosted);
+    assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
+}
+
+#[test]
+fn a_bootstrap_that_does_not_exist_is_remembered_for_an_hour() {
+    let (server, folder) = (Server::start(hosted), Folder::new("missing"));
+    assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
+    for _ in 0..3 {
+        assert_eq!(run(&server, &folder), [RULESET]);
+    }
+    let text = fs::read_to_string(folder.paths()).unwrap();
+    let (start, missing) = text.trim_end().rsplit_once(' ').unwrap();
+    let an_hour_ago = missing.parse::<u64>().unwrap() - 3600;
+    fs::write(folder.paths(), format!("{start} {an_hour_ago}\n")).unwrap();
+    assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
+    assert_eq!(run(&server, &folder), [RULESET]);
+    // It may come to be there.
+    server.respond(self_hosted);
+    fs::write(folder.paths(), format!("{start} {an_hour_ago}\n")).unwrap();
+    assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
+    assert_eq!(run(&server, &folder), [BOOTSTRAP]);
+}
+
+#[test]
+fn paths_that_no_longer_exist_are_replaced() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("healed"));
+    run(&server, &folder);
+    ask(&server, &folder);
+    server.respond(hosted);
+    assert_eq!(run(&server, &folder), [BOOTSTRAP, RULESET]);
+    assert_eq!(run(&server, &folder), [RULESET]);
+    assert_eq!(ask(&server, &folder), [OLDER, DOCUMENTED]);
+    assert_eq!(ask(&server, &folder), [DOCUMENTED]);
+    // And the other way.
+    server.respond(self_hosted);
+    assert_eq!(ask(&server, &folder), [DOCUMENTED, OLDER]);
+    assert_eq!(ask(&server, &folder), [OLDER]);
+}
+
+#[test]
+fn a_page_in_the_place_of_a_remembered_bootstrap_is_none() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("page"));
+    run(&server, &folder);
+    server.respond(|request| match request.path.as_str() {
+        BOOTSTRAP => Reply::status(200).with_body("<!doctype html>"),
+        _ => self_hosted(request),
+    });
+    assert_eq!(run(&server, &folder), [BOOTSTRAP, RULESET]);
+    assert_eq!(run(&server, &folder), [RULESET]);
+}
+
+#[test]
+fn remembered_paths_that_both_are_missing_are_a_failed_request() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("both"));
+    ask(&server, &folder);
+    server.respond(|_| Reply::status(404).with_body(NO_PATH));
+    let client = short(&server, &folder).build().unwrap();
+    let error = client.evaluate("f", None).unwrap_err();
+    assert!(matches!(error, Error::Request { .. }), "{error:?}");
+    // Nothing was learned from that.
+    server.respond(self_hosted);
+    assert_eq!(ask(&server, &folder), [OLDER]);
+}
+
+#[test]
+fn an_unknown_flag_is_asked_for_on_the_remembered_path_alone() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("unknown"));
+    ask(&server, &folder);
+    server.respond(|_| {
+        let body = r#"{"error":{"code":404,"message":"Flag 'f' not found"}}"#;
+        Reply::status(404).with_body(body)
+    });
+    let paths = requested(&server, || {
+        let client = short(&server, &folder).build().unwrap();
+        let error = client.evaluate("f", None).unwrap_err();
+        assert!(matches!(error, Error::FlagNotFound { .. }), "{error:?}");
+    });
+    assert_eq!(paths, [OLDER]);
+}
+
+#[test]
+fn usual_paths_need_no_file() {
+    let (server, folder) = (Server::start(hosted), Folder::new("usual"));
+    ask(&server, &folder);
+    let plain = Server::with_ruleset(support::ruleset(1, &["a"]));
+    run(&plain, &folder);
+    assert_eq!(folder.file("paths"), None);
+    // The file goes when they are usual again.
+    server.respond(self_hosted);
+    ask(&server, &folder);
+    assert!(folder.file("paths").is_some());
+    server.respond(hosted);
+    ask(&server, &folder);
+    assert_eq!(folder.file("paths"), None);
+    assert!(folder.warnings().is_empty(), "{:?}", folder.warnings());
+}
+
+#[test]
+fn a_file_that_cannot_be_used_counts_as_none() {
+    type Damage = fn(&PathBuf);
+    let broken: [(&str, Damage); 6] = [
+        ("empty", |path| fs::write(path, "").unwrap()),
+        ("cut", |path| fs::write(path, "phaseflag paths 1\nrules /sdk/boot").unwrap()),
+        ("later", |path| fs::write(path, "phaseflag paths 2\nelse 7\n").unwrap()),
+        ("bytes", |path| fs::write(path, [0xff, 0xfe, 0]).unwrap()),
+        ("long", |path| fs::write(path, vec![b'\n'; 1 << 20]).unwrap()),
+        ("folder", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+    ];
+    for (name, damage) in broken {
+        let (server, folder) = (Server::start(self_hosted), Folder::new(name));
+        run(&server, &folder);
+        damage(&folder.paths());
+        assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP], "{name}");
+        assert!(!folder.warnings().is_empty(), "{name}");
+        for warning in folder.warnings() {
+            assert!(warning.starts_with("failed to "), "{warning}");
+            assert!(warning.contains(" the remembered paths `"), "{warning}");
+        }
+        if name != "folder" {
+            assert_eq!(run(&server, &folder), [BOOTSTRAP], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_removed_counts_as_none() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("removed"));
+    run(&server, &folder);
+    fs::remove_file(folder.paths()).unwrap();
+    assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
+    assert_eq!(run(&server, &folder), [BOOTSTRAP]);
+    // Rules that were removed are fetched on the path that is known.
+    fs::remove_file(folder.file("rules").unwrap()).unwrap();
+    assert_eq!(run(&server, &folder), [BOOTSTRAP]);
+    // The same of a service without a bootstrap, whose ruleset has not changed.
+    let (server, folder) = (Server::start(hosted), Folder::new("removed-missing"));
+    run(&server, &folder);
+    fs::remove_file(folder.paths()).unwrap();
+    server.respond(self_hosted);
+    assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
+}
+
+#[test]
+fn a_cleared_folder_is_filled_again() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("cleared"));
+    let interval = support::RAPIDLY;
+    let client = ready(builder(&server).cache_dir(&folder.0).polling_interval(interval));
+    for file in ["rules", "paths"] {
+        fs::remove_file(folder.file(file).unwrap()).unwrap();
+    }
+    wait_until("both files", || ["rules", "paths"].iter().all(|end| folder.file(end).is_some()));
+    client.stop();
+    assert_eq!(run(&server, &folder), [BOOTSTRAP]);
+}
+
+#[test]
+fn each_service_and_key_has_its_own() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("apart"));
+    run(&server, &folder);
+    let other = Server::start(self_hosted);
+    assert_eq!(run(&other, &folder), [RULESET, BOOTSTRAP]);
+    let key = PhaseFlagClient::builder(server.url(), "sdk-dev-2").cache_dir(&folder.0);
+    assert_eq!(
+        requested(&server, || ready(key.polling_interval(NEVER)).stop()),
+        [RULESET, BOOTSTRAP]
+    );
+}
+
+#[test]
+fn without_a_folder_nothing_is_remembered() {
+    let server = Server::start(self_hosted);
+    for _ in 0..2 {
+        let client = || builder(&server).polling_interval(NEVER);
+        assert_eq!(requested(&server, || ready(client()).stop()), [RULESET, BOOTSTRAP]);
+        let ask = || client().build().unwrap().evaluate("f", None).unwrap();
+        assert_eq!(requested(&server, ask), [DOCUMENTED, OLDER]);
+    }
+}
+
+#[test]
+fn the_file_holds_no_key_and_is_for_its_owner_alone() {
+    let (server, folder) = (Server::start(self_hosted), Folder::new("owner"));
+    run(&server, &folder);
+    let path = folder.paths();
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text, "phaseflag paths 1\nrules /sdk/bootstrap\nevaluate /evaluate\n");
+    assert_eq!(folder.file("rules").unwrap().file_stem(), path.file_stem());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_remembered_etag_is_one_of_the_ruleset() {
+    let numbered = |text: &str| text.replace(r#""version":"2471210985""#, r#""version":7"#);
+    let (rules, whole) = (numbered(RULES), numbered(WHOLE));
+    assert_ne!(rules, RULES);
+    let server = Server::start(move |request| match request.path.as_str() {
+        RULESET => Reply::json(rules.clone()).with("etag", r#""rules""#),
+        _ => Reply::json(whole.clone()).with("etag", r#""whole""#),
+    });
+    let folder = Folder::new("etag");
+    let conditions = |server: &Server, folder: &Folder| {
+        let before = server.requests().len();
+        run(server, folder);
+        let requests = server.requests().into_iter().skip(before);
+        let tags = requests.map(|request| request.header("if-none-match").map(str::to_owned));
+        tags.collect::<Vec<_>>()
+    };
+    assert_eq!(conditions(&server, &folder), [None, None]);
+    assert_eq!(conditions(&server, &folder), [None]);
+    // Whatever becomes of the file of paths.
+    fs::remove_file(folder.paths()).unwrap();
+    assert_eq!(conditions(&server, &folder), [None, None]);
+    let plain = Server::start(|request| match request.header("if-none-match") {
+        None => Reply::json(support::ruleset(7, &["a"])).with("etag", r#""rules""#),
+        Some(_) => Reply::status(304),
+    });
+    let tag = || Some(r#""rules""#.to_owned());
+    assert_eq!(conditions(&plain, &folder), [None]);
+    assert_eq!(conditions(&plain, &folder), [tag()]);
+    // A file of paths that does not belong to the rules: the tag is not sent to another path.
+    let text = fs::read_to_string(folder.paths()).unwrap();
+    for entry in fs::read_dir(&folder.0).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "rules") {
+            fs::write(path.with_extension("paths"), &text).unwrap();
+        }
+    }
+    assert_eq!(conditions(&plain, &folder)[0], None);
+}

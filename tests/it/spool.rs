@@ -1,0 +1,843 @@
+//! Events that outlive their program: left at the end, delivered by a later client.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient};
+
+use crate::support::{
+    NEVER, Reply, Request, SOON, Server, builder, ready, ruleset, started, wait_until,
+};
+
+const EVENTS: &str = "/sdk/events";
+
+/// A folder that goes with its test, and the path of a spool in it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let name = format!("phaseflag-spool-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    fn spool(&self) -> PathBuf {
+        self.0.join("events")
+    }
+
+    /// The lines of the spool; none where it is not there.
+    fn lines(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.spool()).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A server that takes events, or answers them with this status.
+fn server(events: u16) -> Server {
+    let server = Server::with_ruleset("");
+    answer(&server, events);
+    server
+}
+
+fn answer(server: &Server, events: u16) {
+    server.respond(move |request| match request.path.ends_with(EVENTS) {
+        true => Reply::status(events).with_body("{}"),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+}
+
+fn spooling(server: &Server, folder: &Folder) -> ClientBuilder {
+    let settings = builder(server).event_spool(folder.spool());
+    settings.polling_interval(NEVER).event_flush_interval(NEVER)
+}
+
+fn track(client: &PhaseFlagClient, numbers: Range<usize>) {
+    for number in numbers {
+        client.track_event(EvaluationEvent::new(format!("e{number}")));
+    }
+}
+
+/// The flags of the events of requests that were answered with success.
+fn flags(requests: &[Request]) -> Vec<String> {
+    let events = requests.iter().flat_map(|request| {
+        let events = request.json()["events"].as_array().expect("events").to_vec();
+        events.into_iter().map(|event| event["flag_key"].as_str().expect("a flag").to_owned())
+    });
+    events.collect()
+}
+
+fn names(numbers: Range<usize>) -> Vec<String> {
+    numbers.map(|number| format!("e{number}")).collect()
+}
+
+/// Leaves events in the spool.
+fn leave(server: &Server, folder: &Folder, numbers: Range<usize>) {
+    let client = started(spooling(server, folder));
+    let count = numbers.len() as u64;
+    track(&client, numbers);
+    client.stop_now();
+    assert_eq!(client.statistics().events.spooled, count);
+}
+
+#[test]
+fn what_could_not_be_delivered_is_left_and_the_next_client_delivers_it_first() {
+    let (server, folder) = (server(500), Folder::new("next"));
+    let client = started(spooling(&server, &folder).shutdown_timeout(Duration::from_millis(300)));
+    track(&client, 0..3);
+    client.stop();
+    let counts = client.statistics().events;
+    assert_eq!((counts.queued, counts.spooled, counts.dropped()), (0, 3, 0));
+    assert_eq!(folder.lines().len(), 3);
+
+    answer(&server, 202);
+    let before = server.requests_to(EVENTS).len();
+    let client = started(spooling(&server, &folder));
+    track(&client, 3..5);
+    client.flush_events().expect("a delivery");
+    assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(0..5));
+    let counts = client.statistics().events;
+    assert_eq!((counts.delivered, counts.delivered_spooled, counts.dropped()), (2, 3, 0));
+    assert!(!folder.spool().exists());
+}
+
+#[test]
+fn what_is_tracked_while_they_are_delivered_is_not_late() {
+    let (server, folder) = (server(202), Folder::new("late"));
+    leave(&server, &folder, 0..1);
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    server.respond(move |request| {
+        if request.body.contains("e0") {
+            let _ = released.lock().unwrap().recv_timeout(SOON);
+        }
+        Reply::status(202).with_body("{}")
+    });
+    let interval = Duration::from_secs(2);
+    let client = started(spooling(&server, &folder).event_flush_interval(interval));
+    server.wait_for(1, EVENTS);
+    track(&client, 1..2);
+    thread::sleep(interval); // it is due by now
+    let begin = Instant::now();
+    release.send(()).unwrap();
+    server.wait_for(2, EVENTS);
+    assert!(begin.elapsed() < interval, "{:?}", begin.elapsed());
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..2));
+}
+
+#[test]
+fn the_events_stay_as_they_were() {
+    let (server, folder) = (server(202), Folder::new("same"));
+    let client = started(spooling(&server, &folder));
+    let event = EvaluationEvent::new("flag \"ü\"\n")
+        .variation_key("on")
+        .user_id("user\n1")
+        .metadata("page", "a\tb")
+        .metadata("deep", [1, 2].into_iter().collect::<phaseflag::Value>())
+        .timestamp(std::time::UNIX_EPOCH + Duration::from_millis(1_775_314_800_123));
+    client.track_event(event.clone());
+    client.stop_now();
+    let client = started(spooling(&server, &folder));
+    client.stop();
+    let client = started(spooling(&server, &folder));
+    client.track_event(event);
+    client.stop();
+    let requests = server.requests_to(EVENTS);
+    assert_eq!(requests[0].json(), requests[1].json());
+}
+
+#[test]
+fn a_client_that_only_runs_delivers_them() {
+    let (server, folder) = (server(202), Folder::new("runs"));
+    leave(&server, &folder, 0..2);
+    let client = started(spooling(&server, &folder));
+    assert_eq!(flags(&server.wait_for(1, EVENTS)), names(0..2));
+    wait_until("it is counted", || client.statistics().events.delivered_spooled == 2);
+}
+
+#[test]
+fn a_client_that_ends_delivers_them() {
+    let (server, folder) = (server(202), Folder::new("ends"));
+    leave(&server, &folder, 0..2);
+    drop(started(spooling(&server, &folder)));
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..2));
+    assert!(!folder.spool().exists());
+}
+
+#[test]
+fn an_end_without_patience_touches_no_network() {
+    let (server, folder) = (server(202), Folder::new("now"));
+    let client = started(spooling(&server, &folder));
+    track(&client, 0..3);
+    let begin = Instant::now();
+    client.stop_now();
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    client.stop();
+    drop(client);
+    assert_eq!(folder.lines().len(), 3);
+    assert_eq!(server.requests_to(EVENTS).len(), 0);
+    // Nor does it without a spool, and then they are dropped.
+    let client = started(builder(&server));
+    track(&client, 0..3);
+    client.stop_now();
+    let counts = client.statistics().events;
+    assert_eq!((counts.spooled, counts.dropped_undelivered), (0, 3));
+    assert_eq!(server.requests_to(EVENTS).len(), 0);
+}
+
+#[test]
+fn before_the_start_they_can_be_left_too() {
+    let (server, folder) = (server(202), Folder::new("never-started"));
+    let client = spooling(&server, &folder).build().expect("settings that are right");
+    track(&client, 0..3);
+    client.stop_now();
+    assert_eq!(client.statistics().events.spooled, 3);
+}
+
+#[test]
+fn an_end_amid_a_request_that_hangs_leaves_its_events() {
+    let (server, folder) = (server(202), Folder::new("hangs"));
+    server.respond(|request| match request.path.ends_with(EVENTS) {
+        true => Reply::Hang,
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let client = started(spooling(&server, &folder).event_batch_size(2));
+    track(&client, 0..2);
+    server.wait_for(1, EVENTS);
+    track(&client, 2..5);
+    let begin = Instant::now();
+    client.stop_now();
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    assert_eq!(client.statistics().events.spooled, 5);
+    answer(&server, 202);
+    drop(started(spooling(&server, &folder)));
+    assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..5));
+}
+
+#[test]
+fn an_end_after_another_waits_for_nothing_that_was_left() {
+    let (server, folder) = (server(202), Folder::new("twice"));
+    leave(&server, &folder, 0..1);
+    server.respond(|_| Reply::Hang);
+    let settings = spooling(&server, &folder).request_timeout(NEVER).shutdown_timeout(SOON);
+    let client = started(settings);
+    server.wait_for(1, EVENTS);
+    client.stop_now();
+    let begin = Instant::now();
+    client.stop();
+    drop(client);
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert_eq!(folder.lines().len(), 1);
+}
+
+#[test]
+fn an_end_that_runs_out_of_time_leaves_them() {
+    let (server, folder) = (server(202), Folder::new("time"));
+    server.respond(|_| Reply::Hang);
+    let client = started(spooling(&server, &folder).shutdown_timeout(Duration::from_millis(100)));
+    track(&client, 0..3);
+    drop(client);
+    assert_eq!(folder.lines().len(), 3);
+}
+
+#[test]
+fn while_the_service_is_down_they_stay_and_nobody_waits() {
+    let (server, folder) = (server(202), Folder::new("down"));
+    leave(&server, &folder, 0..2);
+    answer(&server, 500);
+    let client = started(spooling(&server, &folder).shutdown_timeout(NEVER));
+    server.wait_for(1, EVENTS);
+    wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
+    let begin = Instant::now();
+    client.stop();
+    assert!(begin.elapsed() < SOON);
+    assert_eq!(folder.lines().len(), 2);
+}
+
+#[test]
+fn they_are_delivered_when_the_service_is_there_again() {
+    let (server, folder) = (server(202), Folder::new("again"));
+    leave(&server, &folder, 0..2);
+    answer(&server, 500);
+    let client = started(spooling(&server, &folder));
+    server.wait_for(1, EVENTS);
+    answer(&server, 202);
+    wait_until("they are delivered", || client.statistics().events.delivered_spooled == 2);
+    assert!(!folder.spool().exists());
+}
+
+#[test]
+fn those_of_another_key_stay_for_its_client() {
+    let (server, folder) = (server(202), Folder::new("others"));
+    let other = || {
+        let settings = PhaseFlagClient::builder(server.url(), "sdk-prod-2");
+        settings.event_spool(folder.spool()).polling_interval(NEVER)
+    };
+    leave(&server, &folder, 0..2);
+    let client = started(other());
+    track(&client, 10..12);
+    client.stop_now();
+    leave(&server, &folder, 2..4);
+    drop(started(spooling(&server, &folder)));
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..4));
+    assert_eq!(folder.lines().len(), 2);
+    drop(started(other()));
+    let requests = server.requests_to(EVENTS);
+    assert_eq!(flags(&requests[1..]), names(10..12));
+    assert_eq!(requests[1].header("x-api-key"), Some("sdk-prod-2"));
+    assert!(!folder.spool().exists());
+}
+
+#[test]
+fn the_oldest_are_dropped_to_keep_its_size() {
+    let (server, folder) = (server(202), Folder::new("size"));
+    leave(&server, &folder, 10..20);
+    let size = fs::metadata(folder.spool()).expect("the spool").len();
+    let client = started(spooling(&server, &folder).event_spool_size(size as usize));
+    track(&client, 20..24);
+    client.stop_now();
+    let counts = client.statistics().events;
+    assert_eq!((counts.spooled, counts.dropped_spool_full, counts.dropped()), (4, 4, 4));
+    assert_eq!(fs::metadata(folder.spool()).expect("the spool").len(), size);
+    // More than would fit at all.
+    let client = started(spooling(&server, &folder).event_spool_size(size as usize));
+    track(&client, 30..50);
+    client.stop_now();
+    let counts = client.statistics().events;
+    assert_eq!((counts.spooled, counts.dropped_spool_full), (10, 20));
+    drop(started(spooling(&server, &folder)));
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(40..50));
+}
+
+#[test]
+fn many_go_in_requests_of_500() {
+    let (server, folder) = (server(202), Folder::new("many"));
+    leave(&server, &folder, 0..1201);
+    drop(started(spooling(&server, &folder)));
+    let requests = server.requests_to(EVENTS);
+    let sizes: Vec<_> =
+        requests.iter().map(|request| flags(std::slice::from_ref(request)).len()).collect();
+    assert_eq!(sizes, [500, 500, 201]);
+    assert_eq!(flags(&requests), names(0..1201));
+}
+
+#[test]
+fn a_request_that_is_too_large_is_split_and_what_is_refused_is_dropped() {
+    let (server, folder) = (server(202), Folder::new("split"));
+    leave(&server, &folder, 0..40);
+    server.respond(|request| {
+        if !request.path.ends_with(EVENTS) {
+            return Reply::json(ruleset(1, &["a"]));
+        }
+        match flags(std::slice::from_ref(request)) {
+            flags if flags.len() > 10 => Reply::status(413),
+            flags if flags[0] == "e10" => Reply::status(422),
+            _ => Reply::status(202),
+        }
+    });
+    let client = started(spooling(&server, &folder));
+    client.stop();
+    let counts = client.statistics().events;
+    assert_eq!((counts.delivered_spooled, counts.dropped_rejected), (30, 10));
+    assert!(!folder.spool().exists());
+}
+
+#[test]
+fn after_a_request_that_took_too_long_fewer_are_sent_at_once() {
+    let (server, folder) = (server(202), Folder::new("slow"));
+    leave(&server, &folder, 0..20);
+    server.respond(|request| match request.path.ends_with(EVENTS) {
+        true if flags(std::slice::from_ref(request)).len() > 10 => Reply::Hang,
+        true => Reply::status(202),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let client = started(spooling(&server, &folder).request_timeout(Duration::from_secs(1)));
+    track(&client, 20..21);
+    client.flush_events().expect_err("no answer");
+    client.flush_events().expect("a delivery");
+    let requests = server.requests_to(EVENTS);
+    let sizes: Vec<_> =
+        requests.iter().map(|request| flags(std::slice::from_ref(request)).len()).collect();
+    assert_eq!(sizes, [20, 10, 10, 1]);
+    assert_eq!(flags(&requests[1..]), names(0..21));
+}
+
+#[test]
+fn lines_that_are_nobodys_are_left_out() {
+    let (server, folder) = (server(202), Folder::new("garbage"));
+    leave(&server, &folder, 0..2);
+    let whole = fs::read(folder.spool()).expect("the spool");
+    let first = whole.split_inclusive(|byte| *byte == b'\n').next().expect("a line");
+    // Somebody was killed amid a line; somebody else has scribbled.
+    let torn = &first[..first.len() - 5];
+    fs::write(folder.spool(), [b"\xff\xfe\n{}\n", &whole[..], torn].concat()).expect("a file");
+    leave(&server, &folder, 2..3);
+    drop(started(spooling(&server, &folder)));
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..3));
+    assert!(!folder.spool().exists());
+    // Nothing but garbage.
+    fs::write(folder.spool(), [&b"\0\0\n"[..], torn].concat()).expect("a file");
+    drop(started(spooling(&server, &folder)));
+    assert!(!folder.spool().exists());
+    assert_eq!(server.requests_to(EVENTS).len(), 1);
+}
+
+#[test]
+fn a_spool_that_cannot_be_written_counts_as_none() {
+    let (server, folder) = (server(202), Folder::new("unwritable"));
+    fs::create_dir_all(folder.spool()).expect("a folder in its place");
+    let client = started(spooling(&server, &folder));
+    track(&client, 0..2);
+    client.stop_now();
+    let counts = client.statistics().events;
+    assert_eq!((counts.spooled, counts.dropped_undelivered), (0, 2));
+    let client = started(spooling(&server, &folder));
+    track(&client, 0..2);
+    client.stop();
+    assert_eq!(client.statistics().events.delivered, 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let (server, folder) = (server(202), Folder::new("owner"));
+    leave(&server, &folder, 0..2);
+    let client = started(spooling(&server, &folder).event_spool_size(100));
+    track(&client, 0..2);
+    client.stop_now();
+    for entry in fs::read_dir(&folder.0).expect("the folder") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("metadata").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.path());
+    }
+    let text = fs::read_to_string(folder.spool()).expect("the spool");
+    assert!(!text.contains("sdk-dev-1"));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_made() {
+    let (server, folder) = (server(202), Folder::new("folder"));
+    let path = folder.0.join("new").join("events");
+    let client = started(builder(&server).event_spool(&path));
+    track(&client, 0..1);
+    client.stop_now();
+    assert_eq!(fs::read_to_string(path).expect("the spool").lines().count(), 1);
+}
+
+#[test]
+fn a_lock_that_is_held_is_not_waited_for_long() {
+    let (server, folder) = (server(202), Folder::new("lock"));
+    leave(&server, &folder, 0..1);
+    let lock = folder.0.join("events.lock");
+    let held = File::options().write(true).open(lock).expect("the lock");
+    held.lock().expect("a lock");
+    let begin = Instant::now();
+    let client = started(spooling(&server, &folder));
+    track(&client, 1..2);
+    client.stop_now();
+    assert!(begin.elapsed() < SOON);
+    assert_eq!(client.statistics().events.dropped_undelivered, 1);
+}
+
+#[test]
+fn intervals_of_recorded_evaluations_end_while_they_are_delivered() {
+    let (server, folder) = (server(202), Folder::new("intervals"));
+    leave(&server, &folder, 0..1);
+    server.respond(|request| match request.path.ends_with(EVENTS) {
+        true => Reply::Hang,
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let settings = spooling(&server, &folder).record_evaluations(true).request_timeout(NEVER);
+    let client = ready(settings.event_flush_interval(Duration::from_millis(50)));
+    server.wait_for(1, EVENTS);
+    wait_until("three intervals", || {
+        client.get_boolean_value("a", false, None);
+        client.statistics().events.queued >= 3
+    });
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..1));
+    client.stop_now();
+}
+
+#[test]
+fn what_another_client_delivers_holds_up_no_events() {
+    let (server, folder) = (server(202), Folder::new("busy"));
+    leave(&server, &folder, 0..1);
+    // The name of its lock holds that of its owner.
+    let line = folder.lines().remove(0);
+    let owner = line.split(' ').next().expect("an owner");
+    let lock = File::create(folder.0.join(format!("events.{owner}.sending"))).expect("the lock");
+    lock.lock().expect("a lock");
+    let interval = Duration::from_millis(50);
+    for record in [false, true] {
+        let settings = spooling(&server, &folder).record_evaluations(record);
+        let client = ready(settings.event_flush_interval(interval));
+        // The first delivery finds the other client, which is then looked for after 30 seconds.
+        for count in 1..4 {
+            let begin = Instant::now();
+            if !record {
+                track(&client, 0..1);
+            }
+            wait_until("a delivery", || {
+                client.get_boolean_value("a", false, None);
+                client.statistics().events.delivered >= count
+            });
+            // Until the thread does not only rest.
+            wait_until("its sleep", || begin.elapsed() > Duration::from_millis(150));
+        }
+        assert_eq!(client.statistics().events.delivered_spooled, 0);
+    }
+    assert_eq!(folder.lines(), [line]);
+}
+
+#[cfg(unix)]
+#[test]
+fn half_a_write_leaves_the_file_as_it_was() {
+    let (server, folder) = (server(202), Folder::new("half"));
+    leave(&server, &folder, 0..2);
+    let before = fs::read(folder.spool()).expect("the spool");
+    let task = format!("{} {} 0", server.url(), folder.spool().display());
+    // Blocks of 512 or of 1024 bytes; without the trap, the signal would end it.
+    let output = Command::new("sh")
+        .args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$@""#, "sh"])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["spool::child_without_room", "--exact", "--ignored"])
+        .env("PHASEFLAG_TEST_SPOOL", task)
+        .output()
+        .expect("a process");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
+    let after = fs::read(folder.spool()).expect("the spool");
+    assert_eq!(String::from_utf8_lossy(&after), String::from_utf8_lossy(&before));
+}
+
+/// What the process of the test above does: leaves more than its files may hold.
+#[test]
+#[ignore = "the test above runs it, as a process of its own"]
+fn child_without_room() {
+    let task = std::env::var("PHASEFLAG_TEST_SPOOL").expect("a task");
+    let mut words = task.split(' ');
+    let mut word = || words.next().expect("another word");
+    let settings = PhaseFlagClient::builder(word(), "sdk-dev-1").event_spool(word());
+    let client = started(settings.polling_interval(NEVER));
+    track(&client, 0..1000);
+    client.stop_now();
+    let counts = client.statistics().events;
+    assert_eq!((counts.spooled, counts.dropped_undelivered), (0, 1000));
+}
+
+#[test]
+fn of_clients_that_start_together_one_delivers() {
+    let (server, folder) = (server(202), Folder::new("together"));
+    for round in 0..5 {
+        let numbers = round * 100..round * 100 + 50;
+        leave(&server, &folder, numbers.clone());
+        let before = server.requests_to(EVENTS).len();
+        let together = Arc::new(Barrier::new(4));
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                let (client, together) = (started(spooling(&server, &folder)), together.clone());
+                thread::spawn(move || {
+                    together.wait();
+                    client.stop();
+                    client.statistics().events.delivered_spooled
+                })
+            })
+            .collect();
+        let delivered: u64 = clients.into_iter().map(|client| client.join().expect("an end")).sum();
+        assert_eq!(delivered, 50);
+        assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(numbers));
+    }
+}
+
+#[test]
+fn threads_that_stop_together_count_each_event_once() {
+    let (server, folder) = (server(202), Folder::new("stop-together"));
+    server.respond(|_| Reply::Hang);
+    for round in 0..20 {
+        let settings = spooling(&server, &folder).event_batch_size(10);
+        let client = started(settings.shutdown_timeout(Duration::from_millis(20)));
+        thread::scope(|scope| {
+            for stopper in 0..4 {
+                let client = &client;
+                scope.spawn(move || {
+                    track(client, 0..500);
+                    if stopper % 2 == 0 { client.stop() } else { client.stop_now() }
+                });
+            }
+        });
+        let counts = client.statistics().events;
+        let sum = counts.queued as u64 + counts.delivered + counts.spooled + counts.dropped();
+        assert_eq!(sum, 2000, "{round} {counts:?}");
+        assert_eq!(folder.lines().len() as u64, counts.spooled, "{round}");
+        fs::remove_file(folder.spool()).expect("a spool");
+    }
+}
+
+#[test]
+fn what_was_sent_is_taken_out_where_the_file_cannot_be_written_anew() {
+    let (server, folder) = (server(202), Folder::new("blank"));
+    leave(&server, &folder, 0..600);
+    let aside = folder.0.join("events.new");
+    fs::create_dir_all(aside.join("full")).expect("a folder in its place");
+    for _ in 0..3 {
+        drop(started(spooling(&server, &folder)));
+    }
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(0..600));
+}
+
+#[test]
+fn a_service_that_is_down_holds_up_nobody_elses_events() {
+    let (down, server) = (server(500), server(202));
+    let folder = Folder::new("starve");
+    leave(&down, &folder, 0..2);
+    leave(&server, &folder, 2..4);
+    let _other = started(spooling(&down, &folder));
+    down.wait_for(1, EVENTS);
+    drop(started(spooling(&server, &folder)));
+    assert_eq!(flags(&server.requests_to(EVENTS)), names(2..4));
+}
+
+#[test]
+fn a_spool_larger_than_it_may_be_is_delivered_whole() {
+    let (server, folder) = (server(202), Folder::new("smaller"));
+    leave(&server, &folder, 0..100);
+    let client = started(spooling(&server, &folder).event_spool_size(1000));
+    client.stop();
+    assert_eq!(client.statistics().events.delivered_spooled, 100);
+    leave(&server, &folder, 0..100);
+    let client = started(spooling(&server, &folder).event_spool_size(1000));
+    track(&client, 100..101);
+    client.stop_now();
+    let kept = folder.lines().len() as u64;
+    let counts = client.statistics().events;
+    assert_eq!((counts.spooled, counts.dropped_spool_full), (1, 101 - kept));
+}
+
+#[test]
+fn an_event_too_large_for_the_spool_takes_no_other_with_it() {
+    let (server, folder) = (server(202), Folder::new("large"));
+    leave(&server, &folder, 0..5);
+    let client = started(spooling(&server, &folder).event_spool_size(2000));
+    track(&client, 5..7);
+    client.track_event(EvaluationEvent::new("large").metadata("text", "x".repeat(3000)));
+    client.stop_now();
+    assert_eq!(folder.lines().len(), 7);
+    let counts = client.statistics().events;
+    assert_eq!((counts.spooled, counts.dropped_spool_full), (2, 1));
+}
+
+#[test]
+fn after_one_that_is_too_large_requests_grow_again() {
+    let (server, folder) = (server(202), Folder::new("grow"));
+    leave(&server, &folder, 0..2000);
+    server.respond(|request| {
+        let flags = match request.path.ends_with(EVENTS) {
+            true => flags(std::slice::from_ref(request)),
+            false => return Reply::json(ruleset(1, &["a"])),
+        };
+        let too_large = flags.len() > 1 && flags.iter().any(|flag| flag == "e3");
+        Reply::status(if too_large { 413 } else { 202 })
+    });
+    let client = started(spooling(&server, &folder));
+    client.stop();
+    assert_eq!(client.statistics().events.delivered_spooled, 2000);
+    let requests = server.requests_to(EVENTS).len();
+    assert!(requests < 60, "{requests}");
+}
+
+#[test]
+fn a_flush_while_the_service_was_down_takes_them_along() {
+    let (server, folder) = (server(202), Folder::new("flush"));
+    leave(&server, &folder, 0..2);
+    answer(&server, 429);
+    let client = started(spooling(&server, &folder));
+    wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
+    answer(&server, 202);
+    let before = server.requests_to(EVENTS).len();
+    track(&client, 2..3);
+    client.flush_events().expect("a delivery");
+    assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(0..3));
+}
+
+/// Makes the server take no events once, and take them after that.
+fn fail_once(server: &Server) {
+    let failed = AtomicBool::new(false);
+    server.respond(move |request| match request.path.ends_with(EVENTS) {
+        true if !failed.swap(true, Ordering::AcqRel) => Reply::status(429),
+        true => Reply::status(202).with_body("{}"),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+}
+
+#[test]
+fn a_flush_that_fails_for_them_overtakes_none() {
+    let (server, folder) = (server(202), Folder::new("overtake"));
+    leave(&server, &folder, 0..2);
+    fail_once(&server);
+    let client = started(spooling(&server, &folder));
+    track(&client, 2..3);
+    let error = client.flush_events().unwrap_err();
+    assert!(matches!(error, Error::Flush { queued: 1, .. }), "{error:#}");
+    client.flush_events().expect("a delivery");
+    assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..3));
+}
+
+#[test]
+fn events_that_are_due_do_not_overtake_them() {
+    let (server, folder) = (server(202), Folder::new("due"));
+    leave(&server, &folder, 0..2);
+    fail_once(&server);
+    let client = started(spooling(&server, &folder).event_batch_size(1));
+    track(&client, 2..3);
+    server.wait_for(3, EVENTS);
+    assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..3));
+}
+
+#[test]
+fn an_end_tries_them_again_before_its_own() {
+    let (server, folder) = (server(202), Folder::new("again-at-the-end"));
+    leave(&server, &folder, 0..2);
+    fail_once(&server);
+    let client = started(spooling(&server, &folder).shutdown_timeout(SOON));
+    track(&client, 2..3);
+    client.stop();
+    assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..3));
+    let counts = client.statistics().events;
+    assert_eq!((counts.delivered, counts.delivered_spooled, counts.dropped()), (1, 2, 0));
+    assert!(!folder.spool().exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
+    let (server, folder) = (server(202), Folder::new("pipe"));
+    let made = Command::new("mkfifo").arg(folder.0.join("events.lock")).status().expect("mkfifo");
+    assert!(made.success());
+    let begin = Instant::now();
+    let client = started(spooling(&server, &folder));
+    track(&client, 0..2);
+    client.stop_now();
+    assert!(begin.elapsed() < SOON);
+    assert_eq!(client.statistics().events.dropped_undelivered, 2);
+}
+
+/// What a process of the next test does: leaves events, or delivers what is left, as it is told.
+#[test]
+#[ignore = "the next test runs it, as processes of their own"]
+fn child() {
+    let task = std::env::var("PHASEFLAG_TEST_SPOOL").expect("a task");
+    let mut words = task.split(' ');
+    let mut word = || words.next().expect("another word").to_owned();
+    let (url, path, first) = (word(), word(), word());
+    let first: usize = first.parse().expect("a number");
+    let mut output = std::io::stdout();
+    for run in 0.. {
+        let settings = PhaseFlagClient::builder(&url, "sdk-dev-1").event_spool(&path);
+        let client = started(settings.polling_interval(NEVER));
+        let numbers = first + run * 10..first + run * 10 + 10;
+        track(&client, numbers.clone());
+        client.stop_now();
+        // Only now they count as left.
+        writeln!(output, "left {} {}", numbers.start, numbers.end).expect("an output");
+        output.flush().expect("an output");
+        if run % 2 == 1 {
+            let settings = PhaseFlagClient::builder(&url, "sdk-dev-1").event_spool(&path);
+            started(settings.polling_interval(NEVER)).stop();
+            writeln!(output, "delivered").expect("an output");
+            output.flush().expect("an output");
+        }
+    }
+}
+
+/// Kills processes at random moments, two hundred times: what was left is delivered, and twice at
+/// most where a process was killed between sending it and reading the answer.
+#[test]
+fn whoever_is_killed_loses_nothing() {
+    let (server, folder) = (server(202), Folder::new("killed"));
+    let mut left = BTreeSet::new();
+    let mut finished = 0;
+    let mut random = 88_172_645_463_325_252_u64;
+    for round in 0..200 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let path = folder.spool();
+        let task = format!("{} {} {}", server.url(), path.display(), (round + 1) * 100_000);
+        let mut child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["spool::child", "--exact", "--ignored", "--nocapture"])
+            .env("PHASEFLAG_TEST_SPOOL", task)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let lines = BufReader::new(child.stdout.take().expect("its output"));
+        let (begun, first) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            let lines = lines.lines().map_while(Result::ok);
+            let lines =
+                lines.map(|line| line.trim_start_matches("test spool::child ... ").to_owned());
+            let lines = lines.inspect(|line| {
+                if line.starts_with("left ") {
+                    let _ = begun.send(());
+                }
+            });
+            lines.collect()
+        });
+        // Every other one is killed while it starts, or soon after it has.
+        if round % 2 == 1 {
+            first.recv_timeout(SOON).expect("a process that has begun");
+        }
+        thread::sleep(Duration::from_micros(random % 40_000));
+        child.kill().expect("a process to kill");
+        child.wait().expect("its end");
+        let lines: Vec<String> = reader.join().expect("its output");
+        for line in &lines {
+            if let Some(numbers) = line.strip_prefix("left ") {
+                let (start, end) = numbers.split_once(' ').expect("two numbers");
+                left.extend(names(start.parse().expect("one")..end.parse().expect("one")));
+            }
+        }
+        finished += lines.iter().filter(|line| *line == "delivered").count();
+    }
+    let client = started(spooling(&server, &folder));
+    client.stop();
+    finished += usize::from(client.statistics().events.delivered_spooled > 0);
+    assert!(!folder.spool().exists());
+
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    let mut repeated_requests = 0;
+    let requests = server.requests_to(EVENTS);
+    // Of all the others, the process was killed before it had said that it had the answer.
+    let killed_amid_sending = requests.len().saturating_sub(finished);
+    for request in requests {
+        let mut repeated = false;
+        for flag in flags(&[request]) {
+            let times = times.entry(flag).or_default();
+            repeated |= *times > 0;
+            *times += 1;
+        }
+        repeated_requests += usize::from(repeated);
+    }
+    let lost: Vec<_> = left.iter().filter(|flag| !times.contains_key(*flag)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    assert!(left.len() >= 1000, "too little was left for a test: {}", left.len());
+    assert!(
+        repeated_requests <= killed_amid_sending,
+        "{repeated_requests} requests repeat events, {killed_amid_sending} processes were killed while they sent"
+    );
+}

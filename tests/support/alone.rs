@@ -1,0 +1,23 @@
+//! Tests that look at their whole process, and are run in one of their own.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::env;
+use std::process::Command;
+
+/// Returns whether this process runs this test alone. If not, runs the test in a process that does.
+/// The name includes the module.
+pub fn is_alone(test: &str) -> bool {
+    const ALONE: &str = "PHASEFLAG_TEST_ALONE";
+    if env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env(ALONE, "1")
+        .env_remove("RUST_MIN_STACK")
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && printed.contains("1 passed"), "{printed}");
+    false
+}
