@@ -66,13 +66,13 @@ fn warns(ruleset: &Ruleset, text: &str, contexts: &[EvaluationContext]) {
         for context in contexts {
             // Of two flags of one key the first is not in force.
             let Some(explanation) = ruleset.explain(key, context) else { continue };
-            for rule in explanation.rules().iter().filter(|rule| rule.matches()) {
-                let path = format!("flags[{index}].targeting_rules[{}]", rule.index());
+            for rule in explanation.rules.iter().filter(|rule| rule.matches == Some(true)) {
+                let path = format!("flags[{index}].targeting_rules[{}]", rule.index);
                 let in_force =
                     !flags.into_iter().flatten().skip(index + 1).any(|it| it["key"] == flag["key"]);
                 let path = path.as_str();
                 assert!(!in_force || !unreached.contains(&path), "{path}: {text}");
-                let decides = in_force && rule.decides();
+                let decides = in_force && rule.decides;
                 assert!(!decides || !undecided.contains(&path), "{path}: {text}");
             }
         }
@@ -90,40 +90,42 @@ fn explains(
     let explanation = ruleset.explain(key, context).expect("a flag that is listed");
     let spelled = explanation.to_string();
     assert!(spelled.starts_with("flag `") && !spelled.ends_with('\n'), "{spelled}: {text}");
-    assert_eq!(explanation.result(), result, "{spelled}: {text}");
+    assert_eq!(&explanation.result, result, "{spelled}: {text}");
     let reason = result.reason();
     let by_rule = matches!(reason.as_str(), "targeting_match" | "percentage_rollout");
-    let fails = explanation.prerequisites_never_hold()
-        || explanation.prerequisites().iter().any(|one| !one.holds());
-    if explanation.is_on() {
+    let fails = explanation.prerequisites_never_hold
+        || explanation.prerequisites.iter().any(|one| !one.holds);
+    if explanation.on {
         assert_eq!(fails, reason.as_str() == "prerequisite_failed", "{spelled}: {text}");
     }
 
-    let rules = explanation.rules();
-    let deciding: Vec<_> = rules.iter().filter(|rule| rule.decides()).collect();
+    let rules = &explanation.rules;
+    let deciding: Vec<_> = rules.iter().filter(|rule| rule.decides).collect();
     assert_eq!(deciding.len(), usize::from(by_rule), "{spelled}: {text}");
     for rule in deciding {
-        assert!(rule.is_reached() && rule.matches(), "{spelled}: {text}");
-        let served = match rule.serves() {
+        assert!(rule.matches == Some(true), "{spelled}: {text}");
+        let served = match &rule.serves {
             ExplainedServing::Variation(variation) => variation,
             ExplainedServing::Rollout(rollout) => {
-                rollout.chosen().expect("a rollout that decides").variation()
+                let chosen = rollout.entries.iter().find(|entry| entry.chosen);
+                &chosen.expect("a rollout that decides").variation
             }
             _ => panic!("{spelled}: {text}"),
         };
-        assert_eq!(served.key(), result.variation_key(), "{spelled}: {text}");
+        assert_eq!(served.key.as_deref(), result.variation_key(), "{spelled}: {text}");
     }
-    let reached = rules.iter().take_while(|rule| rule.is_reached()).count();
-    assert!(rules.iter().skip(reached).all(|rule| !rule.is_reached()), "{spelled}: {text}");
-    for rule in rules.iter().filter(|rule| rule.is_reached()) {
-        let segment = rule.segment();
-        let conditions = rule.conditions().iter();
-        let mut all = conditions.chain(segment.into_iter().flat_map(|it| it.conditions()));
+    let reached = rules.iter().take_while(|rule| rule.matches.is_some()).count();
+    assert!(rules.iter().skip(reached).all(|rule| rule.matches.is_none()), "{spelled}: {text}");
+    for rule in rules {
+        let Some(matches) = rule.matches else { continue };
+        let segment = rule.segment.as_ref();
+        let conditions = rule.conditions.iter();
+        let mut all = conditions.chain(segment.into_iter().flat_map(|it| &it.conditions));
         // Not all patterns may have been searched for.
-        if all.clone().all(|one| one.holds().is_some()) {
-            let hold = all.all(|one| one.holds() == Some(true))
-                && segment.is_none_or(|segment| segment.name().is_some());
-            assert_eq!(hold, rule.matches(), "{spelled}: {text}");
+        if all.clone().all(|one| one.holds.is_some()) {
+            let hold = all.all(|one| one.holds == Some(true))
+                && segment.is_none_or(|segment| segment.name.is_some());
+            assert_eq!(hold, matches, "{spelled}: {text}");
         }
     }
 }

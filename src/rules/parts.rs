@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::remembered::Remembered;
 use super::state::Kept;
 use crate::ruleset::RulesetError;
-use crate::ruleset::{AskWhole, Ruleset};
+use crate::ruleset::{NeedsWhole, Ruleset};
 
 /// How many flags are compiled by themselves.
 const MOST: usize = 32;
@@ -41,13 +41,13 @@ impl Parts {
 }
 
 impl Kept for Parts {
-    fn part(&self, key: &str) -> Result<Option<Ruleset>, AskWhole> {
+    fn part(&self, key: &str) -> Result<Option<Ruleset>, NeedsWhole> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = found.known.iter().find(|(known, _)| **known == *key) {
             return Ok(Some(known.clone()));
         }
         if found.known.len() == MOST {
-            return Err(AskWhole);
+            return Err(NeedsWhole);
         }
         let environment = self.environment.as_deref();
         let part = Ruleset::part(&self.remembered, key, environment, &mut found.allowed)?;

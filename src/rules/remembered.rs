@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::hash::hash;
-use crate::ruleset::{Outline, Piece, Places};
+use crate::ruleset::{Outline, Piece, PieceSource};
 use crate::value::{Span, member, string};
 
 /// How such bytes begin. A later form has another number.
@@ -152,7 +152,7 @@ impl Remembered {
     }
 }
 
-impl Places for Remembered {
+impl PieceSource for Remembered {
     fn flags(&self, key: &str) -> Vec<Piece<'_>> {
         self.find(&self.flags, key)
     }

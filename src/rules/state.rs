@@ -12,7 +12,7 @@ use super::readiness::Readiness;
 use super::store::Store;
 use crate::log::log;
 use crate::ruleset::RulesetError;
-use crate::ruleset::{AskWhole, Ruleset};
+use crate::ruleset::{NeedsWhole, Ruleset};
 
 /// How long whoever replaced a ruleset keeps it for the evaluations that were under way.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ pub(crate) struct Flags {
 pub(crate) trait Kept: Send + Sync + fmt::Debug {
     /// Returns a ruleset that answers for one flag as the whole would; `None` where there is no
     /// such flag.
-    fn part(&self, key: &str) -> Result<Option<Ruleset>, AskWhole>;
+    fn part(&self, key: &str) -> Result<Option<Ruleset>, NeedsWhole>;
 
     /// Returns the whole ruleset.
     fn whole(&self) -> Result<Ruleset, RulesetError>;
@@ -106,7 +106,7 @@ impl Flags {
     fn find_kept(&self, key: &str) -> Option<Ruleset> {
         match self.kept().map(|kept| kept.part(key)) {
             Some(Ok(part)) => part,
-            Some(Err(AskWhole)) => self.current(),
+            Some(Err(NeedsWhole)) => self.current(),
             // Where it was there a moment ago, the whole has taken its place.
             None => self.store.current(),
         }

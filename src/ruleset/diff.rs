@@ -1,16 +1,16 @@
-//! What differs between two rulesets, flag by flag.
+//! Compares two rulesets flag by flag.
 
 use std::sync::Arc;
 
-use super::tables::TextMap;
-use super::tables::{Flag, Prerequisites, Rule, Segment, Tables};
+use super::tables::{Flag, Prerequisites, Rule, Segment, Tables, TextMap};
 
-/// The keys of flags by what became of them, each list in the order of its ruleset.
+/// The keys of the flags that differ, each list in the order of its ruleset.
 #[derive(Debug, Default)]
 pub(crate) struct Difference {
     pub(crate) added: Vec<Arc<str>>,
     pub(crate) removed: Vec<Arc<str>>,
     pub(crate) changed: Vec<Arc<str>>,
+    /// Whether any segment differs.
     pub(crate) segments: bool,
 }
 
@@ -23,11 +23,11 @@ impl Difference {
     }
 }
 
-/// A ruleset beside the one that follows it.
+/// A ruleset and its successor.
 pub(super) struct Comparison<'a> {
     old: &'a Tables,
     new: &'a Tables,
-    /// The names of the segments that are in both and differ.
+    /// The names of the segments that both have and that differ.
     changed_segments: TextMap<()>,
 }
 
@@ -82,9 +82,9 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// A flag counts as changed with a segment that its rules ask for.
+    /// Rules differ if their segment does, so that a changed segment changes the flags that use it.
     fn rules_differ(&self, old: &Rule, new: &Rule) -> bool {
-        // A segment that is not there has no name, and differs from asking for none.
+        // A missing segment has an empty name, which differs from no segment.
         let name = |tables: &'a Tables, rule: &Rule| {
             let segment = rule.segment.map(|position| tables.segment(position));
             segment.map(|segment| segment.map_or("", |segment| &*segment.name))
@@ -104,7 +104,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// Segments by name; of some names there are several.
+/// Returns the segments by name. Several may have the same name.
 fn by_name(segments: &[Segment]) -> TextMap<Vec<&Segment>> {
     let mut named: TextMap<Vec<_>> = TextMap::default();
     for segment in segments {

@@ -1,25 +1,25 @@
-//! Why a text is no ruleset: it is not JSON, or has no list of flags.
+//! `RulesetError`: a text is not JSON, or has no list of flags.
 
 use std::fmt;
 
 use crate::value::JsonError;
 
-/// A document that is no ruleset.
+/// A document is not a ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RulesetError {
     /// The text is not JSON.
     #[non_exhaustive]
     Syntax {
-        /// What is wrong, and where.
+        /// The fault and its position.
         cause: JsonError,
     },
-    /// The text is JSON, and has no list of flags.
+    /// The text is JSON, but has no list of flags.
     #[non_exhaustive]
     Shape {
-        /// Where the list was expected; empty for the whole document.
+        /// The path where the list was expected; empty for the whole document.
         path: String,
-        /// What was found there, with its article.
+        /// The type that was found instead, with its article, such as `a string`.
         found: &'static str,
     },
 }

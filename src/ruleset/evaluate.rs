@@ -1,39 +1,38 @@
-//! Tables and a context to an answer. Cannot fail, and does the same every time.
+//! Evaluates a flag for a context. Cannot fail, and depends on nothing but the two.
 
 use super::result::{Outcome, Reason};
-use super::tables::Condition;
-use super::tables::MatchBudget;
-use super::tables::PositionMap;
-use super::tables::bucket;
-use super::tables::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
+use super::tables::{
+    Condition, Flag, MatchBudget, PositionMap, Prerequisite, Prerequisites, Rule, Serves, Tables,
+    bucket,
+};
 use crate::context::EvaluationContext;
 
-/// Is told how an answer comes about; where nobody asks, that costs nothing.
-pub(super) trait Witness {
-    /// A rule of the flag that is being evaluated was looked at.
-    fn looked_at(&mut self, _matches: bool) {}
+/// Receives the steps of an evaluation. `()` ignores them at no cost.
+pub(super) trait Observer {
+    /// A rule of the flag that is being evaluated was checked.
+    fn rule_checked(&mut self, _matches: bool) {}
 
-    /// A required flag was evaluated, and its rules are done with.
-    fn settled(&mut self, _flag: u32, _outcome: &Outcome) {}
+    /// A required flag was evaluated; the rules checked before this were its own.
+    fn required_flag_evaluated(&mut self, _flag: u32, _outcome: &Outcome) {}
 }
 
-impl Witness for () {}
+impl Observer for () {}
 
 /// Evaluates flags of one ruleset for one context.
-pub(super) struct Evaluator<'a, W = ()> {
+pub(super) struct Evaluator<'a, O = ()> {
     tables: &'a Tables,
     context: &'a EvaluationContext,
-    witness: W,
+    observer: O,
     /// What required flags serve.
-    settled: Option<Memory<Option<u32>>>,
+    required: Option<Memory<Option<u32>>>,
     /// Which segments the context is in.
     segments: Option<Memory<bool>>,
-    /// What is left for searching patterns.
+    /// The rest of the budget for searching patterns.
     budget: MatchBudget,
 }
 
-/// Evaluates one flag. Not generic, so that it is compiled here, and not into every program that
-/// calls what is.
+/// Evaluates one flag. Not generic, so that it is compiled once here and not in every program that
+/// calls a generic method.
 pub(super) fn evaluate(tables: &Tables, context: &EvaluationContext, flag: &Flag) -> Outcome {
     Evaluator::new(tables, context).decide(flag)
 }
@@ -44,19 +43,18 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-impl<'a, W: Witness> Evaluator<'a, W> {
+impl<'a, O: Observer> Evaluator<'a, O> {
     pub(super) fn with(
         tables: &'a Tables,
         context: &'a EvaluationContext,
-        witness: W,
-    ) -> Evaluator<'a, W> {
+        observer: O,
+    ) -> Evaluator<'a, O> {
         let budget = MatchBudget::new();
-        Evaluator { tables, context, witness, settled: None, segments: None, budget }
+        Evaluator { tables, context, observer, required: None, segments: None, budget }
     }
 
-    /// Returns whom it has told.
-    pub(super) fn into_witness(self) -> W {
-        self.witness
+    pub(super) fn into_observer(self) -> O {
+        self.observer
     }
 
     pub(super) fn evaluate(&mut self, flag: &Flag) -> Outcome {
@@ -73,7 +71,7 @@ impl<'a, W: Witness> Evaluator<'a, W> {
         }
         for rule in &flag.rules {
             let matches = self.matches(rule);
-            self.witness.looked_at(matches);
+            self.observer.rule_checked(matches);
             if matches && let Some(outcome) = self.serve(flag, &rule.serves) {
                 return outcome;
             }
@@ -93,26 +91,27 @@ impl<'a, W: Witness> Evaluator<'a, W> {
             return false;
         };
         flag.on && {
-            let served = self.settle(prerequisite.flag, flag);
+            let served = self.required_variation(prerequisite.flag, flag);
             prerequisite.is_met_by(flag, served)
         }
     }
 
-    /// Returns what a required flag serves. The compiler bounds the depth of the recursion.
+    /// Returns the variation that a required flag serves. The compiler of the ruleset bounds the
+    /// depth of the recursion.
     #[inline(never)]
-    fn settle(&mut self, position: u32, flag: &Flag) -> Option<u32> {
-        if let Some(served) = self.settled.as_ref().and_then(|settled| settled.get(position)) {
+    fn required_variation(&mut self, position: u32, flag: &Flag) -> Option<u32> {
+        if let Some(served) = self.required.as_ref().and_then(|required| required.get(position)) {
             return served;
         }
         let outcome = self.decide(flag);
-        self.witness.settled(position, &outcome);
+        self.observer.required_flag_evaluated(position, &outcome);
         let served = outcome.variation;
-        self.settled.get_or_insert_default().insert(position, served);
+        self.required.get_or_insert_default().insert(position, served);
         served
     }
 
     fn matches(&mut self, rule: &Rule) -> bool {
-        self.hold(&rule.conditions) && rule.segment.is_none_or(|segment| self.is_in(segment))
+        self.all_hold(&rule.conditions) && rule.segment.is_none_or(|segment| self.is_in(segment))
     }
 
     #[inline(never)]
@@ -121,12 +120,12 @@ impl<'a, W: Witness> Evaluator<'a, W> {
             return is_in;
         }
         let segment = self.tables.segment(position);
-        let is_in = segment.is_some_and(|segment| self.hold(&segment.conditions));
+        let is_in = segment.is_some_and(|segment| self.all_hold(&segment.conditions));
         self.segments.get_or_insert_default().insert(position, is_in);
         is_in
     }
 
-    fn hold(&mut self, conditions: &[Condition]) -> bool {
+    fn all_hold(&mut self, conditions: &[Condition]) -> bool {
         conditions.iter().all(|condition| condition.holds(self.context, &mut self.budget))
     }
 
@@ -145,8 +144,8 @@ impl<'a, W: Witness> Evaluator<'a, W> {
     }
 }
 
-/// What has been found out about flags or segments, by position: each is looked at once, however
-/// many others refer to it. The first few are kept without a table.
+/// Results by the position of their flag or segment, so that each is evaluated once, however many
+/// others refer to it. The first few need no hash table.
 struct Memory<T> {
     few: [Option<(u32, T)>; 8],
     more: PositionMap<T>,
@@ -161,15 +160,15 @@ impl<T: Copy> Default for Memory<T> {
 impl<T: Copy> Memory<T> {
     fn get(&self, position: u32) -> Option<T> {
         let few = self.few.iter().map_while(|entry| *entry);
-        let known = few.into_iter().find(|(other, _)| *other == position).map(|(_, found)| found);
+        let known = few.into_iter().find(|(other, _)| *other == position).map(|(_, result)| result);
         known.or_else(|| self.more.get(&position).copied())
     }
 
-    fn insert(&mut self, position: u32, found: T) {
+    fn insert(&mut self, position: u32, result: T) {
         match self.few.iter_mut().find(|entry| entry.is_none()) {
-            Some(free) => *free = Some((position, found)),
+            Some(free) => *free = Some((position, result)),
             None => {
-                self.more.insert(position, found);
+                self.more.insert(position, result);
             }
         }
     }

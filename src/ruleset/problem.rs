@@ -1,11 +1,11 @@
-//! `Problem`: what in a ruleset could not be used, and where.
+//! `Problem`: an unusable part of a ruleset, and its path.
 
 use std::fmt;
 
-/// How many problems of one ruleset are kept.
+/// The maximum number of problems to keep for a ruleset.
 pub(super) const MAX_PROBLEMS: usize = 10_000;
 
-/// Something in a ruleset that could not be used. The rest of the ruleset is in force.
+/// A part of a ruleset that is unusable. The rest of the ruleset is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     path: String,
@@ -13,12 +13,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// Returns where it is, such as `flags[3].targeting_rules[0].conditions[1]`.
+    /// Returns the path in the document, such as `flags[3].targeting_rules[0].conditions[1]`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Returns what it is, and what follows from it.
+    /// Returns the description and the consequence.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -30,7 +30,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Where something stands in a document, spelled out only when it is reported.
+/// A path in a document, which is formatted only when it is reported.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Path<'a> {
     Root(&'static str),
@@ -58,7 +58,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// The problems of one ruleset: the first 10,000, and how many more there were.
+/// The problems of a ruleset: the first 10,000, and the number of the others.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     kept: Vec<Problem>,
@@ -75,12 +75,12 @@ impl Problems {
         }
     }
 
-    /// Counts problems whose places are not known.
+    /// Counts problems without listing them.
     pub(super) fn omit(&mut self, count: usize) {
         self.omitted += count;
     }
 
-    /// Returns the problems; the last one says where some had to be left out, and what they are.
+    /// Returns the problems. If some were omitted, the last one has their number; `what` names them.
     pub(super) fn into_list(mut self, what: &str) -> Box<[Problem]> {
         if self.omitted > 0 {
             self.kept.push(Problem {

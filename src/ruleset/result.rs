@@ -1,4 +1,4 @@
-//! `EvaluationResult` and `Reason`: the answer, and why.
+//! `EvaluationResult` and `Reason`: what a flag serves, and why.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,8 +8,7 @@ use crate::value::{NULL, Value};
 
 /// What a flag serves in one context.
 ///
-/// It shares the values with the ruleset that it comes from, and keeps that ruleset in memory
-/// while it lives.
+/// It shares the values with the ruleset that it comes from, and keeps that ruleset in memory.
 #[derive(Clone)]
 pub struct EvaluationResult {
     served: Served,
@@ -20,7 +19,7 @@ pub struct EvaluationResult {
 enum Served {
     /// A variation of a flag in a ruleset.
     Shared { ruleset: Arc<Replica>, flag: u32, variation: Option<u32> },
-    /// A value from elsewhere: an override, or the service's own answer.
+    /// A value from elsewhere: an override, or the service's response.
     Own(Arc<Variation>),
 }
 
@@ -32,7 +31,7 @@ impl EvaluationResult {
         }
     }
 
-    /// A result that no ruleset here has led to.
+    /// Returns a result that does not come from a ruleset.
     pub(crate) fn new(
         value: Value,
         variation_key: Option<String>,
@@ -42,18 +41,18 @@ impl EvaluationResult {
         EvaluationResult { served: Served::Own(Arc::new(Variation { key, value })), reason }
     }
 
-    /// Returns the value; `null` where the flag refers to a variation that it does not have.
+    /// Returns the value; `null` if the flag refers to a variation that it does not have.
     pub fn value(&self) -> &Value {
         self.variation().map_or(&NULL, |variation| &variation.value)
     }
 
-    /// Returns why this value is served.
+    /// Returns the reason why this value is served.
     pub fn reason(&self) -> Reason {
         self.reason.clone()
     }
 
-    /// Returns the key of the variation; `None` for an override, a variation without a key, and
-    /// where the flag refers to a variation that it does not have.
+    /// Returns the key of the variation; `None` for an override, for a variation without a key, and
+    /// if the flag refers to a variation that it does not have.
     pub fn variation_key(&self) -> Option<&str> {
         self.variation()?.key.as_deref()
     }
@@ -68,7 +67,7 @@ impl EvaluationResult {
     }
 }
 
-/// What a flag serves, while its ruleset is at hand.
+/// What a flag serves, borrowed from its ruleset.
 pub(crate) struct Serving<'a> {
     variation: Option<&'a Variation>,
     pub(crate) reason: Reason,
@@ -110,19 +109,19 @@ impl fmt::Debug for EvaluationResult {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A rule matched and names the variation.
+    /// A rule matched that names the variation.
     TargetingMatch,
-    /// A rule matched and the rollout chose the variation.
+    /// A rule matched whose rollout selected the variation.
     PercentageRollout,
     /// No rule decided.
     Default,
     /// The flag is off.
     FlagInactive,
-    /// A flag that this one requires does not serve what it must.
+    /// A required flag does not serve the required variation.
     PrerequisiteFailed,
-    /// The program has set the value itself.
+    /// The program has overridden the value.
     Override,
-    /// A reason of the service that this version of the crate does not know, as it came.
+    /// A reason that this version of the crate does not know, as the service sent it.
     Other(Arc<str>),
 }
 
@@ -147,7 +146,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Which variation a flag serves, by position, and why.
+/// The position of the variation that a flag serves, and why.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
     pub(super) variation: Option<u32>,

@@ -1,4 +1,4 @@
-//! `Split`: how many of a list of identifiers are served what.
+//! `Split`: how many of a list of identifiers are served each variation.
 
 use super::evaluate::evaluate;
 use super::result::Reason;
@@ -6,8 +6,8 @@ use super::tables::{Flag, Tables};
 use crate::context::EvaluationContext;
 use crate::value::Value;
 
-/// How a flag divides a list of identifiers among its variations: what
-/// [`Ruleset::split`](super::Ruleset::split) counts.
+/// How a flag divides a list of identifiers among its variations, as
+/// [`Ruleset::split`](crate::Ruleset::split) counts them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
     total: u64,
@@ -24,13 +24,13 @@ impl Split {
     ) -> Split {
         let mut split = Split { total: 0, shares: Vec::new(), reasons: Vec::new() };
         let mut counts = vec![0; flag.variations.len()];
-        let mut nothing = 0;
+        let mut missing = 0;
         let mut context = context.clone();
         for identifier in identifiers {
             context = context.user_id(identifier.as_ref());
             let outcome = evaluate(tables, &context, flag);
             let served = outcome.variation.and_then(|position| counts.get_mut(position as usize));
-            *served.unwrap_or(&mut nothing) += 1;
+            *served.unwrap_or(&mut missing) += 1;
             split.total += 1;
             match split.reasons.iter_mut().find(|(reason, _)| *reason == outcome.reason) {
                 Some((_, count)) => *count += 1,
@@ -45,35 +45,35 @@ impl Split {
             total,
         });
         split.shares = listed.collect();
-        if nothing > 0 {
+        if missing > 0 {
             split.shares.push(Share {
                 variation_key: None,
                 value: Value::Null,
-                count: nothing,
+                count: missing,
                 total,
             });
         }
         split
     }
 
-    /// Returns how many identifiers there were, those counted that came more than once.
+    /// Returns the number of identifiers, duplicates included.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// Returns the variations of the flag in their order, those included that nobody is served;
-    /// and, where the flag refers to a variation that it does not have, one last share for that.
+    /// Returns a share for each variation, in the order of the flag, even if its count is 0. If
+    /// identifiers are served a variation that the flag does not have, one more share counts them.
     pub fn shares(&self) -> &[Share] {
         &self.shares
     }
 
-    /// Returns the reasons in the order in which they came up, each with how often it did.
+    /// Returns the reasons in the order of their first occurrence, each with its count.
     pub fn reasons(&self) -> impl ExactSizeIterator<Item = (Reason, u64)> {
         self.reasons.iter().cloned()
     }
 }
 
-/// Those who are served one variation.
+/// The identifiers that are served one variation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
     variation_key: Option<String>,
@@ -83,22 +83,22 @@ pub struct Share {
 }
 
 impl Share {
-    /// Returns the key of the variation; `None` where it has none, or where there is no variation.
+    /// Returns the variation's key, or `None` if it has no key or does not exist.
     pub fn variation_key(&self) -> Option<&str> {
         self.variation_key.as_deref()
     }
 
-    /// Returns the value; `null` where there is no variation.
+    /// Returns the variation's value, or `null` if it does not exist.
     pub fn value(&self) -> &Value {
         &self.value
     }
 
-    /// Returns how many identifiers are served it.
+    /// Returns the number of identifiers that are served this variation.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Returns which part of all identifiers that is, from 0.0 to 1.0; 0.0 where there are none.
+    /// Returns the fraction of all identifiers, from 0.0 to 1.0; 0.0 if there are no identifiers.
     pub fn fraction(&self) -> f64 {
         match self.total {
             0 => 0.0,

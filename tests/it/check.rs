@@ -34,19 +34,19 @@ fn findings_come_in_the_order_of_the_text() {
         {\"percentage_rollout\": {\"variations\": [{\"weight\": 150, \"variation\": \"x\"}]}}]},\n    \
         {\"key\": 5}, null,\r\n    {\"key\": \"g\", \"enabled\": false, \"prerequisites\": [{\"flag_key\": \"h\"}]}\n  ]}}";
     let expected = [
-        "warning line 3, column 5: segments[0]: no rule in force asks for the segment `unused`",
+        "warning line 3, column 5: segments[0]: no active rule uses the segment `unused`",
         "problem line 4, column 24: segments[1].id: expected a string, found a number: \
          the segment holds nobody",
         "warning line 6, column 5: flags[0].variations: the flag is on and has no variations: \
          the value served is null",
         "warning line 6, column 32: flags[0].flag_type: the flag type `color` is not known: \
-         the type of each value counts alone",
+         only the types of the values count",
         "warning line 6, column 61: flags[0].targeting_rules[0]: the rule serves nothing: \
-         the next one is looked at",
+         the next rule is evaluated",
         "problem line 6, column 65: flags[0].targeting_rules[1]: \
          expected an object, found a number: the rule matches nobody",
         "warning line 7, column 30: flags[0].targeting_rules[2].percentage_rollout: \
-         the weights sum to 150: what lies beyond 100 is never served",
+         the weights sum to 150: the part beyond 100 is never served",
         "problem line 7, column 75: \
          flags[0].targeting_rules[2].percentage_rollout.variations[0].variation: \
          there is no variation `x`: the value served is null",
@@ -97,19 +97,16 @@ fn weights_are_added_up() {
         (vec![33.34, 33.34, 33.34], None),
         (vec![100.0, 0.0], None),
         (vec![0.1, 0.2], Some("0.3: buckets 1 to 99 fall through to the default variation")),
-        (vec![], Some("0: everybody falls through to the default variation")),
+        (vec![], Some("0: everyone falls through to the default variation")),
         (vec![98.5], Some("98.5: bucket 99 falls through to the default variation")),
         (vec![10.0, 30.0], Some("40: buckets 40 to 99 fall through to the default variation")),
-        (vec![60.0, 60.0], Some("120: what lies beyond 100 is never served")),
-        (vec![100.0, 0.5], Some("100.5: the entry of `off` lies beyond 100 and is never served")),
+        (vec![60.0, 60.0], Some("120: the part beyond 100 is never served")),
+        (vec![100.0, 0.5], Some("100.5: the entry of `off` is beyond 100 and never served")),
         (
             vec![100.0, 50.0, 0.0, 50.0],
-            Some("200: the entry of `off` and 1 after it lie beyond 100 and are never served"),
+            Some("200: the entry of `off` and 1 after it are beyond 100 and never served"),
         ),
-        (
-            vec![1e308, 1e308],
-            Some("infinity: the entry of `off` lies beyond 100 and is never served"),
-        ),
+        (vec![1e308, 1e308], Some("infinity: the entry of `off` is beyond 100 and never served")),
     ] {
         let entries = weights.iter().zip(["on", "off", "on", "off"]);
         let entries =
@@ -135,25 +132,25 @@ fn entries_that_no_bucket_falls_into_are_named() {
         (
             vec![99.5, 0.5],
             Some(
-                "the entry of `off`, from 99.5 to 100, takes in no whole bucket and is never served",
+                "the entry of `off`, from 99.5 to 100, covers no whole bucket and is never served",
             ),
         ),
         (
             vec![50.25, 0.5, 49.25],
             Some(
-                "the entry of `off`, from 50.25 to 50.75, takes in no whole bucket and is never served",
+                "the entry of `off`, from 50.25 to 50.75, covers no whole bucket and is never served",
             ),
         ),
         (
             vec![50.0, 49.5, 0.75, 0.0],
             Some(
-                "the entry of `on`, from 99.5 to 100.25, takes in no whole bucket and is never served",
+                "the entry of `on`, from 99.5 to 100.25, covers no whole bucket and is never served",
             ),
         ),
         (
             vec![0.25, 0.25, 99.25, 0.25],
             Some(
-                "the entry of `off`, from 0.25 to 0.5, and 1 after it take in no whole bucket and are \
+                "the entry of `off`, from 0.25 to 0.5, and 1 after it cover no whole bucket and are \
                  never served",
             ),
         ),
@@ -227,7 +224,7 @@ fn rules_that_can_never_be_reached_are_named_with_the_one_that_comes_first() {
             .iter()
             .map(|(rule, obstacle)| {
                 let message = format!(
-                    "targeting_rules[{obstacle}] comes first and serves everybody whom this rule \
+                    "targeting_rules[{obstacle}] comes first and serves everyone whom this rule \
                      matches: the rule is never reached"
                 );
                 (format!("flags[0].targeting_rules[{rule}]"), message)
@@ -304,7 +301,7 @@ fn rules_that_a_whole_rollout_leaves_nobody_are_named() {
         let findings = Ruleset::check(&text).unwrap();
         let found = findings.iter().filter(|it| it.message().contains("comes first"));
         let found: Vec<_> = found.map(|it| (it.path(), it.message())).collect();
-        let message = "targeting_rules[0] comes first and serves everybody whom this rule \
+        let message = "targeting_rules[0] comes first and serves everyone whom this rule \
                        can serve: the rule never decides";
         let warning = expected.then_some(("flags[0].targeting_rules[1]", message));
         assert_eq!(found, warning.into_iter().collect::<Vec<_>>(), "{rules}");
@@ -313,7 +310,7 @@ fn rules_that_a_whole_rollout_leaves_nobody_are_named() {
 
 #[test]
 fn rules_that_serve_nothing_are_named() {
-    let message = "the rule serves nothing: the next one is looked at";
+    let message = "the rule serves nothing: the next rule is evaluated";
     finds(
         r#""targeting_rules": [{}, {"priority": 1}, {"variation": "on"}, {"conditions": []},
             {"conditions": [{"attribute": "a", "operator": "is", "value": 1}]},
@@ -342,7 +339,7 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
             vec![
                 "warning line 1, column 67: flags[0].default_variation: \
                   the flag is on and names no default variation: \
-                  the value served is null where no rule decides",
+                  the value served is null if no rule decides",
             ],
         ),
         // A problem already.
@@ -380,7 +377,7 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
             r#"{"key": "f"}, {"key": "f", "enabled": false}"#,
             vec![
                 "problem line 1, column 16: flags[1]: \
-                  a flag `f` stands before this one: the last one wins",
+                  an earlier flag has the key `f`: the last one wins",
             ],
         ),
     ] {
@@ -393,7 +390,7 @@ fn flag_types_that_are_not_known_are_named() {
     for kind in ["boolean", "string", "number", "json"] {
         finds(&format!(r#""flag_type": "{kind}""#), &[]);
     }
-    let counts = "the type of each value counts alone";
+    let counts = "only the types of the values count";
     for (kind, expected) in [
         (r#""Boolean""#, format!("the flag type `Boolean` is not known: {counts}")),
         (r#""""#, format!("the flag type `` is not known: {counts}")),
@@ -415,8 +412,8 @@ fn segments_that_no_rule_asks_for_are_named() {
     assert_eq!(
         check(text),
         [
-            "warning line 6, column 13: segments[2]: no rule in force asks for the segment `c`",
-            "warning line 6, column 40: segments[4]: no rule in force asks for the segment `d`",
+            "warning line 6, column 13: segments[2]: no active rule uses the segment `c`",
+            "warning line 6, column 40: segments[4]: no active rule uses the segment `d`",
             "problem line 6, column 53: segments[5]: expected an object, found a number: \
              the segment holds nobody",
             "problem line 6, column 82: segments[6].conditions: expected a list, found a number: \
@@ -530,9 +527,9 @@ fn control_characters_in_messages_are_escaped() {
     assert_eq!(
         messages,
         [
-            format!("no rule in force asks for the segment `s{shown}`"),
-            format!("a flag `f{shown}` stands before this one: the last one wins"),
-            format!("the flag type `t{shown}` is not known: the type of each value counts alone"),
+            format!("no active rule uses the segment `s{shown}`"),
+            format!("an earlier flag has the key `f{shown}`: the last one wins"),
+            format!("the flag type `t{shown}` is not known: only the types of the values count"),
             format!("there is no variation `v{shown}`: the value served is null"),
         ]
     );

@@ -132,9 +132,9 @@ fn of_several_flags_of_one_key_the_one_of_the_environment_wins_whatever_the_orde
     let again = flag("f", Some("production"), "again");
     let staging = flag("f", Some("staging"), "staging");
     let none = flag("f", None, "none");
-    let last = "a flag `f` stands before this one: the last one wins";
-    let carries = "a flag `f` stands before this one: the one that carries the environment wins";
-    let this = "a flag `f` stands before this one: this one wins, since it carries the environment";
+    let last = "an earlier flag has the key `f`: the last one wins";
+    let carries = "an earlier flag has the key `f`: the one with the environment wins";
+    let this = "an earlier flag has the key `f`: this one wins, since it has the environment";
     for (flags, environment, value, expected) in [
         (vec![&production, &staging], Some("production"), "production", vec![]),
         (vec![&staging, &production], Some("production"), "production", vec![]),
@@ -245,7 +245,7 @@ fn a_check_sees_what_clients_of_the_environment_see() {
     );
     assert_eq!(Ruleset::check_for(text, "development").unwrap(), []);
     let all = lines(Ruleset::check(text).unwrap());
-    assert!(all[0].contains("no rule in force asks for the segment `s`"), "{all:?}");
+    assert!(all[0].contains("no active rule uses the segment `s`"), "{all:?}");
 }
 
 #[test]

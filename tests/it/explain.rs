@@ -51,8 +51,8 @@ fn parse(text: &str) -> Ruleset {
 fn explain(key: &str, context: &EvaluationContext) -> Explanation {
     let ruleset = parse(RULESET);
     let explanation = ruleset.explain(key, context).unwrap();
-    assert_eq!(explanation.key(), key);
-    assert_eq!(*explanation.result(), ruleset.evaluate(key, context).unwrap());
+    assert_eq!(&*explanation.key, key);
+    assert_eq!(explanation.result, ruleset.evaluate(key, context).unwrap());
     explanation
 }
 
@@ -112,18 +112,18 @@ flag `checkout`: value null, percentage_rollout
 fn a_rule_that_decides_leaves_the_others_unreached() {
     let context = context().attribute("age", 18.5).attribute("app", "1.10");
     let explanation = explain("checkout", &context);
-    let fates = explanation.rules().iter().map(|rule| {
-        let conditions = rule.conditions().iter().map(|condition| condition.holds()).collect();
-        (rule.index(), rule.is_reached(), rule.matches(), rule.decides(), conditions)
+    let fates = explanation.rules.iter().map(|rule| {
+        let conditions = rule.conditions.iter().map(|condition| condition.holds).collect();
+        (rule.index, rule.matches, rule.decides, conditions)
     });
-    let expected: [(_, _, _, _, Vec<_>); 7] = [
-        (1, true, true, true, vec![Some(true), Some(true)]),
-        (2, false, false, false, vec![]),
-        (3, false, false, false, vec![None]),
-        (4, false, false, false, vec![]),
-        (5, false, false, false, vec![None]),
-        (6, false, false, false, vec![]),
-        (0, false, false, false, vec![]),
+    let expected: [(_, _, _, Vec<_>); 7] = [
+        (1, Some(true), true, vec![Some(true), Some(true)]),
+        (2, None, false, vec![]),
+        (3, None, false, vec![None]),
+        (4, None, false, vec![]),
+        (5, None, false, vec![None]),
+        (6, None, false, vec![]),
+        (0, None, false, vec![]),
     ];
     assert_eq!(fates.collect::<Vec<_>>(), expected);
 }
@@ -131,27 +131,28 @@ fn a_rule_that_decides_leaves_the_others_unreached() {
 #[test]
 fn the_parts_of_a_condition_can_be_read() {
     let explanation = explain("checkout", &context());
-    let [adults, _, users, _, broken, _, _] = explanation.rules() else {
+    let [adults, _, users, _, broken, _, _] = &*explanation.rules else {
         panic!("{explanation}");
     };
     let read = |rule: &phaseflag::ExplainedRule, place: usize| {
-        let it = &rule.conditions()[place];
-        let parts = [it.attribute(), it.operator(), it.target(), it.value()];
-        (parts.map(|part| part.map(str::to_owned)), it.holds(), it.never_holds())
+        let it = &rule.conditions[place];
+        let (attribute, target) = (it.attribute.as_deref(), it.target.as_deref());
+        let parts = [attribute, it.operator, target, it.value.as_deref()];
+        (parts.map(|part| part.map(str::to_owned)), it.holds)
     };
     let texts = |texts: [&str; 4]| texts.map(|it| (!it.is_empty()).then(|| it.to_owned()));
-    assert_eq!(read(adults, 0), (texts(["age", "gt", "18", "17.5"]), Some(false), false));
-    assert_eq!(read(adults, 1), (texts(["app", "version_lt", "2.0", ""]), Some(false), false));
+    assert_eq!(read(adults, 0), (texts(["age", "gt", "18", "17.5"]), Some(false)));
+    assert_eq!(read(adults, 1), (texts(["app", "version_lt", "2.0", ""]), Some(false)));
     let expected = texts(["user_id", "not_contains", "test", "user-123"]);
-    assert_eq!(read(users, 0), (expected, Some(true), false));
-    assert_eq!(read(broken, 0), (texts(["", "", "", ""]), Some(false), true));
-    assert_eq!(users.segment().unwrap().name(), Some("beta"));
-    assert_eq!(users.segment().unwrap().conditions().len(), 2);
+    assert_eq!(read(users, 0), (expected, Some(true)));
+    assert_eq!(read(broken, 0), (texts(["", "", "", ""]), Some(false)));
+    assert_eq!(users.segment.as_ref().unwrap().name.as_deref(), Some("beta"));
+    assert_eq!(users.segment.as_ref().unwrap().conditions.len(), 2);
 
     let gate = explain("gate", &context());
-    assert_eq!(gate.rules()[0].conditions()[0].target(), Some(r#"["US", "CA"]"#));
+    assert_eq!(gate.rules[0].conditions[0].target.as_deref(), Some(r#"["US", "CA"]"#));
     assert_eq!(
-        gate.rules()[0].to_string(),
+        gate.rules[0].to_string(),
         "targeting_rules[0]: matches and decides\n    \
          country one_of [\"US\", \"CA\"]: holds for \"US\"\n    serves `on`"
     );
@@ -179,12 +180,12 @@ fn every_operator_is_named_as_the_service_does() {
                 {{"attribute": "a", "operator": "{operator}", "value": {target}}}]}}]}}]"#
         ));
         let explanation = ruleset.explain("f", None).unwrap();
-        let condition = &explanation.rules()[0].conditions()[0];
+        let condition = &explanation.rules[0].conditions[0];
         let verdict = match operator.contains("not") {
             true => "holds for a missing attribute",
             false => "fails for a missing attribute",
         };
-        assert_eq!(condition.operator(), Some(operator));
+        assert_eq!(condition.operator, Some(operator));
         assert_eq!(condition.to_string(), format!("a {operator} {shown}: {verdict}"));
     }
 }
@@ -199,17 +200,17 @@ fn a_rollout_says_whose_bucket_it_goes_by() {
     );
     let read = |context: EvaluationContext| {
         let explanation = ruleset.explain("f", &context).unwrap();
-        let rules = explanation.rules().iter().map(|rule| rule.to_string());
+        let rules = explanation.rules.iter().map(|rule| rule.to_string());
         let rollouts: Vec<_> = explanation
-            .rules()
+            .rules
             .iter()
-            .map(|rule| match rule.serves() {
+            .map(|rule| match &rule.serves {
                 ExplainedServing::Rollout(rollout) => (
-                    rollout.identified_by(),
-                    rollout.identifier().map(str::to_owned),
-                    rollout.bucket(),
-                    rollout.chosen().map(|entry| entry.lower()),
-                    rollout.entries().len(),
+                    rollout.identified_by,
+                    rollout.identifier.as_deref().map(str::to_owned),
+                    rollout.bucket,
+                    rollout.entries.iter().find(|entry| entry.chosen).map(|entry| entry.lower),
+                    rollout.entries.len(),
                 ),
                 _ => panic!("{rule}"),
             })
@@ -262,8 +263,9 @@ flag `needs-off`: `no`, value null, prerequisite_failed
     serves `no`";
     reads("needs-off", &context(), expected);
     let explanation = explain("needs-off", &context());
-    let read = explanation.prerequisites().iter().map(|it| {
-        (it.flag_key(), it.variation_key(), it.is_on(), it.served().key(), it.reason(), it.holds())
+    let read = explanation.prerequisites.iter().map(|it| {
+        let served = it.served.key.as_deref();
+        (&*it.flag_key, &*it.variation_key, it.on, served, it.reason.clone(), it.holds)
     });
     let expected = [
         ("gate", "off", true, Some("on"), Reason::TargetingMatch, false),
@@ -271,14 +273,14 @@ flag `needs-off`: `no`, value null, prerequisite_failed
         ("gate", "on", true, Some("on"), Reason::TargetingMatch, true),
     ];
     assert_eq!(read.collect::<Vec<_>>(), expected);
-    assert!(!explanation.prerequisites_never_hold());
+    assert!(!explanation.prerequisites_never_hold);
 
     let expected = "
 flag `circle`: `no`, value 0, prerequisite_failed
   it is on
   its prerequisites can never hold";
     reads("circle", &context(), expected);
-    assert!(explain("circle", &context()).prerequisites_never_hold());
+    assert!(explain("circle", &context()).prerequisites_never_hold);
 }
 
 #[test]
@@ -307,9 +309,9 @@ fn rules_of_required_flags_are_told_apart() {
     for key in ["a", "b", "c", "d"] {
         let context = EvaluationContext::new().attribute("key", key);
         let explanation = ruleset.explain("c", &context).unwrap();
-        let matching: Vec<_> = explanation.rules().iter().map(|rule| rule.decides()).collect();
+        let matching: Vec<_> = explanation.rules.iter().map(|rule| rule.decides).collect();
         assert_eq!(matching, [key == "c", key != "c"], "{explanation}");
-        assert!(explanation.prerequisites().iter().all(|one| one.holds()), "{explanation}");
+        assert!(explanation.prerequisites.iter().all(|one| one.holds), "{explanation}");
     }
 }
 
@@ -336,7 +338,7 @@ fn an_explanation_is_not_much_larger_than_its_ruleset() {
     let explanation = ruleset.explain("f", &context).unwrap();
     let text = explanation.to_string();
     assert!(text.len() < 4 << 20, "{}", text.len());
-    assert_eq!(explanation.rules().len(), 3000);
+    assert_eq!(explanation.rules.len(), 3000);
     let took = start.elapsed();
     assert!(took < Duration::from_secs(60), "{took:?}");
 }
@@ -352,10 +354,10 @@ fn rollouts_share_the_identifier() {
     let context = EvaluationContext::new().user_id("u".repeat(1 << 10));
     let explanation = ruleset.explain("f", &context).unwrap();
     let identifiers: Vec<_> = explanation
-        .rules()
+        .rules
         .iter()
-        .map(|rule| match rule.serves() {
-            ExplainedServing::Rollout(rollout) => rollout.identifier().unwrap(),
+        .map(|rule| match &rule.serves {
+            ExplainedServing::Rollout(rollout) => rollout.identifier.as_deref().unwrap(),
             _ => panic!("{rule}"),
         })
         .collect();
@@ -382,13 +384,12 @@ fn patterns_that_were_not_searched_for_are_neither_held_nor_failed() {
     assert_eq!(ruleset.problems(), []);
     let context = EvaluationContext::new().attribute("text", "a".repeat(10_000));
     let explanation = ruleset.explain("f", &context).unwrap();
-    assert_eq!(*explanation.result(), ruleset.evaluate("f", &context).unwrap());
-    let verdicts: Vec<_> =
-        explanation.rules().iter().map(|rule| rule.conditions()[0].holds()).collect();
+    assert_eq!(explanation.result, ruleset.evaluate("f", &context).unwrap());
+    let verdicts: Vec<_> = explanation.rules.iter().map(|rule| rule.conditions[0].holds).collect();
     let searched = verdicts.iter().take_while(|verdict| **verdict == Some(false)).count();
     assert!((4..=50).contains(&searched), "{searched}");
     assert!(verdicts[searched..].iter().all(Option::is_none), "{verdicts:?}");
-    assert!(explanation.rules().iter().all(|rule| rule.is_reached() && !rule.matches()));
+    assert!(explanation.rules.iter().all(|rule| rule.matches == Some(false)));
 }
 
 /// Required flags may have used up what the patterns of a flag may cost: an explanation does not
@@ -422,7 +423,7 @@ fn patterns_that_required_flags_left_nothing_for_are_not_said_to_hold() {
     let context =
         EvaluationContext::new().attribute("text", "a".repeat(10_000)).attribute("country", "US");
     let explanation = ruleset.explain("f", &context).unwrap();
-    assert_eq!(*explanation.result(), ruleset.evaluate("f", &context).unwrap());
+    assert_eq!(explanation.result, ruleset.evaluate("f", &context).unwrap());
     let start = format!("{:?}", "a".repeat(100) + "…");
     let expected = format!(
         r#"
@@ -454,7 +455,7 @@ flag `f`: `off`, value null, default
     );
     assert_eq!(explanation.to_string(), expected.trim_start());
     let verdicts: Vec<_> =
-        explanation.rules().iter().map(|rule| rule.conditions().first()?.holds()).collect();
+        explanation.rules.iter().map(|rule| rule.conditions.first()?.holds).collect();
     assert_eq!(verdicts, [None, Some(false), None, Some(true), Some(true)]);
 }
 
@@ -476,13 +477,13 @@ fn conditions_of_a_rule_that_matches_hold() {
     ));
     let context = EvaluationContext::new().attribute("text", "a".repeat(10_000));
     let explanation = ruleset.explain("f", &context).unwrap();
-    assert_eq!(explanation.result().reason(), Reason::TargetingMatch);
-    let [first, second] = explanation.rules() else { panic!("{explanation}") };
-    assert_eq!(first.conditions()[20].holds(), None);
-    assert_eq!(first.segment().unwrap().conditions()[0].holds(), Some(true));
-    assert!(second.decides());
-    assert_eq!(second.conditions()[0].holds(), Some(true));
-    assert_eq!(second.segment().unwrap().conditions()[0].holds(), Some(true));
+    assert_eq!(explanation.result.reason(), Reason::TargetingMatch);
+    let [first, second] = &*explanation.rules else { panic!("{explanation}") };
+    assert_eq!(first.conditions[20].holds, None);
+    assert_eq!(first.segment.as_ref().unwrap().conditions[0].holds, Some(true));
+    assert!(second.decides);
+    assert_eq!(second.conditions[0].holds, Some(true));
+    assert_eq!(second.segment.as_ref().unwrap().conditions[0].holds, Some(true));
 }
 
 /// Nothing that a ruleset or a context holds starts a line of its own, or commands a terminal.
@@ -507,8 +508,11 @@ fn control_characters_are_escaped() {
         .user_id(format!("u{evil}"))
         .attribute(format!("a{evil}"), format!("d{evil}"));
     let explanation = ruleset.explain(&format!("f{evil}"), &context).unwrap();
-    assert_eq!(explanation.key(), format!("f{evil}"));
-    assert_eq!(explanation.rules()[0].segment().unwrap().name(), Some(&*format!("s{evil}")));
+    assert_eq!(*explanation.key, format!("f{evil}"));
+    assert_eq!(
+        explanation.rules[0].segment.as_ref().unwrap().name.as_deref(),
+        Some(&*format!("s{evil}"))
+    );
     let names = r"\n\u{1b}[1m\u{7f}\u{85}é\u{0}";
     // As Rust and JSON write texts in quotes.
     let (texts, json) = (r"\n\u{1b}[1m\u{7f}\u{85}é\0", r"\n\u001b[1m\u{7f}\u{85}é\u0000");
@@ -527,9 +531,9 @@ flag `f{names}`: `v{names}`, value "x{json}", default
     rollout: bucket BUCKET by user_id "u{texts}"
       0 to 0: `v{names}`"#
     );
-    let ExplainedServing::Rollout(rollout) = explanation.rules()[1].serves() else {
+    let ExplainedServing::Rollout(rollout) = &explanation.rules[1].serves else {
         panic!("{explanation}");
     };
-    let expected = expected.replace("BUCKET", &rollout.bucket().unwrap().to_string());
+    let expected = expected.replace("BUCKET", &rollout.bucket.unwrap().to_string());
     assert_eq!(explanation.to_string(), expected.trim_start());
 }

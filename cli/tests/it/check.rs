@@ -16,7 +16,7 @@ const PROBLEM_LINE: &str = "3:38: problem: flags[0].targeting_rules[0].variation
                             there is no variation `off`: the value served is null\n";
 
 const WARNING_LINE: &str = "1:28: warning: flags[0].flag_type: \
-                            the flag type `color` is not known: the type of each value counts alone\n";
+                            the flag type `color` is not known: only the types of the values count\n";
 
 #[test]
 fn says_what_is_wrong_and_where() {

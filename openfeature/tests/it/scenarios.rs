@@ -37,7 +37,7 @@ fn the_flags_are_as_they_are_meant() {
             "line 226, column 32: flags[22].targeting_rules[0].percentage_rollout: \
              the weights sum to 50: buckets 50 to 99 fall through to the default variation",
             "line 320, column 5: flags[34].default_variation: the flag is on and names no \
-             default variation: the value served is null where no rule decides",
+             default variation: the value served is null if no rule decides",
         ]
     );
 }

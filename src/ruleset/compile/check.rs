@@ -1,4 +1,4 @@
-//! What the fields of a document hold; what they should not hold is reported with its path.
+//! Reads the fields of a document, and reports those that are unusable.
 
 use std::fmt::Display;
 
@@ -6,12 +6,12 @@ use crate::ruleset::document::{Field, List, Scalar, Shape};
 use crate::ruleset::problem::{Path, Problems};
 use crate::ruleset::tables::excerpt;
 
-/// Something that cannot be understood, and has been reported.
-pub(crate) struct Unusable;
+/// Something is unusable, and has been reported.
+pub(super) struct Unusable;
 
-/// Each of these reports what it finds wrong, and with what consequence.
+/// Each method reports what is wrong, and its consequence.
 impl Problems {
-    /// Reads a reference to a variation from the first of the fields that holds one.
+    /// Reads a reference to a variation from the first of these fields that is not empty.
     pub(super) fn reference<const N: usize>(
         &mut self,
         path: Path<'_>,
@@ -27,8 +27,8 @@ impl Problems {
         Ok(reference)
     }
 
-    /// Reads a field that must be there.
-    pub(crate) fn given<T: Scalar>(
+    /// Reads a required field.
+    pub(super) fn given<T: Scalar>(
         &mut self,
         path: Path<'_>,
         field: Field<T>,
@@ -40,8 +40,8 @@ impl Problems {
         })
     }
 
-    /// Reads a field that may be absent.
-    pub(crate) fn read<T: Scalar>(
+    /// Reads an optional field.
+    pub(super) fn read<T: Scalar>(
         &mut self,
         path: Path<'_>,
         field: Field<T>,
@@ -57,7 +57,7 @@ impl Problems {
         }
     }
 
-    /// Checks that a field, where it is there, is a list.
+    /// Checks that a field is a list or absent.
     pub(super) fn list<T>(
         &mut self,
         path: Path<'_>,
@@ -73,8 +73,8 @@ impl Problems {
         }
     }
 
-    /// Reports the elements of a list that are no objects, and returns whether there are any.
-    pub(crate) fn faults<T>(&mut self, path: Path<'_>, list: &List<T>, consequence: &str) -> bool {
+    /// Reports the malformed elements of a list, and returns whether there are any.
+    pub(super) fn faults<T>(&mut self, path: Path<'_>, list: &List<T>, consequence: &str) -> bool {
         let listed = list.faults.listed();
         for (index, found) in listed {
             self.mismatch(path.item(*index), "an object", found, consequence);
@@ -95,7 +95,7 @@ impl Problems {
     }
 
     #[cold]
-    pub(crate) fn dangling(&mut self, path: Path<'_>, what: &str, name: &str, consequence: &str) {
+    pub(super) fn dangling(&mut self, path: Path<'_>, what: &str, name: &str, consequence: &str) {
         let name = excerpt(name);
         self.report(path, format_args!("there is no {what} `{name}`: {consequence}"));
     }

@@ -1,41 +1,38 @@
-//! The flags of one environment, read out of a document that holds those of several.
+//! Reads the flags of one environment from a document with several.
 
 use super::Compiler;
-use crate::ruleset::document::Outline;
-use crate::ruleset::document::{Consumer, Document, FlagDocument};
-use crate::ruleset::document::{Entry, Found};
+use crate::ruleset::document::{Consumer, Document, Entry, FlagDocument, Found, Outline};
 use crate::ruleset::error::RulesetError;
 use crate::value::json;
 
-/// Takes no flag.
+/// Ignores the flags.
 #[derive(Default)]
-struct Nobody;
+struct Ignore;
 
-impl Consumer for Nobody {
+impl Consumer for Ignore {
     fn flag(&mut self, _: usize, _: &mut FlagDocument) {}
 
     fn malformed_flag(&mut self, _: usize, _: Found) {}
 }
 
-/// Reads a document and compiles the flags that clients of an environment see; all of them for
-/// `None`.
+/// Reads a document and compiles the flags of an environment, or all flags for `None`.
 ///
-/// A parser that is under way knows no environment, so flags are read one by one afterwards.
-pub(crate) fn parse(
+/// The parser cannot filter by environment, so the flags are read one by one in a second pass.
+pub(in crate::ruleset) fn parse(
     text: &str,
     environment: Option<&str>,
 ) -> Result<Document<Compiler>, RulesetError> {
     let Some(environment) = environment else {
         return Document::parse(text);
     };
-    let Document { consumer: Nobody, segments, version } = Document::parse(text)?;
+    let Document { consumer: Ignore, segments, version } = Document::parse(text)?;
     let mut consumer = Compiler::of(Some(environment));
     let text = json::without_mark(text);
     for (index, span) in Outline::of(text).flags.into_iter().enumerate() {
         let flag = text.get(span).unwrap_or_default();
         let mut flag: Entry<FlagDocument> = json::read(flag).map_err(RulesetError::syntax)?;
         match flag.found() {
-            None => consumer.flag(index, &mut flag.fields),
+            None => consumer.flag(index, &mut flag.object),
             Some(found) => consumer.malformed_flag(index, found),
         }
     }

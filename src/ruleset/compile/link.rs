@@ -1,35 +1,35 @@
-//! What flags refer to beyond themselves: segments and prerequisites, names to positions, cycles
-//! settled.
+//! Links flags to segments and to required flags: names become positions, cycles are broken.
 //!
-//! After this, nothing can fail when a flag is evaluated.
+//! After linking, evaluation cannot fail.
 
 use std::sync::Arc;
 
 use super::check::Unusable;
 use super::prerequisites::obstacles;
 use super::{Compiler, FLAGS, RULE_MATCHES_NOBODY, Requirement, SegmentUse};
-use crate::ruleset::document::{Document, PrerequisiteDocument, SegmentDocument};
-use crate::ruleset::document::{Entry, List, Shape};
+use crate::ruleset::document::{
+    Document, Entry, List, PrerequisiteDocument, SegmentDocument, Shape,
+};
 use crate::ruleset::problem::Path;
-use crate::ruleset::tables::Index;
-use crate::ruleset::tables::TextMap;
-use crate::ruleset::tables::{Condition, excerpt};
-use crate::ruleset::tables::{Prerequisite, Prerequisites, Segment, Tables};
+use crate::ruleset::tables::{
+    Condition, Index, Prerequisite, Prerequisites, Segment, Tables, TextMap, excerpt,
+};
 
-pub(crate) const SEGMENTS: Path<'static> = Path::Root("segments");
+/// The path of the list of segments.
+pub(in crate::ruleset) const SEGMENTS: Path<'static> = Path::Root("segments");
 
 const PREREQUISITE_FAILS: &str = "the prerequisite fails";
 const SEGMENT_HOLDS_NOBODY: &str = "the segment holds nobody";
 
-/// The position of a segment that is not there: nobody is in it.
+/// The position of a missing segment, which no user is in.
 const NO_SEGMENT: u32 = u32::MAX;
 
-/// Compiles what is left of a ruleset when its flags have been, and links them.
-pub(crate) fn link(document: Document<Compiler>) -> Tables {
+/// Compiles the segments and prerequisites of a document whose flags are compiled, and links them.
+pub(in crate::ruleset) fn link(document: Document<Compiler>) -> Tables {
     let Document { mut consumer, segments, version } = document;
     let has_segments = segments.shape != Shape::Absent;
     let segments = consumer.segments(segments);
-    consumer.settle_prerequisites();
+    consumer.link_prerequisites();
     consumer.flags.shrink_to_fit();
     Tables {
         flags: consumer.flags,
@@ -42,20 +42,19 @@ pub(crate) fn link(document: Document<Compiler>) -> Tables {
     }
 }
 
-/// Segments.
 impl Compiler {
-    /// Compiles the segments, and lets the rules that name them refer to them by position.
+    /// Compiles the segments, and replaces their names in rules by positions.
     fn segments(&mut self, segments: List<SegmentDocument>) -> Vec<Segment> {
         if let Shape::Malformed(found) = segments.shape {
             self.problems.mismatch(SEGMENTS, "a list", found, "there are no segments");
         }
         self.problems.faults(SEGMENTS, &segments, SEGMENT_HOLDS_NOBODY);
-        let mut found = Segments::default();
-        for Entry { index, fields, .. } in segments.entries {
-            self.segment(SEGMENTS.item(index), fields, &mut found);
+        let mut compiled = Segments::default();
+        for Entry { index, object, .. } in segments.entries {
+            self.segment(SEGMENTS.item(index), object, &mut compiled);
         }
-        self.settle_segments(&found);
-        found.listed
+        self.link_segments(&compiled);
+        compiled.listed
     }
 
     fn segment(&mut self, path: Path<'_>, mut document: SegmentDocument, segments: &mut Segments) {
@@ -66,9 +65,9 @@ impl Compiler {
             &mut document.conditions,
             SEGMENT_HOLDS_NOBODY,
         );
-        let understood = id.is_ok() && key.is_ok();
+        let usable = id.is_ok() && key.is_ok();
         let conditions = match conditions {
-            Ok(conditions) if understood => conditions,
+            Ok(conditions) if usable => conditions,
             Ok(_) | Err(Unusable) => [Condition::NEVER].into(),
         };
         let name = |name: Result<Option<Box<str>>, Unusable>| {
@@ -76,10 +75,10 @@ impl Compiler {
         };
         match segments.add(name(id), name(key), conditions) {
             Naming::New => {}
-            Naming::Again(name) => self.problems.report(
+            Naming::Repeated(name) => self.problems.report(
                 path,
                 format_args!(
-                    "a segment `{}` stands before this one: the last one wins",
+                    "an earlier segment has the name `{}`: the last one wins",
                     excerpt(&name)
                 ),
             ),
@@ -90,11 +89,11 @@ impl Compiler {
         }
     }
 
-    fn settle_segments(&mut self, segments: &Segments) {
+    fn link_segments(&mut self, segments: &Segments) {
         let names = std::mem::take(&mut self.segment_names);
-        let found: Vec<_> = names.keys().map(|name| (name, segments.find(name))).collect();
+        let positions: Vec<_> = names.keys().map(|name| (name, segments.find(name))).collect();
         for SegmentUse { flag_index, rule_index, name } in std::mem::take(&mut self.segment_uses) {
-            if let Some((name, None)) = found.get(name as usize) {
+            if let Some((name, None)) = positions.get(name as usize) {
                 let flag = FLAGS.item(flag_index);
                 let rules = flag.field("targeting_rules");
                 let rule = rules.item(rule_index);
@@ -107,45 +106,44 @@ impl Compiler {
             }
         }
         let rules = self.flags.iter_mut().flat_map(|flag| &mut flag.rules);
-        for asked in rules.filter_map(|rule| rule.segment.as_mut()) {
-            let found = found.get(*asked as usize).and_then(|(_, found)| *found);
-            *asked = found.unwrap_or(NO_SEGMENT);
+        for segment in rules.filter_map(|rule| rule.segment.as_mut()) {
+            let position = positions.get(*segment as usize).and_then(|(_, position)| *position);
+            *segment = position.unwrap_or(NO_SEGMENT);
         }
     }
 }
 
-/// What has been found out about flags that others require.
-struct Seen {
-    /// The flags that one flag requires.
-    edges: Vec<u32>,
-    /// The variations of each flag, by key.
+/// The flags that others require, as they are looked up.
+struct RequiredFlags {
+    /// The flags that the current flag requires.
+    positions: Vec<u32>,
+    /// For each flag, its variations by key.
     variations: Vec<Index>,
 }
 
-/// Prerequisites.
 impl Compiler {
-    /// Compiles the prerequisites of all flags, and finds those that can never be met.
-    fn settle_prerequisites(&mut self) {
+    /// Compiles the prerequisites of all flags, and finds those that can never hold.
+    fn link_prerequisites(&mut self) {
         if self.prerequisites.is_empty() {
             return;
         }
-        let mut required = vec![Vec::new(); self.flags.len()];
+        let mut edges = vec![Vec::new(); self.flags.len()];
         let variations = vec![Index::default(); self.flags.len()];
-        let mut seen = Seen { edges: Vec::new(), variations };
+        let mut required = RequiredFlags { positions: Vec::new(), variations };
         for Requirement { position, index, documents } in std::mem::take(&mut self.prerequisites) {
-            // The flag may have been replaced by a later one of its key.
+            // A later flag of the same key may have replaced this one.
             if self.indices.get(position as usize) != Some(&index) {
                 continue;
             }
             let flag = FLAGS.item(index);
             let prerequisites =
-                self.prerequisites_of_one(flag.field("prerequisites"), documents, &mut seen);
+                self.prerequisites_of_one(flag.field("prerequisites"), documents, &mut required);
             self.set_prerequisites(position, prerequisites);
-            if let Some(place) = required.get_mut(position as usize) {
-                *place = std::mem::take(&mut seen.edges);
+            if let Some(edges) = edges.get_mut(position as usize) {
+                *edges = std::mem::take(&mut required.positions);
             }
         }
-        for (position, obstacle) in obstacles(&required) {
+        for (position, obstacle) in obstacles(&edges) {
             let index = self.indices.get(position as usize).copied().unwrap_or_default();
             self.problems.report(FLAGS.item(index).field("prerequisites"), obstacle.message());
             self.set_prerequisites(position, Prerequisites::Unsatisfiable);
@@ -162,12 +160,12 @@ impl Compiler {
         &mut self,
         path: Path<'_>,
         documents: List<PrerequisiteDocument>,
-        seen: &mut Seen,
+        required: &mut RequiredFlags,
     ) -> Prerequisites {
         let mut satisfiable = !self.problems.faults(path, &documents, PREREQUISITE_FAILS);
         let mut compiled = Vec::with_capacity(documents.entries.len());
-        for Entry { index, fields, .. } in documents.entries {
-            match self.prerequisite(path.item(index), fields, seen) {
+        for Entry { index, object, .. } in documents.entries {
+            match self.prerequisite(path.item(index), object, required) {
                 Ok(prerequisite) => compiled.push(prerequisite),
                 Err(Unusable) => satisfiable = false,
             }
@@ -179,7 +177,7 @@ impl Compiler {
         &mut self,
         path: Path<'_>,
         document: PrerequisiteDocument,
-        seen: &mut Seen,
+        required: &mut RequiredFlags,
     ) -> Result<Prerequisite, Unusable> {
         let flag_key =
             self.problems.given(path.field("flag_key"), document.flag_key, PREREQUISITE_FAILS)?;
@@ -187,22 +185,23 @@ impl Compiler {
             self.problems.dangling(path.field("flag_key"), "flag", &flag_key, PREREQUISITE_FAILS);
             return Err(Unusable);
         };
-        seen.edges.push(position);
+        required.positions.push(position);
         let path = path.field("variation_key");
         let variation_key =
             self.problems.given(path, document.variation_key, PREREQUISITE_FAILS)?;
-        if !self.has_variation(position, &variation_key, seen) {
+        if !self.has_variation(position, &variation_key, required) {
             self.problems.dangling(path, "variation", &variation_key, PREREQUISITE_FAILS);
             return Err(Unusable);
         }
         Ok(Prerequisite { flag: position, variation_key })
     }
 
-    /// Returns whether a flag can serve a variation of this key. The keys of a flag are collected
-    /// once, however many others require it.
-    fn has_variation(&self, position: u32, key: &str, seen: &mut Seen) -> bool {
-        let place = position as usize;
-        let (Some(flag), Some(index)) = (self.flags.get(place), seen.variations.get_mut(place))
+    /// Returns whether a flag has a variation of this key. The variations of a flag are indexed once,
+    /// however many others require it.
+    fn has_variation(&self, position: u32, key: &str, required: &mut RequiredFlags) -> bool {
+        let position = position as usize;
+        let (Some(flag), Some(index)) =
+            (self.flags.get(position), required.variations.get_mut(position))
         else {
             return false;
         };
@@ -211,7 +210,7 @@ impl Compiler {
     }
 }
 
-/// The segments, found by id, and then by key.
+/// The segments, found by id or else by key.
 #[derive(Default)]
 struct Segments {
     listed: Vec<Segment>,
@@ -219,11 +218,11 @@ struct Segments {
     keys: TextMap<u32>,
 }
 
-/// How a segment is named.
+/// Whether the name of a segment is new.
 enum Naming {
     New,
-    /// As one before it.
-    Again(Arc<str>),
+    /// An earlier segment has the same id or key.
+    Repeated(Arc<str>),
     Nameless,
 }
 
@@ -242,7 +241,7 @@ impl Segments {
         let same_id = id.and_then(|id| self.ids.insert(id, position));
         let same_key = key.and_then(|key| self.keys.insert(key, position));
         match same_id.or(same_key) {
-            Some(_) => Naming::Again(name),
+            Some(_) => Naming::Repeated(name),
             None => Naming::New,
         }
     }

@@ -1,7 +1,7 @@
-//! Documents to tables, each flag by itself: shapes, weights, operators, variations.
+//! Compiles documents to tables, flag by flag: types, weights, operators, variations.
 //!
-//! What cannot be understood is left out or made to match nobody, and reported with its path.
-//! What flags refer to beyond themselves is linked when all of them are known.
+//! What is unusable is left out or made to match nobody, and reported with its path. Segments and
+//! prerequisites are linked when all flags are known.
 
 mod check;
 mod environment;
@@ -10,70 +10,69 @@ mod part;
 mod prerequisites;
 mod variations;
 
-pub(crate) use environment::parse;
-pub(crate) use link::{SEGMENTS, link};
-pub(crate) use part::{AskWhole, Piece, Places, compile as compile_part};
+pub(super) use environment::parse;
+pub(super) use link::{SEGMENTS, link};
+pub(super) use part::compile_part;
+pub(crate) use part::{NeedsWhole, Piece, PieceSource};
 
 use std::mem::take;
 
 use self::check::Unusable;
 use self::variations::Variations;
 use crate::ruleset::document::{
-    ConditionDocument, Consumer, FlagDocument, PrerequisiteDocument, RolloutDocument,
-    RolloutEntryDocument, RuleDocument, VariationDocument, Word,
+    ConditionDocument, Consumer, Entry, Field, FlagDocument, Found, List, PrerequisiteDocument,
+    RolloutDocument, RolloutEntryDocument, RuleDocument, Shape, VariationDocument, Word,
 };
-use crate::ruleset::document::{Entry, Field, Found, List, Shape};
 use crate::ruleset::problem::{Path, Problems};
-use crate::ruleset::tables::BucketSeed;
-use crate::ruleset::tables::Index;
-use crate::ruleset::tables::Patterns;
-use crate::ruleset::tables::TextMap;
-use crate::ruleset::tables::{Attribute, Condition, Test, excerpt};
-use crate::ruleset::tables::{Flag, FlagKind, Prerequisites, Rollout, Rule, Serves, Variation};
+use crate::ruleset::tables::{
+    Attribute, BucketSeed, Condition, Flag, FlagKind, Index, Patterns, Prerequisites, Rollout,
+    Rule, Serves, Test, TextMap, Variation, excerpt,
+};
 use crate::value::Number;
 
-/// Where the flags stand.
-pub(crate) const FLAGS: Path<'static> = Path::Root("flags");
+/// The path of the list of flags.
+pub(super) const FLAGS: Path<'static> = Path::Root("flags");
 
 const FLAG_LEFT_OUT: &str = "the flag is left out";
 const VARIATION_LEFT_OUT: &str = "the variation is left out";
-pub(crate) const RULE_MATCHES_NOBODY: &str = "the rule matches nobody";
+const RULE_MATCHES_NOBODY: &str = "the rule matches nobody";
 const NEVER_HOLDS: &str = "the condition never holds";
 const VALUE_IS_NULL: &str = "the value served is null";
 
-/// Where a rule stands that asks for a segment.
-pub(crate) struct SegmentUse {
-    pub(crate) flag_index: usize,
-    pub(crate) rule_index: usize,
-    pub(crate) name: u32,
+/// A rule that names a segment.
+struct SegmentUse {
+    flag_index: usize,
+    rule_index: usize,
+    /// The number of the name.
+    name: u32,
 }
 
-/// What a flag requires of others.
-pub(crate) struct Requirement {
-    pub(crate) position: u32,
-    /// Where the flag stands in the document.
-    pub(crate) index: usize,
-    pub(crate) documents: List<PrerequisiteDocument>,
+/// A flag with prerequisites.
+struct Requirement {
+    position: u32,
+    /// The index of the flag in the document.
+    index: usize,
+    documents: List<PrerequisiteDocument>,
 }
 
-/// Compiles flags as they come, and notes what they refer to.
+/// Compiles flags one by one, and collects what they refer to.
 #[derive(Default)]
-pub(crate) struct Compiler {
-    /// Flags that carry another one are left out.
+pub(super) struct Compiler {
+    /// Flags of other environments are left out.
     environment: Option<Box<str>>,
     patterns: Patterns,
-    pub(crate) problems: Problems,
-    pub(crate) flags: Vec<Flag>,
-    pub(crate) index: Index,
-    /// Where each flag stands in the document.
-    pub(crate) indices: Vec<usize>,
-    /// The names of the environments that flags carry.
-    pub(crate) environments: Vec<Box<str>>,
+    problems: Problems,
+    flags: Vec<Flag>,
+    index: Index,
+    /// The index of each flag in the document.
+    pub(super) indices: Vec<usize>,
+    /// The names of the flags' environments.
+    environments: Vec<Box<str>>,
     environment_index: Index,
-    pub(crate) prerequisites: Vec<Requirement>,
-    /// Numbers, in the order of their first use, for the names of segments that rules ask for.
-    pub(crate) segment_names: TextMap<u32>,
-    pub(crate) segment_uses: Vec<SegmentUse>,
+    prerequisites: Vec<Requirement>,
+    /// The names of segments that rules use, numbered in the order of their first use.
+    segment_names: TextMap<u32>,
+    segment_uses: Vec<SegmentUse>,
 }
 
 impl Consumer for Compiler {
@@ -91,14 +90,15 @@ impl Consumer for Compiler {
         let earlier = known.and_then(|position| self.flags.get(position as usize));
         if let Some(earlier) = earlier {
             let key = excerpt(&flag.key);
-            let carries = |flag: &Flag| self.environment.is_some() && flag.environment.is_some();
-            let winner = match (carries(earlier), carries(&flag)) {
-                (true, false) => "the one that carries the environment wins",
-                (false, true) => "this one wins, since it carries the environment",
+            let has_environment =
+                |flag: &Flag| self.environment.is_some() && flag.environment.is_some();
+            let winner = match (has_environment(earlier), has_environment(&flag)) {
+                (true, false) => "the one with the environment wins",
+                (false, true) => "this one wins, since it has the environment",
                 _ => "the last one wins",
             };
-            let loses = carries(earlier) && !carries(&flag);
-            let message = format_args!("a flag `{key}` stands before this one: {winner}");
+            let loses = has_environment(earlier) && !has_environment(&flag);
+            let message = format_args!("an earlier flag has the key `{key}`: {winner}");
             self.problems.report(path, message);
             if loses {
                 return;
@@ -109,8 +109,8 @@ impl Consumer for Compiler {
             let documents = take(&mut document.prerequisites);
             self.prerequisites.push(Requirement { position, index, documents });
         }
-        let place = position as usize;
-        match (self.flags.get_mut(place), self.indices.get_mut(place)) {
+        let existing = position as usize;
+        match (self.flags.get_mut(existing), self.indices.get_mut(existing)) {
             (Some(earlier), Some(earlier_index)) => (*earlier, *earlier_index) = (flag, index),
             _ => {
                 self.flags.push(flag);
@@ -126,13 +126,13 @@ impl Consumer for Compiler {
 }
 
 impl Compiler {
-    /// Returns a compiler that leaves out what another environment carries.
-    pub(crate) fn of(environment: Option<&str>) -> Compiler {
+    /// Returns a compiler that leaves out the flags of other environments.
+    fn of(environment: Option<&str>) -> Compiler {
         Compiler { environment: environment.map(Box::from), ..Compiler::default() }
     }
 
-    /// Returns whether a flag is of the environment, or of none.
-    pub(crate) fn takes(&self, document: &FlagDocument) -> bool {
+    /// Returns whether a flag belongs to the environment, or to none.
+    fn takes(&self, document: &FlagDocument) -> bool {
         match (&self.environment, &document.environment) {
             (None, _) | (Some(_), Field::Absent { .. }) => true,
             (Some(wanted), Field::Given(name)) => name.is_empty() || **name == **wanted,
@@ -140,7 +140,7 @@ impl Compiler {
         }
     }
 
-    /// Returns where the name of an environment stands; an empty one is none.
+    /// Returns the number of an environment's name; `None` if it is empty.
     fn environment_of(&mut self, environment: Field<Word>) -> Option<u32> {
         let name = match environment {
             Field::Given(name) if !name.is_empty() => name,
@@ -208,13 +208,13 @@ impl Compiler {
     ) -> Variations {
         self.problems.faults(path, variations, VARIATION_LEFT_OUT);
         let mut named = Variations::with_capacity(variations.entries.len());
-        for Entry { index, fields, .. } in &mut variations.entries {
+        for Entry { index, object, .. } in &mut variations.entries {
             let path = path.item(*index);
-            let id = self.problems.read(path.field("id"), take(&mut fields.id), VARIATION_LEFT_OUT);
+            let id = self.problems.read(path.field("id"), take(&mut object.id), VARIATION_LEFT_OUT);
             let key =
-                self.problems.read(path.field("key"), take(&mut fields.key), VARIATION_LEFT_OUT);
+                self.problems.read(path.field("key"), take(&mut object.key), VARIATION_LEFT_OUT);
             if let (Ok(id), Ok(key)) = (id, key) {
-                named.add(id, Variation { key, value: fields.value.take_value() });
+                named.add(id, Variation { key, value: object.value.take_value() });
             }
         }
         named
@@ -230,15 +230,15 @@ impl Compiler {
         let path = flag.field("targeting_rules");
         self.problems.faults(path, rules, RULE_MATCHES_NOBODY);
         let mut compiled = Vec::with_capacity(rules.entries.len());
-        for Entry { index, fields, .. } in &mut rules.entries {
+        for Entry { index, object, .. } in &mut rules.entries {
             let path = path.item(*index);
-            let segment = take(&mut fields.segment_id);
+            let segment = take(&mut object.segment_id);
             let Ok(segment) =
                 self.problems.read(path.field("segment_id"), segment, RULE_MATCHES_NOBODY)
             else {
                 continue;
             };
-            if let Ok((priority, mut rule)) = self.rule(path, fields, variations) {
+            if let Ok((priority, mut rule)) = self.rule(path, object, variations) {
                 rule.index = *index as u32;
                 rule.segment =
                     segment.and_then(|name| self.segment_number(flag_index, *index, name));
@@ -249,7 +249,8 @@ impl Compiler {
         compiled.into_iter().map(|(_, rule)| rule).collect()
     }
 
-    /// Notes that a rule asks for a segment; an empty name counts as absent.
+    /// Records that a rule names a segment, and returns the number of the name; `None` if the name is
+    /// empty.
     fn segment_number(
         &mut self,
         flag_index: usize,
@@ -268,7 +269,7 @@ impl Compiler {
         Some(name)
     }
 
-    /// Compiles a rule, with its priority and without its place and its segment.
+    /// Compiles a rule without its index and segment, and returns its priority with it.
     fn rule(
         &mut self,
         path: Path<'_>,
@@ -321,16 +322,16 @@ impl Compiler {
                 return Err(Unusable);
             }
         }
-        let wrapped = path.field("variations");
-        let path = if document.wrapped { wrapped } else { path };
+        let entries_path = path.field("variations");
+        let path = if document.wrapped { entries_path } else { path };
         self.problems.list(path, &document.entries, RULE_MATCHES_NOBODY)?;
         if self.problems.faults(path, &document.entries, RULE_MATCHES_NOBODY) {
             return Err(Unusable);
         }
         let mut sum = 0.0;
         let mut entries = Vec::with_capacity(document.entries.entries.len());
-        for Entry { index, fields, .. } in &mut document.entries.entries {
-            let (weight, variation) = self.rollout_entry(path.item(*index), fields, variations)?;
+        for Entry { index, object, .. } in &mut document.entries.entries {
+            let (weight, variation) = self.rollout_entry(path.item(*index), object, variations)?;
             sum += weight;
             entries.push((sum, variation));
         }
@@ -373,8 +374,8 @@ impl Compiler {
         Ok((weight, variation))
     }
 
-    /// Compiles conditions; one that cannot be understood never holds.
-    pub(crate) fn conditions(
+    /// Compiles conditions. An unusable condition never holds.
+    fn conditions(
         &mut self,
         path: Path<'_>,
         conditions: &mut List<ConditionDocument>,
@@ -385,8 +386,8 @@ impl Compiler {
             return Err(Unusable);
         }
         let mut compiled = Vec::with_capacity(conditions.entries.len());
-        for Entry { index, fields, .. } in &mut conditions.entries {
-            compiled.push(self.condition(path.item(*index), fields).unwrap_or(Condition::NEVER));
+        for Entry { index, object, .. } in &mut conditions.entries {
+            compiled.push(self.condition(path.item(*index), object).unwrap_or(Condition::NEVER));
         }
         Ok(compiled.into())
     }
@@ -410,7 +411,7 @@ impl Compiler {
         }
     }
 
-    /// Finds the variation that a reference names; `None`, reported, where there is none.
+    /// Returns the variation that a reference names. Reports a missing one and returns `None`.
     fn resolve(&mut self, path: Path<'_>, name: &str, variations: &Variations) -> Option<u32> {
         variations.find(name).or_else(|| {
             self.problems.dangling(path, "variation", name, VALUE_IS_NULL);

@@ -1,50 +1,49 @@
-//! One flag and what it refers to, compiled out of a text without reading the rest.
+//! Compiles one flag and all that it refers to, without reading the rest of the text.
 //!
-//! It serves what it would serve in the whole ruleset: the flags that it requires come with it,
-//! and those that they require, and the segments that any of them asks for.
+//! The flag serves what it would serve in the whole ruleset: the flags that it requires, directly
+//! or indirectly, and the segments that any of them names are compiled as well.
 
 use miniserde::de::Deserialize;
 
 use super::Compiler;
 use super::link::link;
-use crate::ruleset::document::{Consumer, Document, FlagDocument, SegmentDocument};
-use crate::ruleset::document::{Entry, Field, List, Shape};
-use crate::ruleset::tables::Tables;
-use crate::ruleset::tables::TextMap;
-use crate::value::Value;
-use crate::value::json;
+use crate::ruleset::document::{
+    Consumer, Document, Entry, Field, FlagDocument, List, SegmentDocument, Shape,
+};
+use crate::ruleset::tables::{Tables, TextMap};
+use crate::value::{Value, json};
 
-/// Finds flags and segments of a text by name. Of some names there are several, in the order of
-/// the text; all of them are found.
-pub(crate) trait Places {
+/// Finds the flags and segments of a text by name. Returns all of the same name, in the order of
+/// the text.
+pub(crate) trait PieceSource {
     fn flags(&self, key: &str) -> Vec<Piece<'_>>;
     fn segments(&self, name: &str) -> Vec<Piece<'_>>;
 }
 
-/// The text of a flag or a segment, and where it begins.
+/// The start and the text of a flag or a segment.
 pub(crate) type Piece<'a> = (usize, &'a str);
 
-/// The text cannot be read in parts, or as much as was allowed has been read of it.
+/// The text cannot be read in parts, or the part exceeds its size limit.
 #[derive(Debug)]
-pub(crate) struct AskWhole;
+pub(crate) struct NeedsWhole;
 
-/// Compiles a flag and what it refers to; `None` where the places do not know it. Takes what it
-/// reads, in bytes, from `allowed`.
-pub(crate) fn compile(
-    places: &dyn Places,
+/// Compiles a flag and all that it refers to; `None` if the source does not have the flag. Subtracts
+/// the bytes that it reads from `allowed`.
+pub(in crate::ruleset) fn compile_part(
+    source: &dyn PieceSource,
     key: &str,
     environment: Option<&str>,
     allowed: &mut usize,
-) -> Result<Option<Tables>, AskWhole> {
+) -> Result<Option<Tables>, NeedsWhole> {
     let mut reader = Reader {
-        places,
+        source,
         allowed,
         compiler: Compiler::of(environment),
         flags: TextMap::default(),
-        wanted: Vec::new(),
+        unread: Vec::new(),
         segments: TextMap::default(),
     };
-    reader.want_flag(key);
+    reader.need_flag(key);
     reader.flags()?;
     if reader.compiler.flags.is_empty() {
         return Ok(None);
@@ -55,32 +54,34 @@ pub(crate) fn compile(
 }
 
 struct Reader<'a> {
-    places: &'a dyn Places,
+    source: &'a dyn PieceSource,
     allowed: &'a mut usize,
     compiler: Compiler,
-    /// The flags that are read, and those that still have to be.
+    /// The flags that are needed.
     flags: TextMap<()>,
-    wanted: Vec<Box<str>>,
+    /// Those of them that have not been read yet.
+    unread: Vec<Box<str>>,
+    /// The segments that are needed.
     segments: TextMap<()>,
 }
 
 impl Reader<'_> {
-    fn want_flag(&mut self, key: &str) {
+    fn need_flag(&mut self, key: &str) {
         if self.flags.insert(key.into(), ()).is_none() {
-            self.wanted.push(key.into());
+            self.unread.push(key.into());
         }
     }
 
-    fn flags(&mut self) -> Result<(), AskWhole> {
+    fn flags(&mut self) -> Result<(), NeedsWhole> {
         let mut index = 0;
-        while let Some(key) = self.wanted.pop() {
-            for (_, text) in self.places.flags(&key) {
+        while let Some(key) = self.unread.pop() {
+            for (_, text) in self.source.flags(&key) {
                 let mut flag: Entry<FlagDocument> = self.read(text)?;
-                if !self.compiler.takes(&flag.fields) {
+                if !self.compiler.takes(&flag.object) {
                     continue;
                 }
-                self.note_references(&flag.fields);
-                self.compiler.flag(index, &mut flag.fields);
+                self.note_references(&flag.object);
+                self.compiler.flag(index, &mut flag.object);
                 index += 1;
             }
         }
@@ -89,28 +90,27 @@ impl Reader<'_> {
 
     fn note_references(&mut self, flag: &FlagDocument) {
         for prerequisite in &flag.prerequisites.entries {
-            if let Field::Given(key) = &prerequisite.fields.flag_key {
-                self.want_flag(key);
+            if let Field::Given(key) = &prerequisite.object.flag_key {
+                self.need_flag(key);
             }
         }
         for rule in &flag.targeting_rules.entries {
-            if let Field::Given(name) = &rule.fields.segment_id {
+            if let Field::Given(name) = &rule.object.segment_id {
                 self.segments.insert(name.clone(), ());
             }
         }
     }
 
-    /// Reads the segments that were asked for, in the order of the text: of equal names the last
-    /// one counts.
-    fn segments(&mut self) -> Result<List<SegmentDocument>, AskWhole> {
-        let pieces = self.segments.keys().flat_map(|name| self.places.segments(name));
+    /// Reads the needed segments in the order of the text, since the last one of a name counts.
+    fn segments(&mut self) -> Result<List<SegmentDocument>, NeedsWhole> {
+        let pieces = self.segments.keys().flat_map(|name| self.source.segments(name));
         let mut pieces: Vec<_> = pieces.collect();
         pieces.sort_by_key(|(start, _)| *start);
         let mut segments: List<SegmentDocument> = List::default();
         segments.shape = Shape::Given;
         let mut last = None;
         for (start, text) in pieces {
-            // One segment may be found by two names.
+            // A segment may be found both by id and by key.
             if last.replace(start) != Some(start) {
                 segments.entries.push(self.read(text)?);
             }
@@ -118,8 +118,8 @@ impl Reader<'_> {
         Ok(segments)
     }
 
-    fn read<T: Deserialize>(&mut self, text: &str) -> Result<T, AskWhole> {
-        *self.allowed = self.allowed.checked_sub(text.len()).ok_or(AskWhole)?;
-        json::read(text).map_err(|_| AskWhole)
+    fn read<T: Deserialize>(&mut self, text: &str) -> Result<T, NeedsWhole> {
+        *self.allowed = self.allowed.checked_sub(text.len()).ok_or(NeedsWhole)?;
+        json::read(text).map_err(|_| NeedsWhole)
     }
 }

@@ -1,11 +1,11 @@
-//! Which flags can never have their prerequisites met: those on a cycle, and those too deep.
+//! Finds the flags whose prerequisites can never hold: those on a cycle, or with too long a chain.
 //!
-//! Settled once for a ruleset, by Tarjan's algorithm, without recursion.
+//! Runs once per ruleset. This is Tarjan's algorithm, without recursion.
 
-/// The most flags that may stand in the longest chain of a flag's prerequisites.
+/// The maximum length of a chain of prerequisites, in flags.
 const MAX_CHAIN: usize = 100;
 
-/// Why a flag's prerequisites can never be met.
+/// Why the prerequisites of a flag can never hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Obstacle {
     Cycle,
@@ -25,25 +25,25 @@ impl Obstacle {
     }
 }
 
-/// Finds the flags whose prerequisites can never be met; `required` lists, for each flag, the
-/// positions of those that it requires.
+/// Returns the flags whose prerequisites can never hold. `required` lists, for each flag, the
+/// positions of the flags that it requires.
 pub(super) fn obstacles(required: &[Vec<u32>]) -> Vec<(u32, Obstacle)> {
     let nodes = vec![Node::default(); required.len()];
-    let mut search = Search { required, nodes, found: 0, open: Vec::new() };
+    let mut search = Search { required, nodes, discovered: 0, open: Vec::new() };
     for start in 0..required.len() {
         search.visit(start);
     }
-    let found = (0..).zip(search.nodes).map(|(flag, node)| Some((flag, node.obstacle?)));
-    found.flatten().collect()
+    let obstacles = (0..).zip(search.nodes).map(|(flag, node)| Some((flag, node.obstacle?)));
+    obstacles.flatten().collect()
 }
 
 #[derive(Clone, Copy, Default)]
 struct Node {
-    /// The order of discovery, from 1; 0 before that.
+    /// The order of discovery, from 1; 0 if not yet discovered.
     order: usize,
-    /// The smallest order that can be reached from here and is still open.
+    /// The smallest order of the open flags that can be reached from here.
     lowest: usize,
-    /// How many of the required flags have been looked at.
+    /// How many of the required flags have been visited.
     progress: usize,
     /// The length of the longest chain of prerequisites.
     chain: usize,
@@ -54,8 +54,8 @@ struct Node {
 struct Search<'a> {
     required: &'a [Vec<u32>],
     nodes: Vec<Node>,
-    found: usize,
-    /// Flags that may still turn out to be on a cycle with what is being visited.
+    discovered: usize,
+    /// Flags that may be on a cycle with the flag being visited.
     open: Vec<usize>,
 }
 
@@ -66,12 +66,12 @@ impl Search<'_> {
         while let Some(&flag) = path.last() {
             match self.next_required(flag) {
                 Some(required) if self.node(required).order == 0 => self.enter(required, &mut path),
-                Some(required) => self.look_back(flag, required),
+                Some(required) => self.merge(flag, required),
                 None => {
                     path.pop();
                     self.close(flag);
                     if let Some(&parent) = path.last() {
-                        self.look_back(parent, flag);
+                        self.merge(parent, flag);
                     }
                 }
             }
@@ -82,8 +82,8 @@ impl Search<'_> {
         if self.node(flag).order != 0 {
             return;
         }
-        self.found += 1;
-        let order = self.found;
+        self.discovered += 1;
+        let order = self.discovered;
         self.update(flag, |node| {
             node.order = order;
             node.lowest = order;
@@ -98,8 +98,8 @@ impl Search<'_> {
         Some(required as usize)
     }
 
-    /// Takes over what is known of a required flag that has been visited.
-    fn look_back(&mut self, flag: usize, required: usize) {
+    /// Merges the state of a required flag that has been visited.
+    fn merge(&mut self, flag: usize, required: usize) {
         let required = self.node(required);
         self.update(flag, |node| {
             if required.closed {
@@ -110,7 +110,7 @@ impl Search<'_> {
         });
     }
 
-    /// Judges a flag whose required flags have all been visited.
+    /// Closes a flag whose required flags have all been visited, and the cycle that it starts.
     fn close(&mut self, flag: usize) {
         let node = self.node(flag);
         if node.lowest != node.order {
@@ -118,15 +118,16 @@ impl Search<'_> {
         }
         let on_cycle = self.open.last() != Some(&flag) || self.requires_itself(flag);
         while let Some(member) = self.open.pop() {
-            self.judge(member, on_cycle);
+            self.settle(member, on_cycle);
             if member == flag {
                 break;
             }
         }
     }
 
-    /// A flag that serves its default asks nothing of others: chains start anew above it.
-    fn judge(&mut self, flag: usize, on_cycle: bool) {
+    /// Records the obstacle, if any. A flag with an obstacle never evaluates its prerequisites, so
+    /// chains restart at it.
+    fn settle(&mut self, flag: usize, on_cycle: bool) {
         let obstacle = if on_cycle {
             Some(Obstacle::Cycle)
         } else if self.node(flag).chain > MAX_CHAIN {

@@ -1,9 +1,8 @@
-//! The variations of one flag while it is compiled: found by id, and then by key.
+//! The variations of one flag during compilation, found by id or else by key.
 
-use crate::ruleset::tables::Variation;
-use crate::ruleset::tables::{Index, Named};
+use crate::ruleset::tables::{Index, Named, Variation};
 
-/// The variations of one flag; of two that are named alike the first one counts.
+/// The variations of one flag. Of several with the same id or key, the first one counts.
 pub(super) struct Variations {
     pub(super) listed: Vec<Variation>,
     ids: Vec<Id>,
@@ -42,7 +41,7 @@ impl Variations {
         }
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+    pub(super) fn find(&self, name: &str) -> Option<u32> {
         match self.by_id.find(name, &self.ids) {
             Some(found) => self.ids.get(found as usize).map(|id| id.position),
             None => self.by_key.find(name, &self.listed),

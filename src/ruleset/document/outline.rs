@@ -1,10 +1,10 @@
-//! Where each flag and segment of a document stands in its text.
+//! The position of each flag and segment in the text of a document.
 //!
-//! Finds the same lists as `document.rs` does in a text that it accepts, whatever wraps them.
+//! In a text that `Document::parse` accepts, it finds the same lists.
 
 use crate::value::{Span, document, elements, member};
 
-/// The places of the elements of both lists, malformed ones included.
+/// The spans of the elements of both lists, malformed ones included.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Outline {
     pub(crate) flags: Vec<Span>,
@@ -12,12 +12,12 @@ pub(crate) struct Outline {
 }
 
 impl Outline {
-    /// Looks through a text that has no byte-order mark.
+    /// Returns the outline of a text without a byte-order mark.
     pub(crate) fn of(text: &str) -> Outline {
         let root = document(text);
         let given = |object: &Span, name| {
-            let place = member(text, object.clone(), name)?;
-            (text.get(place.clone()) != Some("null")).then_some(place)
+            let span = member(text, object.clone(), name)?;
+            (text.get(span.clone()) != Some("null")).then_some(span)
         };
         let inner = match given(&root, "flags") {
             Some(_) => root.clone(),
@@ -26,7 +26,7 @@ impl Outline {
         let segments = given(&inner, "segments").or_else(|| given(&root, "segments"));
         // The document may be the list itself.
         let flags = given(&inner, "flags").unwrap_or(inner);
-        let list = |place| elements(text, place);
+        let list = |span| elements(text, span);
         Outline { flags: list(flags), segments: segments.map(list).unwrap_or_default() }
     }
 }

@@ -1,4 +1,4 @@
-//! How an answer comes about: the evaluator decides, and what it looked at is laid out.
+//! `Ruleset::explain`: evaluates a flag, records the checks of the evaluator and describes them.
 
 mod explanation;
 mod text;
@@ -10,102 +10,145 @@ pub use explanation::{
 
 use std::sync::Arc;
 
-use self::explanation::{AttributeText, Identity, PATTERN};
+use self::explanation::PATTERN;
 use crate::context::{EvaluationContext, Who};
-use crate::ruleset::evaluate::{Evaluator, Witness};
-use crate::ruleset::result::{Outcome, Reason};
-use crate::ruleset::tables::MatchBudget;
-use crate::ruleset::tables::bucket;
-use crate::ruleset::tables::{Attribute, Condition, Subject, Target};
-use crate::ruleset::tables::{Flag, Prerequisite, Prerequisites, Rule, Serves, Tables};
-use crate::ruleset::tables::{PositionMap, TextMap};
+use crate::ruleset::evaluate::{Evaluator, Observer};
+use crate::ruleset::result::{EvaluationResult, Outcome, Reason};
+use crate::ruleset::tables::{
+    Attribute, Condition, Flag, MatchBudget, PositionMap, Prerequisite, Prerequisites, Replica,
+    Rule, Serves, Subject, Tables, Target, TextMap, bucket,
+};
 use crate::value::NumberText;
 
-/// Evaluates a flag, and lays out how.
-pub(crate) struct Explainer<'a> {
+/// Evaluates the flag at a position and explains the result; `None` if the flag does not exist.
+pub(super) fn explain(
+    ruleset: &Arc<Replica>,
+    position: u32,
+    context: &EvaluationContext,
+) -> Option<Explanation> {
+    let flag = ruleset.tables.flag(position)?;
+    let mut explainer = Explainer::new(&ruleset.tables, context, flag);
+    let prerequisites = explainer.prerequisites();
+    Some(Explanation {
+        key: flag.key.clone(),
+        on: flag.on,
+        prerequisites_never_hold: prerequisites.is_none(),
+        prerequisites: prerequisites.unwrap_or_default(),
+        rules: explainer.rules(),
+        result: EvaluationResult::shared(ruleset.clone(), position, explainer.outcome),
+    })
+}
+
+/// Explains one evaluation of a flag.
+struct Explainer<'a> {
     tables: &'a Tables,
     context: &'a EvaluationContext,
     flag: &'a Flag,
-    /// What is left for searching patterns beside those of the evaluation itself.
+    /// A second budget for patterns, beside the one that the evaluation itself uses.
     budget: MatchBudget,
-    pub(crate) outcome: Outcome,
-    seen: Seen,
+    outcome: Outcome,
+    trace: Trace,
     variations: Vec<ExplainedVariation>,
     segments: PositionMap<Arc<ExplainedSegment>>,
     /// The segments of the rules that match: the context is in them.
-    joined: PositionMap<()>,
+    matched_segments: PositionMap<()>,
     identity: Option<Identity>,
     attributes: TextMap<Option<AttributeText>>,
 }
 
-/// What the evaluator looked at.
+/// What the evaluator has checked.
 #[derive(Default)]
-struct Seen {
-    /// Whether each rule of the flag itself that was reached matches.
+struct Trace {
+    /// For each reached rule of the flag itself, whether it matches.
     rules: Vec<bool>,
     /// What required flags serve.
-    settled: PositionMap<Outcome>,
+    required: PositionMap<Outcome>,
 }
 
-impl Witness for Seen {
-    fn looked_at(&mut self, matches: bool) {
+impl Observer for Trace {
+    fn rule_checked(&mut self, matches: bool) {
         self.rules.push(matches);
     }
 
-    /// The rules so far were those of the required flag.
-    fn settled(&mut self, flag: u32, outcome: &Outcome) {
+    /// Forgets the rules so far, which belong to the required flag.
+    fn required_flag_evaluated(&mut self, flag: u32, outcome: &Outcome) {
         self.rules.clear();
-        self.settled.insert(flag, outcome.clone());
+        self.required.insert(flag, outcome.clone());
     }
 }
 
+/// The identifier of a context, its source and its bucket.
+struct Identity {
+    name: &'static str,
+    identifier: Arc<str>,
+    bucket: u32,
+}
+
+impl Identity {
+    fn of(flag: &Flag, context: &EvaluationContext) -> Option<Identity> {
+        let (name, identifier) = match context.who() {
+            Who::User(id) => ("user_id", id),
+            Who::Session(id) => ("session_id", id),
+            Who::Nobody => return None,
+        };
+        let bucket = flag.seed.bucket(identifier);
+        Some(Identity { name, identifier: identifier.into(), bucket })
+    }
+}
+
+/// The value of an attribute, as text.
+#[derive(Clone)]
+struct AttributeText {
+    text: Arc<str>,
+    is_string: bool,
+}
+
 impl<'a> Explainer<'a> {
-    pub(crate) fn new(
-        tables: &'a Tables,
-        context: &'a EvaluationContext,
-        flag: &'a Flag,
-    ) -> Explainer<'a> {
-        let mut evaluator = Evaluator::with(tables, context, Seen::default());
+    fn new(tables: &'a Tables, context: &'a EvaluationContext, flag: &'a Flag) -> Explainer<'a> {
+        let mut evaluator = Evaluator::with(tables, context, Trace::default());
         let outcome = evaluator.evaluate(flag);
-        let seen = evaluator.into_witness();
+        let trace = evaluator.into_observer();
         let positions = 0..flag.variations.len() as u32;
-        let matching = flag.rules.iter().zip(&seen.rules).filter(|(_, matches)| **matches);
-        let joined = matching.filter_map(|(rule, _)| Some((rule.segment?, ()))).collect();
+        let matching = flag.rules.iter().zip(&trace.rules).filter(|(_, matches)| **matches);
+        let matched_segments = matching.filter_map(|(rule, _)| Some((rule.segment?, ()))).collect();
         Explainer {
             tables,
             context,
             flag,
             budget: MatchBudget::new(),
             outcome,
-            seen,
-            variations: positions.map(|position| explained(flag, Some(position))).collect(),
+            trace,
+            variations: positions
+                .map(|position| explained_variation(flag, Some(position)))
+                .collect(),
             segments: PositionMap::default(),
-            joined,
+            matched_segments,
             identity: Identity::of(flag, context),
             attributes: TextMap::default(),
         }
     }
 
-    /// Returns the prerequisites; `None` where they can never hold.
-    pub(crate) fn prerequisites(&self) -> Option<Vec<ExplainedPrerequisite>> {
+    /// Returns the prerequisites; `None` if they can never hold.
+    fn prerequisites(&self) -> Option<Vec<ExplainedPrerequisite>> {
         let Prerequisites::All(all) = &self.flag.prerequisites else {
             return None;
         };
-        // The evaluator looks at none behind the first that fails.
-        let mut evaluator = Evaluator::with(self.tables, self.context, Seen::default());
-        for one in all.iter().filter(|one| !self.seen.settled.contains_key(&one.flag)) {
+        // The evaluator stops at the first prerequisite that fails.
+        let mut evaluator = Evaluator::with(self.tables, self.context, Trace::default());
+        for one in all.iter().filter(|one| !self.trace.required.contains_key(&one.flag)) {
             evaluator.holds(one);
         }
-        let others = evaluator.into_witness();
+        let others = evaluator.into_observer();
         let mut served = PositionMap::default();
         let explained = all.iter().filter_map(|one| {
-            let known = self.seen.settled.get(&one.flag).or_else(|| others.settled.get(&one.flag));
+            let known =
+                self.trace.required.get(&one.flag).or_else(|| others.required.get(&one.flag));
             self.prerequisite(one, known, &mut served)
         });
         Some(explained.collect())
     }
 
-    /// Returns a prerequisite whose flag has been evaluated, or is off.
+    /// Returns a prerequisite; its flag is off if it has no outcome.
     fn prerequisite(
         &self,
         one: &Prerequisite,
@@ -115,7 +158,8 @@ impl<'a> Explainer<'a> {
         let flag = self.tables.flag(one.flag)?;
         let inactive = Outcome::default_of(flag, Reason::FlagInactive);
         let Outcome { variation, reason } = outcome.unwrap_or(&inactive);
-        let served = served.entry(one.flag).or_insert_with(|| explained(flag, *variation));
+        let served =
+            served.entry(one.flag).or_insert_with(|| explained_variation(flag, *variation));
         Some(ExplainedPrerequisite {
             flag_key: flag.key.clone(),
             variation_key: one.variation_key.to_string(),
@@ -126,14 +170,14 @@ impl<'a> Explainer<'a> {
         })
     }
 
-    /// Returns the rules in the order in which they are looked at.
-    pub(crate) fn rules(&mut self) -> Vec<ExplainedRule> {
+    /// Returns the rules in the order of evaluation.
+    fn rules(&mut self) -> Vec<ExplainedRule> {
         let decided =
             matches!(self.outcome.reason, Reason::TargetingMatch | Reason::PercentageRollout);
         let flag = self.flag;
-        let rules = flag.rules.iter().enumerate().map(|(place, rule)| {
-            let decides = decided && place + 1 == self.seen.rules.len();
-            self.rule(rule, self.seen.rules.get(place).copied(), decides)
+        let rules = flag.rules.iter().enumerate().map(|(position, rule)| {
+            let decides = decided && position + 1 == self.trace.rules.len();
+            self.rule(rule, self.trace.rules.get(position).copied(), decides)
         });
         rules.collect()
     }
@@ -143,14 +187,14 @@ impl<'a> Explainer<'a> {
         let known = rule.segment.and_then(|position| self.segments.get(&position).cloned());
         let mut segment = rule.segment.map(|position| self.segment(position));
         match matches {
-            Some(true) => hold(&mut conditions),
-            Some(false) if all_hold(&conditions) && segment.as_deref().is_none_or(is_joined) => {
-                doubt(&mut conditions);
-                segment = rule.segment.map(|position| self.doubted(position));
+            Some(true) => mark_held(&mut conditions),
+            Some(false) if all_hold(&conditions) && segment.as_deref().is_none_or(holds) => {
+                mark_unsearched(&mut conditions);
+                segment = rule.segment.map(|position| self.unsearched_segment(position));
             }
             _ => {}
         }
-        let segment_again =
+        let segment_shown =
             known.zip(segment.as_ref()).is_some_and(|(known, it)| Arc::ptr_eq(&known, it));
         ExplainedRule {
             index: rule.index as usize,
@@ -158,7 +202,6 @@ impl<'a> Explainer<'a> {
             decides,
             conditions,
             segment,
-            segment_again,
             serves: match &rule.serves {
                 Serves::Variation(served) => ExplainedServing::Variation(self.variation(*served)),
                 Serves::Rollout(entries) => {
@@ -166,6 +209,7 @@ impl<'a> Explainer<'a> {
                 }
                 Serves::Nothing => ExplainedServing::Nothing,
             },
+            segment_shown,
         }
     }
 
@@ -176,29 +220,28 @@ impl<'a> Explainer<'a> {
         let segment = self.tables.segment(position);
         let conditions = segment.map(|segment| self.conditions(&segment.conditions, true));
         let mut conditions = conditions.unwrap_or_default();
-        if self.joined.contains_key(&position) {
-            hold(&mut conditions);
+        if self.matched_segments.contains_key(&position) {
+            mark_held(&mut conditions);
         }
-        let explained =
-            ExplainedSegment { name: segment.map(|segment| segment.name.clone()), conditions };
-        self.keep(position, explained)
+        let name = segment.map(|segment| segment.name.clone());
+        self.remember(position, ExplainedSegment { name, conditions })
     }
 
-    /// Returns a segment that seems to be what a rule failed for; where a pattern of it can have
-    /// been, that is not said to hold.
-    fn doubted(&mut self, position: u32) -> Arc<ExplainedSegment> {
+    /// Returns the segment of a rule that failed although all its conditions seem to hold. The
+    /// patterns of the segment, if any, are marked as not searched for.
+    fn unsearched_segment(&mut self, position: u32) -> Arc<ExplainedSegment> {
         let segment = self.segment(position);
-        let doubtful = !self.joined.contains_key(&position)
-            && segment.conditions.iter().any(ExplainedCondition::is_searched_for);
-        if !doubtful {
+        if self.matched_segments.contains_key(&position)
+            || !segment.conditions.iter().any(ExplainedCondition::is_pattern)
+        {
             return segment;
         }
         let mut segment = ExplainedSegment::clone(&segment);
-        doubt(&mut segment.conditions);
-        self.keep(position, segment)
+        mark_unsearched(&mut segment.conditions);
+        self.remember(position, segment)
     }
 
-    fn keep(&mut self, position: u32, segment: ExplainedSegment) -> Arc<ExplainedSegment> {
+    fn remember(&mut self, position: u32, segment: ExplainedSegment) -> Arc<ExplainedSegment> {
         let segment = Arc::new(segment);
         self.segments.insert(position, segment.clone());
         segment
@@ -211,10 +254,13 @@ impl<'a> Explainer<'a> {
     fn condition(&mut self, condition: &Condition, reached: bool) -> ExplainedCondition {
         let Some((operator, target)) = condition.test.parts() else {
             return ExplainedCondition {
-                parts: None,
+                attribute: None,
+                operator: None,
+                target: None,
                 value: None,
-                reached,
                 holds: reached.then_some(false),
+                value_is_string: false,
+                reached,
             };
         };
         let target = match target {
@@ -226,10 +272,13 @@ impl<'a> Explainer<'a> {
         let holds = reached.then(|| condition.holds(self.context, &mut self.budget));
         let unsure = operator == PATTERN && value.is_some() && self.budget.is_used_up();
         ExplainedCondition {
-            parts: Some((condition.attribute.name().to_owned(), operator, target)),
-            value,
-            reached,
+            attribute: Some(condition.attribute.name().to_owned()),
+            operator: Some(operator),
+            target: Some(target),
+            value_is_string: value.as_ref().is_some_and(|value| value.is_string),
+            value: value.map(|value| value.text),
             holds: holds.filter(|_| !unsure),
+            reached,
         }
     }
 
@@ -246,50 +295,45 @@ impl<'a> Explainer<'a> {
     }
 
     fn rollout(&self, entries: &[(f64, Option<u32>)], decides: bool) -> ExplainedRollout {
-        let places: Vec<_> =
-            (0..).zip(entries).map(|(place, (upper, _))| (*upper, place)).collect();
-        let bucket = self.identity.as_ref().filter(|_| decides).map(|it| it.bucket);
-        let chosen = bucket.and_then(|bucket| bucket::choose(&places, bucket));
+        let indices: Vec<_> =
+            (0..).zip(entries).map(|(index, (upper, _))| (*upper, index)).collect();
+        let identity = self.identity.as_ref();
+        let bucket = identity.map(|it| it.bucket);
+        let deciding = bucket.filter(|_| decides);
+        let chosen = deciding.and_then(|bucket| bucket::choose(&indices, bucket));
         let mut lower = 0.0;
-        let entries = (0..).zip(entries).map(|(place, (upper, served))| ExplainedEntry {
+        let entries = (0..).zip(entries).map(|(index, (upper, served))| ExplainedEntry {
             variation: self.variation(*served),
             lower: std::mem::replace(&mut lower, *upper),
             upper: *upper,
-            chosen: chosen == Some(&place),
+            chosen: chosen == Some(&index),
         });
-        ExplainedRollout { identity: self.identity.clone(), entries: entries.collect() }
+        ExplainedRollout {
+            identifier: identity.map(|it| it.identifier.clone()),
+            identified_by: identity.map(|it| it.name),
+            bucket,
+            entries: entries.collect(),
+        }
     }
 
     fn variation(&self, position: Option<u32>) -> ExplainedVariation {
         let known = position.and_then(|position| self.variations.get(position as usize));
-        known.cloned().unwrap_or(ExplainedVariation { key: None, there: false })
+        known.cloned().unwrap_or(ExplainedVariation { key: None, exists: false })
     }
 }
 
-impl Identity {
-    fn of(flag: &Flag, context: &EvaluationContext) -> Option<Identity> {
-        let (name, identifier) = match context.who() {
-            Who::User(id) => ("user_id", id),
-            Who::Session(id) => ("session_id", id),
-            Who::Nobody => return None,
-        };
-        let bucket = flag.seed.bucket(identifier);
-        Some(Identity { name, identifier: identifier.into(), bucket })
-    }
-}
-
-/// Says of conditions what the evaluation found: it had more to spend on patterns than was left
-/// here.
-fn hold(conditions: &mut [ExplainedCondition]) {
+/// Marks the conditions of a rule that matches as held, even if the budget of the explanation did
+/// not suffice to search for their patterns.
+fn mark_held(conditions: &mut [ExplainedCondition]) {
     for condition in conditions {
         condition.holds = Some(true);
     }
 }
 
-/// Leaves open whether patterns hold: the evaluation did not search for all of them, since
-/// prerequisites and rules before had cost too much.
-fn doubt(conditions: &mut [ExplainedCondition]) {
-    for condition in conditions.iter_mut().filter(|condition| condition.is_searched_for()) {
+/// Marks patterns as not searched for: earlier rules and prerequisites had used up the budget of the
+/// evaluation.
+fn mark_unsearched(conditions: &mut [ExplainedCondition]) {
+    for condition in conditions.iter_mut().filter(|condition| condition.is_pattern()) {
         condition.holds = None;
     }
 }
@@ -298,14 +342,14 @@ fn all_hold(conditions: &[ExplainedCondition]) -> bool {
     conditions.iter().all(|condition| condition.holds == Some(true))
 }
 
-fn is_joined(segment: &ExplainedSegment) -> bool {
+fn holds(segment: &ExplainedSegment) -> bool {
     segment.name.is_some() && all_hold(&segment.conditions)
 }
 
-fn explained(flag: &Flag, position: Option<u32>) -> ExplainedVariation {
+fn explained_variation(flag: &Flag, position: Option<u32>) -> ExplainedVariation {
     let variation = flag.variation(position);
     ExplainedVariation {
         key: variation.and_then(|variation| variation.key.as_deref()).map(Arc::from),
-        there: variation.is_some(),
+        exists: variation.is_some(),
     }
 }

@@ -1,4 +1,4 @@
-//! Where paths lead in the text of a ruleset, and which line and column that is.
+//! Locates paths such as `flags[3].key` in the text of a ruleset, by line and column.
 
 use crate::ruleset::document::Outline;
 use crate::value::{Span, document, elements, member};
@@ -10,19 +10,19 @@ enum Step<'a> {
     Item(usize),
 }
 
-/// A path that is looked for, with its number.
+/// A path to locate, with its number.
 type Sought<'a> = (Vec<Step<'a>>, usize);
 
-/// Returns the byte where each path leads; where a step is not there, that of the deepest part
-/// that is. Each part of the text is walked over a few times, however many paths lead there.
-pub(super) fn places<'a>(
+/// Returns the byte offset of each path, or of its deepest part that exists. Each part of the text
+/// is scanned a few times, however many paths lead there.
+pub(super) fn locate<'a>(
     text: &str,
     outline: &Outline,
     paths: impl Iterator<Item = &'a str>,
 ) -> Vec<usize> {
     let mut sought: Vec<Sought<'a>> = paths.map(steps).zip(0..).collect();
     let start = text.len() - text.trim_start_matches([' ', '\n', '\t', '\r']).len();
-    let mut places = vec![start; sought.len()];
+    let mut offsets = vec![start; sought.len()];
     sought.sort_by(|(left, _), (right, _)| left.cmp(right));
     for group in sought.chunk_by(|(left, _), (right, _)| left.first() == right.first()) {
         let (name, list) = match group.first().and_then(|(steps, _)| steps.first()) {
@@ -35,14 +35,15 @@ pub(super) fn places<'a>(
         if !whole.is_empty()
             && let Some(part) = whole_list(text, name)
         {
-            find(text, part, whole, 1, &mut places);
+            find(text, part, whole, 1, &mut offsets);
         }
-        find_items(text, list, group, 1, &mut places);
+        find_items(text, list, group, 1, &mut offsets);
     }
-    places
+    offsets
 }
 
-/// Returns where the list of flags or of segments stands that counts, or what stands in its place.
+/// Returns the span of the list of flags or segments that is in force, or of the value in its
+/// place.
 fn whole_list(text: &str, name: &str) -> Option<Span> {
     let root = document(text);
     let given = |object: &Span, name| {
@@ -53,26 +54,26 @@ fn whole_list(text: &str, name: &str) -> Option<Span> {
     data.and_then(|data| given(&data, name)).or_else(|| given(&root, name))
 }
 
-/// Finds the paths that lead into a part by their step of this number.
-fn find(text: &str, part: Span, sought: &[Sought<'_>], depth: usize, places: &mut [usize]) {
+/// Locates the paths within a part; `depth` is the number of steps that lead to the part.
+fn find(text: &str, part: Span, sought: &[Sought<'_>], depth: usize, offsets: &mut [usize]) {
     for (_, number) in sought {
-        if let Some(place) = places.get_mut(*number) {
-            *place = part.start;
+        if let Some(offset) = offsets.get_mut(*number) {
+            *offset = part.start;
         }
     }
     let by_item = |(steps, _): &Sought<'_>| matches!(steps.get(depth), Some(Step::Item(_)));
-    // Items come after fields, and paths that end here before both.
+    // Paths that end here are sorted before fields, and fields before items.
     let (others, items) = sought.split_at(sought.partition_point(|one| !by_item(one)));
     for group in others.chunk_by(|(left, _), (right, _)| left.get(depth) == right.get(depth)) {
         if let Some((steps, _)) = group.first()
             && let Some(Step::Field(name)) = steps.get(depth)
             && let Some(part) = member(text, part.clone(), name)
         {
-            find(text, part, group, depth + 1, places);
+            find(text, part, group, depth + 1, offsets);
         }
     }
     if !items.is_empty() {
-        find_items(text, &elements(text, part), items, depth, places);
+        find_items(text, &elements(text, part), items, depth, offsets);
     }
 }
 
@@ -81,19 +82,19 @@ fn find_items(
     list: &[Span],
     sought: &[Sought<'_>],
     depth: usize,
-    places: &mut [usize],
+    offsets: &mut [usize],
 ) {
     for group in sought.chunk_by(|(left, _), (right, _)| left.get(depth) == right.get(depth)) {
         if let Some((steps, _)) = group.first()
             && let Some(Step::Item(index)) = steps.get(depth)
             && let Some(part) = list.get(*index)
         {
-            find(text, part.clone(), group, depth + 1, places);
+            find(text, part.clone(), group, depth + 1, offsets);
         }
     }
 }
 
-/// Splits a path such as `flags[3].targeting_rules[0]`.
+/// Splits a path, such as `flags[3].targeting_rules[0]`.
 fn steps(path: &str) -> Vec<Step<'_>> {
     let mut steps = Vec::new();
     for part in path.split('.') {
@@ -105,17 +106,17 @@ fn steps(path: &str) -> Vec<Step<'_>> {
     steps
 }
 
-/// Returns the line and column of each of these bytes, which come in ascending order; both from
-/// 1, columns in characters.
-pub(super) fn lines_and_columns(text: &str, places: &[usize]) -> Vec<(usize, usize)> {
+/// Returns the line and column of each offset, from 1; columns count characters. The offsets must
+/// be in ascending order.
+pub(super) fn lines_and_columns(text: &str, offsets: &[usize]) -> Vec<(usize, usize)> {
     let (mut line, mut column) = (1, 1);
     let mut bytes = text.bytes().enumerate().peekable();
-    let mut found = Vec::with_capacity(places.len());
-    for place in places {
-        while let Some((_, byte)) = bytes.next_if(|(position, _)| position < place) {
+    let mut found = Vec::with_capacity(offsets.len());
+    for offset in offsets {
+        while let Some((_, byte)) = bytes.next_if(|(position, _)| position < offset) {
             match byte {
                 b'\n' => (line, column) = (line + 1, 1),
-                // The rest of a character.
+                // A continuation byte of a character.
                 0x80..=0xbf => {}
                 _ => column += 1,
             }
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_deepest_part_that_is_there() {
+    fn finds_the_deepest_part_that_exists() {
         let text = r#"{"segments": [1], "flags": [{"key": "a"},
             {"key": "b", "rules": [{"v": [10, [11]]}], "rules": [{}, {"v": [20, {"w": 21}]}]}]}"#;
         let found = [
@@ -155,9 +156,9 @@ mod tests {
         for turn in 0..found.len() {
             let mut found = found;
             found.rotate_left(turn);
-            let places = places(text, &outline, found.iter().map(|(path, _)| *path));
-            for ((path, start), place) in found.iter().zip(places) {
-                assert!(text[place..].starts_with(start), "{path}: {}", &text[place..]);
+            let offsets = locate(text, &outline, found.iter().map(|(path, _)| *path));
+            for ((path, start), offset) in found.iter().zip(offsets) {
+                assert!(text[offset..].starts_with(start), "{path}: {}", &text[offset..]);
             }
         }
     }
@@ -172,8 +173,8 @@ mod tests {
             (r#"{"data": {"segments": 6}, "segments": 5, "flags": []}"#, "5, "),
             ("[]", "[]"),
         ] {
-            let places = places(text, &Outline::of(text), ["segments"].into_iter());
-            assert!(text[places[0]..].starts_with(segments), "{text}");
+            let offsets = locate(text, &Outline::of(text), ["segments"].into_iter());
+            assert!(text[offsets[0]..].starts_with(segments), "{text}");
         }
     }
 
@@ -182,12 +183,12 @@ mod tests {
         use crate::value::JsonError;
 
         let text = "aü\n\r\n😀b\nc";
-        let places: Vec<_> = (0..=text.len()).filter(|it| text.is_char_boundary(*it)).collect();
-        let expected = places.iter().map(|place| {
-            let error = JsonError::new("", text, *place);
+        let offsets: Vec<_> = (0..=text.len()).filter(|it| text.is_char_boundary(*it)).collect();
+        let expected = offsets.iter().map(|offset| {
+            let error = JsonError::new("", text, *offset);
             (error.line(), error.column())
         });
-        assert_eq!(lines_and_columns(text, &places), expected.collect::<Vec<_>>());
+        assert_eq!(lines_and_columns(text, &offsets), expected.collect::<Vec<_>>());
         assert_eq!(lines_and_columns(text, &[3, 3]), [(1, 3), (1, 3)]);
     }
 }

@@ -1,4 +1,4 @@
-//! `Finding`: what is wrong or suspicious in a ruleset, and on which line.
+//! `Finding`: a problem or a warning in a ruleset, with its line and column.
 
 mod locate;
 mod reach;
@@ -6,18 +6,14 @@ mod warning;
 
 use std::fmt;
 
-use self::locate::{lines_and_columns, places};
-use self::warning::{Origins, warnings};
-use crate::ruleset::compile::link;
-use crate::ruleset::compile::parse;
-use crate::ruleset::document::Field;
-use crate::ruleset::document::Outline;
-use crate::ruleset::document::SegmentDocument;
+use self::locate::{lines_and_columns, locate};
+use self::warning::{SourceIndices, warnings};
+use crate::ruleset::compile::{link, parse};
+use crate::ruleset::document::{Field, Outline, SegmentDocument};
 use crate::ruleset::error::RulesetError;
 use crate::ruleset::problem::Problem;
 
-/// Something in a ruleset that is wrong or suspicious: what
-/// [`Ruleset::check`](super::Ruleset::check) finds.
+/// A problem or a warning that [`Ruleset::check`](crate::Ruleset::check) finds in a ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     problem: Problem,
@@ -30,14 +26,14 @@ pub struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Something could not be used: one of [`Ruleset::problems`](super::Ruleset::problems).
+    /// Something is unusable. [`Ruleset::problems`](crate::Ruleset::problems) lists it as well.
     Problem,
-    /// Something is valid, and yet surely not meant.
+    /// Something is valid, but probably a mistake.
     Warning,
 }
 
 impl Severity {
-    /// Returns its name, `problem` or `warning`.
+    /// Returns the name, `problem` or `warning`.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Problem => "problem",
@@ -53,12 +49,12 @@ impl fmt::Display for Severity {
 }
 
 impl Finding {
-    /// Returns where it is, such as `flags[3].targeting_rules[0].conditions[1]`.
+    /// Returns the path in the document, such as `flags[3].targeting_rules[0].conditions[1]`.
     pub fn path(&self) -> &str {
         self.problem.path()
     }
 
-    /// Returns what it is, and what follows from it.
+    /// Returns the description and the consequence.
     pub fn message(&self) -> &str {
         self.problem.message()
     }
@@ -68,8 +64,7 @@ impl Finding {
         self.severity
     }
 
-    /// Returns the line, from 1. Where something is missing, it is the one of what it should
-    /// be in.
+    /// Returns the line, from 1. For something missing, it is the line of its parent.
     pub fn line(&self) -> usize {
         self.line
     }
@@ -80,39 +75,39 @@ impl Finding {
     }
 }
 
-/// As `line 12, column 5: flags[3].variations[0]: …`.
+/// Prints `line 12, column 5: flags[3].variations[0]: …`.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}, column {}: {}", self.line, self.column, self.problem)
     }
 }
 
-/// Reads a ruleset for what is wrong or suspicious in it, in the order of the text.
-pub(crate) fn findings(
+/// Returns the problems and warnings of a ruleset, in the order of the text.
+pub(super) fn findings(
     text: &str,
     environment: Option<&str>,
 ) -> Result<Vec<Finding>, RulesetError> {
     let document = parse(text, environment)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let outline = Outline::of(text);
-    let named = document.segments.entries.iter().filter(|entry| is_named(&entry.fields));
-    let origins = Origins {
-        // Flags of other environments may ask for the segments.
+    let named = document.segments.entries.iter().filter(|entry| is_named(&entry.object));
+    let indices = SourceIndices {
+        // Rules of other environments may use the segments.
         all_flags: environment.is_none(),
         flags: document.consumer.indices.clone(),
         segments: named.map(|entry| entry.index).collect(),
     };
     let tables = link(document);
-    let warnings = warnings(text, &outline, &origins, &tables);
+    let warnings = warnings(text, &outline, &indices, &tables);
 
     let problems = tables.problems.iter().map(|problem| (Severity::Problem, problem));
     let warnings = warnings.iter().map(|warning| (Severity::Warning, warning));
     let found: Vec<_> = problems.chain(warnings).collect();
-    let places = places(text, &outline, found.iter().map(|(_, problem)| problem.path()));
-    let mut found: Vec<_> = places.into_iter().zip(found).collect();
-    found.sort_by_key(|(place, _)| *place);
-    let places: Vec<_> = found.iter().map(|(place, _)| *place).collect();
-    let findings = found.into_iter().zip(lines_and_columns(text, &places));
+    let offsets = locate(text, &outline, found.iter().map(|(_, problem)| problem.path()));
+    let mut found: Vec<_> = offsets.into_iter().zip(found).collect();
+    found.sort_by_key(|(offset, _)| *offset);
+    let offsets: Vec<_> = found.iter().map(|(offset, _)| *offset).collect();
+    let findings = found.into_iter().zip(lines_and_columns(text, &offsets));
     let findings = findings.map(|((_, (severity, problem)), (line, column))| Finding {
         problem: problem.clone(),
         severity,
@@ -122,7 +117,7 @@ pub(crate) fn findings(
     Ok(findings.collect())
 }
 
-/// Returns whether a segment has an id or a key, and so is in the tables.
+/// Returns whether a segment has an id or a key. Without either, it is not in the tables.
 fn is_named(segment: &SegmentDocument) -> bool {
     let given = |name: &Field<Box<str>>| matches!(name, Field::Given(name) if !name.is_empty());
     given(&segment.id) || given(&segment.key)

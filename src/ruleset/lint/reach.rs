@@ -1,101 +1,102 @@
-//! Rules that can never be reached, since one before them serves everybody whom they match.
+//! Finds rules that are never reached, because an earlier one serves everyone they match.
 
 use crate::context::{EvaluationContext, NOBODY};
-use crate::ruleset::tables::MatchBudget;
-use crate::ruleset::tables::bucket;
-use crate::ruleset::tables::{Attribute, Condition, Target};
-use crate::ruleset::tables::{PositionMap, TextMap};
-use crate::ruleset::tables::{Rule, Segment, Serves, Tables};
+use crate::ruleset::tables::{
+    Attribute, Condition, MatchBudget, PositionMap, Rule, Segment, Serves, Tables, Target, TextMap,
+    bucket,
+};
 
-/// How many conditions of all rules of a ruleset are compared at most.
-const MOST_COMPARISONS: usize = 2_000_000;
+/// The maximum number of comparisons of conditions in one ruleset.
+const MAX_COMPARISONS: usize = 2_000_000;
 
-/// Looks for rules that can never be reached, with a bounded budget.
+/// Finds rules that are never reached, with a bounded number of comparisons.
 pub(super) struct Reach {
-    /// Whom each segment holds.
-    members: Vec<Members>,
+    /// The audience of each segment.
+    audiences: Vec<Audience>,
     comparisons: usize,
 }
 
-/// Whom a segment holds, as far as that is certain.
+/// The users in a segment, as far as that is certain.
 #[derive(Clone, Copy)]
-enum Members {
+enum Audience {
     Nobody,
-    Everybody,
-    /// None but some of those who have an identifier.
+    Everyone,
+    /// Only users with an identifier, but perhaps not all of them.
     Identified,
-    Some,
+    Unknown,
 }
 
-impl Members {
-    fn of(segment: &Segment) -> Members {
+impl Audience {
+    fn of(segment: &Segment) -> Audience {
         let conditions = &segment.conditions;
         if conditions.is_empty() {
-            return Members::Everybody;
+            return Audience::Everyone;
         }
         if conditions.iter().any(never_holds) {
-            return Members::Nobody;
+            return Audience::Nobody;
         }
-        match conditions.iter().any(demands_identifier) {
-            true => Members::Identified,
-            false => Members::Some,
+        match conditions.iter().any(fails_without_identifier) {
+            true => Audience::Identified,
+            false => Audience::Unknown,
         }
     }
 }
 
-/// What a rule asks for: the numbers of its conditions and its segment, in ascending order.
+/// The requirements of a rule: the numbers of its conditions and its segment, in ascending order.
 type Demands = Vec<u32>;
 
 impl Reach {
-    pub(crate) fn new(tables: &Tables) -> Reach {
-        Reach { members: tables.segments.iter().map(Members::of).collect(), comparisons: 0 }
+    pub(super) fn new(tables: &Tables) -> Reach {
+        Reach { audiences: tables.segments.iter().map(Audience::of).collect(), comparisons: 0 }
     }
 
-    /// Returns, for each rule in the order of evaluation, the one before it that leaves it
-    /// nobody. One that serves by a rollout leaves others those without an identifier.
-    pub(crate) fn obstacles<'r>(&mut self, rules: &'r [Rule]) -> Vec<Option<&'r Rule>> {
+    /// Returns, for each rule in the order of evaluation, the earlier rule that shadows it. A rollout
+    /// does not shadow rules for users without an identifier.
+    pub(super) fn shadowing_rules<'r>(&mut self, rules: &'r [Rule]) -> Vec<Option<&'r Rule>> {
         let mut numbers = TextMap::default();
-        let (mut to_all, mut to_identified) = (Takers::default(), Takers::default());
-        let obstacles = rules.iter().map(|rule| {
+        let (mut to_all, mut to_identified) =
+            (ShadowingRules::default(), ShadowingRules::default());
+        let shadowing_rules = rules.iter().map(|rule| {
             let demands = self.demands(rule, &mut numbers)?;
-            let obstacle = self.find(&demands, &to_all).or_else(|| {
-                let it = self.serves_identified_alone(rule);
+            let shadowing = self.find(&demands, &to_all).or_else(|| {
+                let it = self.needs_identifier(rule);
                 it.then(|| self.find(&demands, &to_identified)).flatten()
             });
             match &rule.serves {
-                _ if obstacle.is_some() => {}
+                _ if shadowing.is_some() => {}
                 Serves::Variation(_) => to_all.add(rule, demands),
                 Serves::Rollout(entries) if serves_every_bucket(entries) => {
                     to_identified.add(rule, demands)
                 }
                 Serves::Rollout(_) | Serves::Nothing => {}
             }
-            obstacle
+            shadowing
         });
-        obstacles.collect()
+        shadowing_rules.collect()
     }
 
-    /// Returns whether a rule can serve none but those who have an identifier.
-    fn serves_identified_alone(&self, rule: &Rule) -> bool {
-        let members = rule.segment.and_then(|position| self.members.get(position as usize));
+    /// Returns whether a rule can serve only users with an identifier.
+    fn needs_identifier(&self, rule: &Rule) -> bool {
+        let audience = rule.segment.and_then(|position| self.audiences.get(position as usize));
         matches!(rule.serves, Serves::Rollout(_))
-            || matches!(members, Some(Members::Identified))
-            || rule.conditions.iter().any(demands_identifier)
+            || matches!(audience, Some(Audience::Identified))
+            || rule.conditions.iter().any(fails_without_identifier)
     }
 
-    fn find<'r>(&mut self, demands: &Demands, takers: &Takers<'r>) -> Option<&'r Rule> {
-        let several = demands.iter().filter_map(|number| takers.by_last.get(number)).flatten();
-        takers.everybody.or_else(|| {
+    /// Returns a rule whose demands are among the given ones.
+    fn find<'r>(&mut self, demands: &Demands, candidates: &ShadowingRules<'r>) -> Option<&'r Rule> {
+        let several = demands.iter().filter_map(|number| candidates.by_last.get(number)).flatten();
+        candidates.everyone.or_else(|| {
             let mut likely = several.take_while(|(_, fewer)| {
                 self.comparisons += fewer.len();
-                self.comparisons <= MOST_COMPARISONS
+                self.comparisons <= MAX_COMPARISONS
             });
             let all_in = |fewer: &Demands| fewer.iter().all(|it| demands.binary_search(it).is_ok());
             likely.find(|(_, fewer)| all_in(fewer)).map(|(rule, _)| *rule)
         })
     }
 
-    /// Returns what a rule asks for; `None` where nobody can match it.
+    /// Returns the demands of a rule; `None` if it can never match.
     fn demands(&self, rule: &Rule, numbers: &mut TextMap<u32>) -> Option<Demands> {
         let mut number = |text: String| {
             let next = numbers.len() as u32;
@@ -110,10 +111,10 @@ impl Reach {
             demands.push(number(signature(condition)?));
         }
         if let Some(position) = rule.segment {
-            match self.members.get(position as usize)? {
-                Members::Nobody => return None,
-                Members::Everybody => {}
-                Members::Identified | Members::Some => {
+            match self.audiences.get(position as usize)? {
+                Audience::Nobody => return None,
+                Audience::Everyone => {}
+                Audience::Identified | Audience::Unknown => {
                     demands.push(number(format!("segment {position}")));
                 }
             }
@@ -123,25 +124,25 @@ impl Reach {
     }
 }
 
-/// Rules that serve something to all whom they match, or to all of these who have an identifier.
+/// Rules that serve everyone they match, or everyone they match who has an identifier.
 #[derive(Default)]
-struct Takers<'r> {
-    /// One that matches everybody.
-    everybody: Option<&'r Rule>,
-    /// The others, by the last of their demands, which fewest have in common.
+struct ShadowingRules<'r> {
+    /// A rule that matches everyone.
+    everyone: Option<&'r Rule>,
+    /// The other rules by the last of their demands, which the fewest rules share.
     by_last: PositionMap<Vec<(&'r Rule, Demands)>>,
 }
 
-impl<'r> Takers<'r> {
+impl<'r> ShadowingRules<'r> {
     fn add(&mut self, rule: &'r Rule, demands: Demands) {
         match demands.last() {
             Some(last) => self.by_last.entry(*last).or_default().push((rule, demands)),
-            None => self.everybody = Some(rule),
+            None => self.everyone = Some(rule),
         }
     }
 }
 
-/// Returns whether the buckets of a rollout, up to the last one, all have an entry.
+/// Returns whether every bucket has an entry in a rollout.
 fn serves_every_bucket(entries: &[(f64, Option<u32>)]) -> bool {
     bucket::choose(entries, bucket::BUCKETS - 1).is_some()
 }
@@ -150,8 +151,8 @@ fn never_holds(condition: &Condition) -> bool {
     matches!(condition.test.parts(), None | Some(("one_of", Target::Texts([]))))
 }
 
-/// Returns whether a condition holds for nobody whose identifier it looks at is absent or empty.
-fn demands_identifier(condition: &Condition) -> bool {
+/// Returns whether a condition fails for users whose identifier is absent or empty.
+fn fails_without_identifier(condition: &Condition) -> bool {
     if let Attribute::Named(_) = condition.attribute {
         return false;
     }
@@ -159,8 +160,7 @@ fn demands_identifier(condition: &Condition) -> bool {
     [&NOBODY, &empty].iter().all(|context| !condition.holds(context, &mut MatchBudget::new()))
 }
 
-/// Returns a text that two conditions have in common only where they are the same; `None` for
-/// one that never holds.
+/// Returns a text that only equal conditions share; `None` if the condition never holds.
 fn signature(condition: &Condition) -> Option<String> {
     if never_holds(condition) {
         return None;
@@ -169,7 +169,7 @@ fn signature(condition: &Condition) -> Option<String> {
     let target = match target {
         Target::Text(text) => text.to_owned(),
         Target::Number(number) => number.to_string(),
-        // In any order, and each as often as it likes.
+        // Order and repetition do not matter.
         Target::Texts(texts) => {
             let mut texts: Vec<_> = texts.iter().collect();
             texts.sort();

@@ -1,44 +1,39 @@
-//! What in a ruleset is valid, and yet surely not meant.
+//! Warnings: parts of a ruleset that are valid, but probably a mistake.
 
 use std::fmt::Display;
 
 use super::reach::Reach;
-use crate::ruleset::compile::FLAGS;
-use crate::ruleset::compile::SEGMENTS;
+use crate::ruleset::compile::{FLAGS, SEGMENTS};
 use crate::ruleset::document::Outline;
 use crate::ruleset::problem::{MAX_PROBLEMS, Path, Problem, Problems};
-use crate::ruleset::tables::TextMap;
-use crate::ruleset::tables::excerpt;
-use crate::ruleset::tables::weight_text;
-use crate::ruleset::tables::{Flag, FlagKind, Rule, Serves, Tables};
-use crate::value::Value;
-use crate::value::{Span, elements, member};
+use crate::ruleset::tables::{Flag, FlagKind, Rule, Serves, Tables, TextMap, excerpt, weight_text};
+use crate::value::{Span, Value, elements, member};
 
-/// Where the parts of the tables stand in their document.
-pub(super) struct Origins {
-    /// Whether all flags of the document are in the tables that could be.
+/// The index in the document of each flag and segment of the tables.
+pub(super) struct SourceIndices {
+    /// Whether the tables have the flags of all environments.
     pub(super) all_flags: bool,
     pub(super) flags: Vec<usize>,
-    pub(crate) segments: Vec<usize>,
+    pub(super) segments: Vec<usize>,
 }
 
-/// Returns what is suspicious in a ruleset, up to 10,000 of it.
+/// Returns the warnings for a ruleset: the first 10,000, and the number of the others.
 pub(super) fn warnings(
     text: &str,
     outline: &Outline,
-    origins: &Origins,
+    indices: &SourceIndices,
     tables: &Tables,
 ) -> Box<[Problem]> {
     let mut reported: Vec<_> = tables.problems.iter().map(Problem::path).collect();
     reported.sort();
     let mut review = Review { text, reported, warnings: Problems::default() };
     let mut reach = Reach::new(tables);
-    for (flag, index) in tables.flags.iter().zip(&origins.flags) {
+    for (flag, index) in tables.flags.iter().zip(&indices.flags) {
         let span = outline.flags.get(*index).cloned().unwrap_or_default();
         review.flag(FLAGS.item(*index), flag, span, &mut reach);
     }
-    if origins.all_flags {
-        review.segments(origins, tables);
+    if indices.all_flags {
+        review.segments(indices, tables);
     }
     review.warnings.into_list("warnings")
 }
@@ -60,10 +55,10 @@ impl Review<'_> {
         }
         let rules = path.field("targeting_rules");
         self.empty_rules(rules, flag, span);
-        let obstacles = reach.obstacles(&flag.rules);
-        for (place, (rule, obstacle)) in flag.rules.iter().zip(obstacles).enumerate() {
-            let is_last = place + 1 == flag.rules.len();
-            self.rule(rules.item(rule.index as usize), flag, rule, obstacle, is_last);
+        let shadowing_rules = reach.shadowing_rules(&flag.rules);
+        for (position, (rule, shadowing)) in flag.rules.iter().zip(shadowing_rules).enumerate() {
+            let is_last = position + 1 == flag.rules.len();
+            self.rule(rules.item(rule.index as usize), flag, rule, shadowing, is_last);
         }
     }
 
@@ -95,27 +90,27 @@ impl Review<'_> {
             return self.warn(variations, message);
         }
         let message = "the flag is on and names no default variation: \
-                       the value served is null where no rule decides";
+                       the value served is null if no rule decides";
         self.warn(default, message);
     }
 
-    /// Rules that say nothing at all are not in the tables.
+    /// Warns of empty rules, which are not in the tables.
     fn empty_rules(&mut self, path: Path<'_>, flag: &Flag, span: Span) {
-        // Some may be malformed ones whose problems are not listed.
+        // Some of the rules may be malformed, and their problems not listed.
         if self.reported.len() > MAX_PROBLEMS {
             return;
         }
         let Some(list) = member(self.text, span, "targeting_rules") else {
             return;
         };
-        let mut seen = vec![false; elements(self.text, list).len()];
+        let mut compiled = vec![false; elements(self.text, list).len()];
         for rule in &flag.rules {
-            if let Some(seen) = seen.get_mut(rule.index as usize) {
-                *seen = true;
+            if let Some(compiled) = compiled.get_mut(rule.index as usize) {
+                *compiled = true;
             }
         }
-        for (index, seen) in seen.into_iter().enumerate() {
-            if !seen && !self.is_reported(path.item(index)) {
+        for (index, compiled) in compiled.into_iter().enumerate() {
+            if !compiled && !self.is_reported(path.item(index)) {
                 self.warn(path.item(index), SERVES_NOTHING);
             }
         }
@@ -126,22 +121,22 @@ impl Review<'_> {
         path: Path<'_>,
         flag: &Flag,
         rule: &Rule,
-        obstacle: Option<&Rule>,
+        shadowing: Option<&Rule>,
         is_last: bool,
     ) {
         if let Serves::Nothing = rule.serves {
             return self.warn(path, SERVES_NOTHING);
         }
-        if let Some(Rule { index, serves, .. }) = obstacle {
+        if let Some(Rule { index, serves, .. }) = shadowing {
             let consequence = match serves {
-                // Those without an identifier may reach the rule.
+                // Users without an identifier may reach the rule.
                 Serves::Rollout(_) => "can serve: the rule never decides",
                 Serves::Variation(_) | Serves::Nothing => "matches: the rule is never reached",
             };
             self.warn(
                 path,
                 format_args!(
-                    "targeting_rules[{index}] comes first and serves everybody whom this rule \
+                    "targeting_rules[{index}] comes first and serves everyone whom this rule \
                      {consequence}"
                 ),
             );
@@ -153,7 +148,7 @@ impl Review<'_> {
         }
     }
 
-    fn segments(&mut self, origins: &Origins, tables: &Tables) {
+    fn segments(&mut self, indices: &SourceIndices, tables: &Tables) {
         let mut used = vec![false; tables.segments.len()];
         let rules = tables.flags.iter().flat_map(|flag| &flag.rules);
         for position in rules.filter_map(|rule| rule.segment) {
@@ -161,17 +156,17 @@ impl Review<'_> {
                 *used = true;
             }
         }
-        // A segment of a name that comes again is reported where it does.
+        // Of several segments with the same name, only the last one is in force.
         let mut last = TextMap::default();
-        for (place, segment) in tables.segments.iter().enumerate() {
-            last.insert((*segment.name).into(), place);
+        for (position, segment) in tables.segments.iter().enumerate() {
+            last.insert((*segment.name).into(), position);
         }
-        let listed = tables.segments.iter().zip(&origins.segments).zip(used);
-        for (place, ((segment, index), used)) in listed.enumerate() {
+        let listed = tables.segments.iter().zip(&indices.segments).zip(used);
+        for (position, ((segment, index), used)) in listed.enumerate() {
             let path = SEGMENTS.item(*index);
-            if !used && last.get(&segment.name) == Some(&place) && !self.is_reported(path) {
+            if !used && last.get(&segment.name) == Some(&position) && !self.is_reported(path) {
                 let name = excerpt(&segment.name);
-                self.warn(path, format_args!("no rule in force asks for the segment `{name}`"));
+                self.warn(path, format_args!("no active rule uses the segment `{name}`"));
             }
         }
     }
@@ -180,76 +175,79 @@ impl Review<'_> {
         self.warnings.report(path, message);
     }
 
-    /// Returns whether there is a problem with a part of the document, or within it.
+    /// Returns whether a problem is reported for a path, or for a part of it.
     fn is_reported(&self, path: Path<'_>) -> bool {
         let path = path.to_string();
         let first = self.reported.partition_point(|other| *other < &*path);
-        // What goes on with `.` or `[` comes before what goes on with a letter or `_`.
+        // Paths that continue with `.` or `[` are sorted before those that continue with a letter or `_`.
         let rest = self.reported.get(first).and_then(|other| other.strip_prefix(&*path));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 }
 
-const TYPE_COUNTS: &str = "the type of each value counts alone";
-const SERVES_NOTHING: &str = "the rule serves nothing: the next one is looked at";
+const TYPE_COUNTS: &str = "only the types of the values count";
+const SERVES_NOTHING: &str = "the rule serves nothing: the next rule is evaluated";
 
-/// Returns what is wrong with the weights of a rollout, where that makes a difference to any of
-/// the hundred buckets.
+/// Returns the warning for the weights of a rollout; `None` if they are fine for each of the hundred
+/// buckets.
 fn weights(flag: &Flag, entries: &[(f64, Option<u32>)], is_last: bool) -> Option<String> {
     let sum = entries.last().map_or(0.0, |(sum, _)| *sum);
     let next = if is_last { "the default variation" } else { "the next rule" };
-    // A bucket is in where it is less than the sum.
+    // An entry covers the buckets below the sum of the weights up to its own.
     let out = (0..100).find(|bucket| f64::from(*bucket) >= sum);
     if let Some(first) = out {
-        let who = match first {
-            0 => "everybody falls".to_owned(),
+        let fallthrough = match first {
+            0 => "everyone falls".to_owned(),
             99 => "bucket 99 falls".to_owned(),
             first => format!("buckets {first} to 99 fall"),
         };
-        return Some(format!("the weights sum to {}: {who} through to {next}", weight_text(sum)));
+        return Some(format!(
+            "the weights sum to {}: {fallthrough} through to {next}",
+            weight_text(sum)
+        ));
     }
-    let beyond: Vec<_> = shares(entries).filter(|share| share.start >= 100.0).collect();
+    let beyond: Vec<_> = ranges(entries).filter(|range| range.start >= 100.0).collect();
     if sum < 101.0 && beyond.is_empty() {
         return between_buckets(flag, entries);
     }
     let sum = weight_text(sum);
     Some(match beyond.as_slice() {
-        [] => format!("the weights sum to {sum}: what lies beyond 100 is never served"),
+        [] => format!("the weights sum to {sum}: the part beyond 100 is never served"),
         [one] => format!(
-            "the weights sum to {sum}: the entry of {} lies beyond 100 and is never served",
+            "the weights sum to {sum}: the entry of {} is beyond 100 and never served",
             one.name(flag)
         ),
         [first, others @ ..] => format!(
-            "the weights sum to {sum}: the entry of {} and {} after it lie beyond 100 and are never served",
+            "the weights sum to {sum}: the entry of {} and {} after it are beyond 100 and never served",
             first.name(flag),
             others.len()
         ),
     })
 }
 
-/// Returns which entries no bucket falls into: buckets are whole numbers.
+/// Returns the warning for entries that cover no bucket, since buckets are whole numbers.
 fn between_buckets(flag: &Flag, entries: &[(f64, Option<u32>)]) -> Option<String> {
     let mut unserved =
-        shares(entries).filter(|share| share.start.ceil() >= share.end.ceil().min(100.0));
+        ranges(entries).filter(|range| range.start.ceil() >= range.end.ceil().min(100.0));
     let first = unserved.next()?;
     let (name, start, end) = (first.name(flag), weight_text(first.start), weight_text(first.end));
     let entry = format!("the entry of {name}, from {start} to {end},");
     Some(match unserved.count() {
-        0 => format!("{entry} takes in no whole bucket and is never served"),
+        0 => format!("{entry} covers no whole bucket and is never served"),
         others => {
-            format!("{entry} and {others} after it take in no whole bucket and are never served")
+            format!("{entry} and {others} after it cover no whole bucket and are never served")
         }
     })
 }
 
-/// An entry of a rollout: it serves the buckets from its start, up to and without its end.
-struct Share {
+/// The buckets of a rollout entry, from `start` inclusive to `end` exclusive.
+struct EntryRange {
     start: f64,
     end: f64,
     served: Option<u32>,
 }
 
-impl Share {
+impl EntryRange {
     fn name(&self, flag: &Flag) -> String {
         match flag.variation(self.served).and_then(|it| it.key.as_deref()) {
             Some(key) => format!("`{}`", excerpt(key)),
@@ -258,13 +256,13 @@ impl Share {
     }
 }
 
-/// Returns the entries that have a weight.
-fn shares(entries: &[(f64, Option<u32>)]) -> impl Iterator<Item = Share> {
+/// Returns the ranges of the entries with a weight.
+fn ranges(entries: &[(f64, Option<u32>)]) -> impl Iterator<Item = EntryRange> {
     let starts = [0.0].into_iter().chain(entries.iter().map(|(sum, _)| *sum));
-    let shares = starts.zip(entries).map(|(start, (end, served))| Share {
+    let ranges = starts.zip(entries).map(|(start, (end, served))| EntryRange {
         start,
         end: *end,
         served: *served,
     });
-    shares.filter(|share| share.end > share.start)
+    ranges.filter(|range| range.end > range.start)
 }

@@ -1,11 +1,11 @@
-//! Which part of a rollout an identifier falls into: DJB2, modulo 100.
+//! Percentage rollouts: the bucket of an identifier, by DJB2 modulo 100.
 
 use crate::value::Number;
 
 /// The number of buckets.
 pub(crate) const BUCKETS: u32 = 100;
 
-/// The hash of `"{flag_key}:"`, to which an identifier is added.
+/// The hash of `"{flag_key}:"`, which the hash of an identifier continues.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BucketSeed(u32);
 
@@ -35,7 +35,7 @@ pub(crate) fn choose<T>(entries: &[(f64, T)], bucket: u32) -> Option<&T> {
         .map(|(_, served)| served)
 }
 
-/// Returns a sum of weights as text, without the digits that adding floats leaves behind.
+/// Returns a sum of weights as text, without rounding errors.
 pub(crate) fn weight_text(sum: f64) -> String {
     const DIGITS: f64 = 1e6;
     let rounded = if sum < 1e9 { (sum * DIGITS).round() / DIGITS } else { sum };

@@ -1,7 +1,7 @@
-//! One compiled condition: an attribute, an operator and its target.
+//! A compiled condition: an attribute, an operator and its target.
 //!
-//! A new operator is one variant of `Test`, and one arm each of `Test::compile`, `Test::holds` and
-//! `Test::parts`.
+//! To add an operator, add a variant to `Test`, and an arm each to `Test::compile`, `Test::holds`
+//! and `Test::parts`.
 
 use std::cmp::Ordering;
 
@@ -9,8 +9,7 @@ use super::index::Index;
 use super::pattern::{MatchBudget, Pattern, Patterns};
 use super::version::Version;
 use crate::context::{AttributeValue, EvaluationContext};
-use crate::value::Value;
-use crate::value::{Number, NumberText};
+use crate::value::{Number, NumberText, Value};
 
 /// A condition of a rule or a segment.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +19,7 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
-    /// The condition that nobody satisfies.
+    /// A condition that no context satisfies.
     pub(crate) const NEVER: Condition =
         Condition { attribute: Attribute::UserId, test: Test::Never };
 
@@ -30,7 +29,7 @@ impl Condition {
     }
 }
 
-/// The name of what a condition looks at.
+/// The attribute that a condition tests.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Attribute {
     UserId,
@@ -69,7 +68,7 @@ impl Attribute {
     }
 }
 
-/// What a condition looks at: an attribute that is there.
+/// The value of an attribute that is present.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Subject<'a> {
     Text(&'a str),
@@ -78,13 +77,13 @@ pub(crate) enum Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Returns the string form; that of a number is written to `room`.
-    pub(crate) fn text<'b>(&'b self, room: &'b mut NumberText) -> &'b str {
+    /// Returns the value as a string; a number is formatted into `buffer`.
+    pub(crate) fn text<'b>(&'b self, buffer: &'b mut NumberText) -> &'b str {
         match self {
             Subject::Text(text) => text,
             Subject::Number(number) => {
-                *room = number.text();
-                room.as_str()
+                *buffer = number.text();
+                buffer.as_str()
             }
             Subject::Bool(true) => "true",
             Subject::Bool(false) => "false",
@@ -100,7 +99,7 @@ impl Subject<'_> {
     }
 }
 
-/// An operator with its target, ready to be held against an attribute.
+/// An operator with its target.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Test {
     Is(Box<str>),
@@ -114,12 +113,16 @@ pub(crate) enum Test {
     MatchesRegex(Pattern),
     VersionGreaterThan(Box<str>),
     VersionLessThan(Box<str>),
-    /// The operator is not known, or cannot use its target.
+    /// The operator is unknown, or cannot use its target.
     Never,
 }
 
 impl Test {
-    /// Reads an operator and its target, or says why nothing can satisfy them.
+    /// Compiles an operator and its target.
+    ///
+    /// # Errors
+    ///
+    /// If no value can satisfy them; the error is the reason.
     pub(crate) fn compile(
         operator: &str,
         target: Value,
@@ -146,28 +149,28 @@ impl Test {
         let Some(subject) = subject else {
             return matches!(self, Test::IsNot(_) | Test::NotContains(_) | Test::NotOneOf(_));
         };
-        let room = &mut NumberText::default();
+        let buffer = &mut NumberText::default();
         match self {
-            Test::Is(target) => subject.text(room) == &**target,
-            Test::IsNot(target) => subject.text(room) != &**target,
-            Test::Contains(target) => subject.text(room).contains(&**target),
-            Test::NotContains(target) => !subject.text(room).contains(&**target),
-            Test::OneOf(targets) => targets.contain(subject.text(room)),
-            Test::NotOneOf(targets) => !targets.contain(subject.text(room)),
+            Test::Is(target) => subject.text(buffer) == &**target,
+            Test::IsNot(target) => subject.text(buffer) != &**target,
+            Test::Contains(target) => subject.text(buffer).contains(&**target),
+            Test::NotContains(target) => !subject.text(buffer).contains(&**target),
+            Test::OneOf(targets) => targets.contain(subject.text(buffer)),
+            Test::NotOneOf(targets) => !targets.contain(subject.text(buffer)),
             Test::GreaterThan(bound) => subject.number().is_some_and(|number| number > *bound),
             Test::LessThan(bound) => subject.number().is_some_and(|number| number < *bound),
-            Test::MatchesRegex(pattern) => pattern.is_found_in(subject.text(room), budget),
+            Test::MatchesRegex(pattern) => pattern.is_found_in(subject.text(buffer), budget),
             Test::VersionGreaterThan(bound) => {
-                precedence(subject.text(room), bound) == Some(Ordering::Greater)
+                precedence(subject.text(buffer), bound) == Some(Ordering::Greater)
             }
             Test::VersionLessThan(bound) => {
-                precedence(subject.text(room), bound) == Some(Ordering::Less)
+                precedence(subject.text(buffer), bound) == Some(Ordering::Less)
             }
             Test::Never => false,
         }
     }
 
-    /// Returns the operator's name and its target; `None` where nothing can satisfy them.
+    /// Returns the operator's name and its target; `None` if no value can satisfy them.
     pub(crate) fn parts(&self) -> Option<(&'static str, Target<'_>)> {
         Some(match self {
             Test::Is(target) => ("is", Target::Text(target)),
@@ -186,14 +189,14 @@ impl Test {
     }
 }
 
-/// What an operator holds an attribute against.
+/// The value that an operator compares an attribute with.
 pub(crate) enum Target<'a> {
     Text(&'a str),
     Texts(&'a [Box<str>]),
     Number(Number),
 }
 
-/// The string form of a target that is a scalar.
+/// Returns a scalar target as a string.
 fn text(target: Value) -> Result<Box<str>, String> {
     match target {
         Value::String(text) => Ok(text.into_boxed_str()),
@@ -225,8 +228,8 @@ fn version(target: Value) -> Result<Box<str>, String> {
     }
 }
 
-/// As much of a text as a message should repeat. Control characters, which could forge a line or
-/// command a terminal, are escaped.
+/// Returns a text as messages quote it: shortened, and with control characters escaped, since they
+/// could forge a line or control a terminal.
 pub(crate) fn excerpt(text: &str) -> String {
     cut(text).chars().fold(String::new(), |mut escaped, character| {
         match character.is_control() {
@@ -237,7 +240,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     })
 }
 
-/// The start of a text that is long.
+/// Returns at most the first 100 characters of a text.
 pub(crate) fn cut(text: &str) -> String {
     const LONGEST: usize = 100;
     match text.char_indices().nth(LONGEST) {
@@ -250,7 +253,7 @@ fn precedence(text: &str, bound: &str) -> Option<Ordering> {
     Some(Version::parse(text)?.precedence(&Version::parse(bound)?))
 }
 
-/// The string forms of a list of targets.
+/// A list of targets, as strings.
 #[derive(Clone, Debug)]
 pub(crate) struct Targets {
     texts: Box<[Box<str>]>,
@@ -280,7 +283,7 @@ impl Targets {
     }
 }
 
-/// In any order.
+/// Compares the targets as a set.
 impl PartialEq for Targets {
     fn eq(&self, other: &Targets) -> bool {
         self.texts.iter().all(|text| other.contain(text))

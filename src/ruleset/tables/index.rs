@@ -1,25 +1,27 @@
-//! Positions found by text: what every evaluation asks first.
+//! Lookup by text and by position, which crafted texts cannot slow down.
 //!
-//! Short lists are searched one by one. The texts of longer ones are hashed by a multiplication
-//! for every eight bytes, from a secret seed. Whoever knows how may craft texts that gather in one
-//! place under many seeds, so none is added far from its place: where one would be, all of them
-//! move under another seed, and in the end to SipHash.
+//! Short lists are searched linearly. Longer ones have a hash table with open addressing and a fast
+//! hash with a secret seed. Some texts collide under many seeds, so the length of a probe is
+//! bounded: if it is exceeded, the table is rebuilt with another seed, and finally with SipHash.
 
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, RandomState};
+
+use fnv::FnvHasher;
 
 use crate::hash::hash;
 
-/// The longest list that is searched one by one.
-const FEW: usize = 8;
+/// The length up to which a list is searched linearly.
+const LINEAR_MAX: usize = 8;
 
-/// How far from its place a text may be added. Half of the places are free: the farthest of ten
-/// million texts is expected to be nearer than this.
-const FARTHEST: usize = 128;
+/// How many slots a fast hash may probe. Half of the slots are free, so even the longest probe
+/// among ten million texts is expected to be shorter.
+const MAX_PROBE: usize = 128;
 
-/// How many seeds are tried before SipHash.
+/// The number of seeds to try before SipHash.
 const SEEDS: u8 = 3;
 
-/// What may be found by a text.
+/// An element that may have a name to find it by.
 pub(crate) trait Named {
     fn name(&self) -> Option<&str>;
 }
@@ -30,9 +32,9 @@ impl Named for Box<str> {
     }
 }
 
-/// Finds positions in one list, which somebody else keeps and may only add to.
+/// Finds positions in one list by name. The caller keeps the list, and may only append to it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Index(Option<Box<Places>>);
+pub(crate) struct Index(Option<Box<HashTable>>);
 
 impl Index {
     /// Returns the index of a list.
@@ -47,24 +49,85 @@ impl Index {
     pub(crate) fn find(&self, name: &str, list: &[impl Named]) -> Option<u32> {
         match &self.0 {
             None => list.iter().position(|one| one.name() == Some(name)).map(|found| found as u32),
-            Some(places) => places.find(name, list),
+            Some(table) => table.find(name, list),
         }
     }
 
-    /// Takes in what was added to the list.
+    /// Adds the elements that were appended to the list.
     pub(crate) fn update(&mut self, list: &[impl Named]) {
-        if list.len() <= FEW {
+        if list.len() <= LINEAR_MAX {
             return;
         }
-        let places = self.0.get_or_insert_with(|| Box::new(Places::new(Hasher::quick(1))));
-        while let Some(name) = list.get(places.known).map(Named::name) {
+        let table = self.0.get_or_insert_with(|| Box::new(HashTable::new(Hasher::fast(1))));
+        while let Some(name) = list.get(table.indexed).map(Named::name) {
             if let Some(name) = name
-                && places.find(name, list).is_none()
+                && table.find(name, list).is_none()
             {
-                places.insert(name, &|position| name_at(list, position));
+                table.insert(name, &|position| name_at(list, position));
             }
-            places.known += 1;
+            table.indexed += 1;
         }
+    }
+}
+
+/// Values by position. Nobody can choose positions, so a weak hash is enough.
+pub(crate) type PositionMap<V> = HashMap<u32, V, BuildHasherDefault<FnvHasher>>;
+
+/// Values by text, in the order of insertion.
+#[derive(Clone, Debug)]
+pub(crate) struct TextMap<V> {
+    entries: Vec<KeyValue<V>>,
+    index: Index,
+}
+
+#[derive(Clone, Debug)]
+struct KeyValue<V> {
+    key: Box<str>,
+    value: V,
+}
+
+impl<V> Named for KeyValue<V> {
+    fn name(&self) -> Option<&str> {
+        Some(&self.key)
+    }
+}
+
+impl<V> Default for TextMap<V> {
+    fn default() -> TextMap<V> {
+        TextMap { entries: Vec::new(), index: Index::default() }
+    }
+}
+
+impl<V> TextMap<V> {
+    pub(crate) fn get(&self, key: &str) -> Option<&V> {
+        let position = self.index.find(key, &self.entries)?;
+        self.entries.get(position as usize).map(|entry| &entry.value)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
+        let position = self.index.find(key, &self.entries)?;
+        self.entries.get_mut(position as usize).map(|entry| &mut entry.value)
+    }
+
+    /// Sets the value of a key, and returns the previous one.
+    pub(crate) fn insert(&mut self, key: Box<str>, value: V) -> Option<V> {
+        if let Some(position) = self.index.find(&key, &self.entries)
+            && let Some(entry) = self.entries.get_mut(position as usize)
+        {
+            return Some(std::mem::replace(&mut entry.value, value));
+        }
+        self.entries.push(KeyValue { key, value });
+        self.index.update(&self.entries);
+        None
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns the keys in the order of insertion.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|entry| &*entry.key)
     }
 }
 
@@ -72,18 +135,18 @@ fn name_at(list: &[impl Named], position: u32) -> Option<&str> {
     list.get(position as usize)?.name()
 }
 
-/// Places by hash.
+/// Positions by the hash of their name.
 #[derive(Clone, Debug)]
-struct Places {
+struct HashTable {
     hasher: Hasher,
-    /// As many as a power of two, at least half of them free.
+    /// Their number is a power of two. At least half of them are free.
     slots: Vec<Slot>,
-    taken: usize,
-    /// How much of the list has been taken in.
-    known: usize,
+    used: usize,
+    /// How many elements of the list have been added.
+    indexed: usize,
 }
 
-/// A place for a position, with the hash of its name.
+/// A position with the hash of its name.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     hash: u32,
@@ -98,15 +161,15 @@ impl Slot {
     }
 }
 
-impl Places {
-    fn new(hasher: Hasher) -> Places {
-        Places { hasher, slots: vec![FREE; 4 * FEW], taken: 0, known: 0 }
+impl HashTable {
+    fn new(hasher: Hasher) -> HashTable {
+        HashTable { hasher, slots: vec![FREE; 4 * LINEAR_MAX], used: 0, indexed: 0 }
     }
 
     fn find(&self, name: &str, list: &[impl Named]) -> Option<u32> {
         let hash = self.hasher.hash(name);
-        for place in self.places(hash) {
-            let slot = self.slots.get(place)?;
+        for number in self.probe(hash) {
+            let slot = self.slots.get(number)?;
             if slot.is_free() {
                 return None;
             }
@@ -117,49 +180,50 @@ impl Places {
         None
     }
 
-    /// Gives the next position to a name that is not there yet.
+    /// Adds the name of the next element, which must not be in the table yet.
     fn insert<'a>(&mut self, name: &str, name_at: &dyn Fn(u32) -> Option<&'a str>) {
-        self.taken += 1;
-        if self.taken * 2 > self.slots.len() {
+        self.used += 1;
+        if self.used * 2 > self.slots.len() {
             self.grow();
         }
-        let position = self.known as u32;
-        while !self.place(Slot { hash: self.hasher.hash(name), position }, self.farthest()) {
-            self.move_all(name_at);
+        let position = self.indexed as u32;
+        while !self.try_insert(Slot { hash: self.hasher.hash(name), position }, self.max_probe()) {
+            self.rehash(name_at);
         }
     }
 
     fn grow(&mut self) {
         let larger = vec![FREE; self.slots.len() * 2];
         for slot in std::mem::replace(&mut self.slots, larger) {
-            self.place(slot, usize::MAX);
+            self.try_insert(slot, usize::MAX);
         }
     }
 
-    /// Moves every name to where another hash puts it.
-    fn move_all<'a>(&mut self, name_at: &dyn Fn(u32) -> Option<&'a str>) {
+    /// Rebuilds the table with the next hasher.
+    fn rehash<'a>(&mut self, name_at: &dyn Fn(u32) -> Option<&'a str>) {
         let free = vec![FREE; self.slots.len()];
         let all = std::mem::replace(&mut self.slots, free);
         loop {
             self.hasher = self.hasher.next();
             let mut names = all.iter().filter_map(|slot| Some((slot, name_at(slot.position)?)));
-            let placed = names.all(|(slot, name)| {
-                self.place(Slot { hash: self.hasher.hash(name), ..*slot }, self.farthest())
+            let inserted = names.all(|(slot, name)| {
+                self.try_insert(Slot { hash: self.hasher.hash(name), ..*slot }, self.max_probe())
             });
-            if placed {
+            if inserted {
                 return;
             }
             self.slots.fill(FREE);
         }
     }
 
-    /// Puts a slot where its hash belongs, or after it; returns false where that is too far.
-    fn place(&mut self, slot: Slot, farthest: usize) -> bool {
+    /// Inserts a slot at the first free position of its probe. Returns false if the first `max_probe`
+    /// positions are all in use.
+    fn try_insert(&mut self, slot: Slot, max_probe: usize) -> bool {
         if slot.is_free() {
             return true;
         }
-        for place in self.places(slot.hash).take(farthest) {
-            if let Some(free) = self.slots.get_mut(place).filter(|slot| slot.is_free()) {
+        for number in self.probe(slot.hash).take(max_probe) {
+            if let Some(free) = self.slots.get_mut(number).filter(|slot| slot.is_free()) {
                 *free = slot;
                 return true;
             }
@@ -167,15 +231,15 @@ impl Places {
         false
     }
 
-    fn farthest(&self) -> usize {
+    fn max_probe(&self) -> usize {
         match self.hasher {
-            Hasher::Quick { .. } => FARTHEST,
-            Hasher::Safe(_) => usize::MAX,
+            Hasher::Fast { .. } => MAX_PROBE,
+            Hasher::Sip(_) => usize::MAX,
         }
     }
 
-    /// Every place, from the one that a hash points to.
-    fn places(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
+    /// Returns the numbers of all slots, starting with the one of the hash.
+    fn probe(&self, hash: u32) -> impl Iterator<Item = usize> + use<> {
         let last = self.slots.len() - 1;
         (0..self.slots.len()).map(move |step| (hash as usize).wrapping_add(step) & last)
     }
@@ -184,33 +248,33 @@ impl Places {
 /// A hash with a secret seed.
 #[derive(Clone, Debug)]
 enum Hasher {
-    Quick { seed: u64, tried: u8 },
-    Safe(RandomState),
+    Fast { seed: u64, tried: u8 },
+    Sip(RandomState),
 }
 
 impl Hasher {
-    fn quick(tried: u8) -> Hasher {
-        Hasher::Quick { seed: RandomState::new().hash_one(0_u8), tried }
+    fn fast(tried: u8) -> Hasher {
+        Hasher::Fast { seed: RandomState::new().hash_one(0_u8), tried }
     }
 
     fn next(&self) -> Hasher {
         match *self {
-            Hasher::Quick { tried, .. } if tried < SEEDS => Hasher::quick(tried + 1),
-            Hasher::Quick { .. } | Hasher::Safe(_) => Hasher::Safe(RandomState::new()),
+            Hasher::Fast { tried, .. } if tried < SEEDS => Hasher::fast(tried + 1),
+            Hasher::Fast { .. } | Hasher::Sip(_) => Hasher::Sip(RandomState::new()),
         }
     }
 
     fn hash(&self, text: &str) -> u32 {
         match self {
-            Hasher::Quick { seed, .. } => hash(*seed, text.as_bytes()) as u32,
-            Hasher::Safe(state) => safe(state, text),
+            Hasher::Fast { seed, .. } => hash(*seed, text.as_bytes()) as u32,
+            Hasher::Sip(state) => sip_hash(state, text),
         }
     }
 }
 
-/// Apart, so that the quick way stays short.
+/// A separate function, so that the fast path stays short.
 #[cold]
-fn safe(state: &RandomState, text: &str) -> u32 {
+fn sip_hash(state: &RandomState, text: &str) -> u32 {
     state.hash_one(text) as u32
 }
 
@@ -219,10 +283,10 @@ mod tests {
     use super::*;
     use crate::hash::mix;
 
-    /// Fills an index with different names, and checks that each is found, and no other.
-    fn places(names: &[Box<str>], hasher: Hasher) -> Places {
-        let mut index = Index(Some(Box::new(Places::new(hasher))));
-        for length in FEW + 1..=names.len() {
+    /// Indexes distinct names, and checks that each of them is found and no other.
+    fn index(names: &[Box<str>], hasher: Hasher) -> HashTable {
+        let mut index = Index(Some(Box::new(HashTable::new(hasher))));
+        for length in LINEAR_MAX + 1..=names.len() {
             let (before, last) = (&names[..length - 1], &names[length - 1]);
             assert_eq!(index.find(last, before), None, "{last}");
             index.update(&names[..length]);
@@ -238,8 +302,8 @@ mod tests {
     fn finds_names_of_every_length() {
         let alphabet = "abcdefghijklmnopqrstuvwxyz";
         let names: Vec<_> = (0..=26).map(|length| alphabet[..length].into()).collect();
-        places(&names, Hasher::quick(1));
-        places(&names, Hasher::Safe(RandomState::new()));
+        index(&names, Hasher::fast(1));
+        index(&names, Hasher::Sip(RandomState::new()));
     }
 
     #[test]
@@ -254,11 +318,11 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_names_stay_near_their_places() {
+    fn ordinary_names_need_one_seed() {
         for name in [|n| format!("flag-{n}"), |n| format!("{n:08x}"), |n| format!("{n:040}")] {
             let names: Vec<_> = (0..100_000).map(|n| name(n).into()).collect();
-            let hasher = places(&names, Hasher::quick(1)).hasher;
-            assert!(matches!(hasher, Hasher::Quick { tried: 1, .. }), "{hasher:?}");
+            let hasher = index(&names, Hasher::fast(1)).hasher;
+            assert!(matches!(hasher, Hasher::Fast { tried: 1, .. }), "{hasher:?}");
         }
     }
 
@@ -269,17 +333,17 @@ mod tests {
             let words = [first, state ^ u64::MAX, 0];
             Some(String::from_utf8(words.map(u64::to_le_bytes).concat()).ok()?.into())
         };
-        (0..).filter_map(name).take(FARTHEST * 2).collect()
+        (0..).filter_map(name).take(MAX_PROBE * 2).collect()
     }
 
     #[test]
-    fn names_that_gather_move_to_where_they_spread() {
+    fn colliding_names_change_the_seed() {
         let names = colliding(7);
         let first = hash(7, names[0].as_bytes());
         assert!(names.iter().all(|name| hash(7, name.as_bytes()) == first));
-        let moved = places(&names, Hasher::Quick { seed: 7, tried: 1 }).hasher;
-        assert!(matches!(moved, Hasher::Quick { tried: 2, .. }), "{moved:?}");
-        let moved = places(&names, Hasher::Quick { seed: 7, tried: SEEDS }).hasher;
-        assert!(matches!(moved, Hasher::Safe(_)), "{moved:?}");
+        let moved = index(&names, Hasher::Fast { seed: 7, tried: 1 }).hasher;
+        assert!(matches!(moved, Hasher::Fast { tried: 2, .. }), "{moved:?}");
+        let moved = index(&names, Hasher::Fast { seed: 7, tried: SEEDS }).hasher;
+        assert!(matches!(moved, Hasher::Sip(_)), "{moved:?}");
     }
 }

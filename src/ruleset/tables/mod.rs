@@ -1,20 +1,18 @@
-//! The compiled tables: what a ruleset is in memory. Data only.
+//! The compiled form of a ruleset in memory. Data only.
 //!
-//! Flags, segments and variations refer to each other by position; every position is one that
-//! the compiler found to be there.
+//! Flags, segments and variations refer to each other by position. The compiler has checked each
+//! position.
 
-pub(crate) mod bucket;
+pub(super) mod bucket;
 mod condition;
 mod index;
 mod pattern;
-mod table;
 mod version;
 
-pub(crate) use bucket::{BucketSeed, weight_text};
-pub(crate) use condition::{Attribute, Condition, Subject, Target, Test, cut, excerpt};
-pub(crate) use index::{Index, Named};
-pub(crate) use pattern::{MatchBudget, Patterns};
-pub(crate) use table::{PositionMap, TextMap};
+pub(super) use bucket::{BucketSeed, weight_text};
+pub(super) use condition::{Attribute, Condition, Subject, Target, Test, cut, excerpt};
+pub(super) use index::{Index, Named, PositionMap, TextMap};
+pub(super) use pattern::{MatchBudget, Patterns};
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,15 +20,15 @@ use std::sync::Arc;
 use crate::ruleset::problem::Problem;
 use crate::value::Value;
 
-/// One ruleset.
+/// A compiled ruleset.
 #[derive(Debug)]
 pub(crate) struct Tables {
     pub(crate) flags: Vec<Flag>,
     pub(crate) index: Index,
     pub(crate) segments: Vec<Segment>,
-    /// The names of the environments that flags carry.
+    /// The names of the flags' environments.
     pub(crate) environments: Box<[Box<str>]>,
-    /// Whether the document has a member for segments, whatever it holds.
+    /// Whether the document has a field for segments, of any type.
     pub(crate) has_segments: bool,
     pub(crate) version: Value,
     pub(crate) problems: Box<[Problem]>,
@@ -45,7 +43,7 @@ impl Tables {
         self.flags.get(position as usize)
     }
 
-    /// Returns the environment that a flag carries.
+    /// Returns the environment of a flag.
     pub(crate) fn environment(&self, flag: &Flag) -> Option<&str> {
         self.environments.get(flag.environment? as usize).map(|name| &**name)
     }
@@ -59,10 +57,10 @@ impl Tables {
     }
 }
 
-/// A reference to the tables with a count of its own.
+/// The tables behind a second reference count.
 ///
-/// Threads that each hold one of these do not write to the same cache line when they take and
-/// drop results; adjacent lines are fetched in pairs, hence 128 bytes.
+/// Threads with separate replicas do not write to the same cache line when they clone and drop
+/// results. Cache lines are fetched in pairs, hence 128 bytes.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Replica {
@@ -74,7 +72,7 @@ pub(crate) struct Replica {
 pub(crate) struct Flag {
     pub(crate) key: Arc<str>,
     pub(crate) kind: FlagKind,
-    /// Where its environment stands in the table of their names.
+    /// The position of its environment in `Tables::environments`.
     pub(crate) environment: Option<u32>,
     pub(crate) on: bool,
     pub(crate) seed: BucketSeed,
@@ -96,7 +94,7 @@ impl Flag {
     }
 }
 
-/// What a flag can serve.
+/// A variation of a flag.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Variation {
     pub(crate) key: Option<Box<str>>,
@@ -109,12 +107,12 @@ impl Named for Variation {
     }
 }
 
-/// What must hold before the rules of a flag are looked at.
+/// What must hold before the rules of a flag are evaluated.
 #[derive(Debug)]
 pub(crate) enum Prerequisites {
-    /// All of these; none is fine.
+    /// All of these must hold.
     All(Box<[Prerequisite]>),
-    /// What can never hold: malformed, dangling, on a cycle or too deep.
+    /// They can never hold: malformed, dangling, on a cycle or too deep.
     Unsatisfiable,
 }
 
@@ -126,7 +124,7 @@ pub(crate) struct Prerequisite {
 }
 
 impl Prerequisite {
-    /// Returns whether the required flag, where it is on, serves what it must.
+    /// Returns whether the required flag, if it is on, serves the required variation.
     pub(crate) fn is_met_by(&self, flag: &Flag, served: Option<u32>) -> bool {
         flag.variation(served)
             .is_some_and(|variation| variation.key.as_ref() == Some(&self.variation_key))
@@ -136,24 +134,24 @@ impl Prerequisite {
 /// A targeting rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// Where it stands in the document's list.
+    /// Its index in the document's list.
     pub(crate) index: u32,
     pub(crate) conditions: Box<[Condition]>,
     pub(crate) segment: Option<u32>,
     pub(crate) serves: Serves,
 }
 
-/// What a rule that matches serves. A variation that the flag does not have is `None`.
+/// What a rule serves if it matches. `None` is a variation that the flag does not have.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Serves {
     Variation(Option<u32>),
-    /// What the bucket chooses.
+    /// The variation that the bucket selects.
     Rollout(Rollout),
-    /// Nothing: the next rule is looked at.
+    /// Nothing: the next rule is evaluated.
     Nothing,
 }
 
-/// Variations, each with the sum of the weights up to and including its own.
+/// Variations, each with the sum of the weights so far, its own included.
 pub(crate) type Rollout = Box<[(f64, Option<u32>)]>;
 
 /// A named group of users.
@@ -163,15 +161,15 @@ pub(crate) struct Segment {
     pub(crate) conditions: Box<[Condition]>,
 }
 
-/// The type of the values that a flag is declared to have.
+/// The declared type of a flag's values.
 ///
-/// It decides nothing: the typed getters go by the value itself.
+/// It is informative only: the typed getters check the value itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FlagKind {
     /// `true` or `false`.
     Boolean,
-    /// Text.
+    /// A string.
     String,
     /// A number.
     Number,
@@ -182,7 +180,7 @@ pub enum FlagKind {
 }
 
 impl FlagKind {
-    /// Returns the service's own name for it.
+    /// Returns the service's name for the type, such as `boolean`.
     pub fn as_str(self) -> &'static str {
         match self {
             FlagKind::Boolean => "boolean",
@@ -200,9 +198,9 @@ impl fmt::Display for FlagKind {
     }
 }
 
-/// What is known of a flag without evaluating it.
+/// A flag's properties that do not depend on a context.
 ///
-/// It reads from the ruleset that it comes from, and keeps that ruleset in memory while it lives.
+/// It keeps the ruleset that it comes from in memory.
 #[derive(Clone)]
 pub struct FlagInfo {
     ruleset: Arc<Replica>,
@@ -214,33 +212,34 @@ impl FlagInfo {
         FlagInfo { ruleset, position }
     }
 
-    /// Returns the key.
+    /// Returns the flag's key.
     pub fn key(&self) -> &str {
         self.flag().map_or("", |flag| &flag.key)
     }
 
-    /// Returns the declared type of its values.
+    /// Returns the declared type of the flag's values.
     pub fn kind(&self) -> FlagKind {
         self.flag().map_or(FlagKind::Unknown, |flag| flag.kind)
     }
 
-    /// Returns the environment that it carries, such as `production`; `None` if it carries none.
+    /// Returns the flag's environment, such as `production`, or `None` if it has none.
     pub fn environment(&self) -> Option<&str> {
         self.ruleset.tables.environment(self.flag()?)
     }
 
-    /// Returns whether it is on; a flag that is off serves its default variation.
+    /// Returns whether the flag is on. A flag that is off serves its default variation.
     pub fn is_on(&self) -> bool {
         self.flag().is_some_and(|flag| flag.on)
     }
 
-    /// Returns how many targeting rules it has, without those that could not be understood.
+    /// Returns the number of targeting rules, without those that
+    /// [`Ruleset::problems`](crate::Ruleset::problems) reports as unusable.
     pub fn rule_count(&self) -> usize {
         self.flag().map_or(0, |flag| flag.rules.len())
     }
 
-    /// Returns the key of the variation that it serves where no rule decides; `None` where it
-    /// names none, or one that it does not have or that has no key.
+    /// Returns the key of the variation that the flag serves if no rule decides. Returns `None` if
+    /// the flag names no default variation, or one that does not exist or has no key.
     pub fn default_variation(&self) -> Option<&str> {
         let flag = self.flag()?;
         flag.variation(flag.default)?.key.as_deref()

@@ -1,32 +1,33 @@
 //! Patterns of `matches_regex`: compiled and searched for within bounds.
 //!
-//! regex-lite searches in time linear in pattern and text; the bounds here keep the product small.
+//! The time of a search is linear in pattern and text. The bounds keep the product small.
 
-/// The longest pattern, in characters.
+/// The maximum length of a pattern, in characters.
 #[cfg(feature = "regex")]
 const MAX_PATTERN: usize = 500;
 
-/// The most memory that one compiled pattern may take. With the bound on the text, it keeps a
-/// search below 100 ms.
+/// The maximum size of a compiled pattern, in bytes. With the bound on the text, a search takes
+/// less than 100 ms.
 #[cfg(feature = "regex")]
 const MAX_COMPILED: usize = 40 * 1024;
 
-/// The size that ordinary patterns stay under, so that they are not counted as the largest.
+/// The maximum size of an ordinary pattern, in bytes. Ordinary patterns count with this size, larger
+/// ones with `MAX_COMPILED`.
 #[cfg(feature = "regex")]
 const ORDINARY_COMPILED: usize = 4 * 1024;
 
-/// The most memory that all compiled patterns of one ruleset may take.
+/// The maximum size of all compiled patterns of a ruleset, in bytes.
 #[cfg(feature = "regex")]
 const MAX_COMPILED_TOGETHER: usize = 64 * 1024 * 1024;
 
-/// How much of a text is searched, in characters.
+/// The length up to which a text is searched, in characters.
 #[cfg(feature = "regex")]
 const MAX_SUBJECT: usize = 10_000;
 
-/// How much searching one evaluation may cost, as kilobytes of pattern times bytes of text: five
-/// times the longest search in a text of one byte a character.
+/// The maximum cost of the searches of one evaluation, in kilobytes of pattern times bytes of text:
+/// five times the longest search in an ASCII text.
 #[cfg(feature = "regex")]
-const MAX_EFFORT: u64 = 5 * 40 * 10_000;
+const MAX_COST: u64 = 5 * 40 * 10_000;
 
 #[cfg(feature = "regex")]
 pub(crate) use with_regex::{MatchBudget, Pattern, Patterns};
@@ -42,27 +43,27 @@ mod with_regex {
     use super::*;
     use crate::ruleset::tables::TextMap;
 
-    /// What is left of the searching that one evaluation may do.
+    /// The remaining cost that the searches of one evaluation may have.
     ///
-    /// Each search is bounded, but a flag may ask for any number of them.
+    /// Each search is bounded, but a flag may have any number of patterns.
     #[derive(Debug)]
     pub(crate) struct MatchBudget(u64);
 
     impl MatchBudget {
         pub(crate) fn new() -> MatchBudget {
-            MatchBudget(MAX_EFFORT)
+            MatchBudget(MAX_COST)
         }
 
-        /// Returns whether nothing is left: what is not found now was perhaps not searched for.
+        /// Returns whether the budget is used up. If so, some patterns may not have been searched for.
         pub(crate) fn is_used_up(&self) -> bool {
             self.0 == 0
         }
 
-        /// Returns whether as much is left, and takes it.
+        /// Subtracts a cost; returns false if the budget does not cover it.
         fn spend(&mut self, cost: u64) -> bool {
-            let rest = self.0.checked_sub(cost);
-            self.0 = rest.unwrap_or(0);
-            rest.is_some()
+            let remaining = self.0.checked_sub(cost);
+            self.0 = remaining.unwrap_or(0);
+            remaining.is_some()
         }
     }
 
@@ -70,13 +71,13 @@ mod with_regex {
     #[derive(Clone, Debug)]
     pub(crate) struct Pattern {
         regex: Arc<Regex>,
-        /// The most memory that it may take.
+        /// The maximum size of the compiled pattern, in bytes.
         size: usize,
     }
 
     impl Pattern {
-        /// Returns whether the pattern is found anywhere in the text; it is not where the search
-        /// would take more than what is left of the budget.
+        /// Returns whether the pattern is found anywhere in the text. Returns false if the budget
+        /// does not cover the search.
         pub(crate) fn is_found_in(&self, text: &str, budget: &mut MatchBudget) -> bool {
             let end = text.char_indices().nth(MAX_SUBJECT).map_or(text.len(), |(end, _)| end);
             let text = text.get(..end).unwrap_or(text);
@@ -94,43 +95,44 @@ mod with_regex {
         }
     }
 
-    /// The patterns of one ruleset: each compiled once, all of them within bounds.
+    /// The patterns of a ruleset. Each is compiled once; their total size is bounded.
     #[derive(Debug)]
     pub(crate) struct Patterns {
-        known: TextMap<Result<Pattern, String>>,
-        room: usize,
+        compiled: TextMap<Result<Pattern, String>>,
+        /// The remaining size, in bytes.
+        remaining: usize,
     }
 
     impl Default for Patterns {
         fn default() -> Patterns {
-            Patterns { known: TextMap::default(), room: MAX_COMPILED_TOGETHER }
+            Patterns { compiled: TextMap::default(), remaining: MAX_COMPILED_TOGETHER }
         }
     }
 
     impl Patterns {
-        /// Compiles a pattern, or says why not.
+        /// Compiles a pattern; the error is the reason why that failed.
         pub(crate) fn compile(&mut self, pattern: &str) -> Result<Pattern, String> {
             if pattern.chars().nth(MAX_PATTERN).is_some() {
                 return Err(format!("the pattern is longer than {MAX_PATTERN} characters"));
             }
-            if let Some(known) = self.known.get(pattern) {
+            if let Some(known) = self.compiled.get(pattern) {
                 return known.clone();
             }
-            let compiled = self.fit(pattern);
-            self.known.insert(pattern.into(), compiled.clone());
+            let compiled = self.compile_new(pattern);
+            self.compiled.insert(pattern.into(), compiled.clone());
             compiled
         }
 
-        /// Compiles a pattern where there is room left. One that is too large takes room, too:
-        /// finding that out costs as much as compiling it.
-        fn fit(&mut self, pattern: &str) -> Result<Pattern, String> {
+        /// Compiles a pattern if the remaining size suffices. A pattern that is too large counts as
+        /// well, since it takes as long to reject as to compile.
+        fn compile_new(&mut self, pattern: &str) -> Result<Pattern, String> {
             let pattern_of = |regex, size| Pattern { regex: Arc::new(regex), size };
             let mut builder = RegexBuilder::new(pattern);
             self.take(ORDINARY_COMPILED)?;
             let failure = |error| format!("the pattern does not compile: {error}");
             match builder.size_limit(ORDINARY_COMPILED).build() {
                 Ok(regex) => return Ok(pattern_of(regex, ORDINARY_COMPILED)),
-                // The one failure that a larger limit can mend.
+                // The only failure that a larger limit avoids.
                 Err(error) if error.to_string().contains("size limit") => {}
                 Err(error) => return Err(failure(error)),
             }
@@ -140,8 +142,9 @@ mod with_regex {
         }
 
         fn take(&mut self, size: usize) -> Result<(), String> {
-            let rest = self.room.checked_sub(size);
-            self.room = rest.ok_or("the patterns of the ruleset take more than 64 MiB together")?;
+            let remaining = self.remaining.checked_sub(size);
+            self.remaining =
+                remaining.ok_or("the patterns of the ruleset take more than 64 MiB together")?;
             Ok(())
         }
     }
@@ -149,7 +152,7 @@ mod with_regex {
 
 #[cfg(not(feature = "regex"))]
 mod without_regex {
-    /// Nothing is searched for.
+    /// Without the feature, there are no searches.
     #[derive(Debug)]
     pub(crate) struct MatchBudget;
 
@@ -163,7 +166,7 @@ mod without_regex {
         }
     }
 
-    /// A compiled pattern, of which there is none without the feature.
+    /// Without the feature, there are no patterns.
     #[derive(Clone, Debug, PartialEq)]
     pub(crate) enum Pattern {}
 

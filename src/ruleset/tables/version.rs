@@ -1,11 +1,11 @@
-//! Version strings, compared.
+//! Parses and compares version strings.
 //!
-//! Neither allocates nor overflows, however long the numbers are.
+//! Does not allocate, and numbers of any length do not overflow.
 
 use std::cmp::Ordering;
 
-/// A version: an optional `v`, numbers with dots between, an optional `-prerelease` as in
-/// SemVer 2.0 and an optional `+build`, which does not count.
+/// A version: an optional `v`, numbers separated by dots, an optional `-prerelease` as in
+/// SemVer 2.0 and an optional `+build`, which is ignored.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Version<'a> {
     numbers: &'a str,
@@ -13,8 +13,8 @@ pub(super) struct Version<'a> {
 }
 
 impl<'a> Version<'a> {
-    /// Reads a version, or `None` where the text is none.
-    pub(crate) fn parse(text: &'a str) -> Option<Version<'a>> {
+    /// Parses a version; `None` if the text is not a version.
+    pub(super) fn parse(text: &'a str) -> Option<Version<'a>> {
         let text = text.strip_prefix('v').unwrap_or(text);
         let (text, build) = split(text, '+');
         let (numbers, prerelease) = split(text, '-');
