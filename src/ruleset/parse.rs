@@ -1,4 +1,4 @@
-//! `Ruleset::parse` and `Ruleset::check`: reads a text as a ruleset, or for its faults.
+//! `Ruleset::parse` and `Ruleset::check`: parses or checks a text, for all environments or one.
 
 use std::sync::Arc;
 

@@ -23,7 +23,7 @@ pub(crate) trait PieceSource {
 /// The start and the text of a flag or a segment.
 pub(crate) type Piece<'a> = (usize, &'a str);
 
-/// The text cannot be read in parts, or the part exceeds its size limit.
+/// The text cannot be read in parts, or the parts exceed the allowed size.
 #[derive(Debug)]
 pub(crate) struct NeedsWhole;
 
