@@ -14,7 +14,7 @@ use crate::error::BootstrapError;
 use crate::log::log;
 use crate::ruleset::Ruleset;
 use crate::worker::guarded;
-use crate::worker::spawn;
+use crate::worker::spawn_detached;
 
 /// How long ago a file must have been written for its time to be trusted: within this, a second
 /// change may have left the same time and length.
@@ -177,7 +177,7 @@ impl Watch for Watcher {
             self.failures = WARNED;
         }
         let (stop, stopped) = channel::<Never>();
-        spawn("phaseflag-file", move || {
+        spawn_detached("phaseflag-file", move || {
             let pause = |delay| stopped.recv_timeout(delay) == Err(RecvTimeoutError::Timeout);
             while pause(interval) && !self.flags.are_served() {
                 // A logger that panics does not end it.
