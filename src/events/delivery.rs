@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::ledger::Fate;
 use super::outbox::{Entry, Lane, Outbox, OutgoingEvent};
-use super::outcome::Outcome;
+use super::outcome::RequestOutcome;
 use crate::http::{Backoff, Retry};
 
 /// An event is dropped after the service has failed on it alone this often.
@@ -233,28 +233,28 @@ impl Delivery {
         pass: &mut Pass,
         (source, lane, count): (Source, Lane, usize),
         outbox: &mut Outbox,
-        outcome: Outcome,
+        outcome: RequestOutcome,
     ) -> Settled {
-        if lane == Lane::Suspects && outcome != Outcome::Accepted {
+        if lane == Lane::Suspects && outcome != RequestOutcome::Accepted {
             pass.requests = pass.requests.saturating_sub(1);
         }
         match outcome {
-            Outcome::Accepted => {
+            RequestOutcome::Accepted => {
                 self.accept();
                 outbox.grow(lane);
                 pass.spend(source, lane, count);
                 Settled { events: outbox.take(lane, count), fate: Fate::Delivered, pause: false }
             }
-            Outcome::TooLarge if count > 1 => {
+            RequestOutcome::TooLarge if count > 1 => {
                 outbox.shrink(lane, count);
                 Settled::default()
             }
-            Outcome::TooLarge | Outcome::Refused => {
+            RequestOutcome::TooLarge | RequestOutcome::Rejected => {
                 self.recover();
                 pass.spend(source, lane, count);
-                Settled { events: outbox.take(lane, count), fate: Fate::Refused, pause: false }
+                Settled { events: outbox.take(lane, count), fate: Fate::Rejected, pause: false }
             }
-            Outcome::Faulty(retry) => {
+            RequestOutcome::ServerError(retry) => {
                 outbox.shrink(lane, count);
                 let before = self.failures;
                 if count == 1 {
@@ -270,12 +270,12 @@ impl Delivery {
                 }
                 Settled { pause, ..Settled::default() }
             }
-            Outcome::Slow => {
+            RequestOutcome::TimedOut => {
                 outbox.shrink(lane, count);
                 self.pause(now, Lane::Regular, Retry::Transient);
                 Settled { pause: true, ..Settled::default() }
             }
-            Outcome::Failed(retry) => {
+            RequestOutcome::Unavailable(retry) => {
                 self.pause(now, Lane::Regular, retry);
                 Settled { pause: true, ..Settled::default() }
             }
@@ -283,15 +283,18 @@ impl Delivery {
     }
 
     /// Settles a probe, and returns whether the next request has to wait.
-    pub(super) fn settle_probe(&mut self, now: Instant, outcome: Outcome) -> bool {
+    pub(super) fn settle_probe(&mut self, now: Instant, outcome: RequestOutcome) -> bool {
         match outcome {
-            Outcome::Accepted => self.probed += 1,
-            Outcome::TooLarge | Outcome::Refused => self.takes_probes = false,
-            Outcome::Faulty(retry) => self.pause(now, Lane::Suspects, retry),
-            Outcome::Slow => self.pause(now, Lane::Regular, Retry::Transient),
-            Outcome::Failed(retry) => self.pause(now, Lane::Regular, retry),
+            RequestOutcome::Accepted => self.probed += 1,
+            RequestOutcome::TooLarge | RequestOutcome::Rejected => self.takes_probes = false,
+            RequestOutcome::ServerError(retry) => self.pause(now, Lane::Suspects, retry),
+            RequestOutcome::TimedOut => self.pause(now, Lane::Regular, Retry::Transient),
+            RequestOutcome::Unavailable(retry) => self.pause(now, Lane::Regular, retry),
         }
-        !matches!(outcome, Outcome::Accepted | Outcome::TooLarge | Outcome::Refused)
+        !matches!(
+            outcome,
+            RequestOutcome::Accepted | RequestOutcome::TooLarge | RequestOutcome::Rejected
+        )
     }
 
     /// Ends a pass: decides when the suspects are tried again.
@@ -395,7 +398,7 @@ mod tests {
         }
 
         /// Makes requests until a failure asks to wait, each of which takes a millisecond.
-        fn pass(&mut self, answer: &impl Fn(&[String]) -> Outcome) {
+        fn pass(&mut self, answer: &impl Fn(&[String]) -> RequestOutcome) {
             let due = self.own.count(Lane::Regular);
             let mut pass = self.delivery.begin(self.now, due, true, None, &mut self.own);
             while let Some(request) = self.delivery.next(&mut pass, None, &mut self.own) {
@@ -415,7 +418,7 @@ mod tests {
                 let keys = settled.events.iter().map(OutgoingEvent::flag_key);
                 match settled.fate {
                     Fate::Delivered => self.delivered.extend(keys),
-                    Fate::Refused | Fate::Failing => self.dropped.extend(keys),
+                    Fate::Rejected | Fate::Failing => self.dropped.extend(keys),
                     Fate::Undecided => assert!(settled.events.is_empty()),
                 }
                 if settled.pause {
@@ -432,7 +435,7 @@ mod tests {
         }
 
         /// Lets the time pass, and makes requests whenever that is allowed.
-        fn run(&mut self, time: Duration, answer: impl Fn(&[String]) -> Outcome) {
+        fn run(&mut self, time: Duration, answer: impl Fn(&[String]) -> RequestOutcome) {
             let end = self.now + time;
             while self.now < end && !self.own.is_empty() {
                 self.pass(&answer);
@@ -447,7 +450,7 @@ mod tests {
         (0..count).map(|number| format!("{number:05}")).collect()
     }
 
-    const FAULT: Outcome = Outcome::Faulty(Retry::Transient);
+    const FAULT: RequestOutcome = RequestOutcome::ServerError(Retry::Transient);
 
     #[test]
     fn ten_minutes_of_outage_drop_nothing_and_cost_one_event_a_try() {
@@ -467,7 +470,7 @@ mod tests {
             // Three are at once, to tell bad events from an outage.
             let pauses: Vec<_> = probes.windows(2).skip(2).map(|two| two[1].0 - two[0].0).collect();
             assert!(pauses.iter().all(|pause| *pause > Duration::from_millis(1)), "{pauses:?}");
-            simulation.run(Duration::from_secs(600), |_| Outcome::Accepted);
+            simulation.run(Duration::from_secs(600), |_| RequestOutcome::Accepted);
             assert!(simulation.own.is_empty());
             assert_eq!(simulation.delivered.len(), count);
             simulation.delivered.sort();
@@ -480,7 +483,7 @@ mod tests {
         let mut simulation = Simulation::new(["bad".to_owned()]);
         let answer = |flags: &[String]| match flags.contains(&"bad".to_owned()) {
             true => FAULT,
-            false => Outcome::Accepted,
+            false => RequestOutcome::Accepted,
         };
         simulation.run(Duration::from_secs(3600), answer);
         assert_eq!(simulation.own.len(), 1);
@@ -493,14 +496,14 @@ mod tests {
     fn an_event_beyond_the_known_limits_is_dropped_after_a_probe() {
         let long = "x".repeat(256);
         let answer = |flags: &[String]| match flags.is_empty() {
-            true => Outcome::Accepted,
+            true => RequestOutcome::Accepted,
             false => FAULT,
         };
         let mut simulation = Simulation::new([long.clone()]);
         simulation.run(Duration::from_secs(60), answer);
         assert_eq!(simulation.dropped, std::slice::from_ref(&long));
         // A service that fails on probes, too, or refuses them, proves nothing.
-        for probed in [FAULT, Outcome::Refused, Outcome::Slow] {
+        for probed in [FAULT, RequestOutcome::Rejected, RequestOutcome::TimedOut] {
             let mut simulation = Simulation::new([long.clone()]);
             simulation.run(Duration::from_secs(3600), |flags| match flags.is_empty() {
                 true => probed,
@@ -519,7 +522,7 @@ mod tests {
         simulation.run(Duration::from_secs(36_000), |flags| {
             match flags.iter().any(|flag| flag.len() > 255) {
                 true => FAULT,
-                false => Outcome::Accepted,
+                false => RequestOutcome::Accepted,
             }
         });
         assert_eq!(simulation.delivered, flags(50));
@@ -536,12 +539,12 @@ mod tests {
     fn a_service_that_asks_for_time_gets_it() {
         let least = Duration::from_secs(40);
         let mut simulation = Simulation::new(flags(100));
-        simulation.pass(&|_| Outcome::Faulty(Retry::After(least)));
+        simulation.pass(&|_| RequestOutcome::ServerError(Retry::After(least)));
         assert_eq!(simulation.requests.len(), 1);
         assert!(simulation.delivery.retry_at().unwrap() >= simulation.now + least);
         // The next request is half as large all the same.
         simulation.wait();
-        simulation.pass(&|_| Outcome::Accepted);
+        simulation.pass(&|_| RequestOutcome::Accepted);
         assert_eq!(simulation.requests[1].1.len(), 50);
         assert_eq!(simulation.delivered, flags(100));
     }

@@ -9,7 +9,7 @@ use crossbeam_channel::select;
 use super::delivery::{Delivery, Pass, Request, Settled, Source};
 use super::ledger::{Fate, Ledger};
 use super::outbox::{Lane, Outbox};
-use super::outcome::{Outcome, retry};
+use super::outcome::{RequestOutcome, retry};
 use super::queue::{EventSource, FlushReply, MAX_REQUEST};
 use super::recorder::Recorder;
 use super::spool::{Backlog, Claim, Spool};
@@ -344,7 +344,7 @@ impl Flusher {
             let Some(request) = request else { if self.read_backlog() { continue } else { break } };
             let Some((result, settled)) = self.make(request, &mut pass) else { break };
             let own = matches!(request, Request::Events { source: Source::Own, .. });
-            if own && matches!(settled.fate, Fate::Refused | Fate::Failing) {
+            if own && matches!(settled.fate, Fate::Rejected | Fate::Failing) {
                 rejected += settled.events.len();
             }
             self.report(request, &result, &settled);
@@ -412,12 +412,13 @@ impl Flusher {
                     self.takes_unzoned = !zoned;
                 }
                 // A service that has changed may fail on that form.
-                let fails_alone = count == 1 && matches!(Outcome::of(&result), Outcome::Faulty(_));
+                let fails_alone = count == 1
+                    && matches!(RequestOutcome::of(&result), RequestOutcome::ServerError(_));
                 self.zoned = zoned && !fails_alone;
                 result
             }
         };
-        let (outcome, now) = (Outcome::of(&result), Instant::now());
+        let (outcome, now) = (RequestOutcome::of(&result), Instant::now());
         let settled = match (request, &mut self.backlog) {
             (Request::Probe, _) => {
                 let pause = self.delivery.settle_probe(now, outcome);
@@ -462,15 +463,16 @@ impl Flusher {
             return Some((result, self.zoned));
         }
         let again = self.post(&body(true))?;
-        Some(match Outcome::of(&again) {
-            Outcome::Accepted => (again, true),
+        Some(match RequestOutcome::of(&again) {
+            RequestOutcome::Accepted => (again, true),
             // The form was not the reason.
-            Outcome::Refused => (result, false),
-            Outcome::Faulty(_) if self.takes_unzoned => (result, false),
+            RequestOutcome::Rejected => (result, false),
+            RequestOutcome::ServerError(_) if self.takes_unzoned => (result, false),
             // It may have been: a service that wants zones may fail now.
-            Outcome::Faulty(_) | Outcome::TooLarge | Outcome::Slow | Outcome::Failed(_) => {
-                (again, false)
-            }
+            RequestOutcome::ServerError(_)
+            | RequestOutcome::TooLarge
+            | RequestOutcome::TimedOut
+            | RequestOutcome::Unavailable(_) => (again, false),
         })
     }
 
@@ -478,7 +480,7 @@ impl Flusher {
         if self.ledger.is_closed() {
             return None;
         }
-        Some(self.http.deliver(EVENTS, body, self.time_left()))
+        Some(self.http.post_discarding_body(EVENTS, body, self.time_left()))
     }
 
     /// Counts and logs how a request went.
@@ -495,7 +497,7 @@ impl Flusher {
             Err(failure) => failure,
         };
         match settled.fate {
-            Fate::Refused => {
+            Fate::Rejected => {
                 self.ledger.note(failure);
                 self.recover();
                 if !std::mem::replace(&mut self.rejecting, true) {

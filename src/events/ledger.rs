@@ -89,7 +89,7 @@ pub(crate) enum Fate {
     Undecided,
     Delivered,
     /// The service refuses them.
-    Refused,
+    Rejected,
     /// The service fails on each of them alone, and takes others.
     Failing,
 }
@@ -203,7 +203,7 @@ impl Ledger {
         match fate {
             Fate::Undecided => None,
             Fate::Delivered => Some(&self.delivered),
-            Fate::Refused => Some(&self.rejected),
+            Fate::Rejected => Some(&self.rejected),
             Fate::Failing => Some(&self.server_errors),
         }
     }
@@ -298,7 +298,7 @@ mod tests {
         ledger.abandon(5);
         assert_eq!(ledger.admit(), Admission::Closed);
         ledger.settle(Fate::Delivered, 3);
-        ledger.settle(Fate::Refused, 3);
+        ledger.settle(Fate::Rejected, 3);
         let counts = ledger.counts();
         assert_eq!((counts.queued, counts.delivered, counts.dropped()), (0, 0, 6));
     }

@@ -1,48 +1,47 @@
-//! What the outcome of a request means for the events in it, and for the next try.
+//! Classifies the outcome of an event request: what it means for its events and the next request.
 
 use crate::error::RequestError;
 use crate::http::Retry;
 
-/// What became of a request.
+/// The outcome of an event request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum RequestOutcome {
     Accepted,
     /// The body was too large.
     TooLarge,
-    /// The service does not want these events.
-    Refused,
-    /// The service failed, maybe on one of these events.
-    Faulty(Retry),
-    /// The answer took too long.
-    Slow,
-    /// The service cannot be reached, or takes nothing now.
-    Failed(Retry),
+    /// The service rejected these events.
+    Rejected,
+    /// The service failed, possibly because of one of these events.
+    ServerError(Retry),
+    /// The response took too long.
+    TimedOut,
+    /// The failure is not about these events: the service is unreachable or takes none now.
+    Unavailable(Retry),
 }
 
-impl Outcome {
-    pub(crate) fn of(result: &Result<(), RequestError>) -> Outcome {
+impl RequestOutcome {
+    pub(super) fn of(result: &Result<(), RequestError>) -> RequestOutcome {
         let failure = match result {
-            Ok(()) => return Outcome::Accepted,
+            Ok(()) => return RequestOutcome::Accepted,
             Err(failure) => failure,
         };
         let retry = retry(failure);
         match (failure, failure.status()) {
-            (RequestError::Timeout { .. }, _) => Outcome::Slow,
-            (_, Some(413)) => Outcome::TooLarge,
-            (_, Some(401 | 403 | 404 | 408 | 429)) => Outcome::Failed(retry),
-            (_, Some(400..=499)) => Outcome::Refused,
-            (_, Some(500..=599)) => Outcome::Faulty(retry),
-            (_, Some(_) | None) => Outcome::Failed(retry),
+            (RequestError::Timeout { .. }, _) => RequestOutcome::TimedOut,
+            (_, Some(413)) => RequestOutcome::TooLarge,
+            (_, Some(401 | 403 | 404 | 408 | 429)) => RequestOutcome::Unavailable(retry),
+            (_, Some(400..=499)) => RequestOutcome::Rejected,
+            (_, Some(500..=599)) => RequestOutcome::ServerError(retry),
+            (_, Some(_) | None) => RequestOutcome::Unavailable(retry),
         }
     }
 }
 
-/// Returns what a failure means for the next try.
-pub(crate) fn retry(failure: &RequestError) -> Retry {
-    match failure {
-        RequestError::Status { status: 401 | 403 | 404 | 300..=399, .. } => Retry::Permanent,
-        RequestError::Status { retry_after: Some(least), .. } => Retry::After(*least),
-        _ => Retry::Transient,
+/// Classifies a failure of an event request. A missing path or a redirect is permanent.
+pub(super) fn retry(failure: &RequestError) -> Retry {
+    match failure.status() {
+        Some(404 | 300..=399) => Retry::Permanent,
+        _ => Retry::of(failure),
     }
 }
 
@@ -58,40 +57,43 @@ mod tests {
     }
 
     #[test]
-    fn each_status_has_its_meaning() {
-        use Outcome::{Failed, Faulty, Refused, TooLarge};
+    fn statuses_are_classified() {
+        use RequestOutcome::{Rejected, ServerError, TooLarge, Unavailable};
         use Retry::{Permanent, Transient};
         for (statuses, outcome) in [
             (&[413][..], TooLarge),
-            (&[400, 402, 405, 406, 409, 410, 411, 414, 415, 418, 422, 451, 499], Refused),
-            (&[401, 403, 404, 300, 301, 302, 304, 307, 308, 399], Failed(Permanent)),
-            (&[408, 429, 600, 999], Failed(Transient)),
-            (&[500, 501, 502, 503, 504, 599], Faulty(Transient)),
+            (&[400, 402, 405, 406, 409, 410, 411, 414, 415, 418, 422, 451, 499], Rejected),
+            (&[401, 403, 404, 300, 301, 302, 304, 307, 308, 399], Unavailable(Permanent)),
+            (&[408, 429, 600, 999], Unavailable(Transient)),
+            (&[500, 501, 502, 503, 504, 599], ServerError(Transient)),
         ] {
             for code in statuses {
-                assert_eq!(Outcome::of(&status(*code, None)), outcome, "{code}");
+                assert_eq!(RequestOutcome::of(&status(*code, None)), outcome, "{code}");
             }
         }
-        assert_eq!(Outcome::of(&Ok(())), Outcome::Accepted);
+        assert_eq!(RequestOutcome::of(&Ok(())), RequestOutcome::Accepted);
     }
 
     #[test]
-    fn a_service_may_say_how_long_to_wait() {
+    fn retry_after_is_obeyed() {
         let wait = Some(Duration::from_secs(7));
-        let asked = Retry::After(Duration::from_secs(7));
-        assert_eq!(Outcome::of(&status(429, wait)), Outcome::Failed(asked));
-        assert_eq!(Outcome::of(&status(503, wait)), Outcome::Faulty(asked));
-        // A refused key comes first.
-        assert_eq!(Outcome::of(&status(401, wait)), Outcome::Failed(Retry::Permanent));
+        let retry = Retry::After(Duration::from_secs(7));
+        assert_eq!(RequestOutcome::of(&status(429, wait)), RequestOutcome::Unavailable(retry));
+        assert_eq!(RequestOutcome::of(&status(503, wait)), RequestOutcome::ServerError(retry));
+        // A refused key outweighs it.
+        assert_eq!(
+            RequestOutcome::of(&status(401, wait)),
+            RequestOutcome::Unavailable(Retry::Permanent)
+        );
     }
 
     #[test]
-    fn without_an_answer_the_events_stay() {
+    fn requests_without_a_response_are_classified() {
         let url = String::new;
         let slow = RequestError::Timeout { url: url(), limit: Duration::from_secs(1) };
-        assert_eq!(Outcome::of(&Err(slow)), Outcome::Slow);
+        assert_eq!(RequestOutcome::of(&Err(slow)), RequestOutcome::TimedOut);
         let cause = std::sync::Arc::new(std::io::Error::other("reset"));
         let lost = RequestError::Transport { url: url(), cause };
-        assert_eq!(Outcome::of(&Err(lost)), Outcome::Failed(Retry::Transient));
+        assert_eq!(RequestOutcome::of(&Err(lost)), RequestOutcome::Unavailable(Retry::Transient));
     }
 }

@@ -1,4 +1,4 @@
-//! Addresses: which are accepted, and which are of one origin.
+//! URLs: which ones a setting may hold, and the origin of each.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use ureq::http::uri::Authority;
 
 use crate::error::Error;
 
-/// Scheme, host and port: where the key may go.
+/// The scheme, host and port of a URL. The API key is sent only to the origin of `base_url`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Origin {
     https: bool,
@@ -16,8 +16,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Checks the address that a setting holds.
-    pub(crate) fn of(setting: &'static str, url: &str) -> Result<Origin, Error> {
+    /// Checks the URL in a setting and returns its origin.
+    pub(crate) fn parse(setting: &'static str, url: &str) -> Result<Origin, Error> {
         let refuse = |reason: &str| Err(Error::setting(setting, format!("{reason}: `{url}`")));
         let Ok(uri) = url.parse::<Uri>() else {
             return Err(Error::setting(setting, "is not a URL"));
@@ -25,12 +25,12 @@ impl Origin {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(Error::setting(setting, "is not a URL with a scheme and a host"));
         };
-        // What follows may repeat the address: before this, it could hold a secret.
+        // First: the errors below repeat the URL, which must not reveal a password.
         if authority.as_str().contains('@') {
-            return Err(Error::setting(setting, "must not hold credentials"));
+            return Err(Error::setting(setting, "must not contain credentials"));
         }
         if uri.query().is_some() || url.contains('#') {
-            return Err(Error::setting(setting, "must not hold a query or a fragment"));
+            return Err(Error::setting(setting, "must not contain a query or a fragment"));
         }
         if authority.host().is_empty() {
             return refuse("has no host");
@@ -51,7 +51,7 @@ impl Origin {
     }
 }
 
-/// As an address begins.
+/// Writes the origin as the start of a URL.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.https { "https" } else { "http" };
@@ -59,10 +59,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Returns the port, or `None` where what stands in its place is none.
-pub(super) fn port(authority: &Authority, usual: u16) -> Option<u16> {
+/// Returns the port or, without one, the default; `None` if the port is invalid.
+pub(super) fn port(authority: &Authority, default: u16) -> Option<u16> {
     match authority.as_str().rsplit_once(':') {
         Some((_, digits)) if !digits.ends_with(']') => authority.port_u16(),
-        _ => Some(usual),
+        _ => Some(default),
     }
 }

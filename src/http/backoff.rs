@@ -1,59 +1,71 @@
-//! Failures, `Retry-After` and jitter to a delay. Pure arithmetic.
+//! The delay until the next request, from successes, failures, `Retry-After` and jitter.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// The longest that one `Retry-After` is obeyed.
+use crate::error::RequestError;
+
+/// The upper limit of a `Retry-After`.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// The delay before the first retry, before jitter; each one after it is twice as long.
+/// The delay before the first retry, before jitter. It doubles with each further failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// The delay that retries grow to, where the usual interval is not longer still.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// The upper limit of the delay, unless the interval is longer.
+const MAX_RETRY: Duration = Duration::from_secs(60);
 
-/// The least time between two tries with a key that was refused, or a path that is not there.
-const HOPELESS_RETRY: Duration = Duration::from_secs(300);
+/// The shortest delay after a permanent failure, such as a refused key.
+const PERMANENT_RETRY: Duration = Duration::from_secs(300);
 
-/// How a request went wrong, as far as the next try is concerned.
+/// What a failure means for the next request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Retry {
-    /// It may go better soon.
+    /// The failure may soon pass, so back off exponentially.
     Transient,
-    /// The service said how long to wait.
+    /// The service asks for this delay.
     After(Duration),
-    /// It will not go better before somebody changes something.
+    /// The failure lasts until someone changes the service or the settings.
     Permanent,
 }
 
-/// When to try again.
+impl Retry {
+    /// Classifies a failure. A refused key is permanent, even with a `Retry-After`.
+    pub(crate) fn of(failure: &RequestError) -> Retry {
+        match failure {
+            RequestError::Status { status: 401 | 403, .. } => Retry::Permanent,
+            RequestError::Status { retry_after: Some(delay), .. } => Retry::After(*delay),
+            _ => Retry::Transient,
+        }
+    }
+}
+
+/// Computes the delays of one series of requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     interval: Duration,
-    hopeless: Duration,
+    permanent_retry: Duration,
     failures: u32,
-    /// Whether the next regular wait is spread over the whole interval.
+    /// Whether the delay after the next success is spread over the whole interval.
     spread: bool,
     random: Random,
 }
 
 impl Backoff {
-    /// The delays of something that is done once an interval.
+    /// Returns the delays of requests that are made once an interval.
     pub(crate) fn new(interval: Duration) -> Backoff {
         Backoff {
             interval,
-            hopeless: HOPELESS_RETRY,
+            permanent_retry: PERMANENT_RETRY,
             failures: 0,
             spread: true,
             random: Random::new(RandomState::new().hash_one(0)),
         }
     }
 
-    /// Returns how long to wait after a success.
+    /// Returns the delay after a success.
     ///
-    /// The first time, and after an outage, that is anything up to the interval, so that clients
-    /// that came up together spread; later it is the interval and up to a tenth more. A tenth less
-    /// would let the earliest of one round meet the latest of the round before.
+    /// The first delay, and the first one after an outage, is random up to the interval, so that
+    /// clients that start together spread out. Each later one is the interval plus up to a tenth.
     pub(crate) fn after_success(&mut self) -> Duration {
         self.failures = 0;
         if std::mem::take(&mut self.spread) {
@@ -62,34 +74,30 @@ impl Backoff {
         self.interval.saturating_add(self.random.up_to(self.interval / 10))
     }
 
-    /// Returns how long to wait after a failure.
+    /// Returns the delay after a failure.
     pub(crate) fn after_failure(&mut self, retry: Retry) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        // The other two waits spread the clients themselves.
+        // The delays of the other two already spread the clients.
         self.spread = retry == Retry::Transient;
         match retry {
-            Retry::Transient => self.jittered_retry(),
-            Retry::After(least) => least.min(MAX_RETRY_AFTER).saturating_add(self.share()),
-            Retry::Permanent => self.hopeless.saturating_add(self.share()),
+            Retry::Transient => self.exponential(),
+            Retry::After(delay) => delay.min(MAX_RETRY_AFTER).saturating_add(self.jitter()),
+            Retry::Permanent => self.permanent_retry.saturating_add(self.jitter()),
         }
     }
 
-    fn jittered_retry(&mut self) -> Duration {
+    fn exponential(&mut self) -> Duration {
         let doublings = self.failures.saturating_sub(1).min(31);
         let delay = FIRST_RETRY.saturating_mul(1 << doublings);
-        self.random.up_to(delay.min(LONGEST_RETRY.max(self.interval)))
+        self.random.up_to(delay.min(MAX_RETRY.max(self.interval)))
     }
 
-    /// A part of the interval; without one, of what a retry would wait.
-    fn share(&mut self) -> Duration {
-        if self.interval.is_zero() {
-            self.jittered_retry()
-        } else {
-            self.random.up_to(self.interval)
-        }
+    /// Returns a random part of the interval or, if that is zero, of the exponential delay.
+    fn jitter(&mut self) -> Duration {
+        if self.interval.is_zero() { self.exponential() } else { self.random.up_to(self.interval) }
     }
 
-    /// Returns whether the last try failed.
+    /// Returns whether the last request failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.failures > 0
     }
@@ -118,9 +126,9 @@ impl Random {
 
 #[cfg(test)]
 impl Backoff {
-    /// The same delays every time, and another patience with what is hopeless.
-    pub(crate) fn for_test(interval: Duration, hopeless: Duration, seed: u64) -> Backoff {
-        Backoff { hopeless, random: Random::new(seed), ..Backoff::new(interval) }
+    /// Returns reproducible delays, with another delay after permanent failures.
+    pub(crate) fn for_test(interval: Duration, permanent_retry: Duration, seed: u64) -> Backoff {
+        Backoff { permanent_retry, random: Random::new(seed), ..Backoff::new(interval) }
     }
 }
 
@@ -131,10 +139,10 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(30);
 
     fn backoff(seed: u64) -> Backoff {
-        Backoff::for_test(INTERVAL, HOPELESS_RETRY, seed)
+        Backoff::for_test(INTERVAL, PERMANENT_RETRY, seed)
     }
 
-    /// The smallest and the largest of many delays, each from a state of its own.
+    /// Returns the smallest and the largest of many delays, one per seed.
     fn range(delay: impl Fn(&mut Backoff) -> Duration) -> (Duration, Duration) {
         let delays = (0..10_000).map(|seed| delay(&mut backoff(seed)));
         let delays: Vec<_> = delays.collect();
@@ -149,12 +157,33 @@ mod tests {
     }
 
     #[test]
-    fn the_first_wait_fills_the_interval() {
+    fn a_refused_key_is_permanent_and_retry_after_is_obeyed() {
+        let status = |status, retry_after| {
+            let (url, code, message) = (String::new(), String::new(), String::new());
+            Retry::of(&RequestError::Status { url, status, code, message, retry_after })
+        };
+        let delay = Duration::from_secs(7);
+        for (code, retry_after, retry) in [
+            (401, None, Retry::Permanent),
+            (403, Some(delay), Retry::Permanent),
+            (404, None, Retry::Transient),
+            (429, Some(delay), Retry::After(delay)),
+            (500, None, Retry::Transient),
+            (503, Some(delay), Retry::After(delay)),
+        ] {
+            assert_eq!(status(code, retry_after), retry, "{code}");
+        }
+        let timeout = RequestError::Timeout { url: String::new(), limit: delay };
+        assert_eq!(Retry::of(&timeout), Retry::Transient);
+    }
+
+    #[test]
+    fn the_first_delay_fills_the_interval() {
         assert_fills(range(Backoff::after_success), 0.0, 30.0);
     }
 
     #[test]
-    fn later_waits_are_the_interval_and_up_to_a_tenth() {
+    fn later_delays_are_the_interval_plus_up_to_a_tenth() {
         let second = |backoff: &mut Backoff| {
             backoff.after_success();
             backoff.after_success()
@@ -163,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_double_the_wait_up_to_a_minute() {
+    fn failures_double_the_delay_up_to_a_minute() {
         for (failures, longest) in
             [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (1000, 60.0)]
         {
@@ -178,10 +207,10 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_interval_lets_the_wait_grow_to_it() {
+    fn the_delay_grows_up_to_a_longer_interval() {
         let hour = Duration::from_secs(3600);
         let delays = (0..10_000).map(|seed| {
-            let mut backoff = Backoff::for_test(hour, HOPELESS_RETRY, seed);
+            let mut backoff = Backoff::for_test(hour, PERMANENT_RETRY, seed);
             (0..20).map(|_| backoff.after_failure(Retry::Transient)).last().unwrap()
         });
         assert!(delays.max().unwrap() > Duration::from_secs(3500));
@@ -199,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hopeless_waits_five_minutes() {
+    fn a_permanent_failure_waits_five_minutes() {
         assert_fills(range(|backoff| backoff.after_failure(Retry::Permanent)), 300.0, 330.0);
     }
 
@@ -217,9 +246,8 @@ mod tests {
 
     const CLIENTS: usize = 5_000;
 
-    /// The polls of the busiest second of ten minutes, as a multiple of the even share.
-    ///
-    /// Each client is a function from its `Backoff` to the times of its polls.
+    /// Returns the polls in the busiest second of ten minutes, as a multiple of the even share.
+    /// `polls` returns the times of one client's polls.
     fn busiest_second(polls: impl Fn(&mut Backoff, u64) -> Vec<f64>) -> f64 {
         let mut seconds = vec![0_u32; 600];
         for seed in 0..CLIENTS as u64 {
@@ -234,7 +262,7 @@ mod tests {
         f64::from(*seconds.iter().max().unwrap()) / even_share
     }
 
-    /// The times of the polls that succeed from `time` on.
+    /// Returns the times of the polls from `time` on, all of which succeed.
     fn successes(backoff: &mut Backoff, mut time: f64) -> Vec<f64> {
         let mut times = Vec::new();
         while time < 600.0 {
@@ -252,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_fleet_spreads_after_an_outage() {
-        // The service is away for ten minutes before the time 0.
+        // The service is down for the ten minutes before time 0.
         let busiest = busiest_second(|backoff, client| {
             let mut time = -600.0 + 30.0 * client as f64 / CLIENTS as f64;
             while time < 0.0 {

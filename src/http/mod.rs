@@ -1,4 +1,4 @@
-//! Requests: addresses, proxies, TLS, the paths of the service, and the delays between tries.
+//! HTTP requests to the service: URLs, proxy, TLS, paths, remote evaluation, and retry delays.
 
 #[cfg(feature = "http")]
 mod address;
@@ -22,4 +22,4 @@ pub(crate) use paths::{Paths, RulesPath};
 #[cfg(feature = "http")]
 pub(crate) use remote::Remote;
 #[cfg(feature = "http")]
-pub(crate) use requests::{Answer, Http};
+pub(crate) use requests::{Http, Response};

@@ -1,21 +1,19 @@
-//! Which paths of the service a client uses, where services differ.
-//!
-//! Knows nothing of files: with a cache, the paths are kept from one run of a program to the next.
+//! The paths that requests use, as far as services differ in them.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// How the text of kept paths begins. A later form has another number.
+/// The first line of stored paths. The number is the version of the format.
 const MARK: &str = "phaseflag paths 1";
 
-/// The document that holds the rules.
+/// The path of the rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum RulesPath {
     #[default]
     Ruleset,
-    /// The same flags, and the segments that their rules name.
+    /// The ruleset together with the segments that its rules name.
     Bootstrap,
 }
 
@@ -28,7 +26,7 @@ impl RulesPath {
     }
 }
 
-/// The path that evaluates a flag.
+/// The path of remote evaluation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum EvaluatePath {
     #[default]
@@ -52,23 +50,25 @@ impl EvaluatePath {
     }
 }
 
-/// What a client has found out about its service; the default is what it supposes at first.
+/// What is known about the paths of a service. The default is the assumption before the first
+/// request.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct KnownPaths {
     pub(crate) rules: RulesPath,
     pub(crate) evaluate: EvaluatePath,
-    /// When `/sdk/bootstrap` was needed and did not exist, in seconds since 1970.
+    /// When `/sdk/bootstrap` was last found missing, in seconds since 1970.
     bootstrap_missing: Option<u64>,
 }
 
 impl KnownPaths {
-    /// Returns whether `/sdk/bootstrap` may be requested: it was not found missing, or so long ago.
-    pub(crate) fn may_have_bootstrap(&self, patience: Duration) -> bool {
-        // If the clock was set back, nothing is known.
+    /// Returns whether to request `/sdk/bootstrap`: it was not found missing within `retry_after`.
+    pub(crate) fn may_have_bootstrap(&self, retry_after: Duration) -> bool {
+        // A clock that was set back makes the age unknown.
         let age = self.bootstrap_missing.map(|missing| now().checked_sub(missing));
-        age.flatten().is_none_or(|age| age >= patience.as_secs())
+        age.flatten().is_none_or(|age| age >= retry_after.as_secs())
     }
 
+    /// Returns the paths as text.
     pub(crate) fn encode(&self) -> String {
         let (rules, evaluate) = (self.rules.as_str(), self.evaluate.as_str());
         let mut text = format!("{MARK}\nrules {rules}\nevaluate {evaluate}\n");
@@ -78,7 +78,7 @@ impl KnownPaths {
         text
     }
 
-    /// Reads what `encode` has written; `None` for anything else.
+    /// Parses the output of `encode`, or returns `None` for any other text.
     pub(crate) fn decode(text: &str) -> Option<KnownPaths> {
         let mut known = KnownPaths::default();
         for line in text.strip_suffix('\n')?.strip_prefix(MARK)?.strip_prefix('\n')?.split('\n') {
@@ -104,47 +104,48 @@ fn now() -> u64 {
     now.unwrap_or_default().as_secs()
 }
 
-/// Where paths are kept from one run to the next.
+/// Storage that keeps paths from one run of the program to the next.
 pub(crate) trait KeepPaths: Send + Sync + fmt::Debug {
-    /// Returns the paths that were kept.
+    /// Returns the stored paths, or `None`.
     fn recall_paths(&self) -> Option<KnownPaths>;
 
-    /// Keeps paths in the place of those of before.
+    /// Replaces the stored paths.
     fn keep_paths(&self, known: &KnownPaths);
 }
 
-/// The paths in use, shared between polls and evaluations.
+/// The paths in use, shared by the poller and remote evaluation.
 #[derive(Debug)]
 pub(crate) struct Paths {
-    /// Read when they are first needed.
+    /// Loaded on first use.
     known: OnceLock<Mutex<KnownPaths>>,
     keeper: Option<Arc<dyn KeepPaths>>,
-    /// Whether this process has had the rules in use from `/sdk/bootstrap`.
-    bootstrap_seen: AtomicBool,
+    /// Whether this process got the current rules from `/sdk/bootstrap`.
+    uses_bootstrap: AtomicBool,
 }
 
 impl Paths {
+    /// Returns the paths that `keeper` holds, or the default ones.
     pub(crate) fn new(keeper: Option<Arc<dyn KeepPaths>>) -> Paths {
-        Paths { known: OnceLock::new(), keeper, bootstrap_seen: AtomicBool::new(false) }
+        Paths { known: OnceLock::new(), keeper, uses_bootstrap: AtomicBool::new(false) }
     }
 
-    /// Returns the paths to use now.
+    /// Returns the paths to use for the next request.
     pub(crate) fn known(&self) -> KnownPaths {
         *self.lock()
     }
 
-    /// Notes the path to request next, and that the rules lack no segment.
-    pub(crate) fn find_rules(&self, path: RulesPath) {
-        self.bootstrap_seen.store(path == RulesPath::Bootstrap, Ordering::Release);
+    /// Sets the path of the rules. The current rules have all their segments.
+    pub(crate) fn set_rules_path(&self, path: RulesPath) {
+        self.uses_bootstrap.store(path == RulesPath::Bootstrap, Ordering::Release);
         self.update(|known| {
             known.rules = path;
             known.bootstrap_missing = None;
         });
     }
 
-    /// Notes that `/sdk/bootstrap` is needed and does not exist. Returns whether that is new.
-    pub(crate) fn miss_bootstrap(&self) -> bool {
-        self.bootstrap_seen.store(false, Ordering::Release);
+    /// Notes that `/sdk/bootstrap` is needed but missing. Returns whether that was not yet known.
+    pub(crate) fn set_bootstrap_missing(&self) -> bool {
+        self.uses_bootstrap.store(false, Ordering::Release);
         let before = self.update(|known| {
             known.rules = RulesPath::Ruleset;
             known.bootstrap_missing = Some(now());
@@ -152,17 +153,17 @@ impl Paths {
         before.bootstrap_missing.is_none()
     }
 
-    /// Notes the path that evaluates flags.
-    pub(super) fn find_evaluation(&self, path: EvaluatePath) {
+    /// Sets the path of remote evaluation.
+    pub(super) fn set_evaluate_path(&self, path: EvaluatePath) {
         self.update(|known| known.evaluate = path);
     }
 
-    /// Returns whether this process has had the rules in use from `/sdk/bootstrap`.
-    pub(crate) fn has_seen_bootstrap(&self) -> bool {
-        self.bootstrap_seen.load(Ordering::Acquire)
+    /// Returns whether this process got the current rules from `/sdk/bootstrap`.
+    pub(crate) fn uses_bootstrap(&self) -> bool {
+        self.uses_bootstrap.load(Ordering::Acquire)
     }
 
-    /// Changes what is known, keeps it if it differs, and returns what was known before.
+    /// Changes the known paths, stores them if they differ, and returns the previous ones.
     fn update(&self, change: impl FnOnce(&mut KnownPaths)) -> KnownPaths {
         let (before, now) = {
             let mut known = self.lock();
@@ -176,18 +177,19 @@ impl Paths {
         before
     }
 
-    /// Keeps what is known. No lock is held: a log line may make the program call the client.
+    /// Stores the known paths.
     pub(crate) fn keep(&self) {
         if let Some(keeper) = &self.keeper {
+            // Not under the lock: the keeper logs, and a logger may call the client.
             keeper.keep_paths(&self.known());
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, KnownPaths> {
         if self.known.get().is_none() {
-            let recalled = self.keeper.as_ref().and_then(|keeper| keeper.recall_paths());
-            // Another thread may have been faster.
-            let _ = self.known.set(Mutex::new(recalled.unwrap_or_default()));
+            let stored = self.keeper.as_ref().and_then(|keeper| keeper.recall_paths());
+            // Fails if another thread was faster, whose paths then count.
+            let _ = self.known.set(Mutex::new(stored.unwrap_or_default()));
         }
         self.known.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -200,7 +202,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn kept_paths_are_read_as_they_were_written() {
+    fn stored_paths_round_trip() {
         for rules in [RulesPath::Ruleset, RulesPath::Bootstrap] {
             for evaluate in [EvaluatePath::Documented, EvaluatePath::Older] {
                 for bootstrap_missing in [None, Some(0), Some(u64::MAX)] {
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_another_form_is_no_kept_paths() {
+    fn other_text_is_not_decoded() {
         for text in [
             "",
             "\n",
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_bootstrap_may_be_there_after_an_hour() {
+    fn a_missing_bootstrap_is_requested_again_after_an_hour() {
         let missing_for = |seconds: i64| KnownPaths {
             bootstrap_missing: Some(now().saturating_add_signed(-seconds)),
             ..KnownPaths::default()

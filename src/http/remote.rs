@@ -1,4 +1,4 @@
-//! Remote evaluation: one body that both generations of the service read, and two answers.
+//! Remote evaluation: one request body for both versions of the service, and their two responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,101 +11,104 @@ use crate::error::{Error, RequestError};
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::{Object, Value};
 
-/// The code of an error that says that there is no such flag.
+/// The error code and the reason for an unknown flag.
 const FLAG_NOT_FOUND: &str = "FLAG_NOT_FOUND";
 
-/// What the service answers to the question for one flag.
+/// A response to the evaluation of one flag.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum RemoteAnswer {
+pub(super) enum RemoteResponse {
     Result(EvaluationResult),
     FlagNotFound,
 }
 
-/// Asks the service to evaluate flags.
+/// Requests evaluations from the service.
 #[derive(Debug)]
 pub(crate) struct Remote {
     http: Arc<Http>,
     paths: Arc<Paths>,
-    /// Whether the older path has answered this process.
-    older_seen: AtomicBool,
+    /// Whether the older path is known to exist, from a response to this process.
+    older_exists: AtomicBool,
 }
 
-/// How a path takes a question.
-enum Asked {
-    Answered(Result<EvaluationResult, Error>),
-    /// There may be no such path.
+/// The outcome of a request on one path.
+enum Attempt {
+    Done(Result<EvaluationResult, Error>),
+    /// The service may not have this path.
     NoPath(RequestError),
 }
 
 impl Remote {
     pub(crate) fn new(http: Arc<Http>, paths: Arc<Paths>) -> Remote {
-        Remote { http, paths, older_seen: AtomicBool::new(false) }
+        Remote { http, paths, older_exists: AtomicBool::new(false) }
     }
 
-    /// Evaluates one flag, in the time of one request. Nothing is retried.
+    /// Evaluates one flag, within the timeout of one request. Tries the other path if the current
+    /// one may not exist, and does not retry otherwise.
     pub(crate) fn evaluate(
         &self,
         flag: &str,
         context: &EvaluationContext,
     ) -> Result<EvaluationResult, Error> {
-        let (begun, body) = (Instant::now(), question(flag, context));
+        let (start, body) = (Instant::now(), request_body(flag, context));
         let path = self.paths.known().evaluate;
-        if let Asked::Answered(result) = self.ask(path, flag, &body, Duration::ZERO) {
-            self.note(path, &result);
+        if let Attempt::Done(result) = self.request(path, flag, &body, Duration::ZERO) {
+            self.note_path(path, &result);
             return result;
         }
-        self.ask_other(path.other(), flag, &body, begun.elapsed())
+        self.try_other(path.other(), flag, &body, start.elapsed())
     }
 
-    /// Asks on the path that was not the one in use, and uses it from then on if it answers.
-    fn ask_other(
+    /// Tries the path that is not in use, and switches to it if it exists.
+    fn try_other(
         &self,
         path: EvaluatePath,
         flag: &str,
         body: &str,
         spent: Duration,
     ) -> Result<EvaluationResult, Error> {
-        let result = match self.ask(path, flag, body, spent) {
-            Asked::Answered(result) => result,
-            Asked::NoPath(failure) => Err(failure.into()),
+        let result = match self.request(path, flag, body, spent) {
+            Attempt::Done(result) => result,
+            Attempt::NoPath(failure) => Err(failure.into()),
         };
-        if self.note(path, &result) {
-            self.paths.find_evaluation(path);
+        if self.note_path(path, &result) {
+            self.paths.set_evaluate_path(path);
             return result;
         }
-        // If the older path is there, its 404 was about the flag.
-        match path == EvaluatePath::Documented && self.older_seen.load(Ordering::Acquire) {
+        // If the older path exists, its 404 was about the flag.
+        match path == EvaluatePath::Documented && self.older_exists.load(Ordering::Acquire) {
             true => Err(not_found(flag)),
             false => result,
         }
     }
 
     /// Returns whether a result shows that its path exists, and notes that.
-    fn note(&self, path: EvaluatePath, result: &Result<EvaluationResult, Error>) -> bool {
-        // A failed request may be a proxy's page during an update.
-        let answers = !matches!(result, Err(Error::Request { .. } | Error::KeyRefused { .. }));
-        if answers && path == EvaluatePath::Older {
-            self.older_seen.store(true, Ordering::Release);
+    fn note_path(&self, path: EvaluatePath, result: &Result<EvaluationResult, Error>) -> bool {
+        // A failed request proves nothing: it may be a proxy's page during an update.
+        let exists = !matches!(result, Err(Error::Request { .. } | Error::KeyRefused { .. }));
+        if exists && path == EvaluatePath::Older {
+            self.older_exists.store(true, Ordering::Release);
         }
-        answers
+        exists
     }
 
-    fn ask(&self, path: EvaluatePath, flag: &str, body: &str, spent: Duration) -> Asked {
+    fn request(&self, path: EvaluatePath, flag: &str, body: &str, spent: Duration) -> Attempt {
         let older = path == EvaluatePath::Older;
-        Asked::Answered(match self.http.post(path.as_str(), body, spent) {
-            Err(failure) if is_about(&failure, flag) => Err(not_found(flag)),
-            Err(failure) if failure.status() == Some(404) => match older && !is_no_path(&failure) {
-                true => Err(not_found(flag)),
-                false => return Asked::NoPath(failure),
-            },
+        Attempt::Done(match self.http.post(path.as_str(), body, spent) {
+            Err(failure) if is_flag_not_found(&failure, flag) => Err(not_found(flag)),
+            Err(failure) if failure.status() == Some(404) => {
+                match older && !is_generic_404(&failure) {
+                    true => Err(not_found(flag)),
+                    false => return Attempt::NoPath(failure),
+                }
+            }
             Err(failure) if older && failure.status() == Some(400) => {
                 Err(Error::FlagInactive { flag: flag.to_owned() })
             }
-            answer => self.judge(path.as_str(), flag, answer.map(|answer| answer.body)),
+            result => self.interpret(path.as_str(), flag, result.map(|response| response.body)),
         })
     }
 
-    fn judge(
+    fn interpret(
         &self,
         path: &str,
         flag: &str,
@@ -117,9 +120,9 @@ impl Remote {
             }
             body => body?,
         };
-        match answer(flag, &body) {
-            Ok(RemoteAnswer::Result(result)) => Ok(result),
-            Ok(RemoteAnswer::FlagNotFound) => Err(not_found(flag)),
+        match parse_response(flag, &body) {
+            Ok(RemoteResponse::Result(result)) => Ok(result),
+            Ok(RemoteResponse::FlagNotFound) => Err(not_found(flag)),
             Err(reason) => Err(RequestError::Answer { url: self.http.url(path), reason }.into()),
         }
     }
@@ -129,33 +132,33 @@ fn not_found(flag: &str) -> Error {
     Error::FlagNotFound { flag: flag.to_owned() }
 }
 
-/// Returns whether a 404 speaks of the flag, and not of the path.
-fn is_about(failure: &RequestError, flag: &str) -> bool {
+/// Returns whether a failure is a 404 about the flag, not about the path.
+fn is_flag_not_found(failure: &RequestError, flag: &str) -> bool {
     match failure {
         RequestError::Status { status: 404, code, message, .. } => {
-            code == FLAG_NOT_FOUND || !is_usual(message) && names(message, flag)
+            code == FLAG_NOT_FOUND || !is_generic(message) && mentions(message, flag)
         }
         _ => false,
     }
 }
 
-/// Returns whether a 404 says no more than that.
-fn is_no_path(failure: &RequestError) -> bool {
+/// Returns whether a failure is a 404 without details.
+fn is_generic_404(failure: &RequestError) -> bool {
     match failure {
         RequestError::Status { status: 404, code, message, .. } => {
-            code != FLAG_NOT_FOUND && is_usual(message)
+            code != FLAG_NOT_FOUND && is_generic(message)
         }
         _ => false,
     }
 }
 
-/// Returns whether a message is that of any path that is not there.
-fn is_usual(message: &str) -> bool {
+/// Returns whether a message is the usual one for an unknown path.
+fn is_generic(message: &str) -> bool {
     message.is_empty() || message.eq_ignore_ascii_case("not found")
 }
 
-/// Returns whether a message names a flag, and not only a word that the key is a part of.
-fn names(message: &str, flag: &str) -> bool {
+/// Returns whether a message contains the flag's key as a whole word.
+fn mentions(message: &str, flag: &str) -> bool {
     let is_part =
         |character: char| character.is_alphanumeric() || character == '-' || character == '_';
     !flag.is_empty()
@@ -166,8 +169,8 @@ fn names(message: &str, flag: &str) -> bool {
         })
 }
 
-/// Writes the question in the words of both generations.
-fn question(flag: &str, context: &EvaluationContext) -> String {
+/// Returns the request body, with the fields of both versions of the service.
+fn request_body(flag: &str, context: &EvaluationContext) -> String {
     let mut subject = Object::new();
     let (user_id, session_id) = (context.get_user_id(), context.get_session_id());
     for (name, value) in
@@ -187,17 +190,17 @@ fn question(flag: &str, context: &EvaluationContext) -> String {
         Some((name, value))
     });
     subject.insert("attributes", Object::from_iter(attributes));
-    let question = Object::from_iter([
+    let body = Object::from_iter([
         ("flags", Value::from([flag])),
         ("flag_key", Value::from(flag)),
         ("context", Value::from(subject)),
     ]);
-    Value::from(question).to_string()
+    Value::from(body).to_string()
 }
 
-/// Reads the answer of either generation, or says what is wrong with it.
-#[expect(clippy::indexing_slicing, reason = "a `Value` answers `null` for what it does not hold")]
-pub(crate) fn answer(flag: &str, body: &[u8]) -> Result<RemoteAnswer, String> {
+/// Parses a response of either version of the service, or returns what is wrong with it.
+#[expect(clippy::indexing_slicing, reason = "indexing a `Value` returns `null` for a missing key")]
+pub(crate) fn parse_response(flag: &str, body: &[u8]) -> Result<RemoteResponse, String> {
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
     let document: Value = text.parse().map_err(|error| format!("it is not JSON: {error}"))?;
     let documented = match document.get("data") {
@@ -207,23 +210,23 @@ pub(crate) fn answer(flag: &str, body: &[u8]) -> Result<RemoteAnswer, String> {
     let evaluation = match documented {
         Value::Object(evaluations) => match evaluations.get(flag) {
             Some(evaluation) => evaluation,
-            None => return Err(format!("it does not hold the flag `{flag}`")),
+            None => return Err(format!("it lacks the flag `{flag}`")),
         },
         _ => &document,
     };
     let Some(reason) = evaluation["reason"].as_str() else {
-        return Err("it holds no reason".to_owned());
+        return Err("it lacks `reason`".to_owned());
     };
     if reason.eq_ignore_ascii_case(FLAG_NOT_FOUND) {
-        return Ok(RemoteAnswer::FlagNotFound);
+        return Ok(RemoteResponse::FlagNotFound);
     }
     let variation_key = evaluation["variation_key"].as_str().map(str::to_owned);
     let value = evaluation["value"].clone();
-    Ok(RemoteAnswer::Result(EvaluationResult::new(value, variation_key, read_reason(reason))))
+    Ok(RemoteResponse::Result(EvaluationResult::new(value, variation_key, parse_reason(reason))))
 }
 
-/// Reads a reason of either generation; one that is not known is kept as it came.
-fn read_reason(name: &str) -> Reason {
+/// Parses a reason of either version of the service. An unknown one becomes `Other`.
+fn parse_reason(name: &str) -> Reason {
     match name {
         "TARGETING_RULE" | "targeting_match" => Reason::TargetingMatch,
         "PERCENTAGE_ROLLOUT" | "percentage_rollout" => Reason::PercentageRollout,

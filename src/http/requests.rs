@@ -1,6 +1,4 @@
-//! GET and POST with timeouts and limits, and the key kept to its own host.
-//!
-//! Knows addresses and headers, and nothing of what the bodies say but the message of an error.
+//! GET and POST requests, with timeouts, size limits, and the API key only for the service.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use ureq::http::header::{
     ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
 };
-use ureq::http::{HeaderMap, HeaderValue, Response};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use ureq::{Agent, Body};
 
 use super::address::Origin;
@@ -22,22 +20,22 @@ use crate::error::{Error, RequestError};
 use crate::value::Value;
 use crate::worker::guarded;
 
-/// The header that carries the key.
+/// The header of the API key.
 const API_KEY: &str = "x-api-key";
 
-/// As much of an error's body as is read for its message.
+/// The size limit of the body of an error, in bytes.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
 
-/// As much of a body as is read when nobody wants to know it.
-const MAX_IGNORED_BODY: u64 = 64 * 1024;
+/// A longer body is not read only to reuse its connection, in bytes.
+const MAX_DISCARDED_BODY: u64 = 64 * 1024;
 
-/// How long such a body is waited for.
-const IGNORED_BODY_TIMEOUT: Duration = Duration::from_millis(500);
+/// The timeout for reading a body that is discarded.
+const DISCARDED_BODY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// As much of the service's message as an error repeats, in characters.
+/// The length limit of the service's message in an error, in characters.
 const MAX_MESSAGE: usize = 300;
 
-/// The way to the service.
+/// The HTTP client of one service and API key.
 pub(crate) struct Http {
     agent: Agent,
     base_url: String,
@@ -48,44 +46,46 @@ pub(crate) struct Http {
     max_body_size: usize,
 }
 
-/// An answer with a status of success, or 304.
+/// A response with a 2xx status, or 304 to a conditional request.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) not_modified: bool,
     pub(crate) etag: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// What one request is about.
+/// A response of ureq, whose body is not read yet.
+type RawResponse = ureq::http::Response<Body>;
+
+/// The options of one request.
 #[derive(Clone, Copy)]
-struct Exchange<'a> {
+struct Options<'a> {
     url: &'a str,
     timeout: Duration,
-    /// Whether 304 is an answer.
+    /// Whether 304 is a success.
     conditional: bool,
-    body: Expected,
-}
-
-/// What a body of success is good for.
-#[derive(Clone, Copy, PartialEq)]
-enum Expected {
-    Read,
-    Ignored,
+    /// Whether the body of a successful response is discarded.
+    discard_body: bool,
 }
 
 impl Http {
-    /// Checks the addresses, the key, the proxy and the certificates.
+    /// Builds the client.
+    ///
+    /// # Errors
+    ///
+    /// If a URL, the API key, the proxy or a root certificate is invalid.
     pub(crate) fn new(config: &Config) -> Result<Http, Error> {
         let base_url = config.base_url.trim_end_matches('/').to_owned();
-        let origin = Origin::of("base_url", &base_url)?;
-        let mut key_header = HeaderValue::from_str(&config.api_key)
-            .map_err(|_| Error::setting("api_key", "holds characters that no header can carry"))?;
+        let origin = Origin::parse("base_url", &base_url)?;
+        let mut key_header = HeaderValue::from_str(&config.api_key).map_err(|_| {
+            Error::setting("api_key", "contains characters that are not allowed in a header")
+        })?;
         if config.api_key.trim() != config.api_key {
             return Err(Error::setting("api_key", "must not begin or end with a space"));
         }
         key_header.set_sensitive(true);
         let http = Http {
-            agent: agent(config)?,
+            agent: build_agent(config)?,
             base_url,
             origin,
             api_key: config.api_key.clone(),
@@ -94,39 +94,39 @@ impl Http {
             max_body_size: config.max_body_size,
         };
         if let Some(url) = &config.bootstrap_url {
-            Origin::of("bootstrap_url", &http.absolute(url))?;
+            Origin::parse("bootstrap_url", &http.absolute(url))?;
         }
         Ok(http)
     }
 
-    /// Asks the service for `path`, which begins with `/`.
-    pub(crate) fn get(&self, path: &str, etag: Option<&str>) -> Result<Answer, RequestError> {
+    /// Gets `path`, which begins with `/`, from the service. With an `etag`, the request is
+    /// conditional.
+    pub(crate) fn get(&self, path: &str, etag: Option<&str>) -> Result<Response, RequestError> {
         self.get_url(&self.url(path), true, etag)
     }
 
-    /// Asks for an address that may lie elsewhere: the key goes along only to the service's own
-    /// origin. One that begins with `/` is on that origin.
-    pub(crate) fn get_anywhere(&self, url: &str) -> Result<Answer, RequestError> {
+    /// Gets a URL, or a path on the service's origin. The API key is sent only to that origin.
+    pub(crate) fn get_anywhere(&self, url: &str) -> Result<Response, RequestError> {
         let url = self.absolute(url);
-        let own = Origin::of("bootstrap_url", &url).is_ok_and(|origin| origin == self.origin);
-        self.get_url(&url, own, None)
+        let is_own = Origin::parse("bootstrap_url", &url).is_ok_and(|origin| origin == self.origin);
+        self.get_url(&url, is_own, None)
     }
 
-    /// The connection is not kept: the next request of this kind is far away.
     fn get_url(
         &self,
         url: &str,
         with_key: bool,
         etag: Option<&str>,
-    ) -> Result<Answer, RequestError> {
-        let exchange = Exchange {
+    ) -> Result<Response, RequestError> {
+        let options = Options {
             url,
             timeout: self.timeout,
             conditional: etag.is_some(),
-            body: Expected::Read,
+            discard_body: false,
         };
-        self.run(exchange, |http, exchange| {
+        self.guard(options, |http, options| {
             let request = http.agent.get(url).header(ACCEPT, "application/json");
+            // The next GET is a polling interval away, so an idle connection is of no use.
             let mut request = request.header(CONNECTION, "close");
             if with_key {
                 request = request.header(API_KEY, &http.key_header);
@@ -134,31 +134,30 @@ impl Http {
             if let Some(etag) = etag {
                 request = request.header(IF_NONE_MATCH, etag);
             }
-            let sent = request.config().timeout_global(Some(exchange.timeout)).build().call();
-            http.read(exchange, http.accept(exchange, sent)?)
+            let result = request.config().timeout_global(Some(options.timeout)).build().call();
+            http.read_body(options, http.check_status(options, result)?)
         })
     }
 
-    /// Sends JSON to `path`, which begins with `/`, and reads the answer, in what is left of the
-    /// time of a request when so much of it is spent.
+    /// Posts JSON to `path`, which begins with `/`. `spent` is deducted from the request timeout.
     pub(super) fn post(
         &self,
         path: &str,
         body: &str,
         spent: Duration,
-    ) -> Result<Answer, RequestError> {
+    ) -> Result<Response, RequestError> {
         let url = self.url(path);
         let timeout = self.timeout.saturating_sub(spent);
         if timeout.is_zero() {
             return Err(RequestError::Timeout { url, limit: self.timeout });
         }
-        let exchange = Exchange { url: &url, timeout, conditional: false, body: Expected::Read };
-        self.run(exchange, |http, exchange| http.read(exchange, http.send(exchange, body)?))
+        let options = Options { url: &url, timeout, conditional: false, discard_body: false };
+        self.guard(options, |http, options| http.read_body(options, http.send(options, body)?))
     }
 
-    /// Sends JSON to `path`, which begins with `/`, in no more time than is left. Any status of
-    /// success will do, whatever follows it.
-    pub(crate) fn deliver(
+    /// Posts JSON to `path`, which begins with `/`, and discards the body of the response. The
+    /// timeout is the request timeout, but at most `time_left`.
+    pub(crate) fn post_discarding_body(
         &self,
         path: &str,
         body: &str,
@@ -166,13 +165,15 @@ impl Http {
     ) -> Result<(), RequestError> {
         let url = self.url(path);
         let timeout = self.timeout.min(time_left);
-        self.run(
-            Exchange { url: &url, timeout, conditional: false, body: Expected::Ignored },
-            |http, exchange| {
-                let mut response = http.send(exchange, body)?;
-                // A body that is read to its end lets the connection be used again. One that does not
-                // come at once is not waited for.
-                if response.body().content_length().is_some_and(|length| length <= MAX_IGNORED_BODY)
+        self.guard(
+            Options { url: &url, timeout, conditional: false, discard_body: true },
+            |http, options| {
+                let mut response = http.send(options, body)?;
+                // The connection can be reused only after its body was read.
+                if response
+                    .body()
+                    .content_length()
+                    .is_some_and(|length| length <= MAX_DISCARDED_BODY)
                 {
                     let _ = response.body_mut().read_to_vec();
                 }
@@ -181,18 +182,18 @@ impl Http {
         )
     }
 
-    fn send(&self, exchange: Exchange<'_>, body: &str) -> Result<Response<Body>, RequestError> {
-        let request = self.agent.post(exchange.url).header(API_KEY, &self.key_header);
+    fn send(&self, options: Options<'_>, body: &str) -> Result<RawResponse, RequestError> {
+        let request = self.agent.post(options.url).header(API_KEY, &self.key_header);
         let request = request.header(CONTENT_TYPE, "application/json");
         let request = request.header(ACCEPT, "application/json");
-        let mut config = request.config().timeout_global(Some(exchange.timeout));
-        if exchange.body == Expected::Ignored {
-            config = config.timeout_recv_body(Some(IGNORED_BODY_TIMEOUT));
+        let mut config = request.config().timeout_global(Some(options.timeout));
+        if options.discard_body {
+            config = config.timeout_recv_body(Some(DISCARDED_BODY_TIMEOUT));
         }
-        self.accept(exchange, config.build().send(body))
+        self.check_status(options, config.build().send(body))
     }
 
-    /// Returns the address of `path`, which begins with `/`.
+    /// Returns the URL of `path`, which begins with `/`.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
     }
@@ -204,58 +205,59 @@ impl Http {
         }
     }
 
-    /// Makes a request. ureq starts a thread for each name lookup, and panics where the system has
-    /// none left: that is a failure like any other.
-    fn run<T>(
+    /// Makes a request, and returns a panic of ureq as a failure: it panics if the system cannot
+    /// start the thread of a name lookup.
+    fn guard<T>(
         &self,
-        exchange: Exchange<'_>,
-        request: impl FnOnce(&Http, Exchange<'_>) -> Result<T, RequestError>,
+        options: Options<'_>,
+        request: impl FnOnce(&Http, Options<'_>) -> Result<T, RequestError>,
     ) -> Result<T, RequestError> {
-        guarded(|| request(self, exchange)).unwrap_or_else(|| {
+        guarded(|| request(self, options)).unwrap_or_else(|| {
             let cause = Arc::new(std::io::Error::other("the HTTP library panicked"));
-            Err(RequestError::Transport { url: exchange.url.to_owned(), cause })
+            Err(RequestError::Transport { url: options.url.to_owned(), cause })
         })
     }
 
-    /// Takes an answer whose status is a success, or 304 to a condition.
-    fn accept(
+    /// Returns the response if its status is a success.
+    fn check_status(
         &self,
-        exchange: Exchange<'_>,
-        sent: Result<Response<Body>, ureq::Error>,
-    ) -> Result<Response<Body>, RequestError> {
-        let response = sent.map_err(|error| self.failure(exchange, error))?;
+        options: Options<'_>,
+        result: Result<RawResponse, ureq::Error>,
+    ) -> Result<RawResponse, RequestError> {
+        let response = result.map_err(|error| self.request_error(options, error))?;
         let status = response.status();
-        if status.is_success() || status == 304 && exchange.conditional {
+        if status.is_success() || status == 304 && options.conditional {
             Ok(response)
         } else {
-            Err(self.refusal(exchange.url, response))
+            Err(self.status_error(options.url, response))
         }
     }
 
-    fn read(
+    fn read_body(
         &self,
-        exchange: Exchange<'_>,
-        mut response: Response<Body>,
-    ) -> Result<Answer, RequestError> {
-        let header = |name| text(response.headers(), name).map(str::to_owned);
+        options: Options<'_>,
+        mut response: RawResponse,
+    ) -> Result<Response, RequestError> {
+        let header = |name| header_text(response.headers(), name).map(str::to_owned);
         let etag = header(ETAG);
         if response.status() == 304 {
-            return Ok(Answer { not_modified: true, etag, body: Vec::new() });
+            return Ok(Response { not_modified: true, etag, body: Vec::new() });
         }
-        if let Some(encoding) = header(CONTENT_ENCODING).filter(|encoding| !is_readable(encoding)) {
-            let encoding = self.without_key(&encoding);
-            return Err(RequestError::Encoding { url: exchange.url.to_owned(), encoding });
+        if let Some(encoding) = header(CONTENT_ENCODING).filter(|encoding| !is_supported(encoding))
+        {
+            let encoding = self.redact(&encoding);
+            return Err(RequestError::Encoding { url: options.url.to_owned(), encoding });
         }
         let limit = self.max_body_size as u64;
         let body = response.body_mut().with_config().limit(limit).read_to_vec();
-        let body = body.map_err(|error| self.failure(exchange, error))?;
-        Ok(Answer { not_modified: false, etag, body })
+        let body = body.map_err(|error| self.request_error(options, error))?;
+        Ok(Response { not_modified: false, etag, body })
     }
 
-    fn failure(&self, exchange: Exchange<'_>, error: ureq::Error) -> RequestError {
-        let url = exchange.url.to_owned();
+    fn request_error(&self, options: Options<'_>, error: ureq::Error) -> RequestError {
+        let url = options.url.to_owned();
         match error {
-            ureq::Error::Timeout(_) => RequestError::Timeout { url, limit: exchange.timeout },
+            ureq::Error::Timeout(_) => RequestError::Timeout { url, limit: options.timeout },
             ureq::Error::BodyExceedsLimit(_) => {
                 RequestError::TooLarge { url, limit: self.max_body_size }
             }
@@ -263,21 +265,22 @@ impl Http {
         }
     }
 
-    fn refusal(&self, url: &str, mut response: Response<Body>) -> RequestError {
-        let retry_after = text(response.headers(), RETRY_AFTER).and_then(retry_after);
+    fn status_error(&self, url: &str, mut response: RawResponse) -> RequestError {
+        let retry_after = header_text(response.headers(), RETRY_AFTER).and_then(parse_retry_after);
         let body = response.body_mut().with_config().limit(MAX_ERROR_BODY).read_to_vec();
-        let complaint = body.map(|body| Complaint::read(&body)).unwrap_or_default();
+        let error = body.map(|body| ErrorBody::parse(&body)).unwrap_or_default();
         RequestError::Status {
             url: url.to_owned(),
             status: response.status().as_u16(),
-            code: self.without_key(&complaint.code),
-            message: self.without_key(&complaint.message),
+            code: self.redact(&error.code),
+            message: self.redact(&error.message),
             retry_after,
         }
     }
 
-    /// A service that repeats the key in its message must not bring it into logs.
-    fn without_key(&self, message: &str) -> String {
+    /// Replaces the API key in a text of the service, which goes into errors and logs, and truncates
+    /// the text.
+    fn redact(&self, message: &str) -> String {
         message.replace(&self.api_key, "[key]").chars().take(MAX_MESSAGE).collect()
     }
 }
@@ -288,20 +291,20 @@ impl fmt::Debug for Http {
     }
 }
 
-/// What the service says of an error.
+/// The code and the message in the body of an error; empty if the body has none.
 #[derive(Default)]
-struct Complaint {
+struct ErrorBody {
     code: String,
     message: String,
 }
 
-impl Complaint {
-    /// Reads any of the service's shapes; what is not there stays empty.
+impl ErrorBody {
+    /// Parses any of the service's error formats.
     #[expect(
         clippy::indexing_slicing,
-        reason = "a `Value` answers `null` for what it does not hold"
+        reason = "indexing a `Value` returns `null` for a missing key"
     )]
-    fn read(body: &[u8]) -> Complaint {
+    fn parse(body: &[u8]) -> ErrorBody {
         let text = std::str::from_utf8(body).unwrap_or_default();
         let body: Value = text.parse().unwrap_or_default();
         let (error, detail) = (&body["error"], &body["detail"]);
@@ -310,24 +313,24 @@ impl Complaint {
             let text = values.iter().find_map(|value| value.as_str());
             text.unwrap_or_default().to_owned()
         };
-        Complaint { code: first(&[&error["code"]]), message: first(&messages) }
+        ErrorBody { code: first(&[&error["code"]]), message: first(&messages) }
     }
 }
 
-fn text(headers: &HeaderMap, name: ureq::http::HeaderName) -> Option<&str> {
+fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// ureq knows the name of the encoding in lower case alone.
-fn is_readable(encoding: &str) -> bool {
+/// Returns whether ureq decodes an encoding. It recognizes `gzip` only in lower case.
+fn is_supported(encoding: &str) -> bool {
     let encoding = encoding.trim();
     encoding.is_empty()
         || encoding.eq_ignore_ascii_case("identity")
         || cfg!(feature = "gzip") && encoding == "gzip"
 }
 
-/// Reads seconds or an HTTP date; `None` for anything else.
-fn retry_after(text: &str) -> Option<Duration> {
+/// Parses seconds or an HTTP date, or returns `None`.
+fn parse_retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
@@ -336,14 +339,15 @@ fn retry_after(text: &str) -> Option<Duration> {
     Some(time.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// What makes the requests. It opens nothing and reads no certificate before the first of them.
-fn agent(config: &Config) -> Result<Agent, Error> {
+/// Builds ureq's agent. It opens no connection and loads no root certificate before the first
+/// request.
+fn build_agent(config: &Config) -> Result<Agent, Error> {
     let agent = Agent::config_builder()
         .timeout_global(Some(config.request_timeout))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .proxy(proxy::choose(config.proxy.as_deref())?)
+        .proxy(proxy::select(config.proxy.as_deref())?)
         .user_agent(concat!("phaseflag-rust/", env!("CARGO_PKG_VERSION")));
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let agent = agent.tls_config(tls::config(config.root_certificates_pem.as_deref())?);

@@ -1,15 +1,15 @@
-//! Whom HTTPS trusts, and by which library.
+//! The TLS library and the root certificates that HTTPS uses.
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider};
 
 use crate::error::Error;
 
-/// Where both libraries are built in, rustls is used.
+/// The TLS library: rustls if both are built in.
 const PROVIDER: TlsProvider =
     if cfg!(feature = "rustls") { TlsProvider::Rustls } else { TlsProvider::NativeTls };
 
-/// Trusts the given authorities, in PEM, or else those that are built in. Those are not loaded
-/// before the first request.
+/// Returns the configuration that trusts the given PEM root certificates or, by default, the
+/// built-in ones. The built-in ones are loaded by the first request.
 pub(crate) fn config(roots: Option<&[u8]>) -> Result<TlsConfig, Error> {
     let mut config = TlsConfig::builder().provider(PROVIDER);
     if let Some(pem) = roots {
@@ -26,7 +26,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
                 certificates.push(certificate);
             }
             Ok(PemItem::Certificate(_)) => {
-                let reason = "is malformed: there is no certificate between the marks";
+                let reason = "is malformed: a PEM block is not a certificate";
                 return Err(Error::setting("root_certificates_pem", reason));
             }
             Ok(_) => {}
@@ -39,13 +39,13 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
         }
     }
     if certificates.is_empty() {
-        return Err(Error::setting("root_certificates_pem", "holds no certificate"));
+        return Err(Error::setting("root_certificates_pem", "contains no certificate"));
     }
     Ok(certificates)
 }
 
-/// Returns whether the bytes are one DER sequence, as every certificate is. The TLS libraries skip
-/// what they cannot read without a word.
+/// Returns whether the bytes are one DER sequence, as every certificate is. The TLS libraries
+/// silently skip a malformed certificate, so it is checked here.
 fn is_sequence(der: &[u8]) -> bool {
     let Some((0x30, rest)) = der.split_first().map(|(tag, rest)| (*tag, rest)) else {
         return false;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::RequestError;
-use crate::http::{Answer, Http};
+use crate::http::{Http, Response};
 use crate::http::{Paths, RulesPath};
 use crate::log::log;
 use crate::ruleset::Ruleset;
@@ -134,7 +134,7 @@ impl Fetcher {
             return Ok(None);
         }
         if !lacks_segments(news.as_ref(), caller) {
-            self.paths.find_rules(RulesPath::Ruleset);
+            self.paths.set_rules_path(RulesPath::Ruleset);
             return Ok(news);
         }
         if !askable || (caller.is_stopped)() {
@@ -180,7 +180,7 @@ impl Fetcher {
         if lacks_segments(news.as_ref(), caller) {
             self.miss_bootstrap(&failure);
         } else {
-            self.paths.find_rules(RulesPath::Ruleset);
+            self.paths.set_rules_path(RulesPath::Ruleset);
         }
         Ok(news)
     }
@@ -188,11 +188,11 @@ impl Fetcher {
     /// Goes on with `/sdk/bootstrap` for as long as a rule of it names a segment.
     fn find_bootstrap(&self, news: Option<&News>) {
         let needed = news.is_none_or(|news| news.whole.names_segments());
-        self.paths.find_rules(if needed { RulesPath::Bootstrap } else { RulesPath::Ruleset });
+        self.paths.set_rules_path(if needed { RulesPath::Bootstrap } else { RulesPath::Ruleset });
     }
 
     fn miss_bootstrap(&self, failure: &RequestError) {
-        if self.paths.miss_bootstrap() {
+        if self.paths.set_bootstrap_missing() {
             log!(warn, "rules that name a segment match nobody, for an hour or more: {failure:#}");
         }
     }
@@ -205,7 +205,7 @@ impl Fetcher {
             }
             RequestError::Ruleset { .. }
             | RequestError::TooLarge { .. }
-            | RequestError::Encoding { .. } => !self.paths.has_seen_bootstrap(),
+            | RequestError::Encoding { .. } => !self.paths.uses_bootstrap(),
             _ => false,
         }
     }
@@ -215,7 +215,8 @@ impl Fetcher {
         let accepted = self.accepted.as_ref().filter(|accepted| accepted.path == path);
         let known_etag = accepted.and_then(|accepted| accepted.etag.as_deref());
         let answer = self.http.get(path.as_str(), known_etag);
-        let Answer { not_modified, etag, body } = answer.map_err(|failure| hint(path, failure))?;
+        let Response { not_modified, etag, body } =
+            answer.map_err(|failure| hint(path, failure))?;
         if not_modified {
             return Ok(None);
         }

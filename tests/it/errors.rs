@@ -67,12 +67,12 @@ fn settings_are_refused_by_name() {
             at("ftp://localhost/api/v1"),
             "`base_url` must begin with http:// or https://: `ftp://localhost/api/v1`",
         ),
-        (at("http://localhost/api/v1?key=1"), "`base_url` must not hold a query or a fragment"),
-        (at("http://localhost/api/v1#top"), "`base_url` must not hold a query or a fragment"),
-        (at("http://user:secret@localhost/api/v1"), "`base_url` must not hold credentials"),
+        (at("http://localhost/api/v1?key=1"), "`base_url` must not contain a query or a fragment"),
+        (at("http://localhost/api/v1#top"), "`base_url` must not contain a query or a fragment"),
+        (at("http://user:secret@localhost/api/v1"), "`base_url` must not contain credentials"),
         (with_key(""), "`api_key` must not be empty"),
-        (with_key("sdk-dev-1\n"), "`api_key` holds characters that no header can carry"),
-        (with_key("sdk\0dev"), "`api_key` holds characters that no header can carry"),
+        (with_key("sdk-dev-1\n"), "`api_key` contains characters that are not allowed in a header"),
+        (with_key("sdk\0dev"), "`api_key` contains characters that are not allowed in a header"),
         (settings().environment(""), "`environment` must not be empty"),
         (at("").environment(""), "`environment` must not be empty"),
         (settings().request_timeout(zero), "`request_timeout` must not be zero"),
@@ -124,15 +124,15 @@ fn settings_are_refused_by_name() {
         ),
         (
             settings().bootstrap_url("/flags.json?token=secret"),
-            "`bootstrap_url` must not hold a query or a fragment",
+            "`bootstrap_url` must not contain a query or a fragment",
         ),
         (
             settings().bootstrap_url("http://user:secret@localhost/flags.json"),
-            "`bootstrap_url` must not hold credentials",
+            "`bootstrap_url` must not contain credentials",
         ),
-        (settings().proxy(""), "`proxy` is not a proxy's URL"),
-        (settings().proxy("a b"), "`proxy` is not a proxy's URL"),
-        (settings().proxy("ftp://localhost"), "`proxy` is not a proxy's URL"),
+        (settings().proxy(""), "`proxy` is not a proxy URL"),
+        (settings().proxy("a b"), "`proxy` is not a proxy URL"),
+        (settings().proxy("ftp://localhost"), "`proxy` is not a proxy URL"),
     ] {
         let shown = format!("{builder:?}");
         let error = builder.build().expect_err(reason);
@@ -168,7 +168,7 @@ fn a_proxy_of_the_environment_that_cannot_be_used_is_refused() {
         let error = settings().build().unwrap_err();
         assert_eq!(
             chain(&error),
-            ["failed to build client: `proxy` from the variable HTTP_PROXY is not a proxy's URL"]
+            ["failed to build client: `proxy` from the variable HTTP_PROXY is not a proxy URL"]
         );
         return;
     }
@@ -199,8 +199,8 @@ fn again(test: &str, (name, value): (&str, &str)) {
 fn certificates_that_are_none_are_refused() {
     let malformed = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
     for (pem, reason) in [
-        ("", "holds no certificate"),
-        ("nonsense", "holds no certificate"),
+        ("", "contains no certificate"),
+        ("nonsense", "contains no certificate"),
         (malformed, "is malformed: "),
     ] {
         let result = settings().root_certificates_pem(pem).build();
@@ -613,10 +613,10 @@ fn an_answer_that_is_none() {
             "[oops",
             "it is not JSON: an unexpected character where a value was expected at line 1, column 2",
         ),
-        ("{}", "it holds no reason"),
-        ("null", "it holds no reason"),
-        (r#"{"data": {"evaluations": {}}}"#, "it does not hold the flag `checkout`"),
-        (r#"{"data": {"evaluations": {"checkout": {"value": 1}}}}"#, "it holds no reason"),
+        ("{}", "it lacks `reason`"),
+        ("null", "it lacks `reason`"),
+        (r#"{"data": {"evaluations": {}}}"#, "it lacks the flag `checkout`"),
+        (r#"{"data": {"evaluations": {"checkout": {"value": 1}}}}"#, "it lacks `reason`"),
     ] {
         let (server, error) = evaluate(Reply::json(body));
         let url = server.url();
