@@ -1,11 +1,11 @@
-//! An evaluation, as far as its event tells of it: who was served what, its fingerprint, its event.
+//! A recorded evaluation: who was served what, its fingerprint, and its event.
 
 use super::event::EvaluationEvent;
 use crate::context::Who;
 use crate::hash::{hash, mix};
 use crate::ruleset::Reason;
 
-/// An evaluation, as far as its event tells of it.
+/// The part of an evaluation that its event holds.
 #[derive(Clone, Copy)]
 pub(super) struct Evaluation<'a> {
     pub(crate) key: &'a str,
@@ -14,10 +14,7 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    /// Hashes the texts, and which of them there are. Positions in a ruleset would not outlive it.
-    ///
-    /// The lengths go first: to the quick hash, some short texts of different lengths are the same
-    /// under every seed.
+    /// Returns a hash of all fields.
     #[inline(always)]
     pub(super) fn fingerprint(&self, seed: u64) -> u64 {
         let (who, identifier) = match self.who {
@@ -27,6 +24,8 @@ impl Evaluation<'_> {
         };
         let (has_variation, variation_key) =
             self.variation_key.map_or((0, ""), |key| (1 << 63, key));
+        // The lengths go first: for the fast hash, some short texts of different lengths collide
+        // under every seed.
         let length = |text: &str, place: u32| (text.len() as u64).rotate_left(place);
         let lengths = length(self.key, 0) ^ length(variation_key, 20) ^ length(identifier, 40);
         let start = mix(seed ^ lengths ^ who ^ has_variation);
@@ -35,7 +34,7 @@ impl Evaluation<'_> {
         hash(variation, identifier.as_bytes())
     }
 
-    /// Returns the event that tells of it.
+    /// Returns the event, with the current time.
     pub(crate) fn event(&self, reason: &Reason) -> EvaluationEvent {
         let mut event = EvaluationEvent::new(self.key)
             .metadata("source", "evaluation")
@@ -60,14 +59,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_in_one_text_has_a_fingerprint_of_its_own() {
+    fn evaluations_that_differ_in_one_field_have_different_fingerprints() {
         let texts = ["", "\0", "\u{1}", "a", "aa", "0111", "01111", "abcdefgh", "abcdefghi"];
         let mut fingerprints = BTreeSet::new();
         let mut count = 0;
         for key in texts {
             for variation_key in texts.map(Some).into_iter().chain([None]) {
-                let somebody = texts.into_iter().flat_map(|id| [Who::User(id), Who::Session(id)]);
-                for who in somebody.chain([Who::Nobody]) {
+                let identified = texts.into_iter().flat_map(|id| [Who::User(id), Who::Session(id)]);
+                for who in identified.chain([Who::Nobody]) {
                     let evaluation = Evaluation { key, variation_key, who };
                     fingerprints.insert(evaluation.fingerprint(7));
                     count += 1;

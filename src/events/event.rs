@@ -1,4 +1,4 @@
-//! `EvaluationEvent`: something that happened under a flag.
+//! `EvaluationEvent`: an event that the service receives.
 
 use std::time::SystemTime;
 
@@ -6,14 +6,14 @@ use std::time::SystemTime;
 use crate::date;
 use crate::value::{Object, Value};
 
-/// The deepest nesting of a detail, which others will have to read.
+/// The deepest nesting of a metadata value.
 const MAX_METADATA_DEPTH: u8 = 100;
 
-/// The longest key or identifier that every known service stores.
+/// The longest key or identifier that every known service stores, in characters.
 #[cfg(feature = "http")]
 const MAX_CHARACTERS: usize = 255;
 
-/// Something that happened under a flag: that it was shown, or what came of it.
+/// An event about a flag, such as an exposure or a conversion.
 ///
 /// ```
 /// use phaseflag::EvaluationEvent;
@@ -33,7 +33,7 @@ pub struct EvaluationEvent {
 }
 
 impl EvaluationEvent {
-    /// Returns an event of a flag.
+    /// Returns an event for the flag with this key.
     pub fn new(flag_key: impl Into<String>) -> EvaluationEvent {
         EvaluationEvent {
             flag_key: flag_key.into(),
@@ -58,8 +58,8 @@ impl EvaluationEvent {
         self
     }
 
-    /// Adds a detail. The last value of a name stays. A value that nests deeper than 100 levels
-    /// is replaced by `null`.
+    /// Adds a metadata value, or replaces the one of the same name. A value that nests deeper than
+    /// 100 levels becomes `null`.
     #[must_use]
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<Value>) -> EvaluationEvent {
         let value = value.into();
@@ -68,8 +68,8 @@ impl EvaluationEvent {
         self
     }
 
-    /// Sets when it happened. Defaults to when it is tracked. The service gets it in UTC, to the
-    /// millisecond.
+    /// Sets the time of the event. Defaults to the time at which it is tracked. The service receives
+    /// it in UTC, with milliseconds.
     #[must_use]
     pub fn timestamp(mut self, timestamp: SystemTime) -> EvaluationEvent {
         self.timestamp = Some(timestamp);
@@ -81,33 +81,33 @@ impl EvaluationEvent {
         &self.flag_key
     }
 
-    /// Returns the key of the variation that was served.
+    /// Returns the key of the variation that was served, or `None` if it is not set.
     pub fn get_variation_key(&self) -> Option<&str> {
         self.variation_key.as_deref()
     }
 
-    /// Returns the user's identifier.
+    /// Returns the user's identifier, or `None` if it is not set.
     pub fn get_user_id(&self) -> Option<&str> {
         self.user_id.as_deref()
     }
 
-    /// Returns the details.
+    /// Returns the metadata.
     pub fn get_metadata(&self) -> &Object {
         &self.metadata
     }
 
-    /// Returns when it happened; `None` where that was not set, and it was not tracked.
+    /// Returns the time of the event, or `None` if it is neither set nor tracked.
     pub fn get_timestamp(&self) -> Option<SystemTime> {
         self.timestamp
     }
 
-    /// Sets when it happened, unless that is known.
+    /// Sets the time to now, unless it is set.
     pub(crate) fn stamp(&mut self) {
         self.timestamp.get_or_insert_with(SystemTime::now);
     }
 
-    /// Returns whether the event is beyond what some services store: a key or an identifier of
-    /// more than 255 characters, or one with a NUL.
+    /// Returns whether some services cannot store the event: a key or an identifier has more than
+    /// 255 characters, or a NUL.
     #[cfg(feature = "http")]
     pub(super) fn exceeds_limits(&self) -> bool {
         let texts = [Some(&self.flag_key), self.variation_key.as_ref(), self.user_id.as_ref()];
@@ -117,8 +117,7 @@ impl EvaluationEvent {
         })
     }
 
-    /// Returns the event as JSON. `zoned` says whether its timestamp, which is in UTC, ends with a
-    /// `Z`.
+    /// Returns the event as JSON. `zoned` is whether the timestamp ends with a `Z`.
     #[cfg(feature = "http")]
     pub(super) fn to_json(&self, zoned: bool) -> String {
         let mut object = Object::from_iter([("flag_key", self.flag_key.as_str())]);

@@ -1,111 +1,108 @@
-//! A table of fingerprints that is read without a lock.
+//! A lock-free hash table of fingerprints, by open addressing.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How far from its place a fingerprint may stand. At least half of the places are free, so that
-/// none that chance has made comes near this.
-const FARTHEST: usize = 128;
+/// The length limit of a probe sequence. The table is at most half full, so random fingerprints stay
+/// far below it.
+const MAX_PROBES: usize = 128;
 
-/// What stands in a place that was never taken: no mark.
+/// The content of an unused slot.
 const FREE: u64 = 0;
 
-/// The bits of a place that are its mark.
-const MARK: u64 = 0xff;
+/// The bits of a slot that hold its generation.
+const GENERATION: u64 = 0xff;
 
-/// How many marks there are, one after another and then from the first again. Zero is none.
-const MARKS: u64 = 255;
+/// The number of generations, from 1. After the last one comes the first again.
+const GENERATIONS: u64 = 255;
 
-/// Fingerprints, each where its last bits point to, or after it. One thread at a time may change
-/// it; others may ask meanwhile, and then learn of a change now or a little later.
+/// A set of fingerprints. One thread at a time may change it, while others read; a reader may miss
+/// a change that is just being made.
 ///
-/// The last eight bits of a place are a mark. A place that bears another mark than those of now is
-/// free, so that all are forgotten by a change of the mark.
+/// The last eight bits of a slot are its generation. A slot of another generation than the current
+/// one is free, so a new generation clears the whole set.
 pub(super) struct Fingerprints {
-    /// What they are to be made with: a secret, so that nobody crafts texts whose fingerprints
-    /// meet.
+    /// The seed of the fingerprints. It is random, so that an attacker cannot craft collisions.
     pub(super) seed: u64,
-    /// The mark of those that are not forgotten.
-    mark: AtomicU64,
-    /// As many as a power of two.
-    places: Box<[AtomicU64]>,
+    /// The current generation.
+    generation: AtomicU64,
+    /// A power of two of slots.
+    slots: Box<[AtomicU64]>,
 }
 
-/// What became of a fingerprint that was to be added.
+/// The result of adding a fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Added {
-    /// It was not there before.
     New,
-    /// It was there.
     Known,
-    /// It would stand too far from its place.
-    TooFar,
+    /// Not added: the probe sequence has no free slot.
+    NoSlot,
 }
 
 impl Fingerprints {
-    /// Returns a table with room for so many, of 16 to 32 bytes each.
+    /// Returns an empty table with room for `count` fingerprints. Each takes 16 to 32 bytes.
     pub(crate) fn new(count: usize) -> Fingerprints {
-        let places = count.saturating_mul(2).next_power_of_two();
+        let slots = count.saturating_mul(2).next_power_of_two();
         Fingerprints {
             seed: RandomState::new().hash_one(0_u8),
-            mark: AtomicU64::new(1),
-            places: (0..places).map(|_| AtomicU64::new(FREE)).collect(),
+            generation: AtomicU64::new(1),
+            slots: (0..slots).map(|_| AtomicU64::new(FREE)).collect(),
         }
     }
 
-    /// Returns whether a fingerprint is there.
+    /// Returns whether the set contains a fingerprint.
     #[inline]
     pub(super) fn contains(&self, fingerprint: u64) -> bool {
-        let marked = fingerprint & !MARK | self.mark.load(Ordering::Acquire);
-        // Nothing else in memory is read because of what stands in a place.
-        // The first is looked at by itself: nearly all stand there.
-        let first = fingerprint as usize & self.places.len().wrapping_sub(1);
-        if self.places.get(first).is_some_and(|place| place.load(Ordering::Relaxed) == marked) {
+        let tagged = fingerprint & !GENERATION | self.generation.load(Ordering::Acquire);
+        // Relaxed: no other memory is read because of the content of a slot.
+        // The first slot is checked separately, since nearly all fingerprints are in theirs.
+        let first = fingerprint as usize & self.slots.len().wrapping_sub(1);
+        if self.slots.get(first).is_some_and(|slot| slot.load(Ordering::Relaxed) == tagged) {
             return true;
         }
-        for place in self.places(fingerprint) {
-            match place.load(Ordering::Relaxed) ^ marked {
+        for slot in self.probe(fingerprint) {
+            match slot.load(Ordering::Relaxed) ^ tagged {
                 0 => return true,
-                other if other & MARK != 0 => return false,
+                other if other & GENERATION != 0 => return false,
                 _ => {}
             }
         }
         false
     }
 
-    /// Adds a fingerprint.
+    /// Adds a fingerprint, if there is a free slot for it.
     pub(super) fn add(&self, fingerprint: u64) -> Added {
-        let mark = self.mark.load(Ordering::Acquire);
-        let marked = fingerprint & !MARK | mark;
-        for place in self.places(fingerprint) {
-            match place.load(Ordering::Relaxed) {
-                other if other == marked => return Added::Known,
-                other if other & MARK != mark => {
-                    place.store(marked, Ordering::Relaxed);
+        let generation = self.generation.load(Ordering::Acquire);
+        let tagged = fingerprint & !GENERATION | generation;
+        for slot in self.probe(fingerprint) {
+            match slot.load(Ordering::Relaxed) {
+                other if other == tagged => return Added::Known,
+                other if other & GENERATION != generation => {
+                    slot.store(tagged, Ordering::Relaxed);
                     return Added::New;
                 }
                 _ => {}
             }
         }
-        Added::TooFar
+        Added::NoSlot
     }
 
-    /// Forgets all of them, at the cost of a small part of the table: each time another part is
-    /// cleared, and so all of it before a mark comes again.
-    pub(super) fn forget(&self) {
-        let last = self.mark.load(Ordering::Acquire) % MARKS;
-        let part = self.places.len().div_ceil(MARKS as usize);
-        for place in self.places.iter().skip(part * last as usize).take(part) {
-            place.store(FREE, Ordering::Relaxed);
+    /// Removes all fingerprints. Each call clears the slots of one part of the table, so that none of
+    /// a generation remain when its number is used again.
+    pub(super) fn clear(&self) {
+        let last = self.generation.load(Ordering::Acquire) % GENERATIONS;
+        let part = self.slots.len().div_ceil(GENERATIONS as usize);
+        for slot in self.slots.iter().skip(part * last as usize).take(part) {
+            slot.store(FREE, Ordering::Relaxed);
         }
-        self.mark.store(last + 1, Ordering::Release);
+        self.generation.store(last + 1, Ordering::Release);
     }
 
-    /// The places where a fingerprint may stand.
-    fn places(&self, fingerprint: u64) -> impl Iterator<Item = &AtomicU64> {
+    /// Returns the slots of a fingerprint's probe sequence.
+    fn probe(&self, fingerprint: u64) -> impl Iterator<Item = &AtomicU64> {
         let first = fingerprint as usize;
-        let last = self.places.len().wrapping_sub(1);
-        (0..FARTHEST).map_while(move |step| self.places.get(first.wrapping_add(step) & last))
+        let last = self.slots.len().wrapping_sub(1);
+        (0..MAX_PROBES).map_while(move |step| self.slots.get(first.wrapping_add(step) & last))
     }
 }
 
@@ -115,7 +112,7 @@ mod tests {
     use crate::hash::hash;
 
     #[test]
-    fn as_many_as_there_is_room_for_are_found() {
+    fn a_full_table_finds_all_fingerprints() {
         for count in [1, 2, 1000, 1 << 17] {
             let table = Fingerprints::new(count);
             let all = || (0..count as u64).map(|number| hash(7, &number.to_le_bytes()));
@@ -125,23 +122,23 @@ mod tests {
                 assert_eq!(table.add(fingerprint), Added::Known);
             }
             assert!(all().all(|fingerprint| table.contains(fingerprint)));
-            table.forget();
+            table.clear();
             assert!(!all().any(|fingerprint| table.contains(fingerprint)));
         }
     }
 
     #[test]
-    fn each_table_has_a_seed_of_its_own() {
+    fn each_table_has_another_seed() {
         assert_ne!(Fingerprints::new(1).seed, Fingerprints::new(1).seed);
     }
 
     #[test]
-    fn what_is_forgotten_does_not_come_again() {
+    fn cleared_fingerprints_do_not_come_back() {
         let table = Fingerprints::new(1000);
         let all = || (0..1000_u64).map(|number| hash(7, &number.to_le_bytes()));
         assert!(all().all(|fingerprint| table.add(fingerprint) == Added::New));
-        for round in 0..3 * MARKS {
-            table.forget();
+        for round in 0..3 * GENERATIONS {
+            table.clear();
             assert!(!all().any(|fingerprint| table.contains(fingerprint)), "{round}");
         }
         assert!(all().all(|fingerprint| table.add(fingerprint) == Added::New));
@@ -149,28 +146,28 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_touches_a_small_part_of_the_table() {
+    fn clearing_touches_a_small_part_of_the_table() {
         let table = Fingerprints::new(10_000);
         let taken = || {
-            let taken = |place: &&AtomicU64| place.load(Ordering::Relaxed) != FREE;
-            table.places.iter().filter(taken).count()
+            let taken = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) != FREE;
+            table.slots.iter().filter(taken).count()
         };
         for number in 0..10_000_u64 {
             table.add(hash(7, &number.to_le_bytes()));
         }
-        table.forget();
+        table.clear();
         assert!(taken() > 9_800, "{}", taken());
     }
 
     #[test]
-    fn those_that_gather_in_one_place_cost_no_more_than_a_bound() {
+    fn colliding_fingerprints_are_bounded() {
         let table = Fingerprints::new(1000);
-        let gathered = |number: usize| (number as u64 + 1) << 32;
-        for number in 0..FARTHEST {
-            assert_eq!(table.add(gathered(number)), Added::New);
+        let colliding = |number: usize| (number as u64 + 1) << 32;
+        for number in 0..MAX_PROBES {
+            assert_eq!(table.add(colliding(number)), Added::New);
         }
-        assert_eq!(table.add(gathered(FARTHEST)), Added::TooFar);
-        assert!(!table.contains(gathered(FARTHEST)));
-        assert_eq!(table.add(gathered(0)), Added::Known);
+        assert_eq!(table.add(colliding(MAX_PROBES)), Added::NoSlot);
+        assert!(!table.contains(colliding(MAX_PROBES)));
+        assert_eq!(table.add(colliding(0)), Added::Known);
     }
 }

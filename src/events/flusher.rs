@@ -1,104 +1,65 @@
-//! The thread that delivers events: those that earlier clients have left, and those that are queued.
+//! The thread that delivers events: waits until some are due, and sends them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::select;
 
-use super::delivery::{Delivery, Pass, Request, Settled, Source};
+use super::backlog::Backlog;
+use super::delivery::{Delivery, Pass, Request, Settlement, Source};
+use super::delivery_log::DeliveryLog;
 use super::ledger::{Fate, Ledger};
-use super::outbox::{Lane, Outbox};
+use super::outbox::Lane;
 use super::outcome::{RequestOutcome, retry};
-use super::queue::{EventSource, FlushReply, MAX_REQUEST};
+use super::queue::{EventSource, FlushReply};
 use super::recorder::Recorder;
-use super::spool::{Backlog, Claim, Spool};
+use super::sender::EventSender;
+use super::spool::Spool;
 use crate::config::Config;
 use crate::error::{Error, RequestError};
-use crate::http::Http;
-use crate::http::Retry;
-use crate::log::log;
-use crate::worker::guarded;
-use crate::worker::{StopSignal, pause};
+use crate::http::{Http, Retry};
+use crate::worker::{StopSignal, guarded, pause};
 
-const EVENTS: &str = "/sdk/events";
-
-/// The body of a request that holds no event.
-const PROBE: &str = r#"{"events":[]}"#;
-
-/// How long the thread lets events gather once it is awake. To wake it costs whoever tracks an
-/// event a system call, and where many are tracked that must be rare.
+/// How long the thread lets events gather after it wakes up. A sleeping thread costs the caller of
+/// `track_event` a system call, which must be rare if many events are tracked.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// How long a client has lived when it delivers what earlier ones have left, unless it delivers
-/// something before that, or ends. One that is gone in an instant could send it and never hear
-/// the answer, and the next one would send it again.
-const CATCH_UP: Duration = Duration::from_secs(1);
+/// The delay before the first retry while the client stops. It doubles with each further failure.
+const FIRST_RETRY_AT_STOP: Duration = Duration::from_millis(200);
 
-/// How long another client that delivers what was left is waited for.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-
-/// The time before the second try while the client stops; each one after it is twice as long.
-const LAST_RETRY: Duration = Duration::from_millis(200);
-
-/// What the thread needs and remembers.
+/// The state of the thread.
 pub(crate) struct Flusher {
-    http: Arc<Http>,
     ledger: Arc<Ledger>,
     source: EventSource,
-    /// Where earlier clients may have left events.
-    spool: Option<Arc<dyn Spool>>,
-    /// When that is looked into; `None` after that.
-    catch_up: Option<Instant>,
-    /// Whether it has been looked into.
-    looked: bool,
-    /// What they have left.
-    backlog: Option<Claimed>,
-    /// Whether that is still to be tried: then the end waits for it.
-    catching_up: Arc<AtomicBool>,
-    /// What has intervals to end.
+    backlog: Backlog,
+    sender: EventSender,
+    delivery: Delivery,
+    log: DeliveryLog,
+    /// The recorder, whose intervals this thread ends.
     recorder: Option<Arc<dyn Recorder>>,
-    /// Those who wait for a flush.
-    waiting: Vec<FlushReply>,
+    /// The flushes that wait for a reply.
+    flushes: Vec<FlushReply>,
     batch_size: usize,
     interval: Duration,
     linger: Duration,
-    /// Before this, no event was tracked that is still in the queue.
-    since: Instant,
-    /// When the events that are queued are due.
-    due: Option<Instant>,
-    delivery: Delivery,
-    /// Whether timestamps end with a `Z`, since the service has shown that it wants that.
-    zoned: bool,
-    /// Whether it has accepted them without a `Z`, and none with one since.
-    takes_unzoned: bool,
-    /// Whether the last request failed, and that was logged.
-    failing: bool,
-    /// Whether the service refused the last events for good.
-    rejecting: bool,
     shutdown_timeout: Duration,
-    /// When the client will not wait any longer.
-    deadline: Option<Instant>,
-}
-
-/// The spool while this client delivers from it.
-struct Claimed {
-    spool: Box<dyn Backlog>,
-    outbox: Outbox,
-    /// When it is read again while suspects alone are left of it.
-    read_again: Instant,
+    /// No event in the channel was tracked before this.
+    since: Instant,
+    /// The time at which the collected events are due.
+    due: Option<Instant>,
 }
 
 /// Which events a pass may send.
 #[derive(Clone, Copy, PartialEq)]
 enum Scope {
-    /// Those that are due by time, and whole batches.
+    /// Events that are due, and whole batches.
     Due,
-    /// All that are queued, whatever an earlier failure asked for.
+    /// All events.
     All,
 }
 
-/// What a flush could not deliver.
+/// The events that a flush could not deliver.
 #[derive(Clone)]
 struct Undelivered {
     queued: usize,
@@ -113,47 +74,39 @@ impl Flusher {
         source: EventSource,
         spool: Option<Arc<dyn Spool>>,
         recorder: Option<Arc<dyn Recorder>>,
-        catching_up: Arc<AtomicBool>,
+        backlog_pending: Arc<AtomicBool>,
         config: &Config,
     ) -> Flusher {
         let batch_size = config.event_batch_size;
         Flusher {
-            http,
-            ledger,
             source,
-            catch_up: spool.is_some().then(|| Instant::now() + CATCH_UP),
-            spool,
-            looked: false,
-            backlog: None,
+            backlog: Backlog::new(spool, backlog_pending),
+            sender: EventSender::new(http, ledger.clone()),
+            delivery: Delivery::new(config.event_flush_interval),
+            log: DeliveryLog::new(ledger.clone()),
+            ledger,
             recorder,
-            catching_up,
-            waiting: Vec::new(),
+            flushes: Vec::new(),
             batch_size,
             interval: config.event_flush_interval,
-            // Single events do not gather.
+            // A batch of one event need not gather.
             linger: if batch_size == 1 { Duration::ZERO } else { LINGER },
+            shutdown_timeout: config.shutdown_timeout,
             since: Instant::now(),
             due: None,
-            delivery: Delivery::new(config.event_flush_interval),
-            zoned: false,
-            takes_unzoned: false,
-            failing: false,
-            rejecting: false,
-            shutdown_timeout: config.shutdown_timeout,
-            deadline: None,
         }
     }
 
-    /// Delivers until the signal comes, and then what is left.
+    /// Delivers events until the stop signal, and then the remaining ones.
     pub(crate) fn run(mut self, stop: &StopSignal) {
         while self.linger(stop) && self.sleep(stop) {
-            // A logger that panics does not end it.
+            // A logger that panics does not end the thread.
             guarded(|| {
                 self.collect();
-                // A request takes its time.
-                self.set_active(false);
+                // A request may take longer than an interval.
+                self.set_timer_active(false);
                 if let Some(recorder) = &self.recorder {
-                    recorder.end(Instant::now());
+                    recorder.end_due_interval(Instant::now());
                 }
                 self.answer_flushes();
                 self.deliver_due();
@@ -162,72 +115,78 @@ impl Flusher {
         guarded(|| self.finish());
     }
 
-    /// Lets events gather until some are due, unless there are many, or somebody is in a flush_now;
-    /// false where it is time to stop.
+    /// Lets events gather until some are due, the queue fills up, or a flush comes. Returns false on
+    /// the stop signal.
     fn linger(&mut self, stop: &StopSignal) -> bool {
         let now = Instant::now();
-        let many = self.delivery.retry_at().is_none() && self.ledger.queued() >= self.source.many;
-        // An interval of recorded evaluations that begins meanwhile ends after that.
+        let is_filling_up = self.delivery.retry_at().is_none()
+            && self.ledger.queued() >= self.source.flush_threshold;
+        // An interval of the recorder that begins meanwhile ends after `longest`.
         let longest = now + self.interval;
         let first_due =
-            earliest([self.delivery.retry_at().or(self.due), self.interval_ends(), Some(longest)]);
-        let left = first_due.unwrap_or(longest).saturating_duration_since(now);
-        self.set_active(true);
+            earliest([self.delivery.retry_at().or(self.due), self.interval_end(), Some(longest)]);
+        let until_due = first_due.unwrap_or(longest).saturating_duration_since(now);
+        let delay = if is_filling_up { Duration::ZERO } else { self.linger.min(until_due) };
+        self.set_timer_active(true);
         select! {
             recv(stop) -> _ => false,
             recv(self.source.flush_now) -> _ => true,
-            default(if many { Duration::ZERO } else { self.linger.min(left) }) => true,
+            default(delay) => true,
         }
     }
 
-    /// Waits until there may be something to do; false where that is to stop.
+    /// Sleeps until there may be something to do. Returns false on the stop signal.
     fn sleep(&mut self, stop: &StopSignal) -> bool {
         let ready = self.collect();
         let retry = self.delivery.retry_at();
-        let at_once = retry.is_none() && (ready >= self.batch_size || self.has_backlog());
-        if at_once || !self.waiting.is_empty() {
+        let is_due = retry.is_none() && (ready >= self.batch_size || self.backlog.has_regular());
+        if is_due || !self.flushes.is_empty() {
             return true;
         }
-        // An event that completes a batch may be counted before it is in the queue.
+        // The event that completes a batch may be counted but not be in the channel yet.
         let queued = self.ledger.queued();
-        let on_its_way = queued > self.source.outbox().len() && retry.is_none();
-        let complete = on_its_way && queued >= self.batch_size;
-        let due = self.due.filter(|_| ready > 0 && !complete);
-        // While it waits to try again, which may take long, it does not wake up for intervals.
-        self.set_active(retry.is_none());
-        let other =
-            earliest([self.interval_ends(), self.catch_up, self.delivery.suspects_retry_at()]);
-        let Some(due) = retry.or_else(|| due.and_then(|due| earliest([Some(due), other]))) else {
-            let woken = self.source.wait(stop, other);
+        let is_incoming = queued > self.source.outbox().len() && retry.is_none();
+        let completes_batch = is_incoming && queued >= self.batch_size;
+        let due = self.due.filter(|_| ready > 0 && !completes_batch);
+        // A long wait for a retry is not interrupted to end intervals.
+        self.set_timer_active(retry.is_none());
+        let other = earliest([
+            self.interval_end(),
+            self.backlog.claim_at(),
+            self.delivery.suspects_retry_at(),
+        ]);
+        let Some(wake_at) = retry.or_else(|| due.and_then(|due| earliest([Some(due), other])))
+        else {
+            let is_running = self.source.wait(stop, other);
             self.since = Instant::now();
-            return woken;
+            return is_running;
         };
         select! {
             recv(stop) -> _ => false,
             recv(self.source.wake) -> woken => woken.is_ok(),
             recv(self.source.flush_now) -> flushed => flushed.is_ok(),
-            default(due.saturating_duration_since(Instant::now())) => true,
+            default(wake_at.saturating_duration_since(Instant::now())) => true,
         }
     }
 
-    /// Returns when the interval of recorded evaluations is over that has begun.
-    fn interval_ends(&self) -> Option<Instant> {
-        self.recorder.as_ref()?.ends()
+    /// Returns the end of the recorder's current interval, or `None`.
+    fn interval_end(&self) -> Option<Instant> {
+        self.recorder.as_ref()?.interval_end()
     }
 
-    /// Says whether the thread wakes up when an interval is over, one that begins meanwhile
-    /// included: its first event wakes the thread, or some are due before its end.
-    fn set_active(&self, attended: bool) {
+    /// Sets whether this thread ends the intervals of the recorder on time. That includes an interval
+    /// that begins later: its first event wakes the thread, or some event is due before its end.
+    fn set_timer_active(&self, active: bool) {
         if let Some(recorder) = &self.recorder {
-            recorder.set_active(attended);
+            recorder.set_timer_active(active);
         }
     }
 
-    /// Takes everything out of the queue, and returns how many events wait for their turn.
+    /// Empties the channel, and returns how many collected events may be sent once they are due.
     fn collect(&mut self) -> usize {
-        // What is collected now was tracked after the time before.
+        // The events collected now were tracked after the previous time.
         let since = std::mem::replace(&mut self.since, Instant::now());
-        self.source.collect(&mut self.waiting);
+        self.source.collect(&mut self.flushes);
         let ready = {
             let outbox = self.source.outbox();
             match self.delivery.suspects_retry_at() {
@@ -243,76 +202,38 @@ impl Flusher {
         ready
     }
 
-    /// Returns whether there are events of earlier clients to be sent.
-    fn has_backlog(&self) -> bool {
-        let backlog = self.backlog.as_ref();
-        backlog.is_some_and(|backlog| backlog.outbox.count(Lane::Regular) > 0)
-    }
-
-    /// Claims what earlier clients have left, unless that has been done. A client that has given up
-    /// leaves it to others.
-    fn claim(&mut self) {
-        if self.ledger.is_closed() || self.catch_up.take().is_none() {
-            return;
-        }
-        match self.spool.as_ref().map_or(Claim::Nothing, |spool| spool.claim()) {
-            Claim::Taken(spool) => {
-                let outbox = Outbox::new(MAX_REQUEST);
-                self.backlog = Some(Claimed { spool, outbox, read_again: Instant::now() });
-            }
-            // The other client may die before it has delivered them.
-            Claim::Busy => self.catch_up = Some(Instant::now() + LOOK_AGAIN),
-            Claim::Nothing => {}
-        }
-    }
-
-    /// Reads what the spool holds besides suspects, and gives it back if it holds nothing. Returns
-    /// whether there is something to send.
-    fn read_backlog(&mut self) -> bool {
-        let Some(Claimed { spool, outbox, read_again }) = &mut self.backlog else { return false };
-        let now = Instant::now();
-        if outbox.is_empty() || outbox.count(Lane::Regular) == 0 && *read_again <= now {
-            outbox.push_spooled(spool.read());
-            *read_again = now + LOOK_AGAIN;
-        }
-        if outbox.is_empty() {
-            self.backlog = None;
-        }
-        self.has_backlog()
-    }
-
-    /// Delivers everything for those who wait for a flush, all of them at once; returns what went
-    /// wrong.
+    /// Delivers all events for the waiting flushes, and replies to them. Returns the failure, if
+    /// any.
     fn answer_flushes(&mut self) -> Option<Undelivered> {
-        if self.waiting.is_empty() {
+        if self.flushes.is_empty() {
             return None;
         }
-        let outcome = self.deliver_all();
-        for reply in self.waiting.drain(..) {
-            let outcome = match outcome.clone() {
+        let undelivered = self.deliver_all();
+        for reply in self.flushes.drain(..) {
+            let result = match undelivered.clone() {
                 None if self.ledger.is_closed() => Err(Error::Stopped),
                 None => Ok(()),
                 Some(Undelivered { queued, rejected, cause }) => {
                     Err(Error::Flush { queued, rejected, cause })
                 }
             };
-            // Whoever asked may have gone.
-            let _ = reply.send(outcome);
+            // Fails if the caller no longer waits.
+            let _ = reply.send(result);
         }
-        // What came meanwhile has waited since then.
+        // The interval of events that came meanwhile begins now.
         self.collect();
-        outcome
+        undelivered
     }
 
-    /// Delivers what is due by time, and whole batches, unless an earlier failure asks to wait.
+    /// Delivers the events that are due, and whole batches, unless a retry is set for later.
     fn deliver_due(&mut self) {
         if self.delivery.retry_at().is_none_or(|retry| retry <= Instant::now()) {
             self.pass(Scope::Due);
         }
     }
 
-    /// Tries everything at once, each batch and its halves one time; returns what went wrong. An
-    /// earlier failure is no reason to wait.
+    /// Tries to deliver all events once, even if a retry is set for later. Returns the failure, if
+    /// any.
     fn deliver_all(&mut self) -> Option<Undelivered> {
         self.delivery.flush_now();
         let (rejected, cause) = self.pass(Scope::All);
@@ -321,16 +242,16 @@ impl Flusher {
         Some(Undelivered { queued, rejected, cause })
     }
 
-    /// Makes one request after another, until nothing is to be sent, or a failure asks to wait.
-    /// Returns how many events of this client were dropped, and the last failure.
+    /// Makes requests until no event is due, or a failure requires a pause. Returns how many events
+    /// of this client were dropped, and the last failure.
     fn pass(&mut self, scope: Scope) -> (usize, Option<RequestError>) {
         let (mut rejected, mut cause) = (0, None);
         let mut pass = self.begin(scope);
         loop {
             if scope == Scope::Due {
                 let ready = self.collect();
-                if !self.waiting.is_empty() {
-                    // They take everything along.
+                if !self.flushes.is_empty() {
+                    // A flush delivers all events.
                     self.end(&pass);
                     self.answer_flushes();
                     return (rejected, cause);
@@ -338,18 +259,18 @@ impl Flusher {
                 pass.due = pass.due.max(ready / self.batch_size * self.batch_size);
             }
             let request = {
-                let backlog = self.backlog.as_mut().map(|backlog| &mut backlog.outbox);
+                let backlog = self.backlog.outbox_mut();
                 self.delivery.next(&mut pass, backlog, &mut self.source.outbox())
             };
-            let Some(request) = request else { if self.read_backlog() { continue } else { break } };
-            let Some((result, settled)) = self.make(request, &mut pass) else { break };
-            let own = matches!(request, Request::Events { source: Source::Own, .. });
-            if own && matches!(settled.fate, Fate::Rejected | Fate::Failing) {
-                rejected += settled.events.len();
+            let Some(request) = request else { if self.backlog.read() { continue } else { break } };
+            let Some((result, settlement)) = self.make(request, &mut pass) else { break };
+            let is_own = matches!(request, Request::Events { source: Source::Own, .. });
+            if is_own && matches!(settlement.fate, Fate::Rejected | Fate::Failing) {
+                rejected += settlement.events.len();
             }
-            self.report(request, &result, &settled);
+            self.log.report(request, &result, &settlement);
             cause = result.err().or(cause);
-            if settled.pause {
+            if settlement.pause {
                 break;
             }
         }
@@ -360,216 +281,109 @@ impl Flusher {
     fn begin(&mut self, scope: Scope) -> Pass {
         let now = Instant::now();
         let ready = self.collect();
-        // After a failure everything is due.
-        let by_time = self.due.is_some_and(|due| due <= now) || self.delivery.retry_at().is_some();
-        let all = scope == Scope::All || by_time;
+        // After a failure, all events are due.
+        let is_due = self.due.is_some_and(|due| due <= now) || self.delivery.retry_at().is_some();
+        let all = scope == Scope::All || is_due;
         if all {
-            // What comes from now on waits for an interval of its own.
+            // The next event begins a new interval.
             self.due = None;
         }
-        let some = all || ready >= self.batch_size;
-        if some || self.catch_up.is_some_and(|at| at <= now) {
-            self.claim();
-            self.looked = true;
-            let left = self.read_backlog();
-            self.catching_up.store(left, Ordering::Release);
+        let any = all || ready >= self.batch_size;
+        if any || self.backlog.claim_at().is_some_and(|at| at <= now) {
+            self.backlog.open(!self.ledger.is_closed());
         }
         let mut own = self.source.outbox();
         let due = if all { own.count(Lane::Regular) } else { 0 };
-        let backlog = self.backlog.as_mut().map(|backlog| &mut backlog.outbox);
-        self.delivery.begin(now, due, some, backlog, &mut own)
+        self.delivery.begin(now, due, any, self.backlog.outbox_mut(), &mut own)
     }
 
     fn end(&mut self, pass: &Pass) {
-        // Whatever is left of it was tried.
-        if self.looked {
-            self.catching_up.store(false, Ordering::Release);
-        }
+        self.backlog.end_pass();
         let own = self.source.outbox();
-        let backlog = self.backlog.as_ref().map(|backlog| &backlog.outbox);
-        self.delivery.end(Instant::now(), pass, backlog, &own);
+        self.delivery.end(Instant::now(), pass, self.backlog.outbox(), &own);
     }
 
-    fn backlog(&self) -> Option<&Outbox> {
-        self.backlog.as_ref().map(|backlog| &backlog.outbox)
-    }
-
-    /// Makes a request and settles its events; `None` if the client has given up.
+    /// Makes a request and settles its events, or returns `None` if the client has given up.
     fn make(
         &mut self,
         request: Request,
         pass: &mut Pass,
-    ) -> Option<(Result<(), RequestError>, Settled)> {
+    ) -> Option<(Result<(), RequestError>, Settlement)> {
         let result = match request {
-            Request::Probe => self.post(PROBE)?,
+            Request::Probe => self.sender.send_probe()?,
             Request::Events { source, lane, count } => {
-                let body = |zoned| match (source, &self.backlog) {
-                    (Source::Backlog, Some(backlog)) => backlog.outbox.body(lane, count, zoned),
-                    _ => self.source.outbox().body(lane, count, zoned),
-                };
-                let (result, zoned) = self.post_events(body)?;
-                if result.is_ok() {
-                    self.takes_unzoned = !zoned;
-                }
-                // A service that has changed may fail on that form.
-                let fails_alone = count == 1
-                    && matches!(RequestOutcome::of(&result), RequestOutcome::ServerError(_));
-                self.zoned = zoned && !fails_alone;
-                result
+                let backlog = self.backlog.outbox().filter(|_| source == Source::Backlog);
+                self.sender.send(count, |zoned| match backlog {
+                    Some(outbox) => outbox.body(lane, count, zoned),
+                    None => self.source.outbox().body(lane, count, zoned),
+                })?
             }
         };
         let (outcome, now) = (RequestOutcome::of(&result), Instant::now());
-        let settled = match (request, &mut self.backlog) {
-            (Request::Probe, _) => {
+        let settlement = match request {
+            Request::Probe => {
                 let pause = self.delivery.settle_probe(now, outcome);
-                Settled { pause, ..Settled::default() }
+                Settlement { pause, ..Settlement::default() }
             }
-            (Request::Events { source: Source::Backlog, lane, count }, Some(backlog)) => {
-                let from = (Source::Backlog, lane, count);
-                let outbox = &mut backlog.outbox;
-                let settled = self.delivery.settle(now, pass, from, outbox, outcome);
-                // Before a logger may panic: a spool that cannot be written is logged.
-                self.ledger.settle_spooled(settled.fate, settled.events.len());
-                if !settled.events.is_empty() && !backlog.spool.remove(&settled.events) {
-                    self.backlog = None;
-                }
-                settled
+            Request::Events { source: Source::Backlog, lane, count } => {
+                let sent = (Source::Backlog, lane, count);
+                let outbox = self.backlog.outbox_mut()?;
+                let settlement = self.delivery.settle(now, pass, sent, outbox, outcome);
+                // First: the removal may log a failure, and a logger may panic.
+                self.ledger.settle_spooled(settlement.fate, settlement.events.len());
+                self.backlog.remove(&settlement.events);
+                settlement
             }
-            (Request::Events { source, lane, count }, _) => {
+            Request::Events { source: Source::Own, lane, count } => {
+                let sent = (Source::Own, lane, count);
                 let mut outbox = self.source.outbox();
                 if self.ledger.is_closed() {
                     return None;
                 }
-                let from = (source, lane, count);
-                let settled = self.delivery.settle(now, pass, from, &mut outbox, outcome);
-                self.ledger.settle(settled.fate, settled.events.len());
-                settled
+                let settlement = self.delivery.settle(now, pass, sent, &mut outbox, outcome);
+                self.ledger.settle(settlement.fate, settlement.events.len());
+                settlement
             }
         };
-        Some((result, settled))
+        Some((result, settlement))
     }
 
-    /// Sends events, and once more with another form of timestamps if the service refuses them.
-    /// Returns the result, and whether timestamps end with a `Z` from now on; `None` if the client
-    /// has given up.
-    fn post_events(
-        &self,
-        body: impl Fn(bool) -> String,
-    ) -> Option<(Result<(), RequestError>, bool)> {
-        let result = self.post(&body(self.zoned))?;
-        if self.zoned
-            || !matches!(&result, Err(failure) if matches!(failure.status(), Some(400 | 422)))
-        {
-            return Some((result, self.zoned));
-        }
-        let again = self.post(&body(true))?;
-        Some(match RequestOutcome::of(&again) {
-            RequestOutcome::Accepted => (again, true),
-            // The form was not the reason.
-            RequestOutcome::Rejected => (result, false),
-            RequestOutcome::ServerError(_) if self.takes_unzoned => (result, false),
-            // It may have been: a service that wants zones may fail now.
-            RequestOutcome::ServerError(_)
-            | RequestOutcome::TooLarge
-            | RequestOutcome::TimedOut
-            | RequestOutcome::Unavailable(_) => (again, false),
-        })
-    }
-
-    fn post(&self, body: &str) -> Option<Result<(), RequestError>> {
-        if self.ledger.is_closed() {
-            return None;
-        }
-        Some(self.http.post_discarding_body(EVENTS, body, self.time_left()))
-    }
-
-    /// Counts and logs how a request went.
-    fn report(&mut self, request: Request, result: &Result<(), RequestError>, settled: &Settled) {
-        let failure = match result {
-            Ok(()) if request == Request::Probe => return,
-            Ok(()) => {
-                self.rejecting = false;
-                self.ledger.note_success();
-                self.recover();
-                log!(debug, "delivered events: {}", settled.events.len());
-                return;
-            }
-            Err(failure) => failure,
-        };
-        match settled.fate {
-            Fate::Rejected => {
-                self.ledger.note(failure);
-                self.recover();
-                if !std::mem::replace(&mut self.rejecting, true) {
-                    log!(warn, "the service refuses events, which are dropped: {failure}");
-                }
-            }
-            Fate::Failing => {
-                self.ledger.note(failure);
-                for event in &settled.events {
-                    log!(
-                        warn,
-                        "dropped an event of the flag `{}`: the service takes others, and fails on \
-                         this one: {failure}",
-                        event.flag_key()
-                    );
-                }
-            }
-            Fate::Delivered | Fate::Undecided if failure.status() == Some(413) => {}
-            Fate::Delivered | Fate::Undecided => {
-                self.ledger.note(failure);
-                let alone = Request::Events { source: Source::Own, lane: Lane::Regular, count: 1 };
-                if (settled.pause || request == alone)
-                    && !std::mem::replace(&mut self.failing, true)
-                {
-                    log!(warn, "failed to deliver events: {failure:#}");
-                }
-            }
-        }
-    }
-
-    fn recover(&mut self) {
-        if std::mem::take(&mut self.failing) {
-            log!(info, "events are delivered again");
-        }
-    }
-
-    /// Delivers what is left while there is time.
+    /// Delivers the remaining events within the shutdown timeout.
     fn finish(&mut self) {
-        self.deadline = Some(Instant::now() + self.shutdown_timeout);
+        self.sender.set_deadline(Instant::now() + self.shutdown_timeout);
         self.collect();
-        let mut outcome = self.answer_flushes();
-        if !matches!(outcome, Some(Undelivered { queued: 1.., .. })) {
-            // Nobody waits for it otherwise, and the answer might come when the program has ended.
-            if self.source.outbox().is_empty() && !self.catching_up.load(Ordering::Acquire) {
+        let mut undelivered = self.answer_flushes();
+        if !matches!(undelivered, Some(Undelivered { queued: 1.., .. })) {
+            // Otherwise the client does not wait, and the program may exit before the response.
+            if self.source.outbox().is_empty() && !self.backlog.is_pending() {
                 return;
             }
-            outcome = self.deliver_all();
+            undelivered = self.deliver_all();
         }
-        let mut delay = LAST_RETRY;
+        let mut delay = FIRST_RETRY_AT_STOP;
         loop {
-            let wait = match outcome.as_ref().map(|outcome| (outcome.queued, &outcome.cause)) {
+            let wait = match undelivered.as_ref().map(|failure| (failure.queued, &failure.cause)) {
                 Some((1.., cause)) => match retry(cause) {
                     Retry::Transient => delay,
                     Retry::After(least) => delay.max(least),
                     Retry::Permanent => return,
                 },
-                // Otherwise each later client would find out the same.
-                _ if self.backlog().is_some_and(|backlog| self.delivery.condemns(backlog)) => delay,
+                // Otherwise each later process would have to find out again.
+                _ if self.is_about_to_drop() => delay,
                 _ => return,
             };
-            // Nor does it wait longer than the client does.
-            if wait >= self.time_left() || pause(&self.source.given_up, wait) {
+            if wait >= self.sender.time_left() || pause(&self.source.given_up, wait) {
                 return;
             }
             delay *= 2;
-            outcome = self.deliver_all();
+            undelivered = self.deliver_all();
         }
     }
 
-    fn time_left(&self) -> Duration {
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        left.unwrap_or(Duration::MAX)
+    /// Returns whether an event of the backlog is about to be dropped.
+    fn is_about_to_drop(&self) -> bool {
+        let backlog = self.backlog.outbox();
+        backlog.is_some_and(|outbox| self.delivery.is_about_to_drop(outbox))
     }
 }
 

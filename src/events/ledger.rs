@@ -1,77 +1,76 @@
-//! The ledger that bounds events and counts what becomes of each.
+//! The ledger: bounds the queued events, and counts the fate of each.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::RequestError;
 
-/// The bit beside the count of queued events that says that nobody delivers any more.
+/// The bit beside the count of queued events that is set once they are no longer delivered.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
-/// The bit beside the count that says that no more are taken.
+/// The bit beside the count that is set once no more events are admitted.
 const SEALED: usize = CLOSED >> 1;
 
 /// The bits of the count itself.
 const COUNT: usize = SEALED - 1;
 
-/// Bounds the events that are tracked and neither delivered nor dropped, and counts what becomes
-/// of each.
+/// Bounds the queued events, and counts the fate of each event.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     capacity: usize,
-    /// How many there are, and whether the ledger is sealed or closed.
+    /// The count of queued events, with the bits `CLOSED` and `SEALED`.
     queued: AtomicUsize,
     delivered: AtomicU64,
-    overflowed: AtomicU64,
-    /// Whether the queue has been full, and not yet drained to its half.
+    dropped_queue_full: AtomicU64,
+    /// Whether the queue was full and has not yet drained to half its capacity.
     full: AtomicBool,
-    rejected: AtomicU64,
-    server_errors: AtomicU64,
-    abandoned: AtomicU64,
+    dropped_rejected: AtomicU64,
+    dropped_server_error: AtomicU64,
+    dropped_undelivered: AtomicU64,
     spooled: AtomicU64,
-    crowded_out: AtomicU64,
+    dropped_spool_full: AtomicU64,
     delivered_spooled: AtomicU64,
-    passed_over: AtomicU64,
+    dropped_interval_full: AtomicU64,
     failed_requests: AtomicU64,
     last_failure: Mutex<Option<RequestError>>,
 }
 
-/// What became of the events so far.
+/// The counts of events since the client was built, by their fate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventCounts {
-    /// Tracked, and neither delivered nor dropped yet; those in flight included.
+    /// Tracked, and neither delivered nor dropped yet. Includes those in flight.
     pub queued: usize,
     /// Accepted by the service, or by the recorder of a test.
     pub delivered: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
-    /// Dropped because the service refused them for good; those of earlier clients included.
+    /// Dropped because the service rejected them. Includes spooled ones.
     pub dropped_rejected: u64,
-    /// Dropped because the service answered each of these alone with a server error (a status of
-    /// 500 or more) three times, while it accepted others; those of earlier clients included.
+    /// Dropped because the service responded to each of these alone with a server error (a status of
+    /// 500 to 599) three times, while it accepted others. Includes spooled ones.
     pub dropped_server_error: u64,
-    /// Dropped because the client was stopped before they could be delivered, or has no service.
+    /// Dropped because the client stopped before it could deliver or spool them, or has no service.
     pub dropped_undelivered: u64,
-    /// Left in the spool at the end, for a later client.
+    /// Written to the spool when the client stopped, for a later process.
     pub spooled: u64,
-    /// In the spool now, of this service and key. [`statistics`](crate::PhaseFlagClient::statistics)
+    /// In the spool now, for this service and key. [`statistics`](crate::PhaseFlagClient::statistics)
     /// reads the file to count them.
     pub in_spool: u64,
-    /// Dropped from the spool, the oldest first, to keep its size; those of earlier clients
-    /// included.
+    /// Dropped from the spool, the oldest first, to keep its size limit. Includes those of earlier
+    /// processes.
     pub dropped_spool_full: u64,
-    /// Accepted by the service, of those that earlier clients had left in the spool.
+    /// Read from the spool and accepted by the service.
     pub delivered_spooled: u64,
-    /// Evaluations that were not recorded because their interval had no room for more different
-    /// ones; see [`record_evaluations`](crate::ClientBuilder::record_evaluations). Each counts,
-    /// repeated ones too, so that there are more of them than events that are missing.
+    /// Evaluations that were not recorded because their interval was full; see
+    /// [`record_evaluations`](crate::ClientBuilder::record_evaluations). Repeated evaluations count
+    /// each time, so this exceeds the number of missing events.
     pub dropped_interval_full: u64,
 }
 
 impl EventCounts {
-    /// Returns how many events were dropped, for whatever reason. Evaluations that were not
-    /// recorded, `dropped_interval_full`, are not among them: those are no events yet.
+    /// Returns how many events were dropped for any reason. Excludes `dropped_interval_full`, which
+    /// counts evaluations that did not become events.
     pub fn dropped(&self) -> u64 {
         self.dropped_queue_full
             + self.dropped_rejected
@@ -81,52 +80,54 @@ impl EventCounts {
     }
 }
 
-/// What becomes of events.
+/// What becomes of the events of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Fate {
-    /// They stay.
+    /// They stay queued.
     #[default]
     Undecided,
     Delivered,
-    /// The service refuses them.
+    /// The service rejected them.
     Rejected,
-    /// The service fails on each of them alone, and takes others.
+    /// The service fails on each of them alone, and accepts others.
     Failing,
 }
 
-/// Whether an event may enter the queue.
+/// The result of admitting an event to the queue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Admission {
-    /// It may; this many are queued with it.
+    /// Admitted; holds the number of queued events, including this one.
     Queued(usize),
-    /// No more are taken.
+    /// Dropped, because the ledger is sealed.
     Closed,
-    /// The queue is full; `first` where it has been drained since it last was.
+    /// Dropped, because the queue is full. `first` is whether this is the first drop since the queue
+    /// drained.
     Full { first: bool },
 }
 
 impl Ledger {
+    /// Returns an empty ledger that admits up to `capacity` events at a time.
     pub(crate) fn new(capacity: usize) -> Ledger {
         Ledger {
             capacity: capacity.min(COUNT),
             queued: AtomicUsize::new(0),
             delivered: AtomicU64::new(0),
-            overflowed: AtomicU64::new(0),
+            dropped_queue_full: AtomicU64::new(0),
             full: AtomicBool::new(false),
-            rejected: AtomicU64::new(0),
-            server_errors: AtomicU64::new(0),
-            abandoned: AtomicU64::new(0),
+            dropped_rejected: AtomicU64::new(0),
+            dropped_server_error: AtomicU64::new(0),
+            dropped_undelivered: AtomicU64::new(0),
             spooled: AtomicU64::new(0),
-            crowded_out: AtomicU64::new(0),
+            dropped_spool_full: AtomicU64::new(0),
             delivered_spooled: AtomicU64::new(0),
-            passed_over: AtomicU64::new(0),
+            dropped_interval_full: AtomicU64::new(0),
             failed_requests: AtomicU64::new(0),
             last_failure: Mutex::default(),
         }
     }
 
-    /// Notes a request that delivered no events, and why.
-    pub(super) fn note(&self, failure: &RequestError) {
+    /// Notes a request that failed.
+    pub(super) fn note_failure(&self, failure: &RequestError) {
         self.failed_requests.fetch_add(1, Ordering::AcqRel);
         let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some(failure.clone());
@@ -142,12 +143,12 @@ impl Ledger {
         self.failed_requests.load(Ordering::Acquire)
     }
 
-    /// Returns why events were last not delivered.
+    /// Returns the last failure of a request, or `None`.
     pub(crate) fn last_failure(&self) -> Option<RequestError> {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes an event in, or counts it as dropped.
+    /// Admits an event, or counts it as dropped.
     pub(crate) fn admit(&self) -> Admission {
         let room = |queued| (queued < self.capacity).then_some(queued + 1);
         match self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, room) {
@@ -157,29 +158,31 @@ impl Ledger {
                 Admission::Closed
             }
             Err(_) => {
-                self.overflowed.fetch_add(1, Ordering::AcqRel);
+                self.dropped_queue_full.fetch_add(1, Ordering::AcqRel);
                 Admission::Full { first: !self.full.swap(true, Ordering::AcqRel) }
             }
         }
     }
 
+    /// Returns how many events are queued.
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Acquire) & COUNT
     }
 
-    /// Returns whether nobody delivers any more.
+    /// Returns whether queued events are no longer delivered.
     pub(super) fn is_closed(&self) -> bool {
         self.queued.load(Ordering::Acquire) >= CLOSED
     }
 
-    /// Counts events of this client whose fate is known.
+    /// Counts the fate of queued events.
     pub(crate) fn settle(&self, fate: Fate, count: usize) {
         let Some(counter) = self.counter(fate) else { return };
-        let rest = |queued: usize| {
-            let left = (queued & COUNT).saturating_sub(count);
-            (queued & CLOSED == 0).then_some(queued & SEALED | left)
+        let subtract = |queued: usize| {
+            let remaining = (queued & COUNT).saturating_sub(count);
+            (queued & CLOSED == 0).then_some(queued & SEALED | remaining)
         };
-        if let Ok(before) = self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, rest) {
+        if let Ok(before) = self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, subtract)
+        {
             let before = before & COUNT;
             counter.fetch_add(before.min(count) as u64, Ordering::AcqRel);
             if before.saturating_sub(count) <= self.capacity / 2 {
@@ -188,7 +191,7 @@ impl Ledger {
         }
     }
 
-    /// Counts events of earlier clients whose fate is known.
+    /// Counts the fate of spooled events.
     pub(crate) fn settle_spooled(&self, fate: Fate, count: usize) {
         let counter = match fate {
             Fate::Delivered => Some(&self.delivered_spooled),
@@ -203,51 +206,52 @@ impl Ledger {
         match fate {
             Fate::Undecided => None,
             Fate::Delivered => Some(&self.delivered),
-            Fate::Rejected => Some(&self.rejected),
-            Fate::Failing => Some(&self.server_errors),
+            Fate::Rejected => Some(&self.dropped_rejected),
+            Fate::Failing => Some(&self.dropped_server_error),
         }
     }
 
-    /// Takes no more events: those that come later are counted as dropped.
+    /// Admits no more events: later ones are counted as dropped.
     pub(crate) fn seal(&self) {
         self.queued.fetch_or(SEALED, Ordering::AcqRel);
     }
 
-    /// Lets nothing be settled any more, and returns how many events are left: whoever closes it
-    /// counts what becomes of them. What a request in flight may still achieve is not counted.
+    /// Stops counting, and returns how many events were queued. The caller counts their fate; the
+    /// result of a request in flight is ignored.
     pub(super) fn close(&self) -> usize {
         self.queued.swap(CLOSED | SEALED, Ordering::AcqRel) & COUNT
     }
 
-    /// Counts events as dropped that nobody will deliver.
+    /// Counts events as dropped because they will not be delivered.
     pub(crate) fn abandon(&self, count: usize) {
-        self.abandoned.fetch_add(count as u64, Ordering::AcqRel);
+        self.dropped_undelivered.fetch_add(count as u64, Ordering::AcqRel);
     }
 
-    /// Counts events as spooled, and others as dropped to make room for them.
+    /// Counts events as spooled, and others as dropped from the full spool.
     pub(crate) fn spool(&self, kept: usize, dropped: usize) {
         self.spooled.fetch_add(kept as u64, Ordering::AcqRel);
-        self.crowded_out.fetch_add(dropped as u64, Ordering::AcqRel);
+        self.dropped_spool_full.fetch_add(dropped as u64, Ordering::AcqRel);
     }
 
-    /// Counts an evaluation that is not recorded, for want of room.
-    pub(super) fn pass_over(&self) {
-        self.passed_over.fetch_add(1, Ordering::AcqRel);
+    /// Counts an evaluation that is not recorded because its interval is full.
+    pub(super) fn count_unrecorded(&self) {
+        self.dropped_interval_full.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Returns the counts. `in_spool` is 0, since the ledger does not read the spool.
     pub(crate) fn counts(&self) -> EventCounts {
         EventCounts {
             queued: self.queued(),
             delivered: self.delivered.load(Ordering::Acquire),
-            dropped_queue_full: self.overflowed.load(Ordering::Acquire),
-            dropped_rejected: self.rejected.load(Ordering::Acquire),
-            dropped_server_error: self.server_errors.load(Ordering::Acquire),
-            dropped_undelivered: self.abandoned.load(Ordering::Acquire),
+            dropped_queue_full: self.dropped_queue_full.load(Ordering::Acquire),
+            dropped_rejected: self.dropped_rejected.load(Ordering::Acquire),
+            dropped_server_error: self.dropped_server_error.load(Ordering::Acquire),
+            dropped_undelivered: self.dropped_undelivered.load(Ordering::Acquire),
             spooled: self.spooled.load(Ordering::Acquire),
             in_spool: 0,
-            dropped_spool_full: self.crowded_out.load(Ordering::Acquire),
+            dropped_spool_full: self.dropped_spool_full.load(Ordering::Acquire),
             delivered_spooled: self.delivered_spooled.load(Ordering::Acquire),
-            dropped_interval_full: self.passed_over.load(Ordering::Acquire),
+            dropped_interval_full: self.dropped_interval_full.load(Ordering::Acquire),
         }
     }
 }
@@ -271,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_ledger_settles_what_it_holds() {
+    fn a_sealed_ledger_settles_its_events() {
         let ledger = Ledger::new(10);
         for _ in 0..5 {
             ledger.admit();

@@ -1,8 +1,12 @@
-//! Events: tracked by the program or recorded from evaluations, queued, delivered, or left for a
-//! later process.
+//! Events: tracked by the program or recorded from evaluations, then queued and delivered, or
+//! spooled for a later process.
 
 #[cfg(feature = "http")]
+mod backlog;
+#[cfg(feature = "http")]
 mod delivery;
+#[cfg(feature = "http")]
+mod delivery_log;
 mod evaluation;
 mod event;
 mod fingerprints;
@@ -16,6 +20,10 @@ mod outcome;
 #[cfg(feature = "http")]
 mod queue;
 mod recorder;
+#[cfg(feature = "http")]
+mod sender;
+#[cfg(all(test, feature = "http"))]
+mod simulation;
 #[cfg(feature = "http")]
 mod spool;
 

@@ -1,4 +1,4 @@
-//! The events that wait for delivery: those in order, and those that the service may fail on.
+//! The outbox: events that wait for delivery, in a regular lane and a lane of suspects.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -8,23 +8,23 @@ use crate::value::Value;
 /// An event on its way to the service.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum OutgoingEvent {
-    /// This client has tracked it.
+    /// Tracked by this client.
     Tracked(EvaluationEvent),
-    /// An earlier client has left it in the spool.
+    /// Read from the spool.
     Spooled(SpooledEvent),
 }
 
-/// An event as the spool holds it.
+/// An event from the spool.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SpooledEvent {
     pub(super) json: String,
-    /// Where the `Z` of its timestamp stands in the text.
+    /// The position of the `Z` of the timestamp in `json`; `None` without one.
     pub(super) zone: Option<usize>,
     pub(super) exceeds_limits: bool,
 }
 
 impl OutgoingEvent {
-    /// Returns the event as JSON, its timestamp with a `Z` or without.
+    /// Returns the event as JSON. `zoned` is whether the timestamp ends with a `Z`.
     fn json(&self, zoned: bool) -> String {
         match self {
             OutgoingEvent::Tracked(event) => event.to_json(zoned),
@@ -38,7 +38,7 @@ impl OutgoingEvent {
         }
     }
 
-    /// Returns the key of the flag; an empty one if the event has none.
+    /// Returns the key of the flag, or an empty one if it is missing.
     pub(super) fn flag_key(&self) -> String {
         match self {
             OutgoingEvent::Tracked(event) => event.get_flag_key().to_owned(),
@@ -49,7 +49,7 @@ impl OutgoingEvent {
         }
     }
 
-    /// Returns whether the event is beyond what some services store.
+    /// Returns whether some services cannot store the event.
     pub(super) fn exceeds_limits(&self) -> bool {
         match self {
             OutgoingEvent::Tracked(event) => event.exceeds_limits(),
@@ -58,53 +58,55 @@ impl OutgoingEvent {
     }
 }
 
-/// The events of one source.
+/// The undelivered events of one source.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    regular: Line,
-    suspects: Line,
-    /// The most events that a request may hold.
-    largest: usize,
+    regular: Entries,
+    suspects: Entries,
+    /// The most events in a request.
+    max_request: usize,
     next_number: u64,
 }
 
-/// Which events of an outbox.
+/// One of the two sequences of an outbox.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Lane {
-    /// In the order in which they were put in.
+    /// Events in the order in which they were added.
     Regular,
-    /// The service has failed on each of these alone, or is likely to.
+    /// Events on each of which the service failed alone, or is likely to.
     Suspects,
 }
 
+/// The events of one lane.
 #[derive(Debug)]
-struct Line {
+struct Entries {
     entries: VecDeque<Entry>,
-    /// How many events the next request may hold.
+    /// The most events in the next request.
     limit: usize,
 }
 
+/// An event and its failures.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    /// Grows in the order in which events are put in.
+pub(super) struct Entry {
+    /// The position of the event in the order of addition.
     number: u64,
     pub(super) event: OutgoingEvent,
-    /// How often the service has failed on it alone.
+    /// How often the service failed on the event alone.
     pub(super) failures: u32,
-    /// How many requests the service had accepted when it first did.
+    /// How many requests the service had accepted at the first of these failures.
     pub(super) accepted_before: u64,
-    /// How many probes it had.
+    /// How many probes it had accepted then.
     pub(super) probed_before: u64,
 }
 
 impl Outbox {
-    /// Returns an empty outbox, whose requests hold at most `largest` events.
-    pub(crate) fn new(largest: usize) -> Outbox {
-        let line = || Line { entries: VecDeque::new(), limit: largest };
-        Outbox { regular: line(), suspects: line(), largest, next_number: 0 }
+    /// Returns an empty outbox, with at most `max_request` events in a request.
+    pub(crate) fn new(max_request: usize) -> Outbox {
+        let lane = || Entries { entries: VecDeque::new(), limit: max_request };
+        Outbox { regular: lane(), suspects: lane(), max_request, next_number: 0 }
     }
 
-    /// Puts an event in. One that exceeds the limits of some services is a suspect from the start.
+    /// Adds an event. It is a suspect from the start if some services cannot store it.
     pub(crate) fn push(&mut self, event: OutgoingEvent) {
         let lane = if event.exceeds_limits() { Lane::Suspects } else { Lane::Regular };
         let entry = Entry {
@@ -115,9 +117,10 @@ impl Outbox {
             probed_before: 0,
         };
         self.next_number += 1;
-        self.line_mut(lane).entries.push_back(entry);
+        self.lane_mut(lane).entries.push_back(entry);
     }
 
+    /// Returns how many events both lanes hold.
     pub(crate) fn len(&self) -> usize {
         self.regular.entries.len() + self.suspects.entries.len()
     }
@@ -128,88 +131,90 @@ impl Outbox {
 
     /// Returns how many events a lane holds.
     pub(super) fn count(&self, lane: Lane) -> usize {
-        self.line(lane).entries.len()
+        self.lane(lane).entries.len()
     }
 
-    /// Returns how many events the service has failed on alone.
+    /// Returns on how many of the events the service failed alone.
     pub(super) fn failed(&self) -> usize {
         self.suspects().filter(|entry| entry.failures > 0).count()
     }
 
-    pub(crate) fn first(&self, lane: Lane) -> Option<&Entry> {
-        self.line(lane).entries.front()
+    /// Returns the first entry of a lane.
+    pub(super) fn first(&self, lane: Lane) -> Option<&Entry> {
+        self.lane(lane).entries.front()
     }
 
-    pub(crate) fn suspects(&self) -> impl Iterator<Item = &Entry> {
+    /// Returns the suspects, in order.
+    pub(super) fn suspects(&self) -> impl Iterator<Item = &Entry> {
         self.suspects.entries.iter()
     }
 
-    /// Puts the events of a spool in that are not suspects already.
+    /// Adds the events of the spool, except those that are already suspects.
     pub(super) fn push_spooled(&mut self, events: Vec<SpooledEvent>) {
-        let texts = self.suspects().filter_map(|entry| match &entry.event {
+        let known = self.suspects().filter_map(|entry| match &entry.event {
             OutgoingEvent::Spooled(event) => Some(event.json.clone()),
             OutgoingEvent::Tracked(_) => None,
         });
-        let known: HashSet<String> = texts.collect();
+        let known: HashSet<String> = known.collect();
         for event in events.into_iter().filter(|event| !known.contains(&event.json)) {
             self.push(OutgoingEvent::Spooled(event));
         }
     }
 
-    /// Returns how many events the next request from a lane may hold.
+    /// Returns the most events in the next request from a lane.
     pub(super) fn limit(&self, lane: Lane) -> usize {
-        self.line(lane).limit
+        self.lane(lane).limit
     }
 
-    /// Makes the next request from a lane half as large as one of so many events.
+    /// Limits the next request from a lane to half of `count` events.
     pub(super) fn shrink(&mut self, lane: Lane, count: usize) {
-        self.line_mut(lane).limit = (count / 2).max(1);
+        self.lane_mut(lane).limit = (count / 2).max(1);
     }
 
-    /// Lets the next request from a lane be twice as large.
+    /// Doubles the limit of the next request from a lane.
     pub(super) fn grow(&mut self, lane: Lane) {
-        let largest = self.largest;
-        let line = self.line_mut(lane);
-        line.limit = line.limit.saturating_mul(2).min(largest);
+        let max_request = self.max_request;
+        let lane = self.lane_mut(lane);
+        lane.limit = lane.limit.saturating_mul(2).min(max_request);
     }
 
-    /// Writes the body of a request that holds the first events of a lane.
+    /// Returns the body of a request with the first events of a lane.
     pub(crate) fn body(&self, lane: Lane, count: usize, zoned: bool) -> String {
-        let entries = self.line(lane).entries.iter().take(count);
+        let entries = self.lane(lane).entries.iter().take(count);
         let events: Vec<_> = entries.map(|entry| entry.event.json(zoned)).collect();
         format!(r#"{{"events":[{}]}}"#, events.join(","))
     }
 
-    /// Takes the first events of a lane out.
+    /// Removes and returns the first events of a lane.
     pub(super) fn take(&mut self, lane: Lane, count: usize) -> Vec<OutgoingEvent> {
-        let entries = &mut self.line_mut(lane).entries;
+        let entries = &mut self.lane_mut(lane).entries;
         entries.drain(..count.min(entries.len())).map(|entry| entry.event).collect()
     }
 
-    /// Takes the first entry of a lane out.
-    pub(crate) fn take_first(&mut self, lane: Lane) -> Option<Entry> {
-        self.line_mut(lane).entries.pop_front()
+    /// Removes and returns the first entry of a lane.
+    pub(super) fn take_first(&mut self, lane: Lane) -> Option<Entry> {
+        self.lane_mut(lane).entries.pop_front()
     }
 
     /// Moves the last entry of a lane to its front.
     pub(super) fn move_last_to_front(&mut self, lane: Lane) {
-        let entries = &mut self.line_mut(lane).entries;
+        let entries = &mut self.lane_mut(lane).entries;
         if !entries.is_empty() {
             entries.rotate_right(1);
         }
     }
 
-    /// Puts an entry behind all suspects.
-    pub(crate) fn set_aside(&mut self, entry: Entry) {
+    /// Adds an entry after all suspects.
+    pub(super) fn push_suspect(&mut self, entry: Entry) {
         self.suspects.entries.push_back(entry);
     }
 
-    /// Moves the suspects that the service has failed on before the others.
-    pub(super) fn order_suspects(&mut self) {
+    /// Moves the suspects on which the service failed before the others.
+    pub(super) fn sort_suspects(&mut self) {
         self.suspects.entries.make_contiguous().sort_by_key(|entry| entry.failures == 0);
     }
 
-    /// Takes every event out, in the order in which they were put in.
+    /// Removes and returns all events, in the order of addition.
     pub(super) fn take_all(&mut self) -> Vec<OutgoingEvent> {
         let mut entries = std::mem::take(&mut self.regular.entries);
         entries.append(&mut self.suspects.entries);
@@ -217,14 +222,14 @@ impl Outbox {
         entries.into_iter().map(|entry| entry.event).collect()
     }
 
-    fn line(&self, lane: Lane) -> &Line {
+    fn lane(&self, lane: Lane) -> &Entries {
         match lane {
             Lane::Regular => &self.regular,
             Lane::Suspects => &self.suspects,
         }
     }
 
-    fn line_mut(&mut self, lane: Lane) -> &mut Line {
+    fn lane_mut(&mut self, lane: Lane) -> &mut Entries {
         match lane {
             Lane::Regular => &mut self.regular,
             Lane::Suspects => &mut self.suspects,
@@ -234,8 +239,8 @@ impl Outbox {
 
 #[cfg(test)]
 impl Outbox {
-    /// Returns the flags of the events of a lane.
+    /// Returns the flag keys of a lane.
     pub(super) fn flags(&self, lane: Lane) -> Vec<String> {
-        self.line(lane).entries.iter().map(|entry| entry.event.flag_key()).collect()
+        self.lane(lane).entries.iter().map(|entry| entry.event.flag_key()).collect()
     }
 }

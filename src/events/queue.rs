@@ -1,8 +1,5 @@
-//! The queue of events: the end that the client holds, and the end of the thread that delivers.
-//!
-//! An event is in the channel, or, once the thread has seen it, in the outbox, which it leaves
-//! when its fate is known. So whoever ends the client finds all that are left, whatever the thread
-//! is doing.
+//! The event queue between the client and the flusher: a channel, and the outbox that it empties
+//! into.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,88 +15,89 @@ use crate::error::Error;
 use crate::log::log;
 use crate::worker::{Never, StopSignal};
 
-/// How often whoever ends the client looks for events that are counted and not there yet, since
-/// another thread is about to queue them.
-const LOOKS: u32 = 100;
+/// How often `give_up` looks for events that are counted but not queued yet, because another thread
+/// is inside `push`.
+const DRAIN_ATTEMPTS: u32 = 100;
 
-/// The time between two of them.
-const LOOK: Duration = Duration::from_millis(1);
+/// The time between two of these attempts.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What travels to the thread; that a flush takes the same way keeps it behind earlier events.
-enum Message {
+/// An item of the channel. A flush takes the same channel, so that it stays behind earlier events.
+enum QueueItem {
     Event(EvaluationEvent),
     Flush(FlushReply),
 }
 
-impl Message {
-    fn put(self, outbox: &mut Outbox, waiting: &mut Vec<FlushReply>) {
+impl QueueItem {
+    /// Moves the item to the outbox or to the waiting flushes.
+    fn move_to(self, outbox: &mut Outbox, waiting: &mut Vec<FlushReply>) {
         match self {
-            Message::Event(event) => outbox.push(OutgoingEvent::Tracked(event)),
-            Message::Flush(reply) => waiting.push(reply),
+            QueueItem::Event(event) => outbox.push(OutgoingEvent::Tracked(event)),
+            QueueItem::Flush(reply) => waiting.push(reply),
         }
     }
 }
 
-/// Where the outcome of a flush goes.
+/// The channel for the result of a flush.
 pub(super) type FlushReply = Sender<Result<(), Error>>;
 
-/// The most events that the service takes in one request.
+/// The most events that the service accepts in one request.
 pub(super) const MAX_REQUEST: usize = 500;
 
-/// The end of the queue that the client holds.
+/// The client's end of the queue.
 #[derive(Debug)]
 pub(crate) struct EventQueue {
-    messages: Sender<Message>,
-    /// Tells the thread that a batch is complete, unless it rests.
+    items: Sender<QueueItem>,
+    /// Wakes the sleeping flusher, because a batch is complete.
     wake: Sender<()>,
     batch_size: usize,
-    /// Ends its rest, too.
+    /// Wakes the flusher even while it lingers.
     flush_now: Sender<()>,
     ledger: Arc<Ledger>,
-    /// Closed when the client gives up on what is left.
+    /// `None` once the client has given up on the queued events; closes `given_up`.
     open: Mutex<Option<Sender<Never>>>,
     source: EventSource,
 }
 
-/// The end of the queue that the thread has.
+/// The flusher's end of the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct EventSource {
-    messages: Receiver<Message>,
+    items: Receiver<QueueItem>,
     outbox: Arc<Mutex<Outbox>>,
     pub(super) wake: Receiver<()>,
     pub(super) flush_now: Receiver<()>,
-    /// Says that the client has given up on what is left.
+    /// Signals that the client has given up on the queued events.
     pub(crate) given_up: StopSignal,
-    /// How many events are a reason to flush_now.
-    pub(super) many: usize,
+    /// The number of queued events that interrupts the flusher's linger.
+    pub(super) flush_threshold: usize,
 }
 
-/// Opens a queue. The ledger bounds what is in it.
+/// Returns a queue that the ledger bounds.
 pub(crate) fn queue(config: &Config, ledger: Arc<Ledger>) -> EventQueue {
-    let (messages, received) = unbounded();
+    let (items, received) = unbounded();
     let (wake, woken) = bounded(1);
     let (flush_now, flushed) = bounded(1);
     let (open, given_up) = bounded(0);
     let open = Mutex::new(Some(open));
     let batch_size = config.event_batch_size;
     let source = EventSource {
-        messages: received,
+        items: received,
         outbox: Arc::new(Mutex::new(Outbox::new(batch_size.min(MAX_REQUEST)))),
         wake: woken,
         flush_now: flushed,
         given_up,
-        many: batch_size.max(config.event_queue_capacity / 2),
+        flush_threshold: batch_size.max(config.event_queue_capacity / 2),
     };
-    EventQueue { messages, wake, batch_size, flush_now, ledger, open, source }
+    EventQueue { items, wake, batch_size, flush_now, ledger, open, source }
 }
 
 impl EventQueue {
-    /// Returns the other end.
+    /// Returns the flusher's end.
     pub(crate) fn source(&self) -> EventSource {
         self.source.clone()
     }
 
-    /// Returns the signal that the client has given up on what is left.
+    /// Returns the signal that the client has given up on the queued events.
     pub(crate) fn given_up(&self) -> &StopSignal {
         &self.source.given_up
     }
@@ -108,9 +106,9 @@ impl EventQueue {
     pub(crate) fn push(&self, event: EvaluationEvent) {
         match self.ledger.admit() {
             Admission::Queued(count) => {
-                // Cannot fail: the other end is here, too.
-                let _ = self.messages.send(Message::Event(event));
-                if count == self.source.many {
+                // Cannot fail: `self.source` holds a receiver.
+                let _ = self.items.send(QueueItem::Event(event));
+                if count == self.source.flush_threshold {
                     let _ = self.flush_now.try_send(());
                 } else if count == self.batch_size {
                     let _ = self.wake.try_send(());
@@ -123,85 +121,87 @@ impl EventQueue {
         }
     }
 
-    /// Waits until everything queued before has been tried.
+    /// Waits until every event queued before was tried.
+    ///
+    /// # Errors
+    ///
+    /// If events were not delivered, or the client stops meanwhile.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         if self.ledger.queued() == 0 {
             return Ok(());
         }
-        let (reply, answer) = bounded(1);
-        self.messages.send(Message::Flush(reply)).map_err(|_| Error::Stopped)?;
+        let (reply, result) = bounded(1);
+        self.items.send(QueueItem::Flush(reply)).map_err(|_| Error::Stopped)?;
         let _ = self.flush_now.try_send(());
         select! {
-            recv(answer) -> outcome => outcome.unwrap_or(Err(Error::Stopped)),
-            recv(self.source.given_up) -> _ => answer.try_recv().unwrap_or(Err(Error::Stopped)),
+            recv(result) -> result => result.unwrap_or(Err(Error::Stopped)),
+            recv(self.source.given_up) -> _ => result.try_recv().unwrap_or(Err(Error::Stopped)),
         }
     }
 
-    /// Takes what is left away from the thread, and lets those go who wait for a flush. Events of
-    /// a request that is under way are among it. The second time, nothing is left. Not to be
-    /// called by two threads at once.
+    /// Takes the queued events from the flusher, including those of a request in flight, and ends
+    /// waiting flushes. Returns no events the second time. Must not be called by two threads at
+    /// once.
     pub(crate) fn give_up(&self) -> Vec<EvaluationEvent> {
-        let mut left = Vec::new();
+        let mut events = Vec::new();
         if self.ledger.is_closed() {
-            return left;
+            return events;
         }
         let count = {
             let _outbox = self.source.outbox();
             self.ledger.close()
         };
-        for look in 0..LOOKS {
-            self.source.take_all(&mut left);
-            if left.len() >= count {
+        for attempt in 0..DRAIN_ATTEMPTS {
+            self.source.take_all(&mut events);
+            if events.len() >= count {
                 break;
             }
-            if look > 0 {
-                thread::sleep(LOOK);
+            if attempt > 0 {
+                thread::sleep(DRAIN_INTERVAL);
             }
         }
-        self.ledger.abandon(count.saturating_sub(left.len()));
+        self.ledger.abandon(count.saturating_sub(events.len()));
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        left
+        events
     }
 }
 
 impl EventSource {
-    /// Waits for a message, until a time where there is one; false where the signal to stop came
-    /// instead. Takes none: between the channel and the outbox, whoever ends the client would not
-    /// find it, and then find it behind later ones.
-    pub(crate) fn wait(&self, stop: &StopSignal, until: Option<Instant>) -> bool {
+    /// Waits for an item, or until `deadline` if there is one. Returns false if the stop signal came
+    /// instead. Leaves the item in the channel, where `give_up` finds it.
+    pub(crate) fn wait(&self, stop: &StopSignal, deadline: Option<Instant>) -> bool {
         let mut select = Select::new();
         let stopped = select.recv(stop);
-        select.recv(&self.messages);
-        let ready = match until {
-            Some(until) => select.ready_deadline(until).ok(),
+        select.recv(&self.items);
+        let ready = match deadline {
+            Some(deadline) => select.ready_deadline(deadline).ok(),
             None => Some(select.ready()),
         };
         ready != Some(stopped)
     }
 
-    /// Moves everything that is queued to the outbox, and the flushes to those who wait.
+    /// Moves the events in the channel to the outbox, and the flushes to `waiting`.
     pub(super) fn collect(&self, waiting: &mut Vec<FlushReply>) {
         let mut outbox = self.outbox();
-        while let Ok(message) = self.messages.try_recv() {
-            message.put(&mut outbox, waiting);
+        while let Ok(item) = self.items.try_recv() {
+            item.move_to(&mut outbox, waiting);
         }
     }
 
-    /// Takes all events that are queued or have been seen. Whoever waits for a flush hears of it
-    /// by the end of the queue.
-    fn take_all(&self, left: &mut Vec<EvaluationEvent>) {
+    /// Moves all events of the channel and the outbox to `events`. Drops the replies of flushes,
+    /// which ends them.
+    fn take_all(&self, events: &mut Vec<EvaluationEvent>) {
         let mut outbox = self.outbox();
-        while let Ok(message) = self.messages.try_recv() {
-            message.put(&mut outbox, &mut Vec::new());
+        while let Ok(item) = self.items.try_recv() {
+            item.move_to(&mut outbox, &mut Vec::new());
         }
-        left.extend(outbox.take_all().into_iter().filter_map(|event| match event {
+        events.extend(outbox.take_all().into_iter().filter_map(|event| match event {
             OutgoingEvent::Tracked(event) => Some(event),
             OutgoingEvent::Spooled(_) => None,
         }));
     }
 
-    /// Returns the events that have been seen and whose fate is not known. Nothing may be queued,
-    /// logged or waited for while they are held.
+    /// Locks the outbox. The caller must not queue an event, log or wait while it holds the lock.
     pub(super) fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_for_an_event_takes_none() {
+    fn waiting_takes_no_event() {
         let config = Config::default();
         let queue = queue(&config, Arc::new(Ledger::new(config.event_queue_capacity)));
         let source = queue.source();
@@ -221,8 +221,8 @@ mod tests {
             queue.push(EvaluationEvent::new(key));
         }
         assert!(source.wait(&stop, None));
-        assert_eq!((source.messages.len(), source.outbox().len()), (2, 0));
-        let left = queue.give_up();
-        assert!(left.iter().map(EvaluationEvent::get_flag_key).eq(["a", "b"]));
+        assert_eq!((source.items.len(), source.outbox().len()), (2, 0));
+        let events = queue.give_up();
+        assert!(events.iter().map(EvaluationEvent::get_flag_key).eq(["a", "b"]));
     }
 }

@@ -1,9 +1,5 @@
-//! Evaluations that become events: each flag, variation and identifier once an interval.
-//!
-//! What was seen in this interval is known by fingerprints, which are read without a lock; only
-//! what seems new goes on to one. No lock is held while an event is queued or a line is logged.
-//!
-//! Whoever ends intervals on time says so; where nobody does, each evaluation looks at the clock.
+//! Records evaluations as events: each combination of flag, variation and identifier once an
+//! interval.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
@@ -22,22 +18,21 @@ use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::Value;
 use crate::worker::guarded;
 
-/// The most different evaluations of an interval, whatever the capacity of the queue: their
-/// fingerprints take 16 MiB.
-const MOST: usize = 1 << 20;
+/// The upper limit of different evaluations in an interval. Their fingerprints take 16 MiB.
+const MAX_CAPACITY: usize = 1 << 20;
 
-/// How to make a recorder.
+/// Opens a recorder. A function pointer, so that a program that does not record links none of this.
 pub(crate) type NewRecorder = fn(&Config, &Arc<Ledger>, Weak<dyn Tracker>) -> Arc<dyn Recorder>;
 
-/// Where events go.
+/// Receives events.
 pub(crate) trait Tracker: Send + Sync {
     /// Queues an event, or counts it as dropped. Never blocks.
     fn take(&self, event: EvaluationEvent);
 }
 
-/// Evaluates flags, and makes events of that.
+/// Evaluates flags and records the evaluations.
 pub(crate) trait Recorder: Send + Sync + RefUnwindSafe + fmt::Debug {
-    /// Returns the value that a flag serves; `None` where there is none.
+    /// Returns the value that a flag serves, or `None` if it serves none.
     fn read<'a>(
         &self,
         ruleset: &'a Ruleset,
@@ -45,7 +40,7 @@ pub(crate) trait Recorder: Send + Sync + RefUnwindSafe + fmt::Debug {
         context: Option<&EvaluationContext>,
     ) -> Option<&'a Value>;
 
-    /// Returns what a flag serves, and why; `None` where there is no such flag.
+    /// Returns the result of a flag, or `None` if the flag does not exist.
     fn evaluate(
         &self,
         ruleset: &Ruleset,
@@ -53,78 +48,79 @@ pub(crate) trait Recorder: Send + Sync + RefUnwindSafe + fmt::Debug {
         context: Option<&EvaluationContext>,
     ) -> Option<EvaluationResult>;
 
-    /// Returns when the interval is over that has begun; `None` where nothing was recorded since
-    /// the one before.
-    fn ends(&self) -> Option<Instant>;
+    /// Returns the end of the current interval, or `None` if none has begun.
+    fn interval_end(&self) -> Option<Instant>;
 
-    /// Ends the interval, where its time is over. The next one begins with an evaluation.
-    fn end(&self, now: Instant);
+    /// Ends the current interval if its time is over. The next evaluation begins a new one.
+    fn end_due_interval(&self, now: Instant);
 
-    /// Says whether intervals are ended on time from now on, those included that have not begun.
-    fn set_active(&self, attended: bool);
+    /// Sets whether the caller ends every interval on time from now on. If not, each evaluation
+    /// checks the clock.
+    fn set_timer_active(&self, active: bool);
 
-    /// Records no more.
+    /// Stops recorder.
     fn close(&self);
 }
 
-/// Makes a recorder, which does not keep the tracker alive.
+/// Opens a recorder that sends its events to `tracker`.
 pub(crate) fn open(
     config: &Config,
     ledger: &Arc<Ledger>,
     tracker: Weak<dyn Tracker>,
 ) -> Arc<dyn Recorder> {
-    Arc::new(Recording::new(config, ledger, tracker))
+    Arc::new(IntervalRecorder::new(config, ledger, tracker))
 }
 
-struct Recording {
-    seen: Seen,
-    /// Whether the interval has no room for more.
+/// Records up to `capacity` different evaluations an interval.
+struct IntervalRecorder {
+    fast_path: FastPath,
+    /// Whether the current interval is full.
     full: AtomicBool,
     closed: AtomicBool,
     interval: Mutex<Interval>,
-    /// When the interval is over, in nanoseconds from `origin`; `NO_END` where none has begun.
-    /// Changed under the lock of the interval.
-    ends: AtomicU64,
-    origin: Instant,
+    /// The end of the interval, in nanoseconds from `start`, or `NO_END` if none has begun. Changed
+    /// under the lock of `interval`.
+    end: AtomicU64,
+    start: Instant,
     length: Duration,
-    most: usize,
+    capacity: usize,
     ledger: Arc<Ledger>,
-    /// Its locks recover from a panic.
+    /// Unwind safe, because its locks recover from a panic.
     tracker: AssertUnwindSafe<Weak<dyn Tracker>>,
 }
 
-/// What each evaluation reads. Nothing beside it that changes often is on its cache lines.
+/// The fields that every evaluation reads, on cache lines that rarely change.
 #[repr(align(128))]
-struct Seen {
-    /// What was recorded in this interval. Changed under its lock.
+struct FastPath {
+    /// The evaluations recorded in this interval. Changed under the lock of `interval`.
     fingerprints: Fingerprints,
-    /// Whether nobody ends the interval on time.
-    unattended: AtomicBool,
+    /// Whether a timer ends the interval on time.
+    timer_active: AtomicBool,
 }
 
 const NO_END: u64 = u64::MAX;
 
+/// The interval in which each evaluation is recorded once. The first evaluation begins it.
 #[derive(Default)]
 struct Interval {
-    /// How many evaluations were recorded. It begins with the first.
+    /// How many evaluations were recorded.
     count: usize,
-    /// Whether somebody was told that there is no more room, in this one or, where the one before
-    /// was full, in that.
+    /// Whether a warning was logged, in this interval or in an unbroken series of full ones before.
     warned: bool,
 }
 
-/// Whether an evaluation becomes an event.
+/// Whether an evaluation is recorded.
 #[derive(Debug, PartialEq)]
-enum Verdict {
+enum Decision {
     Recorded,
     Known,
-    /// There is no room; `first` where nobody was told.
-    NoRoom {
+    /// Not recorded, because the interval is full. `first` is whether no warning was logged yet.
+    Full {
         first: bool,
     },
 }
 
-impl Recorder for Recording {
+impl Recorder for IntervalRecorder {
     fn read<'a>(
         &self,
         ruleset: &'a Ruleset,
@@ -134,7 +130,7 @@ impl Recorder for Recording {
         let context = context.unwrap_or(&NOBODY);
         let serving = ruleset.serve(key, context)?;
         let variation_key = serving.variation_key();
-        self.note(Evaluation { key, variation_key, who: context.who() }, &serving.reason);
+        self.observe(Evaluation { key, variation_key, who: context.who() }, &serving.reason);
         serving.value()
     }
 
@@ -148,23 +144,23 @@ impl Recorder for Recording {
         let result = ruleset.evaluate(key, context)?;
         let variation_key = result.variation_key();
         let evaluation = Evaluation { key, variation_key, who: context.who() };
-        self.note(evaluation, &result.reason());
+        self.observe(evaluation, &result.reason());
         Some(result)
     }
 
-    fn ends(&self) -> Option<Instant> {
-        let ends = self.ends.load(Ordering::Acquire);
-        (ends != NO_END).then(|| self.origin + Duration::from_nanos(ends))
+    fn interval_end(&self) -> Option<Instant> {
+        let end = self.end.load(Ordering::Acquire);
+        (end != NO_END).then(|| self.start + Duration::from_nanos(end))
     }
 
-    fn end(&self, now: Instant) {
+    fn end_due_interval(&self, now: Instant) {
         if self.is_over(now) {
-            self.end_interval(&mut self.interval(), now);
+            self.end_if_over(&mut self.interval(), now);
         }
     }
 
-    fn set_active(&self, attended: bool) {
-        self.seen.unattended.store(!attended, Ordering::Release);
+    fn set_timer_active(&self, active: bool) {
+        self.fast_path.timer_active.store(active, Ordering::Release);
     }
 
     fn close(&self) {
@@ -172,61 +168,66 @@ impl Recorder for Recording {
     }
 }
 
-impl Recording {
-    fn new(config: &Config, ledger: &Arc<Ledger>, tracker: Weak<dyn Tracker>) -> Recording {
-        let most = config.event_queue_capacity.min(MOST);
-        Recording {
-            seen: Seen { fingerprints: Fingerprints::new(most), unattended: AtomicBool::new(true) },
+impl IntervalRecorder {
+    fn new(config: &Config, ledger: &Arc<Ledger>, tracker: Weak<dyn Tracker>) -> IntervalRecorder {
+        let capacity = config.event_queue_capacity.min(MAX_CAPACITY);
+        IntervalRecorder {
+            fast_path: FastPath {
+                fingerprints: Fingerprints::new(capacity),
+                timer_active: AtomicBool::new(false),
+            },
             full: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             interval: Mutex::default(),
-            ends: AtomicU64::new(NO_END),
-            origin: Instant::now(),
+            end: AtomicU64::new(NO_END),
+            start: Instant::now(),
             length: config.event_flush_interval,
-            most,
+            capacity,
             ledger: ledger.clone(),
             tracker: AssertUnwindSafe(tracker),
         }
     }
 
+    /// Records an evaluation, unless it is known in this interval.
     #[inline]
-    fn note(&self, evaluation: Evaluation<'_>, reason: &Reason) {
-        let Seen { fingerprints, unattended } = &self.seen;
+    fn observe(&self, evaluation: Evaluation<'_>, reason: &Reason) {
+        let FastPath { fingerprints, timer_active } = &self.fast_path;
         let fingerprint = evaluation.fingerprint(fingerprints.seed);
-        if unattended.load(Ordering::Relaxed) || !fingerprints.contains(fingerprint) {
+        if !timer_active.load(Ordering::Relaxed) || !fingerprints.contains(fingerprint) {
             self.record(evaluation, reason, fingerprint);
         }
     }
 
+    /// Records an evaluation that seems new, or checks the clock without a timer.
     #[cold]
     fn record(&self, evaluation: Evaluation<'_>, reason: &Reason, fingerprint: u64) {
         if self.closed.load(Ordering::Acquire) {
             return;
         }
         let now = Instant::now();
-        self.end(now);
-        // It may be known since a moment ago, or have been all along.
-        if self.seen.fingerprints.contains(fingerprint) {
+        self.end_due_interval(now);
+        // Known since a moment ago or, without a timer, all along.
+        if self.fast_path.fingerprints.contains(fingerprint) {
             return;
         }
         if self.full.load(Ordering::Acquire) {
-            return self.ledger.pass_over();
+            return self.ledger.count_unrecorded();
         }
         let Some(tracker) = self.tracker.upgrade() else { return };
-        match self.judge(fingerprint, now) {
-            // A logger may panic, which no getter should.
-            Verdict::Recorded => {
+        match self.decide(fingerprint, now) {
+            // A panic of a logger must not reach the getter.
+            Decision::Recorded => {
                 guarded(|| tracker.take(evaluation.event(reason)));
             }
-            Verdict::Known => {}
-            Verdict::NoRoom { first } => {
-                self.ledger.pass_over();
+            Decision::Known => {}
+            Decision::Full { first } => {
+                self.ledger.count_unrecorded();
                 if first {
                     guarded(|| {
                         log!(
                             warn,
-                            "an interval has no room for more evaluations: new ones are not \
-                             recorded until the next"
+                            "the interval for recorded evaluations is full: new ones are not \
+                             recorded until the next interval"
                         );
                     });
                 }
@@ -234,49 +235,51 @@ impl Recording {
         }
     }
 
-    fn judge(&self, fingerprint: u64, now: Instant) -> Verdict {
+    /// Decides whether an evaluation is recorded, and marks it as known.
+    fn decide(&self, fingerprint: u64, now: Instant) -> Decision {
         let mut interval = self.interval();
-        self.end_interval(&mut interval, now);
-        if interval.count == self.most {
-            // Another thread may have recorded this one, and the last, a moment ago.
-            if self.seen.fingerprints.contains(fingerprint) {
-                return Verdict::Known;
+        self.end_if_over(&mut interval, now);
+        if interval.count == self.capacity {
+            // Another thread may have just recorded this evaluation.
+            if self.fast_path.fingerprints.contains(fingerprint) {
+                return Decision::Known;
             }
             self.full.store(true, Ordering::Release);
-            return Verdict::NoRoom { first: !std::mem::replace(&mut interval.warned, true) };
+            return Decision::Full { first: !std::mem::replace(&mut interval.warned, true) };
         }
-        match self.seen.fingerprints.add(fingerprint) {
+        match self.fast_path.fingerprints.add(fingerprint) {
             Added::New => {
                 if interval.count == 0 {
-                    self.ends.store(self.nanoseconds(now + self.length), Ordering::Release);
+                    self.end.store(self.nanoseconds(now + self.length), Ordering::Release);
                 }
                 interval.count += 1;
-                Verdict::Recorded
+                Decision::Recorded
             }
-            Added::Known => Verdict::Known,
-            Added::TooFar => {
-                Verdict::NoRoom { first: !std::mem::replace(&mut interval.warned, true) }
+            Added::Known => Decision::Known,
+            Added::NoSlot => {
+                Decision::Full { first: !std::mem::replace(&mut interval.warned, true) }
             }
         }
     }
 
-    fn end_interval(&self, interval: &mut Interval, now: Instant) {
+    fn end_if_over(&self, interval: &mut Interval, now: Instant) {
         if !self.is_over(now) {
             return;
         }
-        self.seen.fingerprints.forget();
-        self.ends.store(NO_END, Ordering::Release);
+        self.fast_path.fingerprints.clear();
+        self.end.store(NO_END, Ordering::Release);
         let full = self.full.swap(false, Ordering::AcqRel);
         *interval = Interval { warned: full, ..Interval::default() };
     }
 
-    /// Returns whether there is an interval that should have ended.
+    /// Returns whether the time of the current interval is over.
     fn is_over(&self, now: Instant) -> bool {
-        self.nanoseconds(now) >= self.ends.load(Ordering::Acquire)
+        self.nanoseconds(now) >= self.end.load(Ordering::Acquire)
     }
 
+    /// Returns the nanoseconds from `start`.
     fn nanoseconds(&self, now: Instant) -> u64 {
-        let nanoseconds = now.saturating_duration_since(self.origin).as_nanos();
+        let nanoseconds = now.saturating_duration_since(self.start).as_nanos();
         u64::try_from(nanoseconds).unwrap_or(NO_END).min(NO_END - 1)
     }
 
@@ -285,9 +288,9 @@ impl Recording {
     }
 }
 
-impl fmt::Debug for Recording {
+impl fmt::Debug for IntervalRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recording").field("most", &self.most).finish_non_exhaustive()
+        f.debug_struct("IntervalRecorder").field("capacity", &self.capacity).finish_non_exhaustive()
     }
 }
 
@@ -295,11 +298,11 @@ impl fmt::Debug for Recording {
 mod tests {
     use super::*;
     use crate::context::Who;
-    use Verdict::{Known, NoRoom, Recorded};
+    use Decision::{Full, Known, Recorded};
 
-    struct Nobody;
+    struct Ignore;
 
-    impl Tracker for Nobody {
+    impl Tracker for Ignore {
         fn take(&self, _: EvaluationEvent) {}
     }
 
@@ -313,23 +316,27 @@ mod tests {
         }
     }
 
-    /// Records so many different evaluations in an interval of a second.
-    fn recording(most: usize) -> Recording {
-        recording_to(Weak::<Nobody>::new(), most, Duration::from_secs(1))
+    /// Returns a recorder with an interval of a second.
+    fn recorder(capacity: usize) -> IntervalRecorder {
+        recorder_to(Weak::<Ignore>::new(), capacity, Duration::from_secs(1))
     }
 
-    fn recording_to(tracker: Weak<dyn Tracker>, most: usize, length: Duration) -> Recording {
+    fn recorder_to(
+        tracker: Weak<dyn Tracker>,
+        capacity: usize,
+        length: Duration,
+    ) -> IntervalRecorder {
         let config = Config {
-            event_queue_capacity: most,
+            event_queue_capacity: capacity,
             event_flush_interval: length,
             ..Config::default()
         };
-        Recording::new(&config, &Arc::new(Ledger::new(most)), tracker)
+        IntervalRecorder::new(&config, &Arc::new(Ledger::new(capacity)), tracker)
     }
 
-    /// Judges one of some fingerprints that differ beyond their marks.
-    fn judge(recording: &Recording, number: u64, now: Instant) -> Verdict {
-        recording.judge(number << 32, now)
+    /// Decides on a fingerprint that is the number, shifted beyond the generation.
+    fn decide(recorder: &IntervalRecorder, number: u64, now: Instant) -> Decision {
+        recorder.decide(number << 32, now)
     }
 
     fn user(id: &str) -> Evaluation<'_> {
@@ -337,95 +344,95 @@ mod tests {
     }
 
     #[test]
-    fn known_evaluations_end_an_interval_that_nobody_attends_to() {
+    fn without_a_timer_known_evaluations_end_the_interval() {
         let counter = Arc::new(Counter::default());
         let tracker = Arc::downgrade(&counter);
-        let recording = recording_to(tracker, 10, Duration::from_nanos(1));
-        let note = || recording.note(user("u"), &Reason::Default);
+        let recorder = recorder_to(tracker, 10, Duration::from_nanos(1));
+        let observe = || recorder.observe(user("u"), &Reason::Default);
         for count in 1..4 {
             let before = Instant::now();
             while Instant::now() == before {}
-            note();
+            observe();
             assert_eq!(counter.0.load(Ordering::Acquire), count);
         }
-        // Where somebody does, none of them looks at the clock.
-        recording.set_active(true);
+        // With a timer, they do not check the clock.
+        recorder.set_timer_active(true);
         for _ in 0..1000 {
-            note();
+            observe();
         }
         assert_eq!(counter.0.load(Ordering::Acquire), 3);
-        recording.set_active(false);
-        note();
+        recorder.set_timer_active(false);
+        observe();
         assert_eq!(counter.0.load(Ordering::Acquire), 4);
     }
 
     #[test]
-    fn what_another_thread_has_just_recorded_is_not_passed_over() {
-        let recording = recording(1);
-        let known = user("1").fingerprint(recording.seen.fingerprints.seed);
+    fn an_evaluation_that_another_thread_just_recorded_is_known() {
+        let recorder = recorder(1);
+        let known = user("1").fingerprint(recorder.fast_path.fingerprints.seed);
         let now = Instant::now();
-        assert_eq!(recording.judge(known, now), Recorded);
-        assert_eq!(recording.judge(!known, now), NoRoom { first: true });
-        recording.record(user("1"), &Reason::Default, known);
-        assert_eq!(recording.ledger.counts().dropped_interval_full, 0);
-        recording.record(user("2"), &Reason::Default, !known);
-        assert_eq!(recording.ledger.counts().dropped_interval_full, 1);
+        assert_eq!(recorder.decide(known, now), Recorded);
+        assert_eq!(recorder.decide(!known, now), Full { first: true });
+        recorder.record(user("1"), &Reason::Default, known);
+        assert_eq!(recorder.ledger.counts().dropped_interval_full, 0);
+        recorder.record(user("2"), &Reason::Default, !known);
+        assert_eq!(recorder.ledger.counts().dropped_interval_full, 1);
     }
 
     #[test]
-    fn an_interval_is_counted_from_its_first_evaluation() {
-        let (recording, start) = (recording(10), Instant::now());
+    fn an_interval_begins_with_its_first_evaluation() {
+        let (recorder, start) = (recorder(10), Instant::now());
         let after = |milliseconds| start + Duration::from_millis(milliseconds);
-        assert_eq!(recording.ends(), None);
-        assert_eq!(judge(&recording, 1, start), Recorded);
-        assert_eq!(judge(&recording, 2, after(900)), Recorded);
-        assert_eq!(recording.ends(), Some(after(1000)));
-        recording.end(after(999));
-        assert_eq!(judge(&recording, 1, after(999)), Known);
-        recording.end(after(1000));
-        assert_eq!(recording.ends(), None);
-        assert_eq!(judge(&recording, 1, after(5000)), Recorded);
-        assert_eq!(recording.ends(), Some(after(6000)));
-        // Where the thread that ends it is busy.
-        assert_eq!(judge(&recording, 2, after(6000)), Recorded);
-        assert_eq!(judge(&recording, 1, after(6000)), Recorded);
+        assert_eq!(recorder.interval_end(), None);
+        assert_eq!(decide(&recorder, 1, start), Recorded);
+        assert_eq!(decide(&recorder, 2, after(900)), Recorded);
+        assert_eq!(recorder.interval_end(), Some(after(1000)));
+        recorder.end_due_interval(after(999));
+        assert_eq!(decide(&recorder, 1, after(999)), Known);
+        recorder.end_due_interval(after(1000));
+        assert_eq!(recorder.interval_end(), None);
+        assert_eq!(decide(&recorder, 1, after(5000)), Recorded);
+        assert_eq!(recorder.interval_end(), Some(after(6000)));
+        // The timer is late.
+        assert_eq!(decide(&recorder, 2, after(6000)), Recorded);
+        assert_eq!(decide(&recorder, 1, after(6000)), Recorded);
     }
 
     #[test]
-    fn what_finds_no_place_is_counted() {
+    fn evaluations_without_a_slot_are_counted() {
         let counter = Arc::new(Counter::default());
         let tracker = Arc::downgrade(&counter);
-        let recording = recording_to(tracker, 1000, Duration::from_secs(3600));
+        let recorder = recorder_to(tracker, 1000, Duration::from_secs(3600));
         let now = Instant::now();
-        // A place has room for so many that meet there.
+        // The limit of a probe sequence.
         for number in 1..=128 {
-            assert_eq!(judge(&recording, number, now), Recorded);
+            assert_eq!(decide(&recorder, number, now), Recorded);
         }
-        assert_eq!(judge(&recording, 129, now), NoRoom { first: true });
-        assert_eq!(judge(&recording, 130, now), NoRoom { first: false });
-        assert_eq!(judge(&recording, 1, now), Known);
-        recording.record(user("u"), &Reason::Default, 129 << 32);
-        assert_eq!(recording.ledger.counts().dropped_interval_full, 1);
-        // Elsewhere there is room.
-        recording.record(user("u"), &Reason::Default, 1 << 10);
-        assert_eq!(recording.ledger.counts().dropped_interval_full, 1);
+        assert_eq!(decide(&recorder, 129, now), Full { first: true });
+        assert_eq!(decide(&recorder, 130, now), Full { first: false });
+        assert_eq!(decide(&recorder, 1, now), Known);
+        recorder.record(user("u"), &Reason::Default, 129 << 32);
+        assert_eq!(recorder.ledger.counts().dropped_interval_full, 1);
+        // Another probe sequence has free slots.
+        recorder.record(user("u"), &Reason::Default, 1 << 10);
+        assert_eq!(recorder.ledger.counts().dropped_interval_full, 1);
         assert_eq!(counter.0.load(Ordering::Acquire), 1);
     }
 
     #[test]
-    fn that_there_is_no_room_is_said_once_an_episode() {
-        let (recording, start) = (recording(1), Instant::now());
+    fn a_series_of_full_intervals_is_warned_about_once() {
+        let (recorder, start) = (recorder(1), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(judge(&recording, 1, start), Recorded);
-        assert_eq!(judge(&recording, 2, start), NoRoom { first: true });
-        assert_eq!(judge(&recording, 2, start), NoRoom { first: false });
-        assert_eq!(judge(&recording, 1, start), Known);
-        // One that follows a full one, and is full itself.
-        assert_eq!(judge(&recording, 2, after(1)), Recorded);
-        assert_eq!(judge(&recording, 1, after(1)), NoRoom { first: false });
-        // One that is not.
-        assert_eq!(judge(&recording, 1, after(2)), Recorded);
-        assert_eq!(judge(&recording, 2, after(3)), Recorded);
-        assert_eq!(judge(&recording, 1, after(3)), NoRoom { first: true });
+        assert_eq!(decide(&recorder, 1, start), Recorded);
+        assert_eq!(decide(&recorder, 2, start), Full { first: true });
+        assert_eq!(decide(&recorder, 2, start), Full { first: false });
+        assert_eq!(decide(&recorder, 1, start), Known);
+        // A full interval after a full one.
+        assert_eq!(decide(&recorder, 2, after(1)), Recorded);
+        assert_eq!(decide(&recorder, 1, after(1)), Full { first: false });
+        // An interval that is not full.
+        assert_eq!(decide(&recorder, 1, after(2)), Recorded);
+        assert_eq!(decide(&recorder, 2, after(3)), Recorded);
+        assert_eq!(decide(&recorder, 1, after(3)), Full { first: true });
     }
 }

@@ -1,9 +1,9 @@
-//! The file of events that outlive their program: left at the end, delivered by a later client.
+//! The spool: a file of undelivered events, which a later process delivers.
 //!
-//! One line for each event: whose it is, and the event as the service takes it. Lines are added at
-//! the end and taken out by writing the file anew, so that whoever is killed leaves a whole one.
-//! Files beside it are locked: `.lock` while the file is changed, which takes milliseconds, and
-//! one for each owner while its events are delivered, which takes as long as the network does.
+//! Each line is an event: its owner, which is a digest of the service and key, and its JSON. New
+//! lines are appended; delivered ones are removed by replacing the file, so that a process that is
+//! killed leaves a complete file. Two lock files lie beside it: `.lock` is held while the file
+//! changes, and `.<owner>.sending` while a client delivers the events of the owner.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,39 +24,40 @@ use crate::log::log;
 use crate::value::Value;
 use crate::value::{document, member};
 
-/// The longest that another process is waited for that changes the file.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for another process that changes the file.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often that is looked at again.
-const LOOK: Duration = Duration::from_millis(2);
+/// The time between two attempts to lock.
+const LOCK_RETRY: Duration = Duration::from_millis(2);
 
-/// Makes the spool. It comes with the setting: a program without one does not carry the code.
+/// Opens the spool. A function pointer, so that a program that sets no spool links none of this.
 pub(crate) type NewSpool = fn(&Config) -> Arc<dyn Spool>;
 
-/// Where events go that could not be delivered.
+/// Storage for undelivered events.
 pub(crate) trait Spool: Send + Sync + fmt::Debug {
-    /// Adds events, and returns what became of them. Logs nothing.
+    /// Appends events. Logs nothing.
     fn append(&self, events: &[EvaluationEvent]) -> Result<Appended, SpoolError>;
 
-    /// Returns whether somebody has left anything.
+    /// Returns whether the spool holds anything.
     fn is_used(&self) -> bool;
 
-    /// Returns how many events of the owner are left.
+    /// Returns how many events of the owner the spool holds.
     fn count(&self) -> usize;
 
-    /// Takes over what was left.
+    /// Claims the backlog, so that no other client delivers it.
     fn claim(&self) -> Claim;
 }
 
-/// Who delivers what was left.
+/// The result of a claim.
 pub(crate) enum Claim {
-    Taken(Box<dyn Backlog>),
-    /// Another client.
+    Claimed(Box<dyn ClaimedSpool>),
+    /// Another client delivers the backlog.
     Busy,
-    Nothing,
+    /// There is no backlog.
+    Empty,
 }
 
-/// Why a spool cannot be written.
+/// A failure to write the spool.
 #[derive(Debug)]
 pub(crate) struct SpoolError {
     path: PathBuf,
@@ -69,28 +70,29 @@ impl fmt::Display for SpoolError {
     }
 }
 
-/// What became of the events that were added.
+/// How many events were appended and dropped.
 #[derive(Debug)]
 pub(crate) struct Appended {
+    /// How many of the new events the spool holds.
     pub(crate) kept: usize,
-    /// The oldest, to make room; those that were there before included.
+    /// How many events were dropped to keep the size, the oldest first, new or not.
     pub(crate) dropped: usize,
 }
 
-/// What earlier clients have left, while it is delivered.
-pub(crate) trait Backlog: Send {
-    /// Returns the events of the owner that the file holds, in their order.
+/// The spool while this client delivers its events. Dropping it releases the claim.
+pub(crate) trait ClaimedSpool: Send {
+    /// Returns the events of the owner, the oldest first.
     fn read(&mut self) -> Vec<SpooledEvent>;
 
-    /// Takes events out of the file; false if it cannot be changed: what is left would be sent again
-    /// and again.
+    /// Removes events. Returns false if that fails: the events would be sent again and again.
     fn remove(&mut self, events: &[OutgoingEvent]) -> bool;
 }
 
+/// Opens the spool that `config` names. Touches no file.
 pub(crate) fn open(config: &Config) -> Arc<dyn Spool> {
     let path = config.event_spool.clone().unwrap_or_default();
-    Arc::new(SpoolFile(Arc::new(Place {
-        // The program may change its folder.
+    Arc::new(FileSpool(Arc::new(SpoolFile {
+        // The program may change its working directory.
         path: std::path::absolute(&path).unwrap_or(path),
         owner: identity(&config.base_url, &config.api_key),
         max_size: config.event_spool_size,
@@ -99,18 +101,20 @@ pub(crate) fn open(config: &Config) -> Arc<dyn Spool> {
 }
 
 #[derive(Debug)]
-struct SpoolFile(Arc<Place>);
+struct FileSpool(Arc<SpoolFile>);
 
 #[derive(Debug)]
-struct Place {
+struct SpoolFile {
     path: PathBuf,
-    /// Whose events are delivered.
+    /// The digest of the service and key whose events are delivered.
     owner: String,
+    /// The size limit of the file, in bytes.
     max_size: usize,
+    /// Whether a failure was logged.
     warned: AtomicBool,
 }
 
-impl Spool for SpoolFile {
+impl Spool for FileSpool {
     fn append(&self, events: &[EvaluationEvent]) -> Result<Appended, SpoolError> {
         let path = || self.0.path.clone();
         self.0.append(events).map_err(|cause| SpoolError { path: path(), cause })
@@ -128,33 +132,33 @@ impl Spool for SpoolFile {
 
     fn claim(&self) -> Claim {
         if !self.is_used() {
-            return Claim::Nothing;
+            return Claim::Empty;
         }
         match self.0.claim() {
-            Ok(Some(sending)) => {
-                Claim::Taken(Box::new(Left { place: self.0.clone(), _sending: sending }))
+            Ok(Some(lock)) => {
+                Claim::Claimed(Box::new(ClaimedFile { file: self.0.clone(), _lock: lock }))
             }
             Ok(None) => Claim::Busy,
-            // Somebody else has delivered it all.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Claim::Nothing,
+            // Another client has delivered everything.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Claim::Empty,
             Err(error) => {
                 self.0.warn("open", &error);
-                Claim::Nothing
+                Claim::Empty
             }
         }
     }
 }
 
-/// Events that are being delivered. Nobody else does that while this is held.
-struct Left {
-    place: Arc<Place>,
-    _sending: File,
+/// A spool file that this client has claimed.
+struct ClaimedFile {
+    file: Arc<SpoolFile>,
+    _lock: File,
 }
 
-impl Backlog for Left {
+impl ClaimedSpool for ClaimedFile {
     fn read(&mut self) -> Vec<SpooledEvent> {
-        self.place.tidy().unwrap_or_else(|error| {
-            self.place.warn("read", &error);
+        self.file.read_events().unwrap_or_else(|error| {
+            self.file.warn("read", &error);
             Vec::new()
         })
     }
@@ -164,17 +168,17 @@ impl Backlog for Left {
             OutgoingEvent::Spooled(event) => Some(event.json.as_str()),
             OutgoingEvent::Tracked(_) => None,
         });
-        match self.place.remove(texts.collect()) {
+        match self.file.remove(texts.collect()) {
             Ok(()) => true,
             Err(error) => {
-                self.place.warn("write", &error);
+                self.file.warn("write", &error);
                 false
             }
         }
     }
 }
 
-impl Place {
+impl SpoolFile {
     fn append(&self, events: &[EvaluationEvent]) -> io::Result<Appended> {
         let mut lines = String::new();
         for event in events {
@@ -186,7 +190,7 @@ impl Place {
         let _lock = self.lock()?;
         let length = self.length()?;
         if length.saturating_add(lines.len() as u64) <= self.max_size as u64 {
-            self.add(length, &lines)?;
+            self.append_lines(length, &lines)?;
             return Ok(Appended { kept: events.len(), dropped: 0 });
         }
         let text = [self.read()?, lines.into_bytes()].join(&b'\n');
@@ -195,14 +199,16 @@ impl Place {
         Ok(appended)
     }
 
-    /// Keeps others from changing the file.
+    /// Locks the file against changes by others.
     fn lock(&self) -> io::Result<File> {
         let file = lock_file(files::beside(&self.path, ".lock"))?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOOK),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    thread::sleep(LOCK_RETRY)
+                }
                 Err(TryLockError::WouldBlock) => {
                     let message = "another process holds its lock";
                     return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
@@ -212,7 +218,7 @@ impl Place {
         }
     }
 
-    /// Returns the length of the file; 0 where it is not there.
+    /// Returns the length of the file in bytes, or 0 if it does not exist.
     fn length(&self) -> io::Result<u64> {
         match files::length(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
@@ -220,14 +226,15 @@ impl Place {
         }
     }
 
-    /// Keeps other clients of the owner from delivering; `None` where one of them does.
+    /// Locks the file against other clients that deliver for the owner, or returns `None` if one
+    /// does.
     fn claim(&self) -> io::Result<Option<File>> {
-        // What cannot be taken out afterwards must not be sent.
+        // An event that cannot be removed must not be sent.
         files::length(&self.path)?;
         OpenOptions::new().write(true).open(&self.path)?;
-        let sending = lock_file(files::beside(&self.path, &format!(".{}.sending", self.owner)))?;
-        match sending.try_lock() {
-            Ok(()) => Ok(Some(sending)),
+        let lock = lock_file(files::beside(&self.path, &format!(".{}.sending", self.owner)))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -243,9 +250,9 @@ impl Place {
         Ok(text)
     }
 
-    /// Adds lines to a file of this length, all of them or none.
-    fn add(&self, length: u64, lines: &str) -> io::Result<()> {
-        // Not opened to append: on Windows such a file cannot be cut to what it was.
+    /// Appends lines to a file of this length: all of them or none.
+    fn append_lines(&self, length: u64, lines: &str) -> io::Result<()> {
+        // Without `append(true)`: on Windows such a file cannot be truncated after a failure.
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = files::open(&self.path, &mut options)?;
@@ -254,7 +261,7 @@ impl Place {
             file.seek(SeekFrom::End(-1))?;
             file.read_exact(&mut last)?;
         }
-        // Whoever was killed amid a line has left it without an end.
+        // A process that was killed may have left a line without an end.
         let separator = if last == *b"\n" { "" } else { "\n" };
         let written = file.write_all(format!("{separator}{lines}").as_bytes());
         if written.is_err() {
@@ -263,7 +270,7 @@ impl Place {
         written
     }
 
-    /// Writes the file anew; one without a line goes away.
+    /// Replaces the file, or deletes it if `text` is empty.
     fn replace(&self, text: &[u8]) -> io::Result<()> {
         if !text.is_empty() {
             return files::replace(&self.path, &files::beside(&self.path, ".new"), text);
@@ -274,41 +281,45 @@ impl Place {
         }
     }
 
-    /// Returns the events of the owner. Where there are none, takes out what is nobody's.
-    fn tidy(&self) -> io::Result<Vec<SpooledEvent>> {
+    /// Returns the events of the owner. If there are none, removes malformed lines.
+    fn read_events(&self) -> io::Result<Vec<SpooledEvent>> {
         let _lock = self.lock()?;
         let text = self.read()?;
         let lines = text.split_inclusive(|byte| *byte == b'\n');
         let events: Vec<_> = lines.filter_map(|line| self.event(line)).collect();
         if events.is_empty() {
-            self.take_out(&text, |line| !is_whole(line) || self.own(line).is_some())?;
+            self.remove_lines(&text, |line| !is_well_formed(line) || self.own(line).is_some())?;
         }
         Ok(events)
     }
 
-    /// Takes events of the owner out of the file, one line for each.
+    /// Removes one line for each of these events of the owner.
     fn remove(&self, events: Vec<&str>) -> io::Result<()> {
         let _lock = self.lock()?;
         let text = self.read()?;
-        let mut left: HashMap<&[u8], usize> = HashMap::new();
+        let mut counts: HashMap<&[u8], usize> = HashMap::new();
         for event in events {
-            *left.entry(event.as_bytes()).or_default() += 1;
+            *counts.entry(event.as_bytes()).or_default() += 1;
         }
-        self.take_out(&text, |line| {
-            let times = self.own(line).and_then(|event| left.get_mut(event));
-            let Some(times) = times.filter(|times| **times > 0) else { return false };
-            *times -= 1;
+        self.remove_lines(&text, |line| {
+            let count = self.own(line).and_then(|event| counts.get_mut(event));
+            let Some(count) = count.filter(|count| **count > 0) else { return false };
+            *count -= 1;
             true
         })
     }
 
-    /// Takes lines out of the file, of which this is the text. Where it cannot be written anew, for
-    /// want of room, they become empty ones.
-    fn take_out(&self, text: &[u8], mut goes: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+    /// Removes lines from the file, whose content is `text`. If the file cannot be replaced because
+    /// the disk is full, blanks them in place.
+    fn remove_lines(
+        &self,
+        text: &[u8],
+        mut is_removed: impl FnMut(&[u8]) -> bool,
+    ) -> io::Result<()> {
         let (mut kept, mut blanked) =
             (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));
         for line in text.split_inclusive(|byte| *byte == b'\n') {
-            if goes(line) {
+            if is_removed(line) {
                 blanked.resize(blanked.len() + line.len(), b'\n');
             } else {
                 kept.extend(line);
@@ -322,12 +333,12 @@ impl Place {
             .or_else(|_| OpenOptions::new().write(true).open(&self.path)?.write_all(&blanked))
     }
 
-    /// Returns the text of a line's event if the line has an end and is the owner's.
+    /// Returns the JSON in a line, if the line is complete and belongs to the owner.
     fn own<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
         line.strip_prefix(self.owner.as_bytes())?.strip_prefix(b" ")?.strip_suffix(b"\n")
     }
 
-    /// Returns the event of a line if it is one of the owner and can be delivered.
+    /// Parses a line, if it belongs to the owner and its event can be delivered.
     fn event(&self, line: &[u8]) -> Option<SpooledEvent> {
         let json = std::str::from_utf8(self.own(line)?).ok()?;
         let Ok(Value::Object(object)) = json.parse() else { return None };
@@ -343,20 +354,20 @@ impl Place {
         Some(SpooledEvent {
             json: json.to_owned(),
             zone: timestamp
-                .map(|place| place.end.saturating_sub(2))
+                .map(|range| range.end.saturating_sub(2))
                 .filter(|zone| json.get(*zone..).is_some_and(|rest| rest.starts_with("Z\""))),
             exceeds_limits: event.exceeds_limits(),
         })
     }
 
-    fn warn(&self, what: &str, error: &io::Error) {
+    fn warn(&self, action: &str, error: &io::Error) {
         if !self.warned.swap(true, Ordering::AcqRel) {
-            log!(warn, "failed to {what} the event spool `{}`: {error}", self.path.display());
+            log!(warn, "failed to {action} the event spool `{}`: {error}", self.path.display());
         }
     }
 }
 
-/// Opens a file to be locked. Whoever has put a pipe there is not waited for.
+/// Opens a lock file. Fails if it is a pipe, which would block.
 fn lock_file(path: PathBuf) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -365,10 +376,11 @@ fn lock_file(path: PathBuf) -> io::Result<File> {
     Ok(file)
 }
 
-/// Returns the last lines that fit, and what has become of those that were added at the end. One
-/// that is too large by itself is not kept in the place of others.
+/// Returns the newest lines that fit, when the last `added` lines are new. A line that is too large
+/// alone is dropped instead of the others.
 fn newest(text: &[u8], added: usize, max_size: usize) -> (Vec<&[u8]>, Appended) {
-    let lines = text.split_inclusive(|byte| *byte == b'\n').rev().filter(|line| is_whole(line));
+    let lines =
+        text.split_inclusive(|byte| *byte == b'\n').rev().filter(|line| is_well_formed(line));
     let (mut newest, mut size, mut full) = (Vec::new(), 0, false);
     let mut appended = Appended { kept: 0, dropped: 0 };
     for (age, line) in lines.enumerate() {
@@ -385,8 +397,8 @@ fn newest(text: &[u8], added: usize, max_size: usize) -> (Vec<&[u8]>, Appended) 
     (newest, appended)
 }
 
-/// Returns whether a line may be somebody's event: it begins with an owner and has an end.
-fn is_whole(line: &[u8]) -> bool {
+/// Returns whether a line begins with an owner and has an end.
+fn is_well_formed(line: &[u8]) -> bool {
     let mut parts = line.splitn(2, |byte| *byte == b' ');
     let owner = parts.next().unwrap_or_default();
     owner.len() == 32 && owner.iter().all(u8::is_ascii_hexdigit) && line.ends_with(b"\n")

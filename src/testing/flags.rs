@@ -266,6 +266,6 @@ mod tests {
         client.start().unwrap();
         assert!(client.get_boolean_value("a", false, None));
         let year = Duration::from_secs(365 * 24 * 3600);
-        assert!(recorder.ends().unwrap() > Instant::now() + year);
+        assert!(recorder.interval_end().unwrap() > Instant::now() + year);
     }
 }
