@@ -1,4 +1,4 @@
-//! Threads: detached ones, and workers with a stop signal and a wait with a deadline.
+//! Starts and stops the threads of the crate, and contains panics of foreign code.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

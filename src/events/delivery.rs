@@ -19,7 +19,7 @@ const OUTAGE_FAILURES: u32 = 3;
 /// of the service.
 const MAX_FAILED_REQUESTS: usize = 10;
 
-/// The shortest time between such a pass and the next one over suspects.
+/// The shortest time from a pass with that many failures to the next pass over suspects.
 const AFTER_MAX_FAILED_REQUESTS: Duration = Duration::from_secs(10);
 
 /// Where the events of a request come from.
@@ -62,8 +62,8 @@ pub(super) struct Delivery {
     failures: u32,
     /// How many probes it accepted.
     probed: u64,
-    /// Whether it is not known to reject probes.
-    takes_probes: bool,
+    /// False once it rejected a probe.
+    accepts_probes: bool,
     backoff: Backoff,
     /// The time of the next request, unless a flush comes first.
     retry_at: Option<Instant>,
@@ -112,7 +112,7 @@ impl Delivery {
             accepted: 0,
             failures: 0,
             probed: 0,
-            takes_probes: true,
+            accepts_probes: true,
             backoff: Backoff::new(interval),
             retry_at: None,
             suspects_backoff: Backoff::new(interval),
@@ -136,8 +136,8 @@ impl Delivery {
         self.suspects_retry_at = None;
     }
 
-    /// Begins a pass over `due` regular events of this client, and over the suspects if their retry is
-    /// due. `new_suspects_due` is whether they are due if no retry is set.
+    /// Begins a pass over `due` regular events of this client, and over the suspects if their retry
+    /// is due. `new_suspects_due` is whether they are due if no retry is set.
     pub(super) fn begin(
         &mut self,
         now: Instant,
@@ -212,10 +212,10 @@ impl Delivery {
         outbox.count(lane).min(limit)
     }
 
-    /// Returns whether a probe could prove that an event is at fault: the event exceeds the limits of
-    /// some services, and the service has accepted nothing since it failed on it.
+    /// Returns whether a probe could prove that an event is at fault: the event exceeds the limits
+    /// of some services, and the service has accepted nothing since it failed on it.
     fn needs_probe(&self, suspect: &Entry) -> bool {
-        self.takes_probes
+        self.accepts_probes
             && suspect.failures > 0
             && suspect.event.exceeds_limits()
             && !self.is_at_fault(suspect)
@@ -293,7 +293,7 @@ impl Delivery {
     pub(super) fn settle_probe(&mut self, now: Instant, outcome: RequestOutcome) -> bool {
         match outcome {
             RequestOutcome::Accepted => self.probed += 1,
-            RequestOutcome::TooLarge | RequestOutcome::Rejected => self.takes_probes = false,
+            RequestOutcome::TooLarge | RequestOutcome::Rejected => self.accepts_probes = false,
             RequestOutcome::ServerError(retry) => self.pause(now, Lane::Suspects, retry),
             RequestOutcome::TimedOut => self.pause(now, Lane::Regular, Retry::Transient),
             RequestOutcome::Unavailable(retry) => self.pause(now, Lane::Regular, retry),

@@ -68,8 +68,8 @@ impl EvaluationEvent {
         self
     }
 
-    /// Sets the time of the event. Defaults to the time at which it is tracked. The service receives
-    /// it in UTC, with milliseconds.
+    /// Sets the time of the event. Defaults to the time at which it is tracked. The service
+    /// receives it in UTC, with milliseconds.
     #[must_use]
     pub fn timestamp(mut self, timestamp: SystemTime) -> EvaluationEvent {
         self.timestamp = Some(timestamp);

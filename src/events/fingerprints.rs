@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The length limit of a probe sequence. The table is at most half full, so random fingerprints stay
-/// far below it.
+/// The length limit of a probe sequence. The table is at most half full, so random fingerprints
+/// stay far below it.
 const MAX_PROBES: usize = 128;
 
 /// The content of an unused slot.
@@ -26,7 +26,7 @@ pub(super) struct Fingerprints {
     pub(super) seed: u64,
     /// The current generation.
     generation: AtomicU64,
-    /// A power of two of slots.
+    /// The slots; their number is a power of two.
     slots: Box<[AtomicU64]>,
 }
 
@@ -54,8 +54,8 @@ impl Fingerprints {
     #[inline]
     pub(super) fn contains(&self, fingerprint: u64) -> bool {
         let tagged = fingerprint & !GENERATION | self.generation.load(Ordering::Acquire);
-        // Relaxed: no other memory is read because of the content of a slot.
-        // The first slot is checked separately, since nearly all fingerprints are in theirs.
+        // Relaxed loads suffice, since a slot guards no other memory.
+        // The first slot is checked separately, because most fingerprints are in their first slot.
         let first = fingerprint as usize & self.slots.len().wrapping_sub(1);
         if self.slots.get(first).is_some_and(|slot| slot.load(Ordering::Relaxed) == tagged) {
             return true;
@@ -87,8 +87,8 @@ impl Fingerprints {
         Added::NoSlot
     }
 
-    /// Removes all fingerprints. Each call clears the slots of one part of the table, so that none of
-    /// a generation remain when its number is used again.
+    /// Removes all fingerprints. Each call also frees the slots of one part of the table, so that
+    /// no slot of a generation remains when the generation is used again.
     pub(super) fn clear(&self) {
         let last = self.generation.load(Ordering::Acquire) % GENERATIONS;
         let part = self.slots.len().div_ceil(GENERATIONS as usize);

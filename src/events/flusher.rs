@@ -115,8 +115,8 @@ impl Flusher {
         guarded(|| self.finish());
     }
 
-    /// Lets events gather until some are due, the queue fills up, or a flush comes. Returns false on
-    /// the stop signal.
+    /// Lets events gather until some are due, the queue fills up, or a flush comes. Returns false
+    /// on the stop signal.
     fn linger(&mut self, stop: &StopSignal) -> bool {
         let now = Instant::now();
         let is_filling_up = self.delivery.retry_at().is_none()
@@ -174,8 +174,9 @@ impl Flusher {
         self.recorder.as_ref()?.interval_end()
     }
 
-    /// Sets whether this thread ends the intervals of the recorder on time. That includes an interval
-    /// that begins later: its first event wakes the thread, or some event is due before its end.
+    /// Sets whether this thread ends the intervals of the recorder on time. That includes an
+    /// interval that begins later: its first event wakes the thread, or some event is due before
+    /// its end.
     fn set_timer_active(&self, active: bool) {
         if let Some(recorder) = &self.recorder {
             recorder.set_timer_active(active);

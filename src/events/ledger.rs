@@ -45,17 +45,17 @@ pub struct EventCounts {
     pub delivered: u64,
     /// Dropped because the queue was full.
     pub dropped_queue_full: u64,
-    /// Dropped because the service rejected them. Includes spooled ones.
+    /// Dropped because the service rejected them. Includes those from the spool.
     pub dropped_rejected: u64,
-    /// Dropped because the service responded to each of these alone with a server error (a status of
-    /// 500 to 599) three times, while it accepted others. Includes spooled ones.
+    /// Dropped because the service responded to each of these alone with a server error (a status
+    /// of 500 to 599) three times, while it accepted others. Includes those from the spool.
     pub dropped_server_error: u64,
     /// Dropped because the client stopped before it could deliver or spool them, or has no service.
     pub dropped_undelivered: u64,
     /// Written to the spool when the client stopped, for a later process.
     pub spooled: u64,
-    /// In the spool now, for this service and key. [`statistics`](crate::PhaseFlagClient::statistics)
-    /// reads the file to count them.
+    /// In the spool now, for this service and key.
+    /// [`statistics`](crate::PhaseFlagClient::statistics) reads the file to count them.
     pub in_spool: u64,
     /// Dropped from the spool, the oldest first, to keep its size limit. Includes those of earlier
     /// processes.
@@ -100,8 +100,8 @@ pub(crate) enum Admission {
     Queued(usize),
     /// Dropped, because the ledger is sealed.
     Closed,
-    /// Dropped, because the queue is full. `first` is whether this is the first drop since the queue
-    /// drained.
+    /// Dropped, because the queue is full. `first` is whether this is the first drop since the
+    /// queue drained.
     Full { first: bool },
 }
 

@@ -73,7 +73,7 @@ pub(super) struct Outbox {
 pub(super) enum Lane {
     /// Events in the order in which they were added.
     Regular,
-    /// Events on each of which the service failed alone, or is likely to.
+    /// Events on which the service failed alone, or which some services cannot store.
     Suspects,
 }
 
@@ -134,7 +134,7 @@ impl Outbox {
         self.lane(lane).entries.len()
     }
 
-    /// Returns on how many of the events the service failed alone.
+    /// Returns the number of events on which the service failed alone.
     pub(super) fn failed(&self) -> usize {
         self.suspects().filter(|entry| entry.failures > 0).count()
     }

@@ -167,8 +167,8 @@ impl EventQueue {
 }
 
 impl EventSource {
-    /// Waits for an item, or until `deadline` if there is one. Returns false if the stop signal came
-    /// instead. Leaves the item in the channel, where `give_up` finds it.
+    /// Waits for an item, or until `deadline` if there is one. Returns false if the stop signal
+    /// came instead. Leaves the item in the channel, where `give_up` finds it.
     pub(crate) fn wait(&self, stop: &StopSignal, deadline: Option<Instant>) -> bool {
         let mut select = Select::new();
         let stopped = select.recv(stop);

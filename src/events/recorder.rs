@@ -21,7 +21,8 @@ use crate::worker::guarded;
 /// The upper limit of different evaluations in an interval. Their fingerprints take 16 MiB.
 const MAX_CAPACITY: usize = 1 << 20;
 
-/// Opens a recorder. A function pointer, so that a program that does not record links none of this.
+/// Opens a recorder. A function pointer, so that programs that do not record need not link the
+/// code.
 pub(crate) type NewRecorder = fn(&Config, &Arc<Ledger>, Weak<dyn Tracker>) -> Arc<dyn Recorder>;
 
 /// Receives events.
@@ -58,7 +59,7 @@ pub(crate) trait Recorder: Send + Sync + RefUnwindSafe + fmt::Debug {
     /// checks the clock.
     fn set_timer_active(&self, active: bool);
 
-    /// Stops recorder.
+    /// Stops recording.
     fn close(&self);
 }
 
@@ -105,7 +106,7 @@ const NO_END: u64 = u64::MAX;
 struct Interval {
     /// How many evaluations were recorded.
     count: usize,
-    /// Whether a warning was logged, in this interval or in an unbroken series of full ones before.
+    /// Whether this interval, or a series of full intervals just before it, was warned about.
     warned: bool,
 }
 

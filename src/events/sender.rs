@@ -64,8 +64,8 @@ impl EventSender {
         Some(result)
     }
 
-    /// Sends events without a `Z` and, if the service rejects them, with it. Returns the result that
-    /// counts, and whether to use the `Z` from now on.
+    /// Sends events without a `Z` and, if the service rejects them, with it. Returns the result
+    /// that counts, and whether to use the `Z` from now on.
     fn send_in_either_form(
         &self,
         body: impl Fn(bool) -> String,

@@ -30,7 +30,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time between two attempts to lock.
 const LOCK_RETRY: Duration = Duration::from_millis(2);
 
-/// Opens the spool. A function pointer, so that a program that sets no spool links none of this.
+/// Opens the spool. A function pointer, so that programs without a spool need not link the code.
 pub(crate) type NewSpool = fn(&Config) -> Arc<dyn Spool>;
 
 /// Storage for undelivered events.
@@ -75,7 +75,7 @@ impl fmt::Display for SpoolError {
 pub(crate) struct Appended {
     /// How many of the new events the spool holds.
     pub(crate) kept: usize,
-    /// How many events were dropped to keep the size, the oldest first, new or not.
+    /// How many events, old and new, were dropped to keep the size limit.
     pub(crate) dropped: usize,
 }
 
@@ -84,7 +84,7 @@ pub(crate) trait ClaimedSpool: Send {
     /// Returns the events of the owner, the oldest first.
     fn read(&mut self) -> Vec<SpooledEvent>;
 
-    /// Removes events. Returns false if that fails: the events would be sent again and again.
+    /// Removes events. Returns whether that succeeded; if not, the caller must send no more events.
     fn remove(&mut self, events: &[OutgoingEvent]) -> bool;
 }
 
@@ -376,8 +376,8 @@ fn lock_file(path: PathBuf) -> io::Result<File> {
     Ok(file)
 }
 
-/// Returns the newest lines that fit, when the last `added` lines are new. A line that is too large
-/// alone is dropped instead of the others.
+/// Returns the newest lines that fit into `max_size` bytes. The last `added` lines are the new
+/// ones. A line that is larger than `max_size` is dropped, and no other line for it.
 fn newest(text: &[u8], added: usize, max_size: usize) -> (Vec<&[u8]>, Appended) {
     let lines =
         text.split_inclusive(|byte| *byte == b'\n').rev().filter(|line| is_well_formed(line));

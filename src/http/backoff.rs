@@ -77,7 +77,7 @@ impl Backoff {
     /// Returns the delay after a failure.
     pub(crate) fn after_failure(&mut self, retry: Retry) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        // The delays of the other two already spread the clients.
+        // The other delays spread the clients by a random part of the interval.
         self.spread = retry == Retry::Transient;
         match retry {
             Retry::Transient => self.exponential(),

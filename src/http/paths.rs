@@ -134,7 +134,7 @@ impl Paths {
         *self.lock()
     }
 
-    /// Sets the path of the rules. The current rules have all their segments.
+    /// Sets the path of the rules, after a response whose rules have all their segments.
     pub(crate) fn set_rules_path(&self, path: RulesPath) {
         self.uses_bootstrap.store(path == RulesPath::Bootstrap, Ordering::Release);
         self.update(|known| {

@@ -26,7 +26,8 @@ const API_KEY: &str = "x-api-key";
 /// The size limit of the body of an error, in bytes.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
 
-/// A longer body is not read only to reuse its connection, in bytes.
+/// The size limit, in bytes, up to which a discarded body is read so that its connection can be
+/// reused.
 const MAX_DISCARDED_BODY: u64 = 64 * 1024;
 
 /// The timeout for reading a body that is discarded.
@@ -124,7 +125,7 @@ impl Http {
             conditional: etag.is_some(),
             discard_body: false,
         };
-        self.guard(options, |http, options| {
+        self.catch_panic(options, |http, options| {
             let request = http.agent.get(url).header(ACCEPT, "application/json");
             // The next GET is a polling interval away, so an idle connection is of no use.
             let mut request = request.header(CONNECTION, "close");
@@ -152,7 +153,9 @@ impl Http {
             return Err(RequestError::Timeout { url, limit: self.timeout });
         }
         let options = Options { url: &url, timeout, conditional: false, discard_body: false };
-        self.guard(options, |http, options| http.read_body(options, http.send(options, body)?))
+        self.catch_panic(options, |http, options| {
+            http.read_body(options, http.send(options, body)?)
+        })
     }
 
     /// Posts JSON to `path`, which begins with `/`, and discards the body of the response. The
@@ -165,11 +168,11 @@ impl Http {
     ) -> Result<(), RequestError> {
         let url = self.url(path);
         let timeout = self.timeout.min(time_left);
-        self.guard(
+        self.catch_panic(
             Options { url: &url, timeout, conditional: false, discard_body: true },
             |http, options| {
                 let mut response = http.send(options, body)?;
-                // The connection can be reused only after its body was read.
+                // ureq reuses the connection only after the body was read.
                 if response
                     .body()
                     .content_length()
@@ -207,7 +210,7 @@ impl Http {
 
     /// Makes a request, and returns a panic of ureq as a failure: it panics if the system cannot
     /// start the thread of a name lookup.
-    fn guard<T>(
+    fn catch_panic<T>(
         &self,
         options: Options<'_>,
         request: impl FnOnce(&Http, Options<'_>) -> Result<T, RequestError>,
@@ -278,8 +281,8 @@ impl Http {
         }
     }
 
-    /// Replaces the API key in a text of the service, which goes into errors and logs, and truncates
-    /// the text.
+    /// Replaces the API key in a text of the service, which goes into errors and logs, and
+    /// truncates the text.
     fn redact(&self, message: &str) -> String {
         message.replace(&self.api_key, "[key]").chars().take(MAX_MESSAGE).collect()
     }
