@@ -1,5 +1,6 @@
 //! Checked settings and their defaults.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,33 +14,57 @@ const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// Intervals below this, but zero, are slips of units: milliseconds were meant, or seconds.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// Everything that a client is built from.
-#[derive(Clone)]
-pub(crate) struct Config {
-    pub(crate) base_url: String,
-    pub(crate) api_key: String,
-    /// The one whose flags are wanted; `None` for all.
-    pub(crate) environment: Option<String>,
-    pub(crate) polling_interval: Duration,
-    pub(crate) event_flush_interval: Duration,
-    pub(crate) event_batch_size: usize,
-    pub(crate) event_queue_capacity: usize,
-    pub(crate) bootstrap: Option<Bootstrap>,
-    pub(crate) bootstrap_watch: Option<Duration>,
-    pub(crate) bootstrap_url: Option<String>,
-    pub(crate) cache_dir: Option<CacheDir>,
-    pub(crate) cache_max_age: Duration,
-    pub(crate) event_spool: Option<PathBuf>,
-    pub(crate) event_spool_size: usize,
-    pub(crate) offline_mode: bool,
-    pub(crate) request_timeout: Duration,
-    pub(crate) shutdown_timeout: Duration,
-    pub(crate) default_context: Option<Arc<EvaluationContext>>,
-    /// `None`: where the version of the ruleset is a number.
-    pub(crate) conditional_fetch: Option<bool>,
-    pub(crate) max_body_size: usize,
-    pub(crate) proxy: Option<String>,
-    pub(crate) root_certificates_pem: Option<Vec<u8>>,
+/// Declares `Config`: each setting with its type and default. A setting that cannot hold a secret
+/// is `shown` by `Debug`.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr $(, $shown:ident)?;)*) => {
+        /// The settings of a client.
+        #[derive(Clone)]
+        pub(crate) struct Config {
+            $($(#[$doc])* pub(crate) $name: $type,)*
+        }
+
+        impl Default for Config {
+            fn default() -> Config {
+                Config { $($name: $default,)* }
+            }
+        }
+
+        impl Config {
+            /// Adds the settings that are `shown` to a `Debug` text.
+            pub(crate) fn show(&self, text: &mut fmt::DebugStruct<'_, '_>) {
+                $($(let $shown = stringify!($name); text.field($shown, &self.$name);)?)*
+            }
+        }
+    };
+}
+
+settings! {
+    /// Empty for a client without a service.
+    base_url: String = String::new();
+    api_key: String = String::new();
+    /// `None` for the flags of all environments.
+    environment: Option<String> = None, shown;
+    polling_interval: Duration = Duration::from_secs(30), shown;
+    event_flush_interval: Duration = Duration::from_secs(30), shown;
+    event_batch_size: usize = 100, shown;
+    event_queue_capacity: usize = 10_000, shown;
+    event_spool: Option<PathBuf> = None;
+    event_spool_size: usize = 8 * 1024 * 1024, shown;
+    offline_mode: bool = false, shown;
+    bootstrap: Option<Bootstrap> = None;
+    bootstrap_watch: Option<Duration> = None, shown;
+    bootstrap_url: Option<String> = None;
+    cache_dir: Option<CacheDir> = None;
+    cache_max_age: Duration = Duration::ZERO, shown;
+    request_timeout: Duration = Duration::from_secs(10), shown;
+    shutdown_timeout: Duration = Duration::from_secs(5), shown;
+    default_context: Option<Arc<EvaluationContext>> = None;
+    /// `None` to decide by the version of each ruleset.
+    conditional_fetch: Option<bool> = None, shown;
+    max_body_size: usize = 64 * 1024 * 1024, shown;
+    proxy: Option<String> = None;
+    root_certificates_pem: Option<Vec<u8>> = None;
 }
 
 /// Rules that are there before the service has answered.
@@ -55,35 +80,6 @@ pub(crate) enum CacheDir {
     Path(PathBuf),
     /// The folder that the platform has for caches.
     Platform,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            base_url: String::new(),
-            api_key: String::new(),
-            environment: None,
-            polling_interval: Duration::from_secs(30),
-            event_flush_interval: Duration::from_secs(30),
-            event_batch_size: 100,
-            event_queue_capacity: 10_000,
-            bootstrap: None,
-            bootstrap_watch: None,
-            bootstrap_url: None,
-            cache_dir: None,
-            cache_max_age: Duration::ZERO,
-            event_spool: None,
-            event_spool_size: 8 * 1024 * 1024,
-            offline_mode: false,
-            request_timeout: Duration::from_secs(10),
-            shutdown_timeout: Duration::from_secs(5),
-            default_context: None,
-            conditional_fetch: None,
-            max_body_size: 64 * 1024 * 1024,
-            proxy: None,
-            root_certificates_pem: None,
-        }
-    }
 }
 
 impl Config {

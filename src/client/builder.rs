@@ -312,19 +312,8 @@ impl ClientBuilder {
 /// Without the key, the texts, and the addresses, which may hold secrets until they are checked.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config = &self.config;
-        f.debug_struct("ClientBuilder")
-            .field("environment", &config.environment)
-            .field("polling_interval", &config.polling_interval)
-            .field("event_flush_interval", &config.event_flush_interval)
-            .field("event_batch_size", &config.event_batch_size)
-            .field("event_queue_capacity", &config.event_queue_capacity)
-            .field("event_spool_size", &config.event_spool_size)
-            .field("offline_mode", &config.offline_mode)
-            .field("bootstrap_watch", &config.bootstrap_watch)
-            .field("cache_max_age", &config.cache_max_age)
-            .field("request_timeout", &config.request_timeout)
-            .field("shutdown_timeout", &config.shutdown_timeout)
-            .finish_non_exhaustive()
+        let mut text = f.debug_struct("ClientBuilder");
+        self.config.show(&mut text);
+        text.finish_non_exhaustive()
     }
 }

@@ -65,16 +65,28 @@ fn serving(rules: &str) -> (Server, PhaseFlagClient) {
 
 #[test]
 fn has_the_documented_defaults() {
-    assert_eq!(
-        format!("{:?}", PhaseFlagClient::builder("https://example.com", "sdk-dev-1")),
-        "ClientBuilder { environment: None, polling_interval: 30s, event_flush_interval: 30s, \
-         event_batch_size: 100, event_queue_capacity: 10000, event_spool_size: 8388608, \
-         offline_mode: false, bootstrap_watch: None, cache_max_age: 0ns, request_timeout: 10s, shutdown_timeout: 5s, .. }"
-    );
+    let text = format!("{:?}", PhaseFlagClient::builder("https://example.com", "sdk-dev-1"));
+    for setting in [
+        "environment: None",
+        "polling_interval: 30s",
+        "event_flush_interval: 30s",
+        "event_batch_size: 100",
+        "event_queue_capacity: 10000",
+        "event_spool_size: 8388608",
+        "offline_mode: false",
+        "bootstrap_watch: None",
+        "cache_max_age: 0ns",
+        "request_timeout: 10s",
+        "shutdown_timeout: 5s",
+        "conditional_fetch: None",
+        "max_body_size: 67108864",
+    ] {
+        assert!(text.contains(&format!(" {setting}, ")), "{setting}: {text}");
+    }
 }
 
 #[test]
-fn remembers_what_is_set() {
+fn remembers_what_is_set_and_shows_no_secret() {
     let second = Duration::from_secs(1);
     let builder = PhaseFlagClient::builder("http://localhost:8000/api/v1", "sdk-dev-1")
         .environment("production")
@@ -91,13 +103,32 @@ fn remembers_what_is_set() {
         .event_spool_size(9)
         .offline_mode(true)
         .request_timeout(second * 5)
-        .shutdown_timeout(second * 6);
-    assert_eq!(
-        format!("{:?}", builder.clone()),
-        "ClientBuilder { environment: Some(\"production\"), polling_interval: 1s, event_flush_interval: 2s, \
-         event_batch_size: 3, event_queue_capacity: 4, event_spool_size: 9, offline_mode: true, \
-         bootstrap_watch: Some(7s), cache_max_age: 8s, request_timeout: 5s, shutdown_timeout: 6s, .. }"
-    );
+        .shutdown_timeout(second * 6)
+        .default_context(EvaluationContext::new().user_id("ada"))
+        .conditional_fetch(false)
+        .max_body_size(10)
+        .proxy("http://user:pass@localhost:3128");
+    let text = format!("{:?}", builder.clone());
+    for setting in [
+        "environment: Some(\"production\")",
+        "polling_interval: 1s",
+        "event_flush_interval: 2s",
+        "event_batch_size: 3",
+        "event_queue_capacity: 4",
+        "event_spool_size: 9",
+        "offline_mode: true",
+        "bootstrap_watch: Some(7s)",
+        "cache_max_age: 8s",
+        "request_timeout: 5s",
+        "shutdown_timeout: 6s",
+        "conditional_fetch: Some(false)",
+        "max_body_size: 10",
+    ] {
+        assert!(text.contains(&format!(" {setting}, ")), "{setting}: {text}");
+    }
+    for secret in ["localhost", "sdk-dev", "bootstrap.json", "ada", "pass"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
     builder.build().unwrap();
 }
 
