@@ -1,14 +1,13 @@
-//! `EvaluationDetails`: the value that a typed getter gives, and how it came about.
+//! `EvaluationDetails`: the value of a typed getter with its variation and reason, or its error.
 
 use super::evaluation_error::EvaluationError;
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::Value;
 
-/// A value of the type that was asked for, and how it came about.
+/// A value of the requested type with its variation and reason.
 ///
-/// Where the flag has none to give, it is the caller's default, and
-/// [`error`](EvaluationDetails::error) says why. It keeps the ruleset that it comes from in memory
-/// while it lives.
+/// If the flag does not serve such a value, it is the caller's default, and
+/// [`error`](EvaluationDetails::error) returns the cause. It keeps its ruleset in memory.
 ///
 /// ```
 /// use phaseflag::{PhaseFlagClient, Reason};
@@ -36,11 +35,11 @@ use crate::value::Value;
 #[derive(Clone, Debug)]
 pub struct EvaluationDetails<T> {
     value: T,
-    origin: Result<EvaluationResult, EvaluationError>,
+    result: Result<EvaluationResult, EvaluationError>,
 }
 
 impl<T> EvaluationDetails<T> {
-    /// The details of a result that holds a value of the right type, or else of the default.
+    /// Returns the details of a result, or of the default if the result has another type.
     pub(crate) fn new(
         key: &str,
         result: Result<EvaluationResult, EvaluationError>,
@@ -50,13 +49,13 @@ impl<T> EvaluationDetails<T> {
     ) -> EvaluationDetails<T> {
         let result = match result {
             Ok(result) => result,
-            Err(error) => return EvaluationDetails { value: default(), origin: Err(error) },
+            Err(error) => return EvaluationDetails { value: default(), result: Err(error) },
         };
         match read(result.value()) {
-            Some(value) => EvaluationDetails { value, origin: Ok(result) },
+            Some(value) => EvaluationDetails { value, result: Ok(result) },
             None => {
                 let error = EvaluationError::wrong_type(key, result.value().type_name(), asked);
-                EvaluationDetails { value: default(), origin: Err(error) }
+                EvaluationDetails { value: default(), result: Err(error) }
             }
         }
     }
@@ -66,24 +65,24 @@ impl<T> EvaluationDetails<T> {
         &self.value
     }
 
-    /// Returns the value alone.
+    /// Returns the value without the details.
     pub fn into_value(self) -> T {
         self.value
     }
 
-    /// Returns the key of the variation; `None` where the default is given, for an override, and
-    /// for a variation without a key.
+    /// Returns the key of the variation, or `None` for the caller's default, for an override, and for
+    /// a variation without a key.
     pub fn variation_key(&self) -> Option<&str> {
-        self.origin.as_ref().ok()?.variation_key()
+        self.result.as_ref().ok()?.variation_key()
     }
 
-    /// Returns why this value is served; `None` where the default is given.
+    /// Returns the reason, or `None` for the caller's default.
     pub fn reason(&self) -> Option<Reason> {
-        self.origin.as_ref().ok().map(EvaluationResult::reason)
+        self.result.as_ref().ok().map(EvaluationResult::reason)
     }
 
-    /// Returns why the default is given; `None` where the flag serves the value.
+    /// Returns why the value is the caller's default, or `None` if the flag serves it.
     pub fn error(&self) -> Option<&EvaluationError> {
-        self.origin.as_ref().err()
+        self.result.as_ref().err()
     }
 }

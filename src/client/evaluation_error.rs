@@ -1,4 +1,4 @@
-//! Why an evaluation gives no value of the type that was asked for.
+//! `EvaluationError`: why a flag serves no value of the requested type.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,41 +6,41 @@ use std::sync::Arc;
 use crate::error::{Error, write_causes};
 use crate::value::ValueError;
 
-/// Why a flag serves no value that was asked for.
+/// Why a flag serves no value of the requested type.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum EvaluationError {
-    /// There are no rules: the client was not started, or its service has not sent any yet.
+    /// The client has no rules yet.
     #[non_exhaustive]
     NotReady {
-        /// The key that was asked for.
+        /// The key of the flag.
         flag: String,
-        /// Why there are none, where that is known: the client was not started, or the service
-        /// has not answered as it should.
+        /// The reason, if it is known: the client is not started or is stopped, or the last poll
+        /// failed.
         cause: Option<Arc<Error>>,
     },
-    /// There is no flag of this key.
+    /// The rules have no flag with this key.
     #[non_exhaustive]
     FlagNotFound {
-        /// The key that was asked for.
+        /// The key of the flag.
         flag: String,
     },
     /// The flag serves a value of another type.
     #[non_exhaustive]
     WrongType {
-        /// The key that was asked for.
+        /// The key of the flag.
         flag: String,
-        /// The type of the value that it serves, with its article, such as `a string`.
+        /// The type of the served value, with an article, such as `a string`.
         served: &'static str,
-        /// What was asked for, with its article, such as `a boolean`.
+        /// The requested type, with an article, such as `a boolean`.
         asked: &'static str,
     },
-    /// The flag serves a value that is not what a type of the program expects.
+    /// The served value does not fit the type that the program deserializes it into.
     #[non_exhaustive]
     WrongShape {
-        /// The key that was asked for.
+        /// The key of the flag.
         flag: String,
-        /// What is wrong with the value, and where.
+        /// The mismatch and its path in the value.
         cause: ValueError,
     },
 }
@@ -66,7 +66,7 @@ impl EvaluationError {
         EvaluationError::WrongShape { flag: flag.to_owned(), cause }
     }
 
-    /// Returns the key of the flag that was asked for.
+    /// Returns the key of the flag.
     pub fn flag(&self) -> &str {
         match self {
             EvaluationError::NotReady { flag, .. }
@@ -76,7 +76,7 @@ impl EvaluationError {
         }
     }
 
-    /// Returns the name, such as `flag_not_found`.
+    /// Returns the name of the error, such as `flag_not_found`.
     pub fn as_str(&self) -> &'static str {
         match self {
             EvaluationError::NotReady { .. } => "not_ready",
@@ -87,7 +87,7 @@ impl EvaluationError {
     }
 }
 
-/// The sentence, which names the flag and, in its value, the path. With `{:#}`, the causes follow.
+/// Writes a sentence that names the flag. `{:#}` adds the causes.
 impl fmt::Display for EvaluationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_sentence(f)?;
@@ -95,7 +95,7 @@ impl fmt::Display for EvaluationError {
     }
 }
 
-/// The sentence and the causes.
+/// Writes the sentence and the causes.
 impl fmt::Debug for EvaluationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_sentence(f)?;
@@ -116,7 +116,7 @@ impl EvaluationError {
     }
 }
 
-/// Why there are no rules is a source; what is wrong with a value is in the sentence.
+/// The cause of `NotReady` is a source. The cause of `WrongShape` is part of the sentence.
 impl std::error::Error for EvaluationError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {

@@ -1,4 +1,4 @@
-//! What comes with a setting: a program that does not use it does not carry the code.
+//! Code behind function pointers, so that the linker drops it from programs that do not use it.
 
 use crate::events::NewRecorder;
 #[cfg(feature = "http")]
@@ -6,7 +6,7 @@ use crate::events::NewSpool;
 use crate::rules::NewCache;
 use crate::rules::NewWatch;
 
-/// How to make each of them, where it was asked for.
+/// The optional parts of a client; `None` if their setting is not used.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Extras {
     pub(crate) watch: Option<NewWatch>,

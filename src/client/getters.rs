@@ -1,12 +1,12 @@
-//! The typed getters, which a client and a snapshot of it have in common.
+//! The getters of `PhaseFlagClient` and `Snapshot`.
 
-/// Adds the getters to a type that has `read`, which hands over the value that a flag serves,
-/// `variation`, which returns all there is to say of it, and `has_answers` and `not_ready`, which
-/// say whether a flag that is not found is unknown, and else why nothing is known yet.
+/// Adds the getters to a type with these methods: `read` and `variation` evaluate a flag,
+/// `rules_loaded` returns whether a missing flag does not exist, and `not_ready` returns the error
+/// otherwise.
 macro_rules! getters {
     () => {
-        /// Returns the boolean that the flag serves; the default where the flag is not known or
-        /// serves something else. Takes a context, or `None` for the default context.
+        /// Returns the boolean that the flag serves, or the default if the flag is unknown or serves
+        /// a value of another type. Takes a context, or `None` for the default context.
         pub fn get_boolean_value<'a>(
             &'a self,
             key: &str,
@@ -16,8 +16,8 @@ macro_rules! getters {
             self.read(key, context.into(), Value::as_bool).unwrap_or(default)
         }
 
-        /// Returns the string that the flag serves; the default where the flag is not known or
-        /// serves something else. Takes a context, or `None` for the default context.
+        /// Returns the string that the flag serves, or the default if the flag is unknown or serves
+        /// a value of another type. Takes a context, or `None` for the default context.
         pub fn get_string_value<'a>(
             &'a self,
             key: &str,
@@ -28,8 +28,8 @@ macro_rules! getters {
             self.read(key, context.into(), text).unwrap_or_else(|| default.into())
         }
 
-        /// Returns the number that the flag serves; the default where the flag is not known or
-        /// serves something else. Takes a context, or `None` for the default context.
+        /// Returns the number that the flag serves, or the default if the flag is unknown or serves
+        /// a value of another type. Takes a context, or `None` for the default context.
         pub fn get_number_value<'a>(
             &'a self,
             key: &str,
@@ -39,8 +39,8 @@ macro_rules! getters {
             self.read(key, context.into(), Value::as_f64).unwrap_or(default)
         }
 
-        /// Returns the value that the flag serves, whatever its type; the default where the flag
-        /// is not known or serves `null`. Takes a context, or `None` for the default context.
+        /// Returns the value that the flag serves, of any type, or the default if the flag is unknown
+        /// or serves `null`. Takes a context, or `None` for the default context.
         pub fn get_json_value<'a>(
             &'a self,
             key: &str,
@@ -51,7 +51,7 @@ macro_rules! getters {
             self.read(key, context.into(), any).unwrap_or_else(|| default.into())
         }
 
-        /// Returns what the flag serves, and why; `None` where the flag is not known. Takes a
+        /// Returns the value, the variation and the reason, or `None` if the flag is unknown. Takes a
         /// context, or `None` for the default context.
         pub fn get_variation<'a>(
             &'a self,
@@ -61,8 +61,8 @@ macro_rules! getters {
             self.variation(key, context.into())
         }
 
-        /// Returns what [`get_boolean_value`](Self::get_boolean_value) does, with its reason and
-        /// variation, or why it is the default.
+        /// Returns the value of [`get_boolean_value`](Self::get_boolean_value) with its variation and
+        /// reason, or the default with the error that caused it.
         pub fn get_boolean_details<'a>(
             &'a self,
             key: &str,
@@ -73,8 +73,8 @@ macro_rules! getters {
             EvaluationDetails::new(key, result, "a boolean", Value::as_bool, || default)
         }
 
-        /// Returns what [`get_string_value`](Self::get_string_value) does, with its reason and
-        /// variation, or why it is the default.
+        /// Returns the value of [`get_string_value`](Self::get_string_value) with its variation and
+        /// reason, or the default with the error that caused it.
         pub fn get_string_details<'a>(
             &'a self,
             key: &str,
@@ -86,8 +86,8 @@ macro_rules! getters {
             EvaluationDetails::new(key, result, "a string", text, || default.into())
         }
 
-        /// Returns what [`get_number_value`](Self::get_number_value) does, with its reason and
-        /// variation, or why it is the default.
+        /// Returns the value of [`get_number_value`](Self::get_number_value) with its variation and
+        /// reason, or the default with the error that caused it.
         pub fn get_number_details<'a>(
             &'a self,
             key: &str,
@@ -98,8 +98,8 @@ macro_rules! getters {
             EvaluationDetails::new(key, result, "a number", Value::as_f64, || default)
         }
 
-        /// Returns what [`get_json_value`](Self::get_json_value) does, with its reason and
-        /// variation, or why it is the default.
+        /// Returns the value of [`get_json_value`](Self::get_json_value) with its variation and
+        /// reason, or the default with the error that caused it.
         pub fn get_json_details<'a>(
             &'a self,
             key: &str,
@@ -111,9 +111,9 @@ macro_rules! getters {
             EvaluationDetails::new(key, result, "a value", any, || default.into())
         }
 
-        /// Reads the value that the flag serves as a type of the program that derives miniserde's
-        /// `Deserialize`. A whole number is read as an integer, whether it stands as `3` or as
-        /// `3.0`. Takes a context, or `None` for the default context.
+        /// Deserializes the value that the flag serves into a type that implements miniserde's
+        /// `Deserialize`. An integer type accepts `3` and `3.0`. Takes a context, or `None` for the
+        /// default context.
         ///
         /// ```
         /// use miniserde::Deserialize;
@@ -142,9 +142,10 @@ macro_rules! getters {
         ///
         /// # Errors
         ///
-        /// [`EvaluationError::NotReady`] and [`EvaluationError::FlagNotFound`] where nothing is
-        /// served, and [`EvaluationError::WrongShape`] with the path of the first place that is
-        /// not what the type expects.
+        /// Returns [`EvaluationError::NotReady`] if the client has no rules yet,
+        /// [`EvaluationError::FlagNotFound`] if the flag is unknown, and
+        /// [`EvaluationError::WrongShape`] if the value does not fit the type, with the path of the
+        /// first mismatch.
         pub fn get_json_as<'a, T: miniserde::Deserialize>(
             &'a self,
             key: &str,
@@ -154,8 +155,8 @@ macro_rules! getters {
             result.value().read_as().map_err(|cause| EvaluationError::wrong_shape(key, cause))
         }
 
-        /// Does what [`get_json_as`](Self::get_json_as) does with a type that derives serde's
-        /// `Deserialize`.
+        /// Deserializes the value that the flag serves into a type that implements serde's
+        /// `DeserializeOwned`. Takes a context, or `None` for the default context.
         ///
         /// ```
         /// use phaseflag::PhaseFlagClient;
@@ -186,7 +187,7 @@ macro_rules! getters {
         ///
         /// # Errors
         ///
-        /// As `get_json_as`.
+        /// Returns the errors of [`get_json_as`](Self::get_json_as).
         #[cfg(feature = "serde")]
         #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
         pub fn get_json_as_serde<'a, T: serde::de::DeserializeOwned>(
@@ -198,15 +199,15 @@ macro_rules! getters {
             result.value().read_as_serde().map_err(|cause| EvaluationError::wrong_shape(key, cause))
         }
 
-        /// Returns what the flag serves, or why there is nothing.
+        /// Evaluates the flag.
         fn result(
             &self,
             key: &str,
             context: Option<&EvaluationContext>,
         ) -> Result<EvaluationResult, EvaluationError> {
-            // Before the flag is looked for: rules may come meanwhile.
-            let answers = self.has_answers();
-            self.variation(key, context).ok_or_else(|| match answers {
+            // Before the evaluation, since rules may arrive during it.
+            let loaded = self.rules_loaded();
+            self.variation(key, context).ok_or_else(|| match loaded {
                 true => EvaluationError::flag_not_found(key),
                 false => self.not_ready(key),
             })

@@ -1,4 +1,4 @@
-//! How a client starts and ends: what its handles share, from the first rules to the last event.
+//! Start and stop of a client, and the state that its handles share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,10 +20,10 @@ use super::no_service::Service;
 #[cfg(feature = "http")]
 use super::service::Service;
 
-/// Polls that come more often than this are warned of.
+/// A shorter polling interval logs a warning.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What the handles of one client share.
+/// The state that the handles of one client share.
 pub(crate) struct Inner {
     pub(crate) config: Arc<Config>,
     pub(crate) overrides: Overrides,
@@ -31,16 +31,16 @@ pub(crate) struct Inner {
     pub(crate) ledger: Arc<Ledger>,
     pub(super) service: Option<Arc<Service>>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
-    /// Where events go where there is no service.
-    pub(crate) sink: Option<Arc<dyn Tracker>>,
+    /// Receives the events of a client without a service.
+    pub(crate) tracker: Option<Arc<dyn Tracker>>,
     extras: Extras,
     watching: Mutex<Option<Watching>>,
-    stage: Mutex<Stage>,
+    run_state: Mutex<RunState>,
 }
 
-/// How far the client has come in its life.
+/// Whether the client is started or stopped.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Stage {
+pub(super) enum RunState {
     New,
     Starting,
     Started,
@@ -48,7 +48,7 @@ pub(super) enum Stage {
 }
 
 impl Inner {
-    /// Checked settings become a client that has touched nothing yet.
+    /// Uses no network, reads no file and starts no thread.
     pub(crate) fn new(config: Config, extras: Extras) -> Result<Inner, Error> {
         let config = Arc::new(config);
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
@@ -63,43 +63,43 @@ impl Inner {
             ledger,
             recorder: service.as_ref().and_then(|service| service.recorder()),
             service,
-            sink: None,
+            tracker: None,
             extras,
             watching: Mutex::default(),
-            stage: Mutex::new(Stage::New),
+            run_state: Mutex::new(RunState::New),
         })
     }
 
     pub(super) fn start(&self) -> Result<(), Error> {
         {
-            let mut stage = self.lock_stage();
-            match *stage {
-                Stage::New => *stage = Stage::Starting,
-                Stage::Starting | Stage::Started => return Ok(()),
-                Stage::Stopped => return Err(Error::Stopped),
+            let mut run_state = self.lock_run_state();
+            match *run_state {
+                RunState::New => *run_state = RunState::Starting,
+                RunState::Starting | RunState::Started => return Ok(()),
+                RunState::Stopped => return Err(Error::Stopped),
             }
         }
-        let memory = self.recall();
+        let memory = self.load_cache();
         let remembered = memory.as_ref().is_some_and(|memory| memory.recalled.is_some());
-        let mut watch = if remembered { None } else { self.watch() };
+        let mut watch = if remembered { None } else { self.new_watch() };
         let bootstrapped = if remembered { Ok(()) } else { self.load_bootstrap(watch.as_mut()) };
-        let mut stage = self.lock_stage();
-        if *stage == Stage::Stopped {
+        let mut run_state = self.lock_run_state();
+        if *run_state == RunState::Stopped {
             return Err(Error::Stopped);
         }
         let watched = watch.is_some();
         let started = self.start_watching(watch).and_then(|()| match &self.service {
             Some(service) => service.start(&self.flags, memory),
-            // The file may come later.
+            // The file may appear later.
             None if watched => Ok(()),
             None => bootstrapped,
         });
-        *stage = if started.is_ok() { Stage::Started } else { Stage::New };
+        *run_state = if started.is_ok() { RunState::Started } else { RunState::New };
         if started.is_ok() && self.service.is_none() {
             self.flags.readiness.make_ready();
         }
         // A logger may call the client.
-        drop(stage);
+        drop(run_state);
         if started.is_ok() && self.service.is_some() {
             self.warn_of_rapid_polls();
         }
@@ -115,8 +115,8 @@ impl Inner {
         log!(warn, "`polling_interval` is {interval:?}: that makes {requests} requests per minute");
     }
 
-    /// Serves what is remembered, where there is such a thing and a service.
-    fn recall(&self) -> Option<Memory> {
+    /// Serves the cached ruleset; `None` without a cache or a service.
+    fn load_cache(&self) -> Option<Memory> {
         let cache = self.service.as_ref()?.cache()?;
         let recalled = cache.recall().filter(|recalled| {
             let ready = recalled.fresh || self.config.offline_mode;
@@ -127,8 +127,8 @@ impl Inner {
         Some(Memory { cache, recalled })
     }
 
-    /// Returns what watches the bootstrap file, where that was asked for.
-    fn watch(&self) -> Option<Box<dyn Watch>> {
+    /// Returns the watch of the bootstrap file; `None` without `bootstrap_watch`.
+    fn new_watch(&self) -> Option<Box<dyn Watch>> {
         match (&self.config.bootstrap, self.extras.watch) {
             (Some(Bootstrap::File(path)), Some(new)) => Some(new(path, &self.flags, &self.config)),
             _ => None,
@@ -143,7 +143,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Serves the bootstrap file or text, where there is one.
+    /// Serves the bootstrap file or text, if there is one.
     fn load_bootstrap(&self, watch: Option<&mut Box<dyn Watch>>) -> Result<(), Error> {
         let Some(bootstrap) = &self.config.bootstrap else {
             return Ok(());
@@ -170,8 +170,8 @@ impl Inner {
         }
     }
 
-    pub(super) fn stop(&self, patience: Duration) {
-        *self.lock_stage() = Stage::Stopped;
+    pub(super) fn stop(&self, timeout: Duration) {
+        *self.lock_run_state() = RunState::Stopped;
         self.flags.close();
         self.flags.readiness.stopped();
         *self.lock_watching() = None;
@@ -179,7 +179,7 @@ impl Inner {
             recorder.close();
         }
         match &self.service {
-            Some(service) => service.stop(patience),
+            Some(service) => service.stop(timeout),
             None => self.ledger.seal(),
         }
     }
@@ -195,16 +195,16 @@ impl Inner {
         self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn stage(&self) -> Stage {
-        *self.lock_stage()
+    pub(super) fn run_state(&self) -> RunState {
+        *self.lock_run_state()
     }
 
-    fn lock_stage(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_run_state(&self) -> MutexGuard<'_, RunState> {
+        self.run_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Stops with the last handle; nobody waits for the thread that this runs on.
+/// Stops the client with its last handle.
 impl Drop for Inner {
     fn drop(&mut self) {
         self.stop(self.config.shutdown_timeout);

@@ -1,4 +1,4 @@
-//! The facade: what a program holds.
+//! `PhaseFlagClient`: the handle that a program holds.
 
 mod builder;
 mod details;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::getters::getters;
-use self::lifecycle::Stage;
+use self::lifecycle::RunState;
 use self::overrides::{Overrides, overridden};
 use crate::context::{EvaluationContext, NOBODY};
 use crate::error::{Error, RequestError};
@@ -38,9 +38,8 @@ use crate::value::Value;
 
 /// A client of the Phase Flag service.
 ///
-/// It answers from its own memory, keeps the rules fresh on a thread of its own, and delivers
-/// events on another. A clone is another handle of the same client; the last one that is dropped
-/// stops it.
+/// It evaluates flags in memory. One thread keeps the rules up to date, another delivers events. A
+/// clone is another handle of the same client; dropping the last handle stops the client.
 ///
 /// ```
 /// use phaseflag::PhaseFlagClient;
@@ -56,12 +55,11 @@ use crate::value::Value;
 /// # }
 /// ```
 ///
-/// # How it ends
+/// # Shutdown
 ///
-/// [`stop`](PhaseFlagClient::stop), or dropping the last handle, delivers what is queued within
-/// `shutdown_timeout`. Rust drops nothing where a program ends by `std::process::exit`, where it
-/// is built with `panic = "abort"` and panics, or where the client is in a `static`: such a
-/// program calls `stop` before it ends.
+/// [`stop`](PhaseFlagClient::stop), or dropping the last handle, delivers the queued events within
+/// `shutdown_timeout`. No destructor runs if a program calls `std::process::exit`, panics with
+/// `panic = "abort"`, or keeps its client in a `static`: call `stop` there.
 #[derive(Clone)]
 pub struct PhaseFlagClient {
     inner: Arc<Inner>,
@@ -72,30 +70,32 @@ impl PhaseFlagClient {
         PhaseFlagClient { inner: Arc::new(inner) }
     }
 
-    /// Serves the remembered ruleset, or else the bootstrap file or text, starts polling, and
-    /// returns without waiting for the network. Delivering starts with the first event, those that
-    /// earlier clients have left included. Calling it again does nothing more, nor does it wait for
-    /// a start that is under way on another thread.
+    /// Loads the cached ruleset, or else the bootstrap file or text, and starts polling. Does not
+    /// wait for the network. Does nothing if the client is started, or is being started by another
+    /// thread.
     ///
     /// # Errors
     ///
-    /// Where nothing could ever be served: the bootstrap cannot be read and there is no service.
-    /// Where the client was stopped, and where the system starts no thread.
+    /// Returns [`Error::Bootstrap`] if the bootstrap cannot be read and there is no service,
+    /// [`Error::Stopped`] after [`stop`](PhaseFlagClient::stop), and [`Error::Thread`] if the
+    /// system cannot start a thread.
     pub fn start(&self) -> Result<(), Error> {
         self.inner.start()
     }
 
-    /// Waits until the client is ready, at most `timeout`.
+    /// Waits until the client is ready, for at most `timeout`.
     ///
-    /// A client is ready when a ruleset was fetched, or a remembered one is younger than
-    /// `cache_max_age`; in `offline_mode` also when any was remembered, a bootstrap was loaded, or
-    /// everything that could be tried has failed; without a service as soon as it is started.
-    /// Remembered rules and those of a bootstrap are served before that, too.
+    /// A client with a service is ready when a poll has succeeded, or if the cached ruleset is
+    /// younger than `cache_max_age`. In `offline_mode` it is also ready with a cached ruleset of
+    /// any age, with a bootstrap, or when every source of rules has failed. A client without a
+    /// service is ready when it is started. Getters serve cached and bootstrap rules before the
+    /// client is ready.
     ///
     /// # Errors
     ///
-    /// [`Error::NotReady`] when the time is over, with the last failure; [`Error::KeyRefused`] at
-    /// once when the service refuses the key; [`Error::Stopped`] when the client is stopped.
+    /// Returns [`Error::NotReady`] with the last failure after the timeout,
+    /// [`Error::KeyRefused`] at once if the service refuses the key, and [`Error::Stopped`] if the
+    /// client is stopped.
     pub fn wait_until_ready(&self, timeout: Duration) -> Result<(), Error> {
         self.inner.flags.readiness.wait(timeout)
     }
@@ -106,30 +106,30 @@ impl PhaseFlagClient {
         self.inner.flags.readiness.is_ready()
     }
 
-    /// Stops polling, and delivers the events that are queued, and those that earlier clients have
-    /// left in the spool, for at most `shutdown_timeout`. Returns at once where there are none.
-    /// What cannot be delivered goes into the spool, or is dropped where there is none; another
-    /// process that is writing to the spool is waited for, for a second more. Getters go on with
-    /// the last rules.
+    /// Stops polling, and delivers the queued events and those in the spool, for at most
+    /// `shutdown_timeout`. Returns at once if there are no events. The remaining events go into the
+    /// spool, or are dropped and counted if there is no spool. If another process is writing to the
+    /// spool, this waits up to a second more.
     ///
-    /// May be called from anywhere, a listener included, and more than once.
+    /// Getters keep serving the last rules. Any thread may call this, a listener included, and more
+    /// than once.
     pub fn stop(&self) {
         self.inner.stop(self.inner.config.shutdown_timeout);
     }
 
-    /// Stops without trying the network: the events that are queued go into the spool at once, for
-    /// a later client to deliver, or are dropped where there is none. Those of a request that is
-    /// under way are among them, and may be delivered twice.
+    /// Stops without using the network. The queued events go into the spool for a later client, or
+    /// are dropped and counted if there is no spool. Events of a request in flight are among them,
+    /// and may be delivered twice.
     ///
-    /// May be called where [`stop`](PhaseFlagClient::stop) may.
+    /// Any thread may call this, a listener included, and more than once.
     pub fn stop_now(&self) {
         self.inner.stop(Duration::ZERO);
     }
 
     getters!();
 
-    /// Evaluates every flag for one context, all by the same ruleset; overrides included, also of
-    /// flags that the ruleset does not have. Takes a context, or `None` for the default context.
+    /// Evaluates all flags for one context, with one ruleset. Includes overrides, even of flags that
+    /// the ruleset does not have. Takes a context, or `None` for the default context.
     pub fn evaluate_all<'a>(
         &'a self,
         context: impl Into<Option<&'a EvaluationContext>>,
@@ -137,16 +137,16 @@ impl PhaseFlagClient {
         self.snapshot().evaluate_all(self.inner.context(context.into()))
     }
 
-    /// Returns what is known of each flag of the ruleset in use, in its order.
+    /// Returns a summary of each flag of the current ruleset, in the order of the ruleset.
     pub fn flags(&self) -> Vec<FlagInfo> {
         self.snapshot().flags()
     }
 
-    /// Returns the rules and overrides of now, which answer as the client does and stay as they
-    /// are while newer ones come.
+    /// Returns the current rules and overrides. The snapshot has the getters of the client, and does
+    /// not change when the client does.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
-            complete: self.is_complete(),
+            started_without_service: self.started_without_service(),
             overrides: self.inner.overrides.all(),
             ruleset: self.ruleset(),
             default_context: self.inner.config.default_context.clone(),
@@ -154,28 +154,37 @@ impl PhaseFlagClient {
         }
     }
 
-    /// Returns whether there are rules to answer from, ready or not.
+    /// Returns whether the client has rules, ready or not.
     pub fn has_rules(&self) -> bool {
         self.inner.flags.have_rules()
     }
 
-    /// Returns the ruleset in use; `None` where there are no rules yet. It stays as it is while
-    /// newer ones come.
+    /// Returns the current ruleset, or `None` if the client has no rules yet. It does not change
+    /// when the client receives a newer one.
     pub fn ruleset(&self) -> Option<Ruleset> {
         self.inner.flags.current()
     }
 
-    /// Calls a function whenever a ruleset comes into force that differs from the one before: a
-    /// flag or a segment was added, removed or changed. The first one counts, too, a bootstrap
-    /// included; one that is in force already does not.
+    /// Calls a function each time a ruleset comes into force in which a flag or a segment was
+    /// added, removed or changed. This includes the first ruleset and a bootstrap, but not the
+    /// ruleset that is in force when the listener is added.
     ///
-    /// The function runs on the thread that brought the ruleset, and may call any method of the
-    /// client. The threads of polls and of `bootstrap_watch` have a stack of 1 MiB (or
-    /// `RUST_MIN_STACK`); around the first fetch both may bring rules, and two calls overlap. If
-    /// it panics, nothing else is the worse for it.
+    /// The function runs on the thread that brought the ruleset, usually a thread of the client
+    /// with a stack of 1 MiB (or `RUST_MIN_STACK`). It may call any method of the client. Two calls
+    /// may overlap. A panic of the function is caught and logged.
     ///
-    /// A listener that holds a handle of its own client keeps that client alive: call
-    /// [`stop`](PhaseFlagClient::stop) at the end, or unsubscribe, instead of relying on `Drop`.
+    /// A listener that owns a handle of the client keeps the client alive: call
+    /// [`stop`](PhaseFlagClient::stop) or unsubscribe, since `Drop` does not run.
+    ///
+    /// ```
+    /// use phaseflag::PhaseFlagClient;
+    ///
+    /// let client = PhaseFlagClient::builder("", "").bootstrap_text("[]").build()?;
+    /// let subscription = client.on_flags_changed(|flags| println!("{flags:?}"));
+    /// client.start()?;
+    /// # drop(subscription);
+    /// # Ok::<(), phaseflag::Error>(())
+    /// ```
     pub fn on_flags_changed(
         &self,
         listener: impl Fn(&FlagsChanged) + Send + Sync + 'static,
@@ -183,38 +192,38 @@ impl PhaseFlagClient {
         self.inner.flags.listen(Arc::new(listener))
     }
 
-    /// Makes a flag serve a value, whatever the rules say. Prerequisites do not see it, and
-    /// listeners do not hear of it.
+    /// Sets the value that a flag serves instead of evaluating its rules. Flags that have it as a
+    /// prerequisite ignore the override. Listeners are not called.
     pub fn set_override(&self, key: &str, value: impl Into<Value>) {
         self.inner.overrides.set(key, value.into());
     }
 
-    /// Makes the rules count again for a flag.
+    /// Removes the override of a flag.
     pub fn clear_override(&self, key: &str) {
         self.inner.overrides.clear(key);
     }
 
-    /// Makes the rules count again for all flags.
+    /// Removes all overrides.
     pub fn clear_all_overrides(&self) {
         self.inner.overrides.clear_all();
     }
 
-    /// Asks the service to evaluate a flag. Waits for the answer for at most `request_timeout`;
-    /// nothing is retried. Takes a context, or `None` for the default context. The client need not
-    /// be started.
+    /// Requests the evaluation of a flag from the service, for at most `request_timeout`. An
+    /// override takes precedence and makes no request. Takes a context, or `None` for the default
+    /// context. The client need not be started, and nothing is retried.
     ///
-    /// A self-hosted service sends the prerequisites of flags to no client: the getters cannot know
-    /// of them. Ask for a flag with prerequisites by this method.
+    /// Use this for flags with prerequisites if the service is self-hosted: it does not send
+    /// prerequisites to clients, so that the getters ignore them.
     ///
-    /// The first call finds out which of two paths the service has, and may make two requests;
-    /// later ones make one. With a [`cache_dir`](crate::ClientBuilder::cache_dir), the path is
-    /// remembered for the next run.
+    /// The first call may make two requests, since services differ in the path of this call. Later
+    /// calls make one, also in later runs with the same
+    /// [`cache_dir`](crate::ClientBuilder::cache_dir).
     ///
     /// # Errors
     ///
-    /// [`Error::FlagNotFound`], [`Error::FlagInactive`], [`Error::KeyRefused`],
-    /// [`Error::Request`] for anything else that goes wrong on the way, and [`Error::NoService`]
-    /// for a client without a `base_url`.
+    /// Returns [`Error::FlagNotFound`], [`Error::FlagInactive`], [`Error::KeyRefused`],
+    /// [`Error::Request`] for any other failure of the request, and [`Error::NoService`] if the
+    /// client has no `base_url`.
     pub fn evaluate<'a>(
         &'a self,
         key: &str,
@@ -227,66 +236,66 @@ impl PhaseFlagClient {
         service.evaluate(key, self.inner.context(context.into()).unwrap_or(&NOBODY))
     }
 
-    /// Asks the service for its ruleset, now and on this thread, and returns the text: what a
-    /// bootstrap file may hold. Nothing is retried, and nothing comes into force. The client need
-    /// not be started.
+    /// Requests the ruleset from the service and returns its text, for use as a bootstrap file. The
+    /// client does not use it. The client need not be started, and nothing is retried.
     ///
-    /// If rules name segments that `/sdk/ruleset` does not hold, the text is that of
-    /// `/sdk/bootstrap`, which has them; or of `/sdk/ruleset` if the service has no other document.
-    /// Waits for each of the two answers for at most `request_timeout`. Neither holds prerequisites
-    /// if the service is self-hosted: see [`evaluate`](PhaseFlagClient::evaluate).
+    /// If rules name segments that `/sdk/ruleset` does not hold, this returns the text of
+    /// `/sdk/bootstrap`, or that of `/sdk/ruleset` if the service has no `/sdk/bootstrap`. Each of
+    /// the two requests takes at most `request_timeout`. The text of a self-hosted service has no
+    /// prerequisites: see [`evaluate`](PhaseFlagClient::evaluate).
     ///
     /// # Errors
     ///
-    /// [`Error::KeyRefused`]; [`Error::Request`] for anything else that goes wrong on the way, an
-    /// answer that is no ruleset and segments that cannot be fetched for the moment included; and [`Error::NoService`] for a client without a
-    /// `base_url`.
+    /// Returns [`Error::KeyRefused`], [`Error::Request`] for any other failure of the requests or
+    /// if the response is not a ruleset, and [`Error::NoService`] if the client has no `base_url`.
     pub fn fetch_ruleset(&self) -> Result<String, Error> {
         self.inner.service.as_ref().ok_or(Error::NoService)?.fetch_ruleset()
     }
 
-    /// Queues an event. Never blocks and never fails: where the queue is full the event is
-    /// dropped, and counted.
+    /// Queues an event for delivery. Never blocks and never fails: if the queue is full or the
+    /// client is stopped, the event is dropped and counted.
     pub fn track_event(&self, mut event: EvaluationEvent) {
         event.stamp();
         match &self.inner.service {
             Some(service) => service.track(event),
-            None => match &self.inner.sink {
-                Some(sink) => sink.take(event),
+            None => match &self.inner.tracker {
+                Some(tracker) => tracker.take(event),
                 None => self.inner.ledger.abandon(1),
             },
         }
     }
 
-    /// Delivers every event that was tracked before, those in flight included, and waits for that;
-    /// those that earlier clients have left in the spool go first, unless another client is
-    /// delivering them. Each batch is tried once, at once, and takes at most `request_timeout`; one
-    /// that the service fails on (a status of 500 or more) is halved, so that one bad event holds
-    /// up no other. Returns immediately if nothing is queued.
+    /// Delivers the events in the spool and all events tracked before the call, and waits for
+    /// that. Returns at once if no events are queued.
+    ///
+    /// Each batch is sent once and takes at most `request_timeout`. If the service fails on a batch
+    /// (status 500 or more), the batch is halved, so that one bad event does not delay the others.
+    /// The spool is skipped while another client delivers from it.
     ///
     /// # Errors
     ///
-    /// [`Error::Flush`] at the first failure that may pass: what was not delivered stays queued. A
-    /// batch that the service refuses, and an event that it fails on for the third time, are
-    /// dropped, and reported when the others have been tried. [`Error::NotStarted`] before `start`; [`Error::Stopped`] where the client is stopped
-    /// meanwhile; [`Error::Thread`] where the system starts no thread.
+    /// Returns [`Error::Flush`] at the first transient failure; the undelivered events stay queued.
+    /// Events that the service refuses, or fails on for the third time, are dropped, and reported
+    /// by [`Error::Flush`] after the others were sent. Returns [`Error::NotStarted`] before
+    /// `start`, [`Error::Stopped`] if the client is stopped meanwhile, and [`Error::Thread`] if the
+    /// system cannot start a thread.
     pub fn flush_events(&self) -> Result<(), Error> {
         match &self.inner.service {
             None => Ok(()),
-            Some(_) if matches!(self.inner.stage(), Stage::New | Stage::Starting) => {
+            Some(_) if matches!(self.inner.run_state(), RunState::New | RunState::Starting) => {
                 Err(Error::NotStarted)
             }
             Some(service) => service.flush(),
         }
     }
 
-    /// Returns how the connection to the service is.
+    /// Returns the state of the connection to the service.
     pub fn state(&self) -> ClientState {
         self.inner.flags.readiness.state()
     }
 
-    /// Returns how polls and events have gone so far. If there is an `event_spool`, reads it to count
-    /// the events that wait in it.
+    /// Returns the counts of polls and events so far. Reads the `event_spool`, if there is one, to
+    /// count its events.
     pub fn statistics(&self) -> Statistics {
         let polls = self.inner.flags.readiness.polls();
         let mut events = self.inner.ledger.counts();
@@ -303,7 +312,7 @@ impl PhaseFlagClient {
     }
 }
 
-/// What the getters ask.
+/// The methods that `getters!` needs.
 impl PhaseFlagClient {
     fn read<T>(
         &self,
@@ -340,22 +349,21 @@ impl PhaseFlagClient {
         &self.inner.overrides
     }
 
-    /// Returns whether a flag that is not found is one that does not exist.
-    fn has_answers(&self) -> bool {
-        self.is_complete() || self.has_rules()
+    /// Returns whether a flag that is not found does not exist, rather than is not loaded yet.
+    fn rules_loaded(&self) -> bool {
+        self.started_without_service() || self.has_rules()
     }
 
-    /// Returns whether there is nothing more to come: a service is yet to send its rules.
-    fn is_complete(&self) -> bool {
+    fn started_without_service(&self) -> bool {
         self.inner.service.is_none() && self.is_ready()
     }
 
-    /// Says why there are no rules yet.
+    /// Returns the error for a flag that is not loaded yet.
     fn not_ready(&self, key: &str) -> EvaluationError {
-        let cause = match self.inner.stage() {
-            Stage::New => Some(Error::NotStarted),
-            Stage::Stopped => Some(Error::Stopped),
-            Stage::Starting | Stage::Started => {
+        let cause = match self.inner.run_state() {
+            RunState::New => Some(Error::NotStarted),
+            RunState::Stopped => Some(Error::Stopped),
+            RunState::Starting | RunState::Started => {
                 self.inner.flags.readiness.polls().last_failure.map(Error::from)
             }
         };
@@ -363,24 +371,23 @@ impl PhaseFlagClient {
     }
 }
 
-/// How polls and events have gone so far.
+/// The counts of polls and events of a client, and their last failures.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Polls that have ended. A poll that has to fetch segments makes two requests.
+    /// Finished polls. A poll that fetches segments makes two requests.
     pub polls: u64,
-    /// Rulesets that came into force by a poll, one without its segments included.
+    /// Rulesets from polls that came into force, including one without its segments.
     pub rulesets_accepted: u64,
-    /// Answers that were no ruleset.
+    /// Responses that were not a ruleset.
     pub rulesets_refused: u64,
     /// The last failure of a poll; it stays when the service recovers.
     pub last_failure: Option<RequestError>,
-    /// What became of the events.
+    /// The events by their outcome.
     pub events: EventCounts,
-    /// How many requests for events have failed since the last that was accepted; 0 while
-    /// deliveries succeed.
+    /// Failed requests for events since the last accepted one.
     pub failed_deliveries: u64,
-    /// The last failure to deliver events; it stays when deliveries succeed again.
+    /// The last failure to deliver events; it stays when deliveries succeed.
     pub last_delivery_failure: Option<RequestError>,
 }
 
@@ -388,7 +395,7 @@ impl fmt::Debug for PhaseFlagClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PhaseFlagClient")
             .field("base_url", &self.inner.config.base_url)
-            .field("stage", &self.inner.stage())
+            .field("run_state", &self.inner.run_state())
             .field("state", &self.state())
             .finish_non_exhaustive()
     }

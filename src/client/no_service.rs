@@ -1,4 +1,4 @@
-//! What stands in the place of the service where the crate is built without the feature `http`.
+//! Replaces `service.rs` if the crate is built without the feature `http`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::rules::Flags;
 use crate::rules::{Cache, Memory};
 use crate::ruleset::EvaluationResult;
 
-/// A service that there is never one of.
+/// Has no values: without `http` no client has a service.
 #[derive(Debug)]
 pub(super) enum Service {}
 

@@ -1,4 +1,4 @@
-//! Values that the program has set itself, which win over every rule.
+//! Overrides: values that the program sets and that take precedence over the rules.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -6,22 +6,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::{Object, Value};
 
-/// Overrides by key. While there are none, asking costs one load.
+/// Overrides by key. A read without any override costs one atomic load.
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {
     any: AtomicBool,
     values: RwLock<Arc<Object>>,
-    /// Those that will be undone, in the order in which they were set.
-    layers: Mutex<Vec<Layer>>,
+    /// The scoped overrides in the order in which they were set.
+    scoped: Mutex<Vec<Scoped>>,
 }
 
-/// An override that will be undone.
+/// An override that ends with its `ScopedOverride`.
 #[derive(Debug)]
-struct Layer {
-    number: u64,
+struct Scoped {
+    id: u64,
     key: String,
-    /// The override that it covers.
-    covered: Option<Value>,
+    /// The override that it replaced.
+    previous: Option<Value>,
 }
 
 impl Overrides {
@@ -41,36 +41,32 @@ impl Overrides {
         self.change(|values| *values = Arc::default());
     }
 
-    /// Sets an override that will be undone, and returns its number.
-    pub(crate) fn cover(&self, key: &str, value: Value) -> u64 {
-        let mut layers = self.layers();
-        let number = layers.last().map_or(0, |last| last.number + 1);
-        let covered = self.read(key, Value::clone);
+    /// Sets a scoped override and returns its id.
+    pub(crate) fn begin_scoped(&self, key: &str, value: Value) -> u64 {
+        let mut scoped = self.lock_scoped();
+        let id = scoped.last().map_or(0, |last| last.id + 1);
+        let previous = self.read(key, Value::clone);
         self.set(key, value);
-        layers.push(Layer { number, key: key.to_owned(), covered });
-        number
+        scoped.push(Scoped { id, key: key.to_owned(), previous });
+        id
     }
 
-    /// Undoes an override. Where a later one covers it, that one stays, and uncovers in its turn
-    /// what this one has covered.
-    pub(crate) fn uncover(&self, number: u64) {
-        let mut layers = self.layers();
-        let Some(position) = layers.iter().position(|layer| layer.number == number) else {
+    /// Ends a scoped override and restores the previous one. If a later scoped override of the same
+    /// flag exists, it stays, and restores the previous one when it ends.
+    pub(crate) fn end_scoped(&self, id: u64) {
+        let mut scoped = self.lock_scoped();
+        let Some(position) = scoped.iter().position(|entry| entry.id == id) else {
             return;
         };
-        let Layer { key, covered, .. } = layers.remove(position);
-        match (layers.iter_mut().skip(position).find(|later| later.key == key), covered) {
-            (Some(later), covered) => later.covered = covered,
+        let Scoped { key, previous, .. } = scoped.remove(position);
+        match (scoped.iter_mut().skip(position).find(|later| later.key == key), previous) {
+            (Some(later), previous) => later.previous = previous,
             (None, Some(value)) => self.set(&key, value),
             (None, None) => self.clear(&key),
         }
     }
 
-    fn layers(&self) -> MutexGuard<'_, Vec<Layer>> {
-        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads the override of a flag; `None` where there is none.
+    /// Reads the override of a flag, or returns `None`.
     #[inline]
     pub(crate) fn read<T>(&self, key: &str, read: impl FnOnce(&Value) -> T) -> Option<T> {
         if !self.any.load(Ordering::Acquire) {
@@ -79,18 +75,22 @@ impl Overrides {
         self.look_up(key, read)
     }
 
-    /// Apart, so that the way of programs without overrides stays short.
+    /// Not inlined, so that evaluations without overrides stay fast.
     #[cold]
     fn look_up<T>(&self, key: &str, read: impl FnOnce(&Value) -> T) -> Option<T> {
         self.values.read().unwrap_or_else(PoisonError::into_inner).get(key).map(read)
     }
 
-    /// Returns all overrides; `None` where there are none.
+    /// Returns all overrides, or `None` if there are none.
     pub(super) fn all(&self) -> Option<Arc<Object>> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
         Some(self.values.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn lock_scoped(&self) -> MutexGuard<'_, Vec<Scoped>> {
+        self.scoped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut Arc<Object>)) {
@@ -100,7 +100,7 @@ impl Overrides {
     }
 }
 
-/// Returns what a flag serves whose value the program has set.
+/// Returns the result of a flag with this override.
 pub(super) fn overridden(value: &Value) -> EvaluationResult {
     EvaluationResult::new(value.clone(), None, Reason::Override)
 }

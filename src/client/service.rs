@@ -1,4 +1,4 @@
-//! Everything that talks to the service, started and stopped as one.
+//! The parts of a client that use the network: polls, delivery of events, remote evaluation.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -37,10 +37,11 @@ pub(super) struct Service {
     ledger: Arc<Ledger>,
     remote: Remote,
     threads: Mutex<Threads>,
-    leaving: Mutex<()>,
-    /// Whether there is a thread that delivers.
+    /// Held while the remaining events are spooled or dropped.
+    draining: Mutex<()>,
+    /// Whether the thread that delivers events was started.
     delivering: AtomicBool,
-    /// Whether it has still to try what earlier clients have left.
+    /// Whether the spool holds events of earlier clients that were not tried yet.
     catching_up: Arc<AtomicBool>,
 }
 
@@ -53,7 +54,7 @@ struct Threads {
 }
 
 impl Service {
-    /// Checks what only the HTTP library can, and touches no network.
+    /// Checks the settings that the HTTP library reads. Uses no network.
     pub(crate) fn new(
         config: &Arc<Config>,
         ledger: Arc<Ledger>,
@@ -74,13 +75,13 @@ impl Service {
             recorder: extras.recorder.map(|open| open(config, &ledger, this.clone())),
             ledger,
             threads: Mutex::default(),
-            leaving: Mutex::default(),
+            draining: Mutex::default(),
             delivering: AtomicBool::new(false),
             catching_up: Arc::default(),
         }))
     }
 
-    /// Starts polling. Delivering starts with the first event, those of earlier clients included.
+    /// Starts polling, and delivering if events are queued or spooled.
     pub(crate) fn start(&self, flags: &Arc<Flags>, memory: Option<Memory>) -> Result<(), Error> {
         let (http, paths) = (self.http.clone(), self.paths.clone());
         let poller = Poller::new(http, paths, flags.clone(), &self.config, memory);
@@ -89,10 +90,10 @@ impl Service {
             threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
         }
         threads.started = true;
-        let left = self.spool.as_ref().is_some_and(|spool| spool.is_used());
-        self.catching_up.store(left, Ordering::Release);
-        if left || self.ledger.queued() > 0 {
-            // Where the system starts no thread, the next event tries again.
+        let backlog = self.spool.as_ref().is_some_and(|spool| spool.is_used());
+        self.catching_up.store(backlog, Ordering::Release);
+        if backlog || self.ledger.queued() > 0 {
+            // If the system cannot start a thread, the next event tries again.
             let _ = self.start_flusher(&mut threads);
         }
         Ok(())
@@ -115,8 +116,8 @@ impl Service {
         Ok(())
     }
 
-    /// Starts delivering, unless it has begun, or the client is not running.
-    fn deliver(&self) -> Result<(), Error> {
+    /// Starts delivering if the client is running and has not started it yet.
+    fn start_delivering(&self) -> Result<(), Error> {
         if self.delivering.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -124,10 +125,10 @@ impl Service {
         if threads.started { self.start_flusher(&mut threads) } else { Ok(()) }
     }
 
-    /// Stops polling at once, and delivering as soon as nothing is left, or when patience ends.
-    /// What is left then goes into the spool, where there is one.
-    pub(super) fn stop(&self, patience: Duration) {
-        let deadline = Instant::now() + patience;
+    /// Stops polling at once, and delivering when all events are delivered or after the timeout.
+    /// The remaining events go into the spool, or are dropped if there is none.
+    pub(super) fn stop(&self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
         self.ledger.seal();
         let flusher = {
             let mut threads = self.threads();
@@ -135,16 +136,16 @@ impl Service {
             if let Some(poller) = threads.poller.take() {
                 poller.stop();
             }
-            if self.ledger.queued() > 0 && !patience.is_zero() {
-                // Events of a client that was never started are delivered, too. Without a thread,
-                // they are left below.
+            if self.ledger.queued() > 0 && !timeout.is_zero() {
+                // A client that was never started delivers its events, too. If the system cannot
+                // start a thread, they are spooled or dropped below.
                 let _ = self.start_flusher(&mut threads);
             }
             threads.flusher.clone()
         };
-        if patience.is_zero() {
-            // Before the thread can try the network once more.
-            self.leave();
+        if timeout.is_zero() {
+            // Before the thread sends another request.
+            self.drain();
         }
         if let Some(flusher) = flusher {
             flusher.stop();
@@ -152,13 +153,14 @@ impl Service {
                 flusher.wait(deadline, self.events.given_up());
             }
         }
-        self.leave();
+        self.drain();
     }
 
-    /// Leaves events to a later client, or drops them. Another thread that does this is waited for.
-    fn leave(&self) {
+    /// Spools the remaining events for a later client, or drops them. Waits for another thread that
+    /// does the same.
+    fn drain(&self) {
         let (count, appended) = {
-            let _leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            let _draining = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
             let events = self.events.give_up();
             if events.is_empty() {
                 return;
@@ -173,23 +175,23 @@ impl Service {
         // A logger may call the client, or panic.
         guarded(|| match appended {
             Some(Ok(Appended { dropped, .. })) if dropped > 0 => {
-                log!(warn, "events dropped from the spool, which is full: {dropped}");
+                log!(warn, "dropped {dropped} events: the event spool is full");
             }
             Some(Ok(Appended { kept, .. })) => {
-                log!(debug, "events left for a later client: {kept}");
+                log!(debug, "spooled {kept} events for a later client");
             }
-            Some(Err(error)) => log!(warn, "events lost, {count}: {error}"),
-            None => log!(warn, "events that could not be delivered before the end: {count}"),
+            Some(Err(error)) => log!(warn, "lost {count} events: {error}"),
+            None => log!(warn, "lost {count} events: not delivered before the client stopped"),
         });
     }
 
     pub(super) fn track(&self, event: EvaluationEvent) {
         self.events.push(event);
-        // As at the start; a flush says so.
-        let _ = self.deliver();
+        // If the system cannot start a thread, the next event tries again.
+        let _ = self.start_delivering();
     }
 
-    /// Returns how many events wait in the spool.
+    /// Returns the number of events in the spool.
     pub(super) fn in_spool(&self) -> u64 {
         self.spool.as_ref().map_or(0, |spool| spool.count() as u64)
     }
@@ -198,7 +200,7 @@ impl Service {
         if self.ledger.queued() == 0 {
             return Ok(());
         }
-        self.deliver()?;
+        self.start_delivering()?;
         self.events.flush()
     }
 
@@ -217,12 +219,12 @@ impl Service {
         })
     }
 
-    /// Returns where rulesets are remembered, if that was asked for.
+    /// Returns the cache of rulesets; `None` without `cache_dir`.
     pub(crate) fn cache(&self) -> Option<Arc<dyn Cache>> {
         self.cache.clone()
     }
 
-    /// Returns what records evaluations, where that was asked for.
+    /// Returns the recorder of evaluations; `None` without `record_evaluations`.
     pub(crate) fn recorder(&self) -> Option<Arc<dyn Recorder>> {
         self.recorder.clone()
     }

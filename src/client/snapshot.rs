@@ -1,4 +1,4 @@
-//! `Snapshot`: what a client knows at one moment.
+//! `Snapshot`: the rules and overrides of a client at one moment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::value::{Object, Value};
 
 /// The rules and overrides of a client at one moment.
 ///
-/// Whatever comes in meanwhile, every answer is by the same rules: take one for each request, and
-/// no two parts of it disagree. It asks for no lock, and so is also the fastest way to evaluate
-/// many flags. It keeps its ruleset in memory while it lives, and no client running.
+/// Take one snapshot for each request of a server, so that all parts of the request see the same
+/// rules. Its getters take no lock, unless they record an evaluation, so that it is also the fastest
+/// way to evaluate many flags. It keeps the ruleset in memory, but does not keep the client running.
 ///
 /// ```
 /// use phaseflag::{EvaluationContext, PhaseFlagClient};
@@ -32,8 +32,7 @@ use crate::value::{Object, Value};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Whether there was nothing more to come, rules or not.
-    pub(super) complete: bool,
+    pub(super) started_without_service: bool,
     pub(super) ruleset: Option<Ruleset>,
     pub(super) overrides: Option<Arc<Object>>,
     pub(super) default_context: Option<Arc<EvaluationContext>>,
@@ -43,8 +42,8 @@ pub struct Snapshot {
 impl Snapshot {
     getters!();
 
-    /// Evaluates every flag for one context; overrides included, also of flags that the ruleset
-    /// does not have. Takes a context, or `None` for the default context.
+    /// Evaluates all flags for one context. Includes overrides, even of flags that the ruleset does
+    /// not have. Takes a context, or `None` for the default context.
     pub fn evaluate_all<'a>(
         &'a self,
         context: impl Into<Option<&'a EvaluationContext>>,
@@ -58,12 +57,12 @@ impl Snapshot {
         results
     }
 
-    /// Returns what is known of each flag of the ruleset, in its order.
+    /// Returns a summary of each flag of the ruleset, in the order of the ruleset.
     pub fn flags(&self) -> Vec<FlagInfo> {
         self.ruleset.as_ref().map(|ruleset| ruleset.flags().collect()).unwrap_or_default()
     }
 
-    /// Returns the ruleset; `None` where there were no rules yet.
+    /// Returns the ruleset, or `None` if the client had no rules yet.
     pub fn ruleset(&self) -> Option<&Ruleset> {
         self.ruleset.as_ref()
     }
@@ -99,8 +98,8 @@ impl Snapshot {
         }
     }
 
-    fn has_answers(&self) -> bool {
-        self.complete || self.ruleset.is_some()
+    fn rules_loaded(&self) -> bool {
+        self.started_without_service || self.ruleset.is_some()
     }
 
     fn not_ready(&self, key: &str) -> EvaluationError {

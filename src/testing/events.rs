@@ -1,4 +1,4 @@
-//! `EventRecorder`: the events that were tracked.
+//! `EventRecorder`: keeps the events that a client tracks.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::events::Tracker;
 use crate::events::{Admission, EvaluationEvent, Fate, Ledger};
 
-/// The events that a client was told to track, in their order.
+/// Keeps the events that a client tracks, in their order.
 ///
-/// A clone is another handle of the same recorder. Clients may share one. Each event counts as
-/// delivered; after [`stop`](crate::PhaseFlagClient::stop) they are dropped, and counted, as ever.
+/// A clone is another handle of the same recorder, and several clients may share one. Each event
+/// counts as delivered. After [`stop`](crate::PhaseFlagClient::stop), events are dropped and counted.
 ///
 /// ```
 /// use phaseflag::EvaluationEvent;
@@ -37,17 +37,17 @@ impl EventRecorder {
         EventRecorder::default()
     }
 
-    /// Returns all events, and keeps them.
+    /// Returns all events.
     pub fn all(&self) -> Vec<EvaluationEvent> {
         self.lock().clone()
     }
 
-    /// Returns all events, and forgets them.
+    /// Returns all events and removes them from the recorder.
     pub fn take(&self) -> Vec<EvaluationEvent> {
         std::mem::take(&mut *self.lock())
     }
 
-    /// Returns the events of one flag, and keeps them.
+    /// Returns the events of one flag.
     pub fn of(&self, flag_key: &str) -> Vec<EvaluationEvent> {
         let events = self.lock();
         events.iter().filter(|event| event.get_flag_key() == flag_key).cloned().collect()
@@ -64,13 +64,13 @@ impl fmt::Debug for EventRecorder {
     }
 }
 
-/// A recorder at the end of one client, whose ledger counts.
-pub(super) struct Sink {
+/// Adds the events of one client to a recorder, and counts them.
+pub(super) struct TestTracker {
     pub(super) events: EventRecorder,
     pub(super) ledger: Arc<Ledger>,
 }
 
-impl Tracker for Sink {
+impl Tracker for TestTracker {
     fn take(&self, event: EvaluationEvent) {
         if let Admission::Queued(_) = self.ledger.admit() {
             self.events.lock().push(event);

@@ -1,10 +1,10 @@
-//! `TestFlags`: a client from flags in a line each.
+//! `TestFlags`: builds a client from flags in one line each.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::events::{EventRecorder, Sink};
+use super::events::{EventRecorder, TestTracker};
 use crate::client::Extras;
 use crate::client::Inner;
 use crate::client::PhaseFlagClient;
@@ -15,15 +15,15 @@ use crate::events::open_recorder;
 use crate::ruleset::{FlagKind, Ruleset};
 use crate::value::{Object, Value};
 
-/// The deepest nesting of a value: six more levels are around it in the largest form of rules, and
-/// a ruleset has at most 128.
+/// The deepest nesting of a value. A ruleset has at most 128 levels, up to six of them around the
+/// value.
 const MAX_VALUE_DEPTH: u8 = 122;
 
-/// The flags of a client that a test is to have.
+/// Builds a client for a test from flags and their values.
 ///
-/// They are flags like any others, not overrides: what they serve has the reason `default` and the
-/// variation `default`, or for a user the reason `targeting_match` and a variation of its own.
-/// Where a key is given twice, the last value stays.
+/// They are flags with rules, not overrides. A value has the reason `default` and the variation
+/// `default`; a value for one user has the reason `targeting_match` and its own variation. If a key
+/// is added twice, the last value wins.
 #[must_use]
 #[derive(Clone, Debug, Default)]
 pub struct TestFlags {
@@ -57,22 +57,21 @@ impl TestFlags {
         self.with(key.into(), FlagKind::String, value.into().into())
     }
 
-    /// Adds a flag that serves a number, which must be finite. As in any ruleset, it is exact to 15
-    /// significant digits.
+    /// Adds a flag that serves a number, which must be finite. It is exact to 15 significant digits,
+    /// as in every ruleset.
     pub fn number(self, key: impl Into<String>, value: f64) -> TestFlags {
         self.with(key.into(), FlagKind::Number, value.into())
     }
 
-    /// Adds a flag that serves any value that nests no deeper than 122 levels. A float that is NaN
-    /// or infinite is `null` by the time it is a [`Value`]: the typed getters then give their
-    /// defaults.
+    /// Adds a flag that serves any value of at most 122 nested levels. A [`Value`] from a NaN or
+    /// infinite float is `null`, for which the typed getters return their defaults.
     pub fn json(self, key: impl Into<String>, value: impl Into<Value>) -> TestFlags {
         self.with(key.into(), FlagKind::Json, value.into())
     }
 
-    /// Makes a flag serve another value to one user, with the limits of
-    /// [`json`](TestFlags::json), whatever the type of the flag. Everybody else is served the
-    /// flag's own, or where there is none, `null`: the typed getters then give their defaults.
+    /// Sets the value that a flag serves to one user, of any type and with the limits of
+    /// [`json`](TestFlags::json). Other users are served the value of the flag, or `null` if it has
+    /// none.
     pub fn for_user(
         mut self,
         key: impl Into<String>,
@@ -83,8 +82,8 @@ impl TestFlags {
         self
     }
 
-    /// Sets the text of rules that the client serves besides. A flag of theirs whose key is given
-    /// here as well is replaced.
+    /// Sets the text of rules that the client serves, too. Added flags replace flags of the text
+    /// with the same key.
     pub fn rules(mut self, text: impl Into<String>) -> TestFlags {
         self.rules = Some(text.into());
         self
@@ -96,17 +95,18 @@ impl TestFlags {
         self
     }
 
-    /// Sets where the client's events go.
+    /// Sets the recorder of the client's events.
     pub fn events(mut self, events: &EventRecorder) -> TestFlags {
         self.events = Some(events.clone());
         self
     }
 
-    /// Sets whether evaluations become events by themselves, as
+    /// Sets whether the client tracks evaluations, as
     /// [`ClientBuilder::record_evaluations`](crate::ClientBuilder::record_evaluations) does: one
-    /// event for each flag, variation and identifier, of the first 10,000 of them. The interval
-    /// does not end before the client, so that a slow test sees what a quick one does. Without
-    /// [`events`](TestFlags::events) nothing is recorded.
+    /// event for each flag, variation and identifier, for the first 10,000 of them. The interval
+    /// lasts as long as the client. Has no effect without [`events`](TestFlags::events).
+    ///
+    /// Defaults to `false`.
     ///
     /// ```
     /// use phaseflag::EvaluationContext;
@@ -125,13 +125,13 @@ impl TestFlags {
         self
     }
 
-    /// Makes a client of the flags, and starts it.
+    /// Builds and starts the client.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidSetting`] where a key is empty, the number of
-    /// [`number`](TestFlags::number) is not finite, or a value nests too deeply, with the key; and
-    /// [`Error::Bootstrap`] where the rules cannot be read.
+    /// Returns [`Error::InvalidSetting`], which names the flag, if a key is empty, the number of
+    /// [`number`](TestFlags::number) is not finite, or a value nests too deeply; and
+    /// [`Error::Bootstrap`] if the text of [`rules`](TestFlags::rules) is not a ruleset.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
         let client = PhaseFlagClient::new(self.inner()?);
         client.start()?;
@@ -143,7 +143,7 @@ impl TestFlags {
             flag.check(key)?;
         }
         let rules = match self.rules {
-            Some(text) => read(&text)?,
+            Some(text) => parse_rules(&text)?,
             None => Value::Array(Vec::new()),
         };
         let text = with_flags(rules, &self.flags).to_string();
@@ -155,12 +155,12 @@ impl TestFlags {
         };
         let mut inner = Inner::new(config.check()?, Extras::default())?;
         if let Some(events) = self.events {
-            let sink = Arc::new(Sink { events, ledger: inner.ledger.clone() });
+            let test_tracker = Arc::new(TestTracker { events, ledger: inner.ledger.clone() });
             if self.record_evaluations {
-                let tracker: Weak<Sink> = Arc::downgrade(&sink);
+                let tracker: Weak<TestTracker> = Arc::downgrade(&test_tracker);
                 inner.recorder = Some(open_recorder(&inner.config, &inner.ledger, tracker));
             }
-            inner.sink = Some(sink);
+            inner.tracker = Some(test_tracker);
         }
         Ok(inner)
     }
@@ -192,7 +192,7 @@ impl TestFlag {
         Ok(())
     }
 
-    /// Returns the flag as the service would send it.
+    /// Returns the JSON of the flag.
     fn document(&self, key: &str) -> Value {
         let own = self.value.iter().map(|value| ("default".to_owned(), value));
         let targeted = self.for_users.iter().map(|(user, value)| (variation_for(user), value));
@@ -223,8 +223,8 @@ fn rule_for(user_id: &str) -> Object {
     ])
 }
 
-/// Reads rules, and says where they are none.
-fn read(text: &str) -> Result<Value, Error> {
+/// Parses the text of `rules`.
+fn parse_rules(text: &str) -> Result<Value, Error> {
     let cause = match Ruleset::parse(text) {
         Ok(_) => return Ok(text.parse().unwrap_or_default()),
         Err(cause) => BootstrapError::Ruleset { cause },
@@ -232,19 +232,19 @@ fn read(text: &str) -> Result<Value, Error> {
     Err(Error::Bootstrap { location: "TestFlags::rules".to_owned(), cause })
 }
 
-/// Returns a ruleset with these flags, in the place of those of the same key.
+/// Adds flags to a ruleset, and replaces those with the same key.
 fn with_flags(ruleset: Value, flags: &BTreeMap<String, TestFlag>) -> Value {
-    let known = |flag: &Value| flag["key"].as_str().is_some_and(|key| flags.contains_key(key));
+    let replaced = |flag: &Value| flag["key"].as_str().is_some_and(|key| flags.contains_key(key));
     match ruleset {
-        Value::Array(listed) => {
-            let kept = listed.into_iter().filter(|flag| !known(flag));
+        Value::Array(list) => {
+            let kept = list.into_iter().filter(|flag| !replaced(flag));
             kept.chain(flags.iter().map(|(key, flag)| flag.document(key))).collect()
         }
         Value::Object(mut members) => {
-            let place =
+            let name =
                 if members.get("flags").is_none_or(Value::is_null) { "data" } else { "flags" };
-            let inner = members.remove(place).unwrap_or_default();
-            members.insert(place, with_flags(inner, flags));
+            let inner = members.remove(name).unwrap_or_default();
+            members.insert(name, with_flags(inner, flags));
             members.into()
         }
         other => other,

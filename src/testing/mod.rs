@@ -1,8 +1,8 @@
-//! Help for the tests of programs: flags in a line each, overrides that undo themselves, and the
-//! events that were tracked.
+//! Helpers for the tests of programs: flags in one line each, scoped overrides, and recorded events.
 //!
-//! It is real clients that tests get, without a network, a thread or a file. Each test has its
-//! own, so that tests may run side by side. A program that does not use this carries none of it.
+//! [`TestFlags`] builds a real client that uses no network, thread or file. Each test can have its
+//! own client, so that tests run in parallel. A program that does not use this module does not
+//! contain its code.
 //!
 //! ```
 //! use phaseflag::testing::{EventRecorder, TestFlags, override_scoped};

@@ -1,16 +1,16 @@
-//! Overrides that undo themselves.
+//! `override_scoped`: an override that ends with a scope.
 
 use crate::client::PhaseFlagClient;
 use crate::value::Value;
 
-/// Makes a flag serve a value until what is returned is dropped: then the override that was there
-/// before is back, or none.
+/// Overrides the value of a flag until the returned guard is dropped, and then restores the previous
+/// override, if there was one.
 ///
-/// It works with any client, and may be kept in a struct or sent to another thread: it is a handle
-/// of its client. Where several are there for one flag, the latest counts, in whatever order they
-/// are dropped; when all are, the flag is as it was before the first. What
-/// [`set_override`](PhaseFlagClient::set_override) and its like change meanwhile counts until the
-/// latest is dropped.
+/// The guard works with any client, holds a handle of it, and may be sent to another thread. If a
+/// flag has several guards, the latest one decides; they may be dropped in any order. A call of
+/// [`set_override`](PhaseFlagClient::set_override) or
+/// [`clear_override`](PhaseFlagClient::clear_override) takes effect until the latest guard is
+/// dropped.
 ///
 /// ```
 /// use phaseflag::testing::{TestFlags, override_scoped};
@@ -27,20 +27,20 @@ pub fn override_scoped(
     key: &str,
     value: impl Into<Value>,
 ) -> ScopedOverride {
-    let number = client.overrides().cover(key, value.into());
-    ScopedOverride { client: client.clone(), number }
+    let id = client.overrides().begin_scoped(key, value.into());
+    ScopedOverride { client: client.clone(), id }
 }
 
-/// An override that is undone when this is dropped; see [`override_scoped`].
-#[must_use = "the override ends when this is dropped"]
+/// The guard of an override, returned by [`override_scoped`].
+#[must_use = "the override ends when the guard is dropped"]
 #[derive(Debug)]
 pub struct ScopedOverride {
     client: PhaseFlagClient,
-    number: u64,
+    id: u64,
 }
 
 impl Drop for ScopedOverride {
     fn drop(&mut self) {
-        self.client.overrides().uncover(self.number);
+        self.client.overrides().end_scoped(self.id);
     }
 }

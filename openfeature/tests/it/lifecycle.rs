@@ -66,7 +66,7 @@ fn a_provider_goes_between_threads() {
     check(&provider);
     assert_eq!(
         format!("{provider:?}"),
-        "PhaseFlagProvider { client: PhaseFlagClient { base_url: \"\", stage: New, \
+        "PhaseFlagProvider { client: PhaseFlagClient { base_url: \"\", run_state: New, \
          state: NotReady, .. }, ready_timeout: 5s, status: NotReady, .. }"
     );
 }
