@@ -1,19 +1,19 @@
-//! A guide in ten pages, whose code the tests compile, and run where it needs no service.
+//! A guide in ten pages. The tests compile its code, and run it unless it needs a service.
 //!
-//! It is there in the documentation alone.
+//! The module exists only in the documentation.
 //!
 //! | page | about |
 //! | --- | --- |
-//! | [`first_flag`] | a client, a question, an answer |
-//! | [`contexts`] | who is asking, and which rules that decides |
-//! | [`rollouts`] | a share of the users, always the same ones |
-//! | [`offline`] | flags without a network, or before it answers |
-//! | [`scripts`] | start at once, end at once, lose nothing |
-//! | [`services`] | many threads, months of uptime, a bad network |
-//! | [`testing`] | code that asks for flags, without a service |
-//! | [`production`] | what to decide before the first real user |
-//! | [`guarantees`] | what is bounded by what, and what stays as it is |
-//! | [`from_python`] | the same program, call by call |
+//! | [`first_flag`] | a client, a flag, a value |
+//! | [`contexts`] | users, sessions and attributes, and the operators of rules |
+//! | [`rollouts`] | a flag for a fixed share of the users |
+//! | [`offline`] | flags without a network |
+//! | [`scripts`] | fast start, fast exit, no lost events |
+//! | [`services`] | threads, failures, health checks and log lines |
+//! | [`testing`] | tests of code that evaluates flags |
+//! | [`production`] | a checklist |
+//! | [`guarantees`] | limits and stability, with the tests that check them |
+//! | [`from_python`] | the Python SDK and this crate, call by call |
 
 #[doc = include_str!("first_flag.md")]
 pub mod first_flag {}
