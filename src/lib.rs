@@ -1,13 +1,12 @@
-//! The client for the Phase Flag feature-flag service: synchronous, small, and never in the way.
+//! A small, synchronous client for the feature-flag service Phase Flag.
 //!
-//! A [`PhaseFlagClient`] answers "is this feature on for this user?" from its own memory. It
-//! fetches the rules beforehand, keeps them fresh on a thread of its own, and delivers the events
-//! that it was told to.
+//! A [`PhaseFlagClient`] evaluates flags in memory. It fetches the rules in the background, keeps
+//! them up to date, and delivers the events that the program tracks.
 //!
 //! ```
 //! use phaseflag::{EvaluationContext, PhaseFlagClient};
 //!
-//! // With the address of the service instead of "", the rules come from there.
+//! // With the URL of the service instead of "", the rules come from the service.
 //! let client = PhaseFlagClient::builder("", "")
 //!     .bootstrap_text(r#"{"flags": [{"key": "new-checkout-flow", "default_variation": "off",
 //!         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
@@ -22,7 +21,7 @@
 //! # Ok::<(), phaseflag::Error>(())
 //! ```
 //!
-//! # Where to go on
+//! # Documentation
 //!
 //! The [guide] has ten short pages: [the first flag](guide::first_flag),
 //! [contexts](guide::contexts), [rollouts](guide::rollouts), [offline](guide::offline),
@@ -30,32 +29,34 @@
 //! [going to production](guide::production), [guarantees](guide::guarantees), and
 //! [from the Python SDK](guide::from_python).
 //!
-//! - [`ClientBuilder`] has every setting, with its default.
-//! - [`PhaseFlagClient`] says how a client starts, answers, reports and ends.
+//! - [`ClientBuilder`] has all settings with their defaults.
+//! - [`PhaseFlagClient`] starts, evaluates flags, tracks events and stops.
 //! - [`Ruleset`] is the evaluator alone: pure, total, and usable without a client.
-//! - [`EvaluationResult`] and [`Reason`] are the answer, and why; [`Ruleset::explain`] says it at
-//!   length, [`Ruleset::split`] for many users, and [`Ruleset::check`] finds faults in a ruleset.
-//! - [`testing`] helps the tests of programs: flags in a line each, and the events that were tracked.
+//! - [`EvaluationResult`] holds a value with its variation and [`Reason`]. [`Ruleset::explain`]
+//!   reports an evaluation step by step, [`Ruleset::split`] counts the shares of many users, and
+//!   [`Ruleset::check`] finds mistakes in a ruleset.
+//! - [`testing`] has helpers for the tests of programs.
 //!
 //! # Features
 //!
-//! | feature | default | what it adds |
+//! | feature | default | adds |
 //! | --- | --- | --- |
-//! | `http` | by `rustls` | fetching and delivering, over plain HTTP |
-//! | `rustls` | yes | HTTPS by rustls with Mozilla's root certificates |
-//! | `native-tls` | no | HTTPS by the system's library; where both are on, rustls is used |
-//! | `gzip` | no | compressed answers; without it they are refused |
-//! | `regex` | yes | the operator `matches_regex`; without it the operator never holds |
-//! | `serde` | no | values to and from `serde_json`, and JSON flags as types that derive serde's traits |
+//! | `http` | by `rustls` | polls and delivery over plain HTTP |
+//! | `rustls` | yes | HTTPS with rustls and Mozilla's root certificates |
+//! | `native-tls` | no | HTTPS with the system's TLS library; rustls is used if both are on |
+//! | `gzip` | no | compressed responses; without it they are refused |
+//! | `regex` | yes | the operator `matches_regex`; without it, the operator never holds |
+//! | `serde` | no | conversions of values to and from `serde_json`, and JSON flags as types that derive serde's traits |
 //!
-//! Without any of them there is the core, and a client that serves bootstrap files, texts and
+//! Without any feature, the crate has the evaluator, and a client for bootstrap files, texts and
 //! overrides.
 //!
 //! # Log lines
 //!
-//! They go through the `log` facade, target `phaseflag`, where there is `http`: `warn` once when
-//! something begins to go wrong, `info` once when it is over, `debug` for each ruleset and
-//! delivery. None holds a key or an attribute's value. [Services](guide::services) lists them.
+//! With the feature `http`, the crate logs through the `log` facade with the target `phaseflag`:
+//! `warn` once for a failure, `info` once for its recovery, and `debug` for each ruleset and
+//! delivery. No line contains a key or the value of an attribute. [Services](guide::services) lists
+//! the events.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs, missing_debug_implementations)]
@@ -73,10 +74,10 @@
         clippy::print_stderr
     )
 )]
-// What only the service needs of the files that are always there is unused without it.
+// Without `http`, code that only the service needs is unused.
 #![cfg_attr(not(feature = "http"), allow(dead_code))]
 
-// The server in `tests/support`, which unit tests use too, calls the crate by its name.
+// `tests/support`, which unit tests include, refers to the crate by its name.
 #[cfg(test)]
 extern crate self as phaseflag;
 
@@ -88,7 +89,7 @@ mod date;
 mod error;
 mod events;
 mod files;
-// In the documentation alone; without `http`, its examples could not run.
+// Only in the documentation. Its examples need `http`.
 #[cfg(all(doc, any(not(doctest), feature = "http")))]
 #[cfg_attr(docsrs, doc(auto_cfg = false))]
 pub mod guide;
@@ -119,7 +120,7 @@ pub use ruleset::{
 };
 pub use value::{JsonError, Number, Object, Value, ValueError};
 
-/// The examples of the README, compiled and run.
+/// Compiles and runs the examples of the README.
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
