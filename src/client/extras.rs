@@ -3,8 +3,7 @@
 use crate::events::NewRecorder;
 #[cfg(feature = "http")]
 use crate::events::NewSpool;
-use crate::rules::NewCache;
-use crate::rules::NewWatch;
+use crate::rules::{NewCache, NewWatch};
 
 /// The optional parts of a client; `None` if their setting is not used.
 #[derive(Clone, Copy, Default)]

@@ -8,12 +8,9 @@ use super::overrides::Overrides;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
-use crate::events::Ledger;
-use crate::events::{Recorder, Tracker};
+use crate::events::{Ledger, Recorder, Tracker};
 use crate::log::log;
-use crate::rules::Memory;
-use crate::rules::{Flags, Origin};
-use crate::rules::{Watch, Watching};
+use crate::rules::{Flags, Memory, Origin, Watch, Watching};
 
 #[cfg(not(feature = "http"))]
 use super::no_service::Service;
@@ -80,9 +77,9 @@ impl Inner {
             }
         }
         let memory = self.load_cache();
-        let remembered = memory.as_ref().is_some_and(|memory| memory.recalled.is_some());
-        let mut watch = if remembered { None } else { self.new_watch() };
-        let bootstrapped = if remembered { Ok(()) } else { self.load_bootstrap(watch.as_mut()) };
+        let cached = memory.as_ref().is_some_and(|memory| memory.recalled.is_some());
+        let mut watch = if cached { None } else { self.new_watch() };
+        let bootstrapped = if cached { Ok(()) } else { self.load_bootstrap(watch.as_mut()) };
         let mut run_state = self.lock_run_state();
         if *run_state == RunState::Stopped {
             return Err(Error::Stopped);

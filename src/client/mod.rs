@@ -31,8 +31,7 @@ use self::overrides::{Overrides, overridden};
 use crate::context::{EvaluationContext, NOBODY};
 use crate::error::{Error, RequestError};
 use crate::events::{EvaluationEvent, EventCounts};
-use crate::rules::ClientState;
-use crate::rules::{FlagsChanged, Subscription};
+use crate::rules::{ClientState, FlagsChanged, Subscription};
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
 use crate::value::Value;
 

@@ -7,10 +7,8 @@ use super::extras::Extras;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
-use crate::events::Recorder;
-use crate::events::{EvaluationEvent, Ledger};
-use crate::rules::Flags;
-use crate::rules::{Cache, Memory};
+use crate::events::{EvaluationEvent, Ledger, Recorder};
+use crate::rules::{Cache, Flags, Memory};
 use crate::ruleset::EvaluationResult;
 
 /// Has no values: without `http` no client has a service.

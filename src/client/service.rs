@@ -8,22 +8,14 @@ use super::extras::Extras;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::{Error, RequestError};
-use crate::events::Flusher;
-use crate::events::{Appended, Spool};
-use crate::events::{EvaluationEvent, Ledger};
-use crate::events::{EventQueue, queue};
-use crate::events::{Recorder, Tracker};
-use crate::http::Http;
-use crate::http::Remote;
-use crate::http::{KeepPaths, Paths};
+use crate::events::{
+    Appended, EvaluationEvent, EventQueue, Flusher, Ledger, Recorder, Spool, Tracker, queue,
+};
+use crate::http::{Http, KeepPaths, Paths, Remote};
 use crate::log::log;
-use crate::rules::Flags;
-use crate::rules::Poller;
-use crate::rules::fetch_text;
-use crate::rules::{Cache, Memory};
+use crate::rules::{Cache, Flags, Memory, Poller, fetch_text};
 use crate::ruleset::EvaluationResult;
-use crate::worker::guarded;
-use crate::worker::{StopSignal, Worker};
+use crate::worker::{StopSignal, Worker, guarded};
 
 /// The poller, the flusher and remote evaluation.
 pub(super) struct Service {

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::events::Tracker;
-use crate::events::{Admission, EvaluationEvent, Fate, Ledger};
+use crate::events::{Admission, EvaluationEvent, Fate, Ledger, Tracker};
 
 /// Keeps the events that a client tracks, in their order.
 ///

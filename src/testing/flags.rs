@@ -5,9 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::events::{EventRecorder, TestTracker};
-use crate::client::Extras;
-use crate::client::Inner;
-use crate::client::PhaseFlagClient;
+use crate::client::{Extras, Inner, PhaseFlagClient};
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
