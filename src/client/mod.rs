@@ -105,7 +105,7 @@ impl PhaseFlagClient {
         self.inner.flags.readiness.is_ready()
     }
 
-    /// Stops polling, and delivers the queued events and those in the spool, for at most
+    /// Stops polling and delivers the events in the queue and in the spool, for at most
     /// `shutdown_timeout`. Returns at once if there are no events. The remaining events go into the
     /// spool, or are dropped and counted if there is no spool. If another process is writing to the
     /// spool, this waits up to a second more.
@@ -168,12 +168,12 @@ impl PhaseFlagClient {
     /// added, removed or changed. This includes the first ruleset and a bootstrap, but not the
     /// ruleset that is in force when the listener is added.
     ///
-    /// The function runs on the thread that brought the ruleset, usually a thread of the client
+    /// The function runs on the thread that loaded the ruleset, usually a thread of the client
     /// with a stack of 1 MiB (or `RUST_MIN_STACK`). It may call any method of the client. Two calls
     /// may overlap. A panic of the function is caught and logged.
     ///
     /// A listener that owns a handle of the client keeps the client alive: call
-    /// [`stop`](PhaseFlagClient::stop) or unsubscribe, since `Drop` does not run.
+    /// [`stop`](PhaseFlagClient::stop) or unsubscribe instead of relying on `Drop`.
     ///
     /// ```
     /// use phaseflag::PhaseFlagClient;
@@ -264,8 +264,8 @@ impl PhaseFlagClient {
         }
     }
 
-    /// Delivers the events in the spool and all events tracked before the call, and waits for
-    /// that. Returns at once if no events are queued.
+    /// Delivers the events in the spool and all events tracked before the call, and waits until
+    /// this is done. Returns at once if no events are queued.
     ///
     /// Each batch is sent once and takes at most `request_timeout`. If the service fails on a batch
     /// (status 500 or more), the batch is halved, so that one bad event does not delay the others.
