@@ -135,7 +135,7 @@ macro_rules! getters {
         /// let error = client.get_json_as::<Checkout>("checkout", None).err().unwrap();
         /// assert_eq!(
         ///     error.to_string(),
-        ///     "flag `checkout`: failed to read `max_items`: a string was not expected there"
+        ///     "flag `checkout`: failed to read `max_items`: a string was not expected"
         /// );
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```

@@ -1,8 +1,8 @@
-//! Why a JSON value is not what a type of the program expects, and where.
+//! Errors of JSON text and values: what is wrong, and where.
 
 use std::fmt;
 
-/// A value that is not what a type of the program expects, with the place where it stops being so.
+/// The error of a value that does not fit the type it is read as, with the path of the mismatch.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ValueError {
     path: String,
@@ -10,25 +10,27 @@ pub struct ValueError {
 }
 
 impl ValueError {
-    /// What is wrong with the whole value.
+    /// Returns the error of a whole value.
     pub(crate) fn new(reason: impl Into<String>) -> ValueError {
         ValueError { path: String::new(), reason: reason.into() }
     }
 
-    /// The same error, seen from outside of the member or element where it arose.
+    /// Prepends a step to the path.
     pub(super) fn within(mut self, step: Step<'_>) -> ValueError {
         let point = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{step}{point}{}", self.path);
         self
     }
 
-    /// Returns the path, such as `limits.retries[2]`; empty for the whole value. A key that is
-    /// empty, or holds anything but letters, digits, `_` and `-`, is quoted: `limits["a.b"]`.
+    /// Returns the path, such as `limits.retries[2]`; empty for the whole value.
+    ///
+    /// A key is quoted if it is empty or contains anything but letters, digits, `_` and `-`:
+    /// `limits["a.b"]`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Returns what is wrong there.
+    /// Returns what is wrong at the path.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -45,7 +47,7 @@ impl fmt::Display for ValueError {
     }
 }
 
-/// The sentence.
+/// Writes the same text as `Display`.
 impl fmt::Debug for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -54,14 +56,14 @@ impl fmt::Debug for ValueError {
 
 impl std::error::Error for ValueError {}
 
-/// A step into a value.
+/// One step of a path into a value.
 #[derive(Clone, Copy)]
 pub(super) enum Step<'a> {
     Member(&'a str),
     Element(usize),
 }
 
-/// As it stands in a path: no key is taken for a position, or for two keys.
+/// Quotes a key that could be mistaken for a position or for two keys.
 impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
@@ -73,7 +75,7 @@ impl fmt::Display for Step<'_> {
     }
 }
 
-/// A text that is not JSON, with the place where it stops being so.
+/// A syntax error in JSON text, with its line and column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonError {
     fault: &'static str,
@@ -82,13 +84,13 @@ pub struct JsonError {
 }
 
 impl JsonError {
-    /// The fault at a byte of the text.
+    /// Returns the error at a byte of the text.
     pub(crate) fn new(fault: &'static str, text: &str, position: usize) -> JsonError {
         let (mut line, mut column) = (1, 1);
         for byte in text.bytes().take(position) {
             match byte {
                 b'\n' => (line, column) = (line + 1, 1),
-                // The rest of a character.
+                // A continuation byte of a character.
                 0x80..=0xbf => {}
                 _ => column += 1,
             }
@@ -96,12 +98,12 @@ impl JsonError {
         JsonError { fault, line, column }
     }
 
-    /// Returns the line, from 1.
+    /// Returns the line, starting at 1.
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// Returns the column in characters, from 1.
+    /// Returns the column in characters, starting at 1.
     pub fn column(&self) -> usize {
         self.column
     }

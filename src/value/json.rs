@@ -1,17 +1,17 @@
-//! JSON text into typed places: bounded in nesting, and every error with its line and column.
+//! Parses JSON text by miniserde, with a limit of nesting and an error position.
 //!
-//! The parser is miniserde's. It bounds no nesting, so the places do; its errors say nothing, so
-//! a refused text is read a second time, by the scanner, to find where it is malformed.
+//! miniserde has neither: visitors count the depth by `deeper`, and after a failure the scanner
+//! reads the text again to find the position.
 
 use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
 use super::error::JsonError;
 use super::scan::{self, MAX_DEPTH};
 
-/// The longest text that is read; the parser counts digits in 31 bits.
+/// The maximum length of a text in bytes; miniserde counts digits in 31 bits.
 const MAX_LENGTH: usize = 1 << 30;
 
-/// Reads a whole document.
+/// Parses a whole document.
 pub(crate) fn read<T: Deserialize>(text: &str) -> Result<T, JsonError> {
     let text = without_mark(text);
     if text.len() > MAX_LENGTH {
@@ -25,7 +25,7 @@ pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Reads bytes as UTF-8.
+/// Checks that bytes are UTF-8.
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let (valid, _) = bytes.split_at(error.valid_up_to());
@@ -33,12 +33,12 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
     })
 }
 
-/// The depth inside of an array or object that stands at `depth`.
+/// Returns the depth inside of an array or object at `depth`, or an error beyond the limit.
 pub(crate) fn deeper(depth: u8) -> miniserde::Result<u8> {
     if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(miniserde::Error) }
 }
 
-/// A place for a value of any shape that nobody reads.
+/// A visitor that accepts any value and ignores it.
 #[derive(Debug)]
 pub(crate) struct Skip {
     depth: u8,
@@ -108,12 +108,12 @@ impl Map for Skip {
     }
 }
 
-/// Finds the first place where a refused text is malformed.
+/// Finds the position of the first syntax error of a text that miniserde refused.
 fn locate(text: &str) -> JsonError {
     let (fault, position) = match scan::check(text) {
         Err(fault) => fault,
-        // The parser refused what this grammar takes: a test holds that there is no such text.
-        Ok(()) => ("a document that is not JSON", text.len()),
+        // miniserde and the scanner disagree: a test shows that no such text exists.
+        Ok(()) => ("invalid JSON", text.len()),
     };
     JsonError::new(fault, text, position)
 }

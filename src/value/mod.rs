@@ -1,37 +1,36 @@
-//! `Value`: what a variation holds, and JSON text out of it.
-//!
-//! Knows nothing of flags.
+//! JSON values: the type `Value`, its parser and its conversions.
 
 mod error;
 pub(crate) mod json;
 mod number;
+mod object;
+mod parse;
+mod read_as;
+#[cfg(feature = "serde")]
+mod read_as_serde;
 mod scan;
 #[cfg(feature = "serde")]
-mod serde_values;
-mod slot;
-mod typed;
-#[cfg(feature = "serde")]
-mod typed_serde;
+mod serde_impls;
 
 pub use error::{JsonError, ValueError};
 pub use number::Number;
 pub(crate) use number::{NumberText, from_integers};
+pub use object::Object;
+pub(crate) use parse::Slot;
 #[cfg(feature = "http")]
 pub(crate) use scan::members;
 pub(crate) use scan::{Span, document, elements, member, string};
-pub(crate) use slot::Slot;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Index;
 
-use miniserde::ser::{self, Fragment, Serialize};
+use miniserde::ser::{Fragment, Serialize};
 
 /// A JSON value.
 ///
-/// Numbers compare by what they are worth: `Value::from(1) == Value::from(1.0)`. Integers are
-/// exact over the whole of `i64` and `u64`; floats that are read from JSON are exact to 15
-/// significant digits, the parser's own limit.
+/// Numbers compare by value: `Value::from(1) == Value::from(1.0)`. Integers are exact over the
+/// whole range of `i64` and `u64`. Floats parsed from JSON are exact to 15 significant digits.
 ///
 /// ```
 /// use phaseflag::Value;
@@ -45,7 +44,7 @@ use miniserde::ser::{self, Fragment, Serialize};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
-    /// JSON's `null`.
+    /// The JSON `null`.
     #[default]
     Null,
     /// `true` or `false`.
@@ -56,7 +55,7 @@ pub enum Value {
     String(String),
     /// A list of values.
     Array(Vec<Value>),
-    /// Values by key.
+    /// A set of members: values by key.
     Object(Object),
 }
 
@@ -85,7 +84,7 @@ impl Value {
         }
     }
 
-    /// Returns the number where it is whole and fits, or `None`.
+    /// Returns the number if it is whole and fits into an `i64`, or `None`.
     ///
     /// ```
     /// # use phaseflag::Value;
@@ -99,7 +98,7 @@ impl Value {
         }
     }
 
-    /// Returns the number where it is whole, not negative and fits, or `None`.
+    /// Returns the number if it is whole and fits into a `u64`, or `None`.
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Value::Number(number) => number.as_u64(),
@@ -123,17 +122,17 @@ impl Value {
         }
     }
 
-    /// Returns the member of an object, or `None` where there is none.
+    /// Returns a member of an object; `None` if it does not exist or the value is not an object.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.as_object()?.get(key)
     }
 
-    /// Returns whether this is `null`.
+    /// Returns whether the value is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
     }
 
-    /// Returns whether arrays and objects nest deeper than this many levels.
+    /// Returns whether arrays and objects nest deeper than `levels`.
     pub(crate) fn is_deeper_than(&self, levels: u8) -> bool {
         let too_deep = |inner: &Value| match levels.checked_sub(1) {
             Some(levels) => inner.is_deeper_than(levels),
@@ -146,8 +145,8 @@ impl Value {
         }
     }
 
-    /// Returns the name of the value's type, with its article, for messages: `null`, `a boolean`,
-    /// `a number`, `a string`, `a list` or `an object`.
+    /// Returns the name of the value's type with its article, for use in messages: `null`,
+    /// `a boolean`, `a number`, `a string`, `a list` or `an object`.
     ///
     /// ```
     /// let value: phaseflag::Value = r#"[null, true, 1.5, "a", [], {}]"#.parse()?;
@@ -167,10 +166,10 @@ impl Value {
     }
 }
 
-/// What stands for a value that is not there.
+/// The value of a missing member or element.
 pub(crate) static NULL: Value = Value::Null;
 
-/// The member of an object; `null` where there is none, or where this is no object.
+/// The member of an object; `null` if it does not exist or the value is not an object.
 impl Index<&str> for Value {
     type Output = Value;
 
@@ -179,7 +178,7 @@ impl Index<&str> for Value {
     }
 }
 
-/// The element of an array; `null` where there is none, or where this is no array.
+/// The element of an array; `null` if it does not exist or the value is not an array.
 impl Index<usize> for Value {
     type Output = Value;
 
@@ -188,100 +187,11 @@ impl Index<usize> for Value {
     }
 }
 
-/// JSON text, without white space.
+/// Writes JSON text without white space.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&miniserde::json::to_string(self))
     }
-}
-
-/// The members of a JSON object, sorted by key.
-#[derive(Clone, Default, PartialEq)]
-pub struct Object(Vec<(String, Value)>);
-
-impl Object {
-    /// Returns an object without members.
-    pub fn new() -> Object {
-        Object::default()
-    }
-
-    /// Returns the member, or `None` where there is none.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        let position = self.position(key).ok()?;
-        self.0.get(position).map(|(_, value)| value)
-    }
-
-    /// Sets the member and returns what it was before.
-    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<Value>) -> Option<Value> {
-        let (key, value) = (key.into(), value.into());
-        match self.position(&key) {
-            Ok(position) => self.0.get_mut(position).map(|(_, old)| std::mem::replace(old, value)),
-            Err(position) => {
-                self.0.insert(position, (key, value));
-                None
-            }
-        }
-    }
-
-    /// Removes the member and returns it; `None` where there is none.
-    pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let position = self.position(key).ok()?;
-        Some(self.0.remove(position).1)
-    }
-
-    /// Returns how many members there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Returns whether there is no member.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns the members in the order of their keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
-    }
-
-    fn position(&self, key: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.as_str().cmp(key))
-    }
-}
-
-impl fmt::Debug for Object {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
-    }
-}
-
-/// Where a key occurs twice, the last one wins.
-impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Object {
-    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Object {
-        let members = members.into_iter().map(|(key, value)| (key.into(), value.into()));
-        object(members.collect())
-    }
-}
-
-/// Where a key occurs twice, the last one wins.
-impl<K: Into<String>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Object {
-    fn from(members: [(K, V); N]) -> Object {
-        members.into_iter().collect()
-    }
-}
-
-/// Returns an object of members in any order; of those of one key, the last counts.
-pub(crate) fn object(mut members: Vec<(String, Value)>) -> Object {
-    members.sort_by(|(left, _), (right, _)| left.cmp(right));
-    members.dedup_by(|later, earlier| {
-        let same = later.0 == earlier.0;
-        if same {
-            std::mem::swap(later, earlier);
-        }
-        same
-    });
-    members.shrink_to_fit();
-    Object(members)
 }
 
 impl From<bool> for Value {
@@ -344,7 +254,7 @@ impl<T: Clone + Into<Value>> From<&[T]> for Value {
     }
 }
 
-/// `None` is `null`.
+/// `None` becomes `null`.
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Value {
         value.map_or(Value::Null, Into::into)
@@ -357,14 +267,14 @@ impl<T: Into<Value>> FromIterator<T> for Value {
     }
 }
 
-/// NaN and the infinities, which JSON does not have, are `null`.
+/// NaN and the infinities, which JSON does not have, become `null`.
 impl From<f64> for Value {
     fn from(value: f64) -> Value {
         Number::from_f64(value).into()
     }
 }
 
-/// NaN and the infinities, which JSON does not have, are `null`.
+/// NaN and the infinities, which JSON does not have, become `null`.
 impl From<f32> for Value {
     fn from(value: f32) -> Value {
         f64::from(value).into()
@@ -381,16 +291,7 @@ impl Serialize for Value {
             Value::Number(number) => number.begin(),
             Value::String(value) => Fragment::Str(Cow::Borrowed(value)),
             Value::Array(elements) => elements.begin(),
-            Value::Object(object) => Fragment::Map(Box::new(Members(object.0.iter()))),
+            Value::Object(object) => object.begin(),
         }
-    }
-}
-
-struct Members<'a>(std::slice::Iter<'a, (String, Value)>);
-
-impl ser::Map for Members<'_> {
-    fn next(&mut self) -> Option<(Cow<'_, str>, &dyn Serialize)> {
-        let (key, value) = self.0.next()?;
-        Some((Cow::Borrowed(key), value))
     }
 }

@@ -1,15 +1,15 @@
-//! `Number`: a finite number, exact over all integers of 64 bits.
+//! `Number`: a finite number that holds every 64-bit integer exactly.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use miniserde::ser::{Fragment, Serialize};
 
-/// A finite number: an integer over the whole of `i64` and `u64`, or a float.
+/// A finite number: an integer of the range of `i64` or `u64`, or a float.
 #[derive(Clone, Copy)]
 pub struct Number(Repr);
 
-/// How a number is kept.
+/// The representation of a number.
 #[derive(Clone, Copy)]
 pub(super) enum Repr {
     Negative(i64),
@@ -18,14 +18,14 @@ pub(super) enum Repr {
 }
 
 impl Number {
-    /// Returns the number, or `None` where it is NaN or infinite.
+    /// Returns the number, or `None` if the float is NaN or infinite.
     pub fn from_f64(value: f64) -> Option<Number> {
         value.is_finite().then_some(Number(Repr::Float(value)))
     }
 
-    /// Reads a number from text that may have space around it: an integer of 64 bits, or anything
-    /// else that `str::parse::<f64>` takes for finite, to the 15 significant digits that numbers in
-    /// JSON have.
+    /// Parses a number, with or without surrounding white space: a 64-bit integer, or any finite
+    /// number that `str::parse::<f64>` accepts. Floats are exact to 15 significant digits, as in
+    /// JSON.
     pub(crate) fn read(text: &str) -> Option<Number> {
         let text = text.trim();
         let integer = text.parse::<i64>().map(Number::from);
@@ -42,22 +42,22 @@ impl Number {
         }
     }
 
-    /// Returns the number where it is whole and fits, or `None`.
+    /// Returns the number if it is whole and fits into an `i64`, or `None`.
     pub fn as_i64(self) -> Option<i64> {
         i64::try_from(self.whole()?).ok()
     }
 
-    /// Returns the number where it is whole, not negative and fits, or `None`.
+    /// Returns the number if it is whole and fits into a `u64`, or `None`.
     pub fn as_u64(self) -> Option<u64> {
         u64::try_from(self.whole()?).ok()
     }
 
-    /// Returns the number as it is kept.
+    /// Returns the representation.
     pub(super) fn repr(self) -> Repr {
         self.0
     }
 
-    /// The exact integer, where this is one below 1e30 in size.
+    /// Returns the exact integer if the number is whole and its absolute value is below 1e30.
     fn whole(self) -> Option<i128> {
         match self.0 {
             Repr::Negative(value) => Some(value.into()),
@@ -73,14 +73,15 @@ impl Number {
     /// the shortest form that reads back.
     pub(crate) fn text(self) -> NumberText {
         let mut text = NumberText::default();
-        // Cannot fail: no form is longer than the room for it.
+        // Cannot fail: the buffer holds the longest form.
         let _ = match self.0 {
             Repr::Negative(value) => fmt::write(&mut text, format_args!("{value}")),
             Repr::Nonnegative(value) => fmt::write(&mut text, format_args!("{value}")),
             Repr::Float(value) if value.trunc() == value && value.abs() < 1e21 => {
                 fmt::write(&mut text, format_args!("{}", value as i128))
             }
-            // miniserde brings a writer of floats; the standard library's would be a second one.
+            // The program contains miniserde's float formatter anyway; the standard library's
+            // would add to its size.
             Repr::Float(value) => {
                 let json = miniserde::json::to_string(&value);
                 json.split('+').try_for_each(|part| fmt::Write::write_str(&mut text, part))
@@ -90,8 +91,8 @@ impl Number {
     }
 }
 
-/// Reads a decimal number by bringing it into JSON's form: the standard library's reader would be
-/// the second one in a program.
+/// Parses a decimal number by rewriting it as JSON: the program contains miniserde's float parser
+/// anyway, and the standard library's would add to its size.
 fn decimal(text: &str) -> Option<f64> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let (sign, text) = match text.strip_prefix('-') {
@@ -107,13 +108,13 @@ fn decimal(text: &str) -> Option<f64> {
         "" => "0",
         whole => whole,
     };
-    // Each digit costs the reader precision, and zeros say nothing.
+    // miniserde loses precision with each digit, so trailing zeros are cut.
     let fraction = fraction.trim_end_matches('0');
     let point = if fraction.is_empty() { "" } else { "." };
     miniserde::json::from_str(&format!("{sign}{whole}{point}{fraction}e{exponent}")).ok()
 }
 
-/// By what they are worth, integers and floats alike, without rounding.
+/// Compares by value without rounding, integers and floats alike.
 impl PartialEq for Number {
     fn eq(&self, other: &Number) -> bool {
         self.cmp(other).is_eq()
@@ -132,8 +133,8 @@ impl Ord for Number {
     fn cmp(&self, other: &Number) -> Ordering {
         match (self.whole(), other.whole()) {
             (Some(left), Some(right)) => left.cmp(&right),
-            // A float with a fraction lies below 2^53, and one of 1e30 beyond every integer:
-            // both compare rightly with the nearest float of any integer.
+            // A float with a fraction is below 2^53, and one of 1e30 is beyond every integer:
+            // both compare correctly with the nearest float of any integer.
             _ => self.as_f64().total_cmp(&other.as_f64()),
         }
     }
@@ -165,7 +166,7 @@ impl From<u64> for Number {
     }
 }
 
-/// Makes a type that has a variant `Number` from each of Rust's integers up to 64 bits.
+/// Implements `From` of every integer type up to 64 bits for a type with a variant `Number`.
 macro_rules! from_integers {
     ($target:ident) => {
         $crate::value::from_integers!($target, i64: i8 i16 i32 i64 isize);
@@ -193,7 +194,7 @@ impl Serialize for Number {
     }
 }
 
-/// The string form of a number.
+/// The string form of a number, on the stack.
 #[derive(Default)]
 pub(crate) struct NumberText {
     bytes: [u8; 32],
@@ -210,8 +211,8 @@ impl NumberText {
 impl fmt::Write for NumberText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let end = self.length + text.len();
-        let room = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
+        let buffer = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        buffer.copy_from_slice(text.as_bytes());
         self.length = end;
         Ok(())
     }
@@ -311,7 +312,7 @@ mod tests {
             for text in [text.clone(), format!("{text}0000000"), format!("000{text}00")] {
                 assert_eq!(read(&text), text.parse().ok(), "{text}");
             }
-            // The same text in JSON is the same number.
+            // The same text parsed as JSON gives the same number.
             let json = format!("{}e{exponent}", &digits[..1 + digits.len() % 4]);
             assert_eq!(
                 Number::read(&json),
@@ -321,7 +322,7 @@ mod tests {
         }
     }
 
-    /// How many digits count.
+    /// Counts the significant digits.
     fn digits(text: &str) -> usize {
         let mantissa = text.split('e').next().unwrap();
         let digits = mantissa.trim_start_matches(['-', '0', '.']).trim_end_matches(".0");
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_whole_numbers_exactly_and_others_shortly() {
+    fn writes_whole_numbers_exactly_and_others_in_the_shortest_form() {
         let mut state = 1_u64;
         for _ in 0..100_000 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

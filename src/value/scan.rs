@@ -1,39 +1,39 @@
-//! A walk over JSON text: where it is malformed, and where its parts stand. Keeps nothing of it.
+//! A scanner of JSON text: finds syntax errors, and the spans of members and elements.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The deepest nesting of arrays and objects that a document may have.
+/// The maximum nesting of arrays and objects in a document.
 pub(super) const MAX_DEPTH: u8 = 128;
 
-/// Where a part of a text stands, in bytes.
+/// The range of a part of a text, in bytes.
 pub(crate) type Span = Range<usize>;
 
-/// Returns the first fault of a text, and the byte where it stands.
+/// Returns an error for the first fault of a text, with its byte position.
 pub(super) fn check(text: &str) -> Result<(), (&'static str, usize)> {
     let mut scanner = Scanner { text, position: 0, depth: 0 };
     scanner.document().map_err(|fault| (fault, scanner.position))
 }
 
-/// Returns where a whole document stands, without the space around it.
+/// Returns the span of the document, without surrounding white space.
 pub(crate) fn document(text: &str) -> Span {
     let mut scanner = Scanner { text, position: 0, depth: 0 };
     scanner.spanned(Scanner::value).unwrap_or_default()
 }
 
-/// Returns where the elements of an array stand; none where there is no array.
+/// Returns the spans of the elements of an array; empty if the span is not an array.
 pub(crate) fn elements(text: &str, array: Span) -> Vec<Span> {
     let mut scanner = Scanner { text, position: array.start, depth: 0 };
     let mut elements = Vec::new();
     if scanner.peek() == Some(b'[') {
-        // What was found before a fault is found.
+        // The elements before a fault are returned, too.
         let _ = scanner.elements(&mut |element| elements.push(element));
     }
     elements
 }
 
-/// Returns where the member of an object stands that has this name, the last one of several, or
-/// `None` where there is no such member, or no object.
+/// Returns the span of a member's value; `None` if the member does not exist or the span is not
+/// an object. Of equal names, the last one counts.
 pub(crate) fn member(text: &str, object: Span, name: &str) -> Option<Span> {
     let mut scanner = Scanner { text, position: object.start, depth: 0 };
     let mut member = None;
@@ -47,28 +47,28 @@ pub(crate) fn member(text: &str, object: Span, name: &str) -> Option<Span> {
     member
 }
 
-/// Returns where the members of the outermost object stand that have one of these names, in the
-/// order of the text; none if the text is malformed.
+/// Returns the spans of the outermost object's members with one of these names, in the order of
+/// the text; empty if the text is malformed.
 pub(crate) fn members(text: &str, names: &[&str]) -> Vec<Span> {
     let mut scanner = Scanner { text, position: 0, depth: 0 };
     let mut members = Vec::new();
     if scanner.next_token() != Some(b'{') {
         return members;
     }
-    let walked = scanner.members(&mut |key, value| {
+    let scanned = scanner.members(&mut |key, value| {
         if string(text, key).is_some_and(|key| names.contains(&&*key)) {
             members.push(value);
         }
     });
-    match walked {
+    match scanned {
         Ok(()) => members,
         Err(_) => Vec::new(),
     }
 }
 
-/// Returns the string that stands somewhere; `None` where something else does.
-pub(crate) fn string(text: &str, place: Span) -> Option<Cow<'_, str>> {
-    let quoted = text.get(place)?;
+/// Returns the string at a span, or `None` if the span is not a string.
+pub(crate) fn string(text: &str, span: Span) -> Option<Cow<'_, str>> {
+    let quoted = text.get(span)?;
     let inside = quoted.strip_prefix('"')?.strip_suffix('"')?;
     match inside.contains('\\') {
         true => miniserde::json::from_str(quoted).map(Cow::Owned).ok(),
@@ -76,7 +76,7 @@ pub(crate) fn string(text: &str, place: Span) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A walk over the JSON grammar that stops at the first fault.
+/// A recursive-descent scanner that stops at the first fault.
 struct Scanner<'a> {
     text: &'a str,
     position: usize,
@@ -108,7 +108,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Walks over an array, and hands each element over.
+    /// Scans an array and calls `found` with the span of each element.
     fn elements(&mut self, found: &mut dyn FnMut(Span)) -> Scan {
         self.enter()?;
         if self.next_token() == Some(b']') {
@@ -125,7 +125,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Walks over an object, and hands each key, with its quotes, and its value over.
+    /// Scans an object and calls `found` with the spans of each key, quotes included, and value.
     fn members(&mut self, found: &mut dyn FnMut(Span, Span)) -> Scan {
         self.enter()?;
         if self.next_token() == Some(b'}') {
@@ -165,11 +165,11 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Returns what a walk went over.
-    fn spanned(&mut self, walk: fn(&mut Self) -> Scan) -> Result<Span, &'static str> {
+    /// Returns the span that `scan` reads, without leading white space.
+    fn spanned(&mut self, scan: fn(&mut Self) -> Scan) -> Result<Span, &'static str> {
         self.next_token();
         let start = self.position;
-        walk(self)?;
+        scan(self)?;
         Ok(start..self.position)
     }
 
@@ -207,7 +207,7 @@ impl Scanner<'_> {
         Err("an invalid escape in a string")
     }
 
-    /// One `uXXXX`, or two that are a pair of surrogates.
+    /// Scans `uXXXX`, or `uXXXX\uXXXX` for a surrogate pair.
     fn code_point(&mut self) -> bool {
         match self.hexadecimal() {
             Some(0xd800..=0xdbff) => {

@@ -99,26 +99,26 @@ fn a_value_of_the_right_shape_is_read() {
 #[test]
 fn the_first_place_that_is_wrong_is_named() {
     for (old, new, path, reason) in [
-        (r#""dark""#, "7", "theme", "the number 7 was not expected there"),
-        (r#""dark""#, r#""blue""#, "theme", "a string was not expected there"),
-        ("50", "256", "limits.items", "the number 256 was not expected there"),
-        ("50", "-1", "limits.items", "the number -1 was not expected there"),
-        ("50", "1.5", "limits.items", "the number 1.5 was not expected there"),
-        ("50", "null", "limits.items", "null was not expected there"),
-        ("0.5", "true", "limits.ratio", "a boolean was not expected there"),
-        ("[1, -2, 4]", "{}", "limits.retries", "an object was not expected there"),
-        ("4]", r#""4"]"#, "limits.retries[2]", "a string was not expected there"),
-        ("4]", "[4]]", "limits.retries[2]", "a list was not expected there"),
-        ("[true, false]", "[true]", "limits.pair", "an element is missing or wrong there"),
-        ("false]", "false, true]", "limits.pair[2]", "an element was not expected there"),
+        (r#""dark""#, "7", "theme", "the number 7 was not expected"),
+        (r#""dark""#, r#""blue""#, "theme", "a string was not expected"),
+        ("50", "256", "limits.items", "the number 256 was not expected"),
+        ("50", "-1", "limits.items", "the number -1 was not expected"),
+        ("50", "1.5", "limits.items", "the number 1.5 was not expected"),
+        ("50", "null", "limits.items", "null was not expected"),
+        ("0.5", "true", "limits.ratio", "a boolean was not expected"),
+        ("[1, -2, 4]", "{}", "limits.retries", "an object was not expected"),
+        ("4]", r#""4"]"#, "limits.retries[2]", "a string was not expected"),
+        ("4]", "[4]]", "limits.retries[2]", "a list was not expected"),
+        ("[true, false]", "[true]", "limits.pair", "an element is missing or wrong"),
+        ("false]", "false, true]", "limits.pair[2]", "an element was not expected"),
         (
             r#"{"CH": [1]"#,
             r#"{"CH": [1, -1]"#,
             "limits.by_country.CH[1]",
-            "the number -1 was not expected there",
+            "the number -1 was not expected",
         ),
-        (r#""items""#, r#""item""#, "limits", "a member is missing or wrong there"),
-        (r#""theme": "dark","#, "", "", "a member is missing or wrong there"),
+        (r#""items""#, r#""item""#, "limits", "a member is missing or wrong"),
+        (r#""theme": "dark","#, "", "", "a member is missing or wrong"),
     ] {
         assert!(CHECKOUT.contains(old), "{old}");
         let text = CHECKOUT.replacen(old, new, 1);
@@ -155,7 +155,7 @@ fn a_path_begins_where_the_value_does() {
     let error = error.read_as::<BTreeMap<String, BTreeMap<String, Vec<bool>>>>().unwrap_err();
     assert_eq!(error.path(), "a.b[0]");
     let error = value(r#""a""#).read_as::<u8>().unwrap_err();
-    assert_eq!(error.to_string(), "failed to read the value: a string was not expected there");
+    assert_eq!(error.to_string(), "failed to read the value: a string was not expected");
     let error = value(r#"{"1": true, "x": true}"#).read_as::<BTreeMap<u8, bool>>().unwrap_err();
     assert_eq!((error.path(), error.reason()), ("x", "a member of this name was not expected"));
 }
@@ -165,7 +165,7 @@ fn odd_keys_are_quoted_in_a_path() {
     for (text, path) in ODD_KEYS {
         let error = value(text).read_as::<Numbers>().unwrap_err();
         assert_eq!(error.path(), path);
-        let sentence = format!("failed to read `{path}`: a string was not expected there");
+        let sentence = format!("failed to read `{path}`: a string was not expected");
         assert_eq!(error.to_string(), sentence);
     }
 }
@@ -201,7 +201,7 @@ fn scalars_and_null_are_read_too() {
     assert_eq!(client.get_json_as("null", None).ok(), Some(()));
     assert_eq!(
         client.get_json_as::<u8>("null", None).unwrap_err().to_string(),
-        "flag `null`: failed to read the value: null was not expected there"
+        "flag `null`: failed to read the value: null was not expected"
     );
     client.set_override("on", [1, 2]);
     assert_eq!(client.get_json_as("on", None).ok(), Some(vec![1, 2]));
@@ -369,7 +369,7 @@ mod by_serde {
                 r#"{"line": [1]}"#,
                 Err("`line`: invalid length 1, expected tuple variant Shape::Line with 2 elements"),
             ),
-            (r#"{"line": [1, 2, 3]}"#, Err("`line[2]`: an element was not expected there")),
+            (r#"{"line": [1, 2, 3]}"#, Err("`line[2]`: an element was not expected")),
             (
                 r#"{"box": {"width": -1}}"#,
                 Err("`box.width`: invalid value: integer `-1`, expected u8"),

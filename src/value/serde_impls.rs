@@ -1,12 +1,15 @@
-//! Values to and from `serde_json`, and to and from the formats of serde.
+//! `From` conversions between `Value` and `serde_json::Value`, and serde's `Serialize` and
+//! `Deserialize`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::number::{Number, Repr};
 use super::{Object, Value};
 
-/// Numbers keep their worth: integers and floats stay what they are. It bounds no nesting: what was
-/// nested by hand, over some thousand levels, exhausts the stack, as it does in any use of serde.
+/// Integers stay integers, and floats stay floats.
+///
+/// The depth of nesting is not limited: a value built with some thousand levels exhausts the
+/// stack, as with any use of serde.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl From<&Value> for serde_json::Value {
     fn from(value: &Value) -> serde_json::Value {
@@ -27,7 +30,7 @@ impl From<&Value> for serde_json::Value {
     }
 }
 
-/// As from a reference.
+/// Converts as from a reference.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl From<Value> for serde_json::Value {
     fn from(value: Value) -> serde_json::Value {
@@ -35,9 +38,9 @@ impl From<Value> for serde_json::Value {
     }
 }
 
-/// Integers of 64 bits and floats stay what they are. With serde_json's feature
-/// `arbitrary_precision`, other numbers are rounded to the nearest float, and those beyond any
-/// are `null`.
+/// 64-bit integers stay integers, and floats stay floats. With serde_json's feature
+/// `arbitrary_precision`, any other number is rounded to the nearest float, or becomes `null` if
+/// it is out of range.
 ///
 /// ```
 /// use phaseflag::PhaseFlagClient;
@@ -61,7 +64,7 @@ impl From<serde_json::Value> for Value {
     }
 }
 
-/// As from an owned value.
+/// Converts as from an owned value.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl From<&serde_json::Value> for Value {
     fn from(value: &serde_json::Value) -> Value {
@@ -101,7 +104,7 @@ impl Serialize for Number {
     }
 }
 
-/// Any value that `serde_json::Value` takes. It bounds no nesting: that is up to the format.
+/// Accepts any value that `serde_json::Value` accepts. The format limits the depth of nesting.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
@@ -109,7 +112,7 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// Any object that `serde_json::Map` takes; see [`Value`].
+/// Accepts any object that `serde_json::Map` accepts. The format limits the depth of nesting.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Object, D::Error> {

@@ -1,6 +1,6 @@
-//! JSON values into types of the program by serde, which reads them where they are.
+//! `Value::read_as_serde`: converts a value into a type that derives serde's `Deserialize`.
 //!
-//! The path of what is wrong is put together on the way back, as for the places of miniserde.
+//! Each level adds its step to the path of an error on the way out.
 
 use std::fmt;
 use std::iter::Enumerate;
@@ -20,9 +20,8 @@ use super::number::{Number, Repr};
 
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Value {
-    /// Reads the value as a type of the program that derives serde's `Deserialize`. A whole number
-    /// is read as an integer, whether it stands as `3` or as `3.0` (but for `-0.0` where serde
-    /// reads from a copy of its own, see below). What has no type of its own may stay a [`Value`].
+    /// Converts the value into a type that derives serde's `Deserialize`. A whole number is read
+    /// as an integer, whether it is written as `3` or as `3.0`. The type may contain [`Value`]s.
     ///
     /// ```
     /// use phaseflag::Value;
@@ -47,17 +46,18 @@ impl Value {
     ///
     /// # Errors
     ///
-    /// Where the value is not what the type expects; with the path of the first such place. Serde
-    /// reads structs with a `#[serde(flatten)]`, and enums that are untagged or have their tag
-    /// inside, from a copy of its own: there the path ends at the object. Also where arrays and
-    /// objects nest deeper than 128 levels, which no text that is parsed does.
+    /// Returns an error with the path of the first mismatch if the value does not fit the type, or
+    /// if arrays and objects nest deeper than 128 levels. Parsed text never nests that deep.
+    ///
+    /// Serde buffers structs with `#[serde(flatten)]`, untagged enums and internally tagged enums.
+    /// Inside of such a type, the path ends at the buffered object, and `-0.0` is not an integer.
     pub fn read_as_serde<T: DeserializeOwned>(&self) -> Result<T, ValueError> {
         self.check_depth()?;
         T::deserialize(Reader::Value(self))
     }
 }
 
-/// What serde finds wrong, without a path.
+/// Builds errors without a path; the path is added on the way out.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl de::Error for ValueError {
     fn custom<T: fmt::Display>(reason: T) -> ValueError {
@@ -73,7 +73,7 @@ impl de::Error for ValueError {
     }
 }
 
-/// Hands methods of a `Deserializer` on to another one.
+/// Implements methods of `Deserializer` by another one.
 macro_rules! forward {
     ($to:ident: $($method:ident)*) => {
         $(
@@ -84,7 +84,7 @@ macro_rules! forward {
     };
 }
 
-/// What is read: a value, or the key of a member, whose type need not be a string.
+/// A deserializer of a value, or of a member's key, whose type need not be a string.
 #[derive(Clone, Copy)]
 enum Reader<'a> {
     Value(&'a Value),
@@ -102,7 +102,7 @@ impl<'de> Reader<'de> {
 
     fn integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         match self {
-            Reader::Value(Value::Number(number)) => visit_worth(*number, visitor),
+            Reader::Value(Value::Number(number)) => visit_number(*number, visitor),
             Reader::Key(key) => match (as_integer(key), as_integer(key), as_integer(key)) {
                 (Some(value), _, _) => visitor.visit_u64(value),
                 (None, Some(value), _) => visitor.visit_i64(value),
@@ -138,7 +138,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 Repr::Float(value) if value == 0.0 && value.is_sign_negative() => {
                     visitor.visit_f64(value)
                 }
-                _ => visit_worth(*number, visitor),
+                _ => visit_number(*number, visitor),
             },
             Reader::Value(Value::String(text)) => visitor.visit_borrowed_str(text),
             Reader::Key(key) => visitor.visit_borrowed_str(key),
@@ -148,7 +148,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
                 match elements.0.next() {
                     None => Ok(read),
                     Some((position, _)) => {
-                        let error = ValueError::new("an element was not expected there");
+                        let error = ValueError::new("an element was not expected");
                         Err(error.within(Step::Element(position)))
                     }
                 }
@@ -229,14 +229,14 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     }
 }
 
-/// Reads the key of a member as an integer, where it is written as JSON writes them: two keys that
-/// differ are no two ways to write one integer.
+/// Parses a member's key as an integer. Only the canonical form counts, so that different keys
+/// are different integers.
 fn as_integer<T: FromStr + ToString>(key: &str) -> Option<T> {
     key.parse().ok().filter(|integer: &T| integer.to_string() == key)
 }
 
-/// Hands over the integer where a number is one in worth: types for integers take no float.
-fn visit_worth<'de, V: Visitor<'de>>(number: Number, visitor: V) -> Result<V::Value, ValueError> {
+/// Passes a whole number as an integer: visitors of integers accept no float.
+fn visit_number<'de, V: Visitor<'de>>(number: Number, visitor: V) -> Result<V::Value, ValueError> {
     match (number.as_u64(), number.as_i64()) {
         (Some(value), _) => visitor.visit_u64(value),
         (None, Some(value)) => visitor.visit_i64(value),
@@ -244,7 +244,7 @@ fn visit_worth<'de, V: Visitor<'de>>(number: Number, visitor: V) -> Result<V::Va
     }
 }
 
-/// The elements that are left.
+/// The remaining elements of an array.
 struct Elements<'a>(Enumerate<slice::Iter<'a, Value>>);
 
 impl<'de> SeqAccess<'de> for Elements<'de> {
@@ -264,7 +264,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
     }
 }
 
-/// The members that are left, and the one whose key was read.
+/// The remaining members of an object, and the one whose key was read last.
 struct Members<'a, I> {
     rest: I,
     read: Option<(&'a str, &'a Value)>,
@@ -288,7 +288,7 @@ impl<'de, I: Iterator<Item = (&'de str, &'de Value)>> MapAccess<'de> for Members
         seed: T,
     ) -> Result<T::Value, ValueError> {
         let Some((key, value)) = self.read.take() else {
-            return Err(ValueError::new("a value was asked for before its key"));
+            return Err(ValueError::new("the value of a member was read before its key"));
         };
         seed.deserialize(Reader::Value(value)).map_err(|error| error.within(Step::Member(key)))
     }

@@ -1,4 +1,4 @@
-//! JSON text into values: the places that they are read into.
+//! Parses JSON text into a `Value`.
 
 use std::str::FromStr;
 
@@ -6,9 +6,9 @@ use miniserde::de::{Deserialize, Map, Seq, Visitor};
 
 use super::error::JsonError;
 use super::json::{self, deeper};
-use super::{Value, object};
+use super::{Object, Value};
 
-/// Reads JSON text. A byte-order mark is skipped; nesting deeper than 128 is refused.
+/// Parses JSON text. A byte-order mark is skipped; nesting deeper than 128 levels is an error.
 impl FromStr for Value {
     type Err = JsonError;
 
@@ -18,10 +18,9 @@ impl FromStr for Value {
     }
 }
 
-/// A place that one JSON value is read into, at a known depth of nesting.
+/// A target for one JSON value, at a known depth of nesting.
 ///
-/// It bounds the nesting, so that no later walk over a value, which recurses, can exhaust the
-/// stack.
+/// The depth is limited so that recursion over the value cannot exhaust the stack.
 #[derive(Debug)]
 pub(crate) struct Slot {
     value: Option<Value>,
@@ -29,17 +28,17 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// An empty place; `depth` counts the arrays and objects around it.
+    /// Returns an empty slot; `depth` is the number of enclosing arrays and objects.
     pub(crate) fn at(depth: u8) -> Slot {
         Slot { value: None, depth }
     }
 
-    /// Returns whether nothing was read, or `null`.
+    /// Returns whether the slot is empty or holds `null`.
     pub(crate) fn is_absent(&self) -> bool {
         self.value.as_ref().is_none_or(Value::is_null)
     }
 
-    /// Takes what was read; `None` where nothing was.
+    /// Takes the value out of the slot.
     pub(crate) fn take(&mut self) -> Option<Value> {
         self.value.take()
     }
@@ -125,7 +124,7 @@ struct ObjectBuilder<'a> {
 }
 
 impl ObjectBuilder<'_> {
-    fn keep(&mut self) {
+    fn push_member(&mut self) {
         if let Some(value) = self.member.take() {
             self.members.push((std::mem::take(&mut self.key), value));
         }
@@ -134,14 +133,14 @@ impl ObjectBuilder<'_> {
 
 impl Map for ObjectBuilder<'_> {
     fn key(&mut self, key: &str) -> miniserde::Result<&mut dyn Visitor> {
-        self.keep();
+        self.push_member();
         self.key.push_str(key);
         Ok(&mut self.member)
     }
 
     fn finish(&mut self) -> miniserde::Result<()> {
-        self.keep();
-        *self.out = Some(Value::Object(object(std::mem::take(&mut self.members))));
+        self.push_member();
+        *self.out = Some(Value::Object(Object::from_members(std::mem::take(&mut self.members))));
         Ok(())
     }
 }
