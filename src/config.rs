@@ -1,4 +1,4 @@
-//! Checked settings and their defaults.
+//! The settings of a client: their defaults and checks.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use crate::context::EvaluationContext;
 use crate::error::Error;
 
-/// Durations beyond this are cut to it, so that no clock overflows.
+/// The maximum of each duration, so that adding one to the time cannot overflow.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// Intervals below this, but zero, are slips of units: milliseconds were meant, or seconds.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// The minimum of an interval other than zero. A smaller one is most likely a mistaken unit.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Declares `Config`: each setting with its type and default. A setting that cannot hold a secret
 /// is `shown` by `Debug`.
@@ -67,28 +67,28 @@ settings! {
     root_certificates_pem: Option<Vec<u8>> = None;
 }
 
-/// Rules that are there before the service has answered.
+/// The rules to use until the service responds.
 #[derive(Clone)]
 pub(crate) enum Bootstrap {
     File(PathBuf),
     Text(String),
 }
 
-/// Where rulesets are remembered.
+/// The folder where rulesets are cached.
 #[derive(Clone)]
 pub(crate) enum CacheDir {
     Path(PathBuf),
-    /// The folder that the platform has for caches.
+    /// The platform's folder for caches.
     Platform,
 }
 
 impl Config {
-    /// Returns whether there is a service to talk to.
+    /// Returns whether the client has a service.
     pub(crate) fn has_service(&self) -> bool {
         !self.base_url.is_empty()
     }
 
-    /// Checks what can be checked without the network, and bounds the durations.
+    /// Checks the settings without the network, and limits the durations.
     pub(crate) fn check(mut self) -> Result<Config, Error> {
         if self.environment.as_deref() == Some("") {
             return Err(Error::setting("environment", "must not be empty"));
@@ -99,9 +99,11 @@ impl Config {
         if self.max_body_size == 0 {
             return Err(Error::setting("max_body_size", "must not be zero"));
         }
-        if !self.polling_interval.is_zero() && self.polling_interval < SHORTEST {
-            let reason =
-                format!("must be zero or at least {SHORTEST:?}, not {:?}", self.polling_interval);
+        if !self.polling_interval.is_zero() && self.polling_interval < MIN_INTERVAL {
+            let reason = format!(
+                "must be zero or at least {MIN_INTERVAL:?}, not {:?}",
+                self.polling_interval
+            );
             return Err(Error::setting("polling_interval", reason));
         }
         if self.event_flush_interval.is_zero() {
@@ -132,8 +134,8 @@ impl Config {
         if self.bootstrap_watch.is_some_and(|interval| interval.is_zero()) {
             return Err(Error::setting("bootstrap_watch", "must not be zero"));
         }
-        if let Some(interval) = self.bootstrap_watch.filter(|interval| *interval < SHORTEST) {
-            let reason = format!("must be at least {SHORTEST:?}, not {interval:?}");
+        if let Some(interval) = self.bootstrap_watch.filter(|interval| *interval < MIN_INTERVAL) {
+            let reason = format!("must be at least {MIN_INTERVAL:?}, not {interval:?}");
             return Err(Error::setting("bootstrap_watch", reason));
         }
         if self.bootstrap_watch.is_some() && !matches!(self.bootstrap, Some(Bootstrap::File(_))) {

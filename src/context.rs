@@ -1,16 +1,16 @@
-//! `EvaluationContext`: who is asking.
+//! `EvaluationContext`: the user, session and attributes that a flag is evaluated for.
 
 use std::borrow::Cow;
 
 use crate::value::{Number, from_integers};
 
-/// As many attributes are searched one by one: most differ in length, which is quickly seen.
-const FEW: usize = 16;
+/// Up to this many attributes, a linear search is faster than a binary search.
+const LINEAR_SEARCH_MAX: usize = 16;
 
 /// The user, session or request that a flag is evaluated for.
 ///
-/// `user_id`, or else `session_id`, decides the bucket of a percentage rollout. Targeting rules
-/// read both by these names, and everything else from the attributes.
+/// `user_id`, or `session_id` if there is no user, decides the bucket of a percentage rollout.
+/// Targeting rules read both by these names, and any other name from the attributes.
 ///
 /// ```
 /// use phaseflag::EvaluationContext;
@@ -29,21 +29,21 @@ pub struct EvaluationContext {
     attributes: Vec<(String, AttributeValue)>,
 }
 
-/// What a context is identified by.
+/// The identifier of a context.
 #[derive(Clone, Copy)]
-pub(crate) enum Who<'a> {
+pub(crate) enum Identifier<'a> {
     User(&'a str),
-    /// Where there is no user.
+    /// The session, if there is no user.
     Session(&'a str),
-    Nobody,
+    Missing,
 }
 
-/// What stands for a context that is not there.
-pub(crate) static NOBODY: EvaluationContext =
+/// The context of an evaluation without one.
+pub(crate) static EMPTY_CONTEXT: EvaluationContext =
     EvaluationContext { user_id: None, session_id: None, attributes: Vec::new() };
 
 impl EvaluationContext {
-    /// Returns a context that says nothing.
+    /// Returns an empty context.
     pub fn new() -> EvaluationContext {
         EvaluationContext::default()
     }
@@ -55,20 +55,20 @@ impl EvaluationContext {
         self
     }
 
-    /// Sets the session's identifier, which decides rollouts where there is no user.
+    /// Sets the session's identifier, which decides rollouts if there is no user.
     #[must_use]
     pub fn session_id(mut self, session_id: impl Into<String>) -> EvaluationContext {
         self.session_id = Some(session_id.into());
         self
     }
 
-    /// Sets an attribute: a string, an integer, a float or a boolean. The last value of a name
-    /// stays. A float that is NaN or infinite counts as missing.
+    /// Sets an attribute: a string, an integer, a float or a boolean. Replaces an earlier value of
+    /// the same name. A float that is NaN or infinite counts as missing.
     ///
     /// An attribute named `user_id` or `session_id` sets that identifier instead, as
     /// [`user_id`](EvaluationContext::user_id) and [`session_id`](EvaluationContext::session_id)
-    /// do; the last call wins. A number becomes its text, such as `42`, and a boolean `true` or
-    /// `false`. A missing value leaves the identifier unchanged.
+    /// do; the last call wins. A number is converted to text, such as `42`, and a boolean to `true`
+    /// or `false`. A missing value leaves the identifier unchanged.
     ///
     /// ```
     /// use phaseflag::EvaluationContext;
@@ -103,44 +103,45 @@ impl EvaluationContext {
         }
     }
 
-    /// Returns the user's identifier.
+    /// Returns the user's identifier, or `None`.
     pub fn get_user_id(&self) -> Option<&str> {
         self.user_id.as_deref()
     }
 
-    /// Returns the session's identifier.
+    /// Returns the session's identifier, or `None`.
     pub fn get_session_id(&self) -> Option<&str> {
         self.session_id.as_deref()
     }
 
-    /// Returns an attribute; `None` for `user_id` and `session_id`, which are no attributes.
+    /// Returns an attribute, or `None`. Also `None` for `user_id` and `session_id`, which are not
+    /// attributes.
     pub fn get_attribute(&self, name: &str) -> Option<&AttributeValue> {
-        if self.attributes.len() <= FEW {
+        if self.attributes.len() <= LINEAR_SEARCH_MAX {
             return self.attributes.iter().find(|(other, _)| other == name).map(|(_, value)| value);
         }
         let position = self.position(name).ok()?;
         self.attributes.get(position).map(|(_, value)| value)
     }
 
-    /// Returns the attributes in the order of their names, without `user_id` and `session_id`.
+    /// Returns the attributes, sorted by name, without `user_id` and `session_id`.
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &AttributeValue)> {
         self.attributes.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// What decides a rollout: the user, else the session; an empty one counts as absent.
-    pub(crate) fn identifier(&self) -> Option<&str> {
-        match self.who() {
-            Who::User(id) | Who::Session(id) => Some(id),
-            Who::Nobody => None,
+    /// Returns the text that decides the bucket of a rollout, or `None`.
+    pub(crate) fn bucket_key(&self) -> Option<&str> {
+        match self.identifier() {
+            Identifier::User(id) | Identifier::Session(id) => Some(id),
+            Identifier::Missing => None,
         }
     }
 
-    /// Returns who is asking: the user, else the session; an empty one counts as absent.
-    pub(crate) fn who(&self) -> Who<'_> {
+    /// Returns the user, or else the session. An empty identifier counts as missing.
+    pub(crate) fn identifier(&self) -> Identifier<'_> {
         match (&self.user_id, &self.session_id) {
-            (Some(id), _) if !id.is_empty() => Who::User(id),
-            (_, Some(id)) if !id.is_empty() => Who::Session(id),
-            _ => Who::Nobody,
+            (Some(id), _) if !id.is_empty() => Identifier::User(id),
+            (_, Some(id)) if !id.is_empty() => Identifier::Session(id),
+            _ => Identifier::Missing,
         }
     }
 
@@ -149,7 +150,7 @@ impl EvaluationContext {
     }
 }
 
-/// An attribute of a context.
+/// The value of a context's attribute.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AttributeValue {
@@ -159,12 +160,12 @@ pub enum AttributeValue {
     Number(Number),
     /// A boolean.
     Bool(bool),
-    /// `None`, or a float that was NaN or infinite: as if the attribute were not there.
+    /// `None`, or a float that was NaN or infinite. Conditions treat the attribute as absent.
     Missing,
 }
 
 impl AttributeValue {
-    /// Returns the string form; `None` if the value is missing.
+    /// Returns the string form, or `None` if the value is missing.
     fn into_text(self) -> Option<String> {
         match self {
             AttributeValue::String(text) => Some(text),
@@ -237,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identifier_given_as_an_attribute_sets_its_field() {
+    fn an_attribute_named_like_an_identifier_sets_the_identifier() {
         let values = [
             (AttributeValue::from("ada"), Some("ada")),
             ("".into(), Some("")),
@@ -274,8 +275,8 @@ mod tests {
     }
 
     #[test]
-    fn finds_each_of_few_and_of_many_attributes() {
-        for count in [0, 1, FEW, FEW + 1, 100] {
+    fn finds_attributes_by_linear_and_binary_search() {
+        for count in [0, 1, LINEAR_SEARCH_MAX, LINEAR_SEARCH_MAX + 1, 100] {
             let mut context = EvaluationContext::new();
             for number in (0..count).rev().chain(0..count) {
                 context = context.attribute(format!("name-{number}"), number);

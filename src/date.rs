@@ -1,27 +1,27 @@
-//! Dates as text: what events carry, and what `Retry-After` may hold. Pure arithmetic.
+//! Formats the timestamps of events, and parses the dates of `Retry-After`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const SECONDS_A_DAY: u64 = 86_400;
+const SECONDS_PER_DAY: u64 = 86_400;
 
-/// The last second of the year 9999, which is the last that the formats can hold.
+/// The last second of the year 9999, the last year with four digits.
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Formats a time as ISO 8601 in UTC with milliseconds, without a zone:
 /// `2026-04-04T15:00:00.000`.
 ///
-/// Times before 1970 and after 9999 are written as the first and the last that there are.
+/// Times before 1970 and after 9999 are clamped to that range.
 pub(crate) fn iso8601(time: SystemTime) -> String {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let since_epoch = since_epoch.min(Duration::from_millis(LAST_SECOND * 1000 + 999));
     let seconds = since_epoch.as_secs();
-    let (year, month, day) = date_of(seconds / SECONDS_A_DAY);
+    let (year, month, day) = date_of(seconds / SECONDS_PER_DAY);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let milliseconds = since_epoch.subsec_millis();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}")
 }
 
-/// Reads an HTTP date, such as `Sun, 06 Nov 1994 08:49:37 GMT`, or `None` where it is none.
+/// Parses an HTTP date, such as `Sun, 06 Nov 1994 08:49:37 GMT`, or returns `None`.
 pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     let (_, date) = text.trim().split_once(", ")?;
     let mut words = date.split(' ');
@@ -36,7 +36,7 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
         return None;
     }
     let seconds =
-        days_before(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second;
+        days_since_epoch(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
@@ -52,9 +52,9 @@ fn month(name: &str) -> Option<u64> {
     (1..).zip(MONTHS).find(|(_, month)| *month == name).map(|(number, _)| number)
 }
 
-/// The date of a day since 1970-01-01, in the proleptic Gregorian calendar.
+/// Returns year, month and day of a number of days since 1970-01-01 in the Gregorian calendar.
 ///
-/// Years are counted from March, so that the leap day is the last one of its year.
+/// Internally, years begin in March, so that the leap day is the last day of its year.
 fn date_of(day: u64) -> (u64, u64, u64) {
     let day = day + 719_468;
     let (era, day_of_era) = (day / 146_097, day % 146_097);
@@ -68,8 +68,8 @@ fn date_of(day: u64) -> (u64, u64, u64) {
     (year, month, day_of_month)
 }
 
-/// The days from 1970-01-01 to a date.
-fn days_before(year: u64, month: u64, day: u64) -> u64 {
+/// Returns the number of days from 1970-01-01 to a date.
+fn days_since_epoch(year: u64, month: u64, day: u64) -> u64 {
     let year = year - u64::from(month <= 2);
     let (era, year_of_era) = (year / 400, year % 400);
     let month_from_march = (month + 9) % 12;
@@ -126,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_four_hundred_years_comes_back() {
+    fn days_and_dates_convert_both_ways_for_400_years() {
         for day in 0..146_097 {
             let (year, month, day_of_month) = date_of(day);
-            assert_eq!(days_before(year, month, day_of_month), day);
+            assert_eq!(days_since_epoch(year, month, day_of_month), day);
         }
     }
 }

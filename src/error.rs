@@ -1,4 +1,4 @@
-//! What goes wrong with clients, bootstraps and requests, and its text.
+//! The errors of clients, bootstraps and requests.
 
 use std::fmt;
 use std::io;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::ruleset::RulesetError;
 
-/// What can go wrong between a program and its flags.
+/// An error of a client.
 #[non_exhaustive]
 pub enum Error {
-    /// The client cannot be built as it was asked for.
+    /// A setting is invalid.
     #[non_exhaustive]
     InvalidSetting {
         /// The name of the setting.
@@ -18,7 +18,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The bootstrap cannot be read, and there is nothing else that could ever be served.
+    /// The bootstrap cannot be read, and the client has no other source of rules.
     #[non_exhaustive]
     Bootstrap {
         /// The path of the file, or `bootstrap_text`.
@@ -39,43 +39,43 @@ pub enum Error {
     /// The client did not become ready in time.
     #[non_exhaustive]
     NotReady {
-        /// How long it was waited for.
+        /// How long the caller waited.
         waited: Duration,
-        /// The last failure, where there was one.
+        /// The last failure, or `None`.
         cause: Option<RequestError>,
     },
     /// The service refused the API key.
     #[non_exhaustive]
     KeyRefused {
-        /// The service's answer.
+        /// The response of the service.
         cause: RequestError,
     },
     /// The service does not know the flag.
     #[non_exhaustive]
     FlagNotFound {
-        /// The key that was asked for.
+        /// The key of the flag.
         flag: String,
     },
     /// The service does not evaluate the flag because it is not active.
     #[non_exhaustive]
     FlagInactive {
-        /// The key that was asked for.
+        /// The key of the flag.
         flag: String,
     },
-    /// The client has no `base_url`, and so no service to ask.
+    /// The client has no `base_url`, so it cannot send requests.
     NoService,
     /// A request failed.
     #[non_exhaustive]
     Request {
-        /// Which request, and how.
+        /// The failure of the request.
         cause: RequestError,
     },
     /// Some events were not delivered.
     #[non_exhaustive]
     Flush {
-        /// How many events wait for the next try.
+        /// The number of events that wait for the next try.
         queued: usize,
-        /// How many events the service refused for good; they are dropped.
+        /// The number of events that the service refused. They are dropped.
         rejected: usize,
         /// The failure of the last request.
         cause: RequestError,
@@ -94,24 +94,25 @@ impl From<RequestError> for Error {
     }
 }
 
-/// With `{:#}`, the causes follow.
+/// Writes the error without its causes; `{:#}` appends them.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_sentence(f)?;
+        self.write_message(f)?;
         if f.alternate() { write_causes(f, self) } else { Ok(()) }
     }
 }
 
-/// The sentence and the causes: what `unwrap`, or a `main` that returns an error, shows people.
+/// Writes the error and its causes as text, because `unwrap`, and a `main` that returns an error,
+/// show the `Debug` form.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_sentence(f)?;
+        self.write_message(f)?;
         write_causes(f, self)
     }
 }
 
 impl Error {
-    fn write_sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::InvalidSetting { setting, reason } => {
                 write!(f, "failed to build client: `{setting}` {reason}")
@@ -121,7 +122,7 @@ impl Error {
             Error::NotStarted => f.write_str("the client has not been started"),
             Error::Stopped => f.write_str("the client has been stopped"),
             Error::NotReady { waited, cause: None } => {
-                write!(f, "the client was not ready within {waited:?}: no answer yet")
+                write!(f, "the client was not ready within {waited:?}: no response yet")
             }
             Error::NotReady { waited, cause: Some(_) } => {
                 write!(f, "the client was not ready within {waited:?}")
@@ -129,10 +130,8 @@ impl Error {
             Error::KeyRefused { .. } => f.write_str("the service refused the API key"),
             Error::FlagNotFound { flag } => write!(f, "the service has no flag `{flag}`"),
             Error::FlagInactive { flag } => write!(f, "the flag `{flag}` is not active"),
-            Error::NoService => {
-                f.write_str("the client has no `base_url`: there is no service to ask")
-            }
-            Error::Request { cause } => cause.write_sentence(f),
+            Error::NoService => f.write_str("the client has no `base_url`"),
+            Error::Request { cause } => cause.write_message(f),
             Error::Flush { queued, rejected: 0, .. } => {
                 write!(f, "failed to deliver events: {queued} wait for the next try")
             }
@@ -171,7 +170,7 @@ pub enum BootstrapError {
         /// The system's reason.
         cause: io::Error,
     },
-    /// The text is no ruleset.
+    /// The text is not a ruleset.
     #[non_exhaustive]
     Ruleset {
         /// What is wrong with it, and where.
@@ -188,7 +187,7 @@ impl fmt::Display for BootstrapError {
     }
 }
 
-/// The sentence.
+/// Writes the same text as `Display`.
 impl fmt::Debug for BootstrapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -197,68 +196,68 @@ impl fmt::Debug for BootstrapError {
 
 impl std::error::Error for BootstrapError {}
 
-/// A request to the service that failed. Holds no key.
+/// A failed request. Its text never contains the API key.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// There was no connection, or it broke: name resolution, TCP, TLS or HTTP itself.
+    /// The connection failed: name resolution, TCP, TLS or HTTP itself.
     #[non_exhaustive]
     Transport {
-        /// The address that was asked.
+        /// The address of the request.
         url: String,
-        /// What the HTTP library says.
+        /// The error of the HTTP library.
         cause: Arc<dyn std::error::Error + Send + Sync>,
     },
-    /// The whole request took longer than it may.
+    /// The request took longer than `request_timeout`.
     #[non_exhaustive]
     Timeout {
-        /// The address that was asked.
+        /// The address of the request.
         url: String,
-        /// How long the request may take.
+        /// The time limit of the request.
         limit: Duration,
     },
-    /// The service answered with a status that is no success.
+    /// The response has a status other than success.
     #[non_exhaustive]
     Status {
-        /// The address that was asked.
+        /// The address of the request.
         url: String,
         /// The HTTP status.
         status: u16,
-        /// The service's own code for it, such as `FLAG_NOT_FOUND`; empty where it gives none.
+        /// The error code of the service, such as `FLAG_NOT_FOUND`; empty if the response has none.
         code: String,
-        /// What the service says of it; empty where it says nothing.
+        /// The error message of the service; empty if the response has none.
         message: String,
-        /// How long the service asks to wait.
+        /// The delay before the next request, by the header `Retry-After`, or `None`.
         retry_after: Option<Duration>,
     },
     /// The body is larger than `max_body_size`.
     #[non_exhaustive]
     TooLarge {
-        /// The address that was asked.
+        /// The address of the request.
         url: String,
         /// The limit in bytes.
         limit: usize,
     },
-    /// The body is compressed in a way that the client does not read.
+    /// The body has an encoding that the client does not support.
     #[non_exhaustive]
     Encoding {
-        /// The address that was asked.
+        /// The address of the request.
         url: String,
         /// The value of `Content-Encoding`.
         encoding: String,
     },
-    /// The body is no ruleset.
+    /// The body is not a ruleset.
     #[non_exhaustive]
     Ruleset {
-        /// The address that was asked.
+        /// The address of the request.
         url: String,
         /// What is wrong with it, and where.
         cause: RulesetError,
     },
-    /// The body is not what the service documents.
+    /// The body does not have the documented form.
     #[non_exhaustive]
-    Answer {
-        /// The address that was asked.
+    InvalidResponse {
+        /// The address of the request.
         url: String,
         /// What is wrong with it.
         reason: String,
@@ -266,7 +265,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// Returns the HTTP status where that is what went wrong.
+    /// Returns the HTTP status of a [`RequestError::Status`], or `None`.
     pub fn status(&self) -> Option<u16> {
         match self {
             RequestError::Status { status, .. } => Some(*status),
@@ -275,31 +274,31 @@ impl RequestError {
     }
 }
 
-/// With `{:#}`, the cause follows.
+/// Writes the error without its cause; `{:#}` appends it.
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_sentence(f)?;
+        self.write_message(f)?;
         if f.alternate() { write_causes(f, self) } else { Ok(()) }
     }
 }
 
-/// The sentence and the cause.
+/// Writes the error and its cause as text.
 impl fmt::Debug for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_sentence(f)?;
+        self.write_message(f)?;
         write_causes(f, self)
     }
 }
 
 impl RequestError {
-    fn write_sentence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RequestError::Transport { url, .. } => write!(f, "failed to reach `{url}`"),
             RequestError::Timeout { url, limit } => {
-                write!(f, "failed to get an answer from `{url}` within {limit:?}")
+                write!(f, "failed to get a response from `{url}` within {limit:?}")
             }
             RequestError::Status { url, status, message, .. } => {
-                write!(f, "`{url}` answered with status {status}")?;
+                write!(f, "`{url}` responded with status {status}")?;
                 match (status, message.as_str()) {
                     (304, "") => f.write_str(" to a request without a condition"),
                     (300..=399, "") => f.write_str(", and redirects are not followed"),
@@ -308,17 +307,19 @@ impl RequestError {
                 }
             }
             RequestError::TooLarge { url, limit } => {
-                write!(f, "`{url}` answered with more than {limit} bytes")
+                write!(f, "`{url}` responded with more than {limit} bytes")
             }
             RequestError::Encoding { url, encoding } => {
                 write!(
                     f,
-                    "`{url}` answered with a body in the encoding `{encoding}`, which was not asked for"
+                    "`{url}` responded with a body in the encoding `{encoding}`, which was not requested"
                 )
             }
-            RequestError::Ruleset { url, .. } => write!(f, "`{url}` answered with no ruleset"),
-            RequestError::Answer { url, reason } => {
-                write!(f, "`{url}` answered with something else than documented: {reason}")
+            RequestError::Ruleset { url, .. } => {
+                write!(f, "`{url}` responded with an invalid ruleset")
+            }
+            RequestError::InvalidResponse { url, reason } => {
+                write!(f, "`{url}` responded with an invalid body: {reason}")
             }
         }
     }
@@ -333,12 +334,12 @@ impl std::error::Error for RequestError {
             | RequestError::Status { .. }
             | RequestError::TooLarge { .. }
             | RequestError::Encoding { .. }
-            | RequestError::Answer { .. } => None,
+            | RequestError::InvalidResponse { .. } => None,
         }
     }
 }
 
-/// Writes what led to an error.
+/// Writes the causes of an error, each after a colon.
 pub(crate) fn write_causes(
     f: &mut fmt::Formatter<'_>,
     error: &dyn std::error::Error,

@@ -1,11 +1,11 @@
-//! Files for their owner alone, which are replaced as a whole.
+//! Files that only their owner can read, and that are replaced as a whole.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Makes a folder, and those above it, where they are not there.
+/// Creates a folder and its parents if they do not exist. Only the owner has access.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -14,36 +14,37 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Opens a file, for its owner alone where it is made.
+/// Opens a file. If that creates it, only the owner has access.
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options.open(path)
 }
 
-/// Writes a file aside, where nobody else writes, and moves it to its place.
-pub(crate) fn replace(path: &Path, aside: &Path, bytes: &[u8]) -> io::Result<()> {
-    // Somebody who was killed may have left one behind.
-    let _ = fs::remove_file(aside);
-    let written = open(aside, OpenOptions::new().write(true).create_new(true))
+/// Replaces a file: writes a temporary file, which must have no other writer, and renames it.
+pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A killed process may have left it behind.
+    let _ = fs::remove_file(temporary);
+    let written = open(temporary, OpenOptions::new().write(true).create_new(true))
         .and_then(|mut file| file.write_all(bytes));
-    let moved = written.and_then(|()| fs::rename(aside, path));
+    let moved = written.and_then(|()| fs::rename(temporary, path));
     if moved.is_err() {
-        let _ = fs::remove_file(aside);
+        let _ = fs::remove_file(temporary);
     }
     moved
 }
 
-/// Returns the length of a regular file; another is an error, since a pipe would be waited for.
+/// Returns the length of a regular file in bytes. Any other file is an error: to open a pipe would
+/// block.
 pub(crate) fn length(path: &Path) -> io::Result<u64> {
     let metadata = fs::metadata(path)?;
     match metadata.is_file() {
         true => Ok(metadata.len()),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }
 
-/// Returns the path beside a file whose name has a suffix.
+/// Returns the path of a file with a suffix appended to its name.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);

@@ -1,15 +1,14 @@
-//! Which service and key a file belongs to: a digest that gives neither of them away.
+//! Names files by a digest of service address and API key that reveals neither.
 
-/// How much of the digest is used, in bytes: as much as keeps any two apart.
+/// The number of bytes of the digest in a name, enough to rule out collisions.
 const LENGTH: usize = 16;
 
-/// Returns the name of a service address and key, in hexadecimal digits.
+/// Returns the name for a service address and key, in hexadecimal digits.
 ///
-/// The key can be read from it as little as from nothing, which a quick hash would not promise:
-/// those can be turned around.
+/// The digest is SHA-256, because a fast hash can be inverted.
 pub(crate) fn identity(base_url: &str, api_key: &str) -> String {
     let base_url = base_url.trim_end_matches('/');
-    // No address holds a line break: the two cannot be mistaken for another two.
+    // Addresses contain no line break, so no other pair gives the same message.
     let digest = sha256(format!("{base_url}\n{api_key}").as_bytes());
     digest.iter().take(LENGTH).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -49,7 +48,7 @@ fn sha256(message: &[u8]) -> [u8; 32] {
 }
 
 fn compress(state: &mut [u32; 8], block: &[u8; 64]) {
-    // The last sixteen words of the schedule, the next one first.
+    // The current sixteen words of the message schedule, the next one first.
     let mut words = [0; 16];
     for (word, bytes) in words.iter_mut().zip(block.as_chunks().0) {
         *word = u32::from_be_bytes(*bytes);
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_those_of_the_standard() {
+    fn digests_match_the_test_vectors_of_the_standard() {
         let (digits, long) = ("0123456789".repeat(7), "a".repeat(1_000_000));
         for (message, digest) in [
             ("", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_at_the_end_names_the_same_service() {
+    fn a_trailing_slash_does_not_change_the_name() {
         let name = identity("https://api.example.com/api/v1", "sdk-dev-1");
         assert_eq!(identity("https://api.example.com/api/v1/", "sdk-dev-1"), name);
         assert_eq!(name.len(), 2 * LENGTH);

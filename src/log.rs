@@ -1,7 +1,8 @@
-//! Log lines of this crate: target `phaseflag`, never a key or an attribute's value.
+//! The macro `log!`, which writes the crate's log lines with the target `phaseflag`.
 //!
-//! `warn` when something begins to go wrong, once an episode; `info` when it is over; `debug` for
-//! each ruleset and delivery. Without the feature `http` there is no `log`, and this is silent.
+//! Levels: `warn` once when a problem begins, `info` once when it ends, `debug` for each ruleset and
+//! delivery. A line never contains a key or an attribute's value. Without the feature `http`, nothing
+//! is logged.
 
 macro_rules! log {
     ($level:ident, $($message:tt)+) => {{

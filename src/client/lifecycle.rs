@@ -10,7 +10,7 @@ use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::{Ledger, Recorder, Tracker};
 use crate::log::log;
-use crate::rules::{Flags, Memory, Origin, Watch, Watching};
+use crate::rules::{CacheEntry, Flags, Watch, WatchThread};
 
 #[cfg(not(feature = "http"))]
 use super::no_service::Service;
@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     /// Receives the events of a client without a service.
     pub(crate) tracker: Option<Arc<dyn Tracker>>,
     extras: Extras,
-    watching: Mutex<Option<Watching>>,
+    watching: Mutex<Option<WatchThread>>,
     run_state: Mutex<RunState>,
 }
 
@@ -76,17 +76,17 @@ impl Inner {
                 RunState::Stopped => return Err(Error::Stopped),
             }
         }
-        let memory = self.load_cache();
-        let cached = memory.as_ref().is_some_and(|memory| memory.recalled.is_some());
-        let mut watch = if cached { None } else { self.new_watch() };
-        let bootstrapped = if cached { Ok(()) } else { self.load_bootstrap(watch.as_mut()) };
+        let cached = self.serve_cached();
+        let mut watch = if cached.is_some() { None } else { self.new_watch() };
+        let bootstrapped =
+            if cached.is_some() { Ok(()) } else { self.load_bootstrap(watch.as_mut()) };
         let mut run_state = self.lock_run_state();
         if *run_state == RunState::Stopped {
             return Err(Error::Stopped);
         }
         let watched = watch.is_some();
         let started = self.start_watching(watch).and_then(|()| match &self.service {
-            Some(service) => service.start(&self.flags, memory),
+            Some(service) => service.start(&self.flags, cached),
             // The file may appear later.
             None if watched => Ok(()),
             None => bootstrapped,
@@ -112,16 +112,12 @@ impl Inner {
         log!(warn, "`polling_interval` is {interval:?}: that makes {requests} requests per minute");
     }
 
-    /// Serves the cached ruleset; `None` without a cache or a service.
-    fn load_cache(&self) -> Option<Memory> {
-        let cache = self.service.as_ref()?.cache()?;
-        let recalled = cache.recall().filter(|recalled| {
-            let ready = recalled.fresh || self.config.offline_mode;
-            self.flags.remember(&recalled.rules, &recalled.location, |readiness| {
-                readiness.remembered(recalled.age, ready);
-            })
-        });
-        Some(Memory { cache, recalled })
+    /// Serves the cached ruleset and returns it, or `None`.
+    fn serve_cached(&self) -> Option<CacheEntry> {
+        let cached = self.service.as_ref()?.cache()?.load()?;
+        let ready = cached.fresh || self.config.offline_mode;
+        let CacheEntry { rules, location, age, .. } = &cached;
+        self.flags.serve_cached(rules, location, *age, ready).then_some(cached)
     }
 
     /// Returns the watch of the bootstrap file; `None` without `bootstrap_watch`.
@@ -153,11 +149,7 @@ impl Inner {
         match loaded {
             Ok(None) => Ok(()),
             Ok(Some(ruleset)) => {
-                self.flags.install(&ruleset, Origin::Bootstrap(&location), |readiness| {
-                    if self.config.offline_mode {
-                        readiness.make_ready();
-                    }
-                });
+                self.flags.serve_bootstrap(&ruleset, &location, self.config.offline_mode);
                 Ok(())
             }
             Err(cause) => {
@@ -170,7 +162,7 @@ impl Inner {
     pub(super) fn stop(&self, timeout: Duration) {
         *self.lock_run_state() = RunState::Stopped;
         self.flags.close();
-        self.flags.readiness.stopped();
+        self.flags.readiness.stop();
         *self.lock_watching() = None;
         if let Some(recorder) = &self.recorder {
             recorder.close();
@@ -188,7 +180,7 @@ impl Inner {
         context.or(self.config.default_context.as_deref())
     }
 
-    fn lock_watching(&self) -> MutexGuard<'_, Option<Watching>> {
+    fn lock_watching(&self) -> MutexGuard<'_, Option<WatchThread>> {
         self.watching.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use self::getters::getters;
 use self::lifecycle::RunState;
 use self::overrides::{Overrides, overridden};
-use crate::context::{EvaluationContext, NOBODY};
+use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::error::{Error, RequestError};
 use crate::events::{EvaluationEvent, EventCounts};
 use crate::rules::{ClientState, FlagsChanged, Subscription};
@@ -232,7 +232,7 @@ impl PhaseFlagClient {
             return Ok(result);
         }
         let service = self.inner.service.as_ref().ok_or(Error::NoService)?;
-        service.evaluate(key, self.inner.context(context.into()).unwrap_or(&NOBODY))
+        service.evaluate(key, self.inner.context(context.into()).unwrap_or(&EMPTY_CONTEXT))
     }
 
     /// Requests the ruleset from the service and returns its text, for use as a bootstrap file. The

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::{EvaluationEvent, Ledger, Recorder};
-use crate::rules::{Cache, Flags, Memory};
+use crate::rules::{Cache, CacheEntry, Flags};
 use crate::ruleset::EvaluationResult;
 
 /// Has no values: without `http` no client has a service.
@@ -28,7 +28,7 @@ impl Service {
         match *self {}
     }
 
-    pub(crate) fn start(&self, _: &Arc<Flags>, _: Option<Memory>) -> Result<(), Error> {
+    pub(crate) fn start(&self, _: &Arc<Flags>, _: Option<CacheEntry>) -> Result<(), Error> {
         match *self {}
     }
 

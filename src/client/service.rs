@@ -13,7 +13,7 @@ use crate::events::{
 };
 use crate::http::{Http, KeepPaths, Paths, Remote};
 use crate::log::log;
-use crate::rules::{Cache, Flags, Memory, Poller, fetch_text};
+use crate::rules::{Cache, CacheEntry, Flags, Poller, fetch_text};
 use crate::ruleset::EvaluationResult;
 use crate::worker::{StopSignal, Worker, guarded};
 
@@ -74,9 +74,14 @@ impl Service {
     }
 
     /// Starts polling, and delivering if events are queued or spooled.
-    pub(crate) fn start(&self, flags: &Arc<Flags>, memory: Option<Memory>) -> Result<(), Error> {
+    pub(crate) fn start(
+        &self,
+        flags: &Arc<Flags>,
+        cached: Option<CacheEntry>,
+    ) -> Result<(), Error> {
         let (http, paths) = (self.http.clone(), self.paths.clone());
-        let poller = Poller::new(http, paths, flags.clone(), &self.config, memory);
+        let poller =
+            Poller::new(http, paths, flags.clone(), &self.config, self.cache.clone(), cached);
         let mut threads = self.threads();
         if poller.has_work() {
             threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);

@@ -1,7 +1,7 @@
 //! A recorded evaluation: who was served what, its fingerprint, and its event.
 
 use super::event::EvaluationEvent;
-use crate::context::Who;
+use crate::context::Identifier;
 use crate::hash::{hash, mix};
 use crate::ruleset::Reason;
 
@@ -10,7 +10,7 @@ use crate::ruleset::Reason;
 pub(super) struct Evaluation<'a> {
     pub(crate) key: &'a str,
     pub(super) variation_key: Option<&'a str>,
-    pub(super) who: Who<'a>,
+    pub(super) who: Identifier<'a>,
 }
 
 impl Evaluation<'_> {
@@ -18,9 +18,9 @@ impl Evaluation<'_> {
     #[inline(always)]
     pub(super) fn fingerprint(&self, seed: u64) -> u64 {
         let (who, identifier) = match self.who {
-            Who::User(id) => (1 << 62, id),
-            Who::Session(id) => (1 << 61, id),
-            Who::Nobody => (0, ""),
+            Identifier::User(id) => (1 << 62, id),
+            Identifier::Session(id) => (1 << 61, id),
+            Identifier::Missing => (0, ""),
         };
         let (has_variation, variation_key) =
             self.variation_key.map_or((0, ""), |key| (1 << 63, key));
@@ -43,9 +43,9 @@ impl Evaluation<'_> {
             event = event.variation_key(key);
         }
         let mut event = match self.who {
-            Who::User(id) => event.user_id(id),
-            Who::Session(id) => event.metadata("session_id", id),
-            Who::Nobody => event,
+            Identifier::User(id) => event.user_id(id),
+            Identifier::Session(id) => event.metadata("session_id", id),
+            Identifier::Missing => event,
         };
         event.stamp();
         event
@@ -65,8 +65,10 @@ mod tests {
         let mut count = 0;
         for key in texts {
             for variation_key in texts.map(Some).into_iter().chain([None]) {
-                let identified = texts.into_iter().flat_map(|id| [Who::User(id), Who::Session(id)]);
-                for who in identified.chain([Who::Nobody]) {
+                let identified = texts
+                    .into_iter()
+                    .flat_map(|id| [Identifier::User(id), Identifier::Session(id)]);
+                for who in identified.chain([Identifier::Missing]) {
                     let evaluation = Evaluation { key, variation_key, who };
                     fingerprints.insert(evaluation.fingerprint(7));
                     count += 1;

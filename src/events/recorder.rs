@@ -12,7 +12,7 @@ use super::event::EvaluationEvent;
 use super::fingerprints::{Added, Fingerprints};
 use super::ledger::Ledger;
 use crate::config::Config;
-use crate::context::{EvaluationContext, NOBODY};
+use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::log::log;
 use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::Value;
@@ -128,10 +128,10 @@ impl Recorder for IntervalRecorder {
         key: &str,
         context: Option<&EvaluationContext>,
     ) -> Option<&'a Value> {
-        let context = context.unwrap_or(&NOBODY);
+        let context = context.unwrap_or(&EMPTY_CONTEXT);
         let serving = ruleset.serve(key, context)?;
         let variation_key = serving.variation_key();
-        self.observe(Evaluation { key, variation_key, who: context.who() }, &serving.reason);
+        self.observe(Evaluation { key, variation_key, who: context.identifier() }, &serving.reason);
         serving.value()
     }
 
@@ -141,10 +141,10 @@ impl Recorder for IntervalRecorder {
         key: &str,
         context: Option<&EvaluationContext>,
     ) -> Option<EvaluationResult> {
-        let context = context.unwrap_or(&NOBODY);
+        let context = context.unwrap_or(&EMPTY_CONTEXT);
         let result = ruleset.evaluate(key, context)?;
         let variation_key = result.variation_key();
-        let evaluation = Evaluation { key, variation_key, who: context.who() };
+        let evaluation = Evaluation { key, variation_key, who: context.identifier() };
         self.observe(evaluation, &result.reason());
         Some(result)
     }
@@ -298,7 +298,7 @@ impl fmt::Debug for IntervalRecorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Who;
+    use crate::context::Identifier;
     use Decision::{Full, Known, Recorded};
 
     struct Ignore;
@@ -341,7 +341,7 @@ mod tests {
     }
 
     fn user(id: &str) -> Evaluation<'_> {
-        Evaluation { key: "a", variation_key: None, who: Who::User(id) }
+        Evaluation { key: "a", variation_key: None, who: Identifier::User(id) }
     }
 
     #[test]

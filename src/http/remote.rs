@@ -123,7 +123,9 @@ impl Remote {
         match parse_response(flag, &body) {
             Ok(RemoteResponse::Result(result)) => Ok(result),
             Ok(RemoteResponse::FlagNotFound) => Err(not_found(flag)),
-            Err(reason) => Err(RequestError::Answer { url: self.http.url(path), reason }.into()),
+            Err(reason) => {
+                Err(RequestError::InvalidResponse { url: self.http.url(path), reason }.into())
+            }
         }
     }
 }
@@ -174,7 +176,7 @@ fn request_body(flag: &str, context: &EvaluationContext) -> String {
     let mut subject = Object::new();
     let (user_id, session_id) = (context.get_user_id(), context.get_session_id());
     for (name, value) in
-        [("user_key", context.identifier()), ("user_id", user_id), ("session_id", session_id)]
+        [("user_key", context.bucket_key()), ("user_id", user_id), ("session_id", session_id)]
     {
         if let Some(value) = value {
             subject.insert(name, value);

@@ -1,5 +1,5 @@
-//! The rules as the service has them: `/sdk/ruleset`, or `/sdk/bootstrap` if a rule names a segment
-//! that the former does not hold.
+//! Fetches rules from `/sdk/ruleset`, or from `/sdk/bootstrap` if a rule names a segment that the
+//! former lacks.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::value::Value;
 use crate::value::json;
 use crate::value::members;
 
-/// How long a `/sdk/bootstrap` that does not exist is not requested again.
+/// The time until a missing `/sdk/bootstrap` is requested again.
 const MISSING_RETRY: Duration = Duration::from_secs(3600);
 
 /// The members of `/sdk/bootstrap` that differ from one response to the next.
-const STAMPS: [&str; 2] = ["generated_at", "signature"];
+const VOLATILE_MEMBERS: [&str; 2] = ["generated_at", "signature"];
 
-/// Fetches rulesets, and knows which one was accepted last.
+/// Fetches rulesets, and compares each with the last accepted one.
 pub(super) struct Fetcher {
     http: Arc<Http>,
     paths: Arc<Paths>,
     conditional: Option<bool>,
-    /// Whose flags are wanted; `None` for all.
+    /// The environment whose flags are used; `None` for all.
     environment: Option<String>,
     hasher: RandomState,
     accepted: Option<Accepted>,
     missing_retry: Duration,
 }
 
-/// What is known of the body that became the ruleset in use.
+/// The response whose body became the ruleset in use.
 #[derive(Clone)]
 struct Accepted {
     path: RulesPath,
@@ -40,19 +40,20 @@ struct Accepted {
     etag: Option<String>,
 }
 
-/// A ruleset that is not the one in use.
-pub(super) struct News {
+/// A fetched ruleset that differs from the one in use.
+pub(super) struct NewRuleset {
     pub(super) ruleset: Ruleset,
-    /// The ruleset with the flags of all environments: others share what is remembered.
+    /// The ruleset with the flags of all environments. It decides the path, which clients of other
+    /// environments share through the cache.
     whole: Ruleset,
-    pub(crate) body: Vec<u8>,
+    pub(super) body: Vec<u8>,
     accepted: Accepted,
 }
 
-impl News {
-    /// Returns the `ETag` to keep with the rules; only `/sdk/ruleset` is requested with one that
-    /// was kept.
-    pub(super) fn kept_etag(&self) -> Option<&str> {
+impl NewRuleset {
+    /// Returns the `ETag` to cache with the rules, or `None`. Only requests to `/sdk/ruleset` send a
+    /// cached one.
+    pub(super) fn cacheable_etag(&self) -> Option<&str> {
         let Accepted { path, etag, .. } = &self.accepted;
         etag.as_deref().filter(|_| *path == RulesPath::Ruleset)
     }
@@ -61,30 +62,30 @@ impl News {
 /// A fetch that failed.
 pub(super) struct Failure {
     pub(super) cause: RequestError,
-    /// The rules without their segments, if there are no others.
-    pub(super) incomplete: Option<Box<News>>,
+    /// The rules without their segments, if the client has no others.
+    pub(super) incomplete: Option<Box<NewRuleset>>,
 }
 
-/// A failure that brings no rules.
+/// Returns a failure without rules.
 impl From<RequestError> for Failure {
     fn from(cause: RequestError) -> Failure {
         Failure { cause, incomplete: None }
     }
 }
 
-/// What a fetch asks of whoever began it.
+/// The client's state, which a fetch reads when it needs it.
 #[derive(Clone, Copy)]
-pub(super) struct Caller<'a> {
-    /// Returns the ruleset that was accepted last.
-    pub(super) in_use: &'a dyn Fn() -> Option<Ruleset>,
-    /// Returns whether there are rules to go on with.
+pub(super) struct ClientView<'a> {
+    /// Returns the last accepted ruleset.
+    pub(super) ruleset: &'a dyn Fn() -> Option<Ruleset>,
+    /// Returns whether the client has rules.
     pub(super) has_rules: &'a dyn Fn() -> bool,
-    /// Returns whether nobody waits for the rules any more.
+    /// Returns whether the client no longer needs the rules.
     pub(super) is_stopped: &'a dyn Fn() -> bool,
 }
 
 impl Fetcher {
-    pub(crate) fn new(
+    pub(super) fn new(
         http: Arc<Http>,
         paths: Arc<Paths>,
         conditional: Option<bool>,
@@ -101,103 +102,103 @@ impl Fetcher {
         }
     }
 
-    /// Takes rules that an earlier process accepted as those in use.
-    pub(crate) fn recall(&mut self, text: &[u8], etag: Option<String>) {
+    /// Sets the accepted response to one of an earlier process.
+    pub(super) fn restore(&mut self, text: &[u8], etag: Option<String>) {
         let path = self.paths.known().rules;
         let etag = etag.filter(|_| self.conditional != Some(false) && path == RulesPath::Ruleset);
         self.accepted = Some(Accepted { path, fingerprint: self.fingerprint(path, text), etag });
     }
 
-    /// Takes a ruleset as the one in use from now on.
-    pub(super) fn accept(&mut self, news: &News) {
-        self.accepted = Some(news.accepted.clone());
+    /// Sets the accepted response to that of a new ruleset.
+    pub(super) fn accept(&mut self, new: &NewRuleset) {
+        self.accepted = Some(new.accepted.clone());
     }
 
-    /// Takes the next ruleset as a new one, whether or not it is.
+    /// Forgets the accepted response, so that the next ruleset counts as new.
     pub(super) fn forget(&mut self) {
         self.accepted = None;
     }
 
-    /// Asks the service; `None` if the rules in use are still those.
-    pub(super) fn fetch(&mut self, caller: Caller<'_>) -> Result<Option<News>, Failure> {
+    /// Fetches the rules, or returns `None` if the last accepted ones are unchanged.
+    pub(super) fn fetch(&mut self, client: ClientView<'_>) -> Result<Option<NewRuleset>, Failure> {
         match self.paths.known().rules {
-            RulesPath::Ruleset => self.fetch_ruleset(caller),
-            RulesPath::Bootstrap => self.fetch_bootstrap(caller),
+            RulesPath::Ruleset => self.fetch_ruleset(client),
+            RulesPath::Bootstrap => self.fetch_bootstrap(client),
         }
     }
 
-    /// Requests `/sdk/ruleset`, and `/sdk/bootstrap` if that lacks segments.
-    fn fetch_ruleset(&mut self, caller: Caller<'_>) -> Result<Option<News>, Failure> {
-        let news = self.request(RulesPath::Ruleset)?;
-        let askable = self.paths.known().may_have_bootstrap(self.missing_retry);
-        if news.is_none() && !askable {
+    /// Requests `/sdk/ruleset`, then `/sdk/bootstrap` if segments are missing.
+    fn fetch_ruleset(&mut self, client: ClientView<'_>) -> Result<Option<NewRuleset>, Failure> {
+        let new = self.request(RulesPath::Ruleset)?;
+        let may_request = self.paths.known().may_have_bootstrap(self.missing_retry);
+        if new.is_none() && !may_request {
             return Ok(None);
         }
-        if !lacks_segments(news.as_ref(), caller) {
+        if !lacks_segments(new.as_ref(), client) {
             self.paths.set_rules_path(RulesPath::Ruleset);
-            return Ok(news);
+            return Ok(new);
         }
-        if !askable || (caller.is_stopped)() {
-            return Ok(news);
+        if !may_request || (client.is_stopped)() {
+            return Ok(new);
         }
         match self.request(RulesPath::Bootstrap) {
-            Ok(whole) => {
-                self.find_bootstrap(whole.as_ref());
-                Ok(whole)
+            Ok(bootstrap) => {
+                self.find_bootstrap(bootstrap.as_ref());
+                Ok(bootstrap)
             }
             Err(failure) if self.is_missing(&failure) => {
                 self.miss_bootstrap(&failure);
-                Ok(news)
+                Ok(new)
             }
             Err(cause) => {
-                let incomplete = news.filter(|_| !(caller.has_rules)()).map(Box::new);
+                let incomplete = new.filter(|_| !(client.has_rules)()).map(Box::new);
                 Err(Failure { cause, incomplete })
             }
         }
     }
 
-    /// Requests `/sdk/bootstrap`, and `/sdk/ruleset` if that does not exist.
-    fn fetch_bootstrap(&mut self, caller: Caller<'_>) -> Result<Option<News>, Failure> {
+    /// Requests `/sdk/bootstrap`, then `/sdk/ruleset` if the service does not have the former.
+    fn fetch_bootstrap(&mut self, client: ClientView<'_>) -> Result<Option<NewRuleset>, Failure> {
         let failure = match self.request(RulesPath::Bootstrap) {
-            Ok(news) => {
-                self.find_bootstrap(news.as_ref());
-                return Ok(news);
+            Ok(new) => {
+                self.find_bootstrap(new.as_ref());
+                return Ok(new);
             }
             Err(failure) => failure,
         };
-        if (caller.is_stopped)() {
+        if (client.is_stopped)() {
             return Err(failure.into());
         }
         if !self.is_missing(&failure) {
-            let news = match (caller.has_rules)() {
+            let new = match (client.has_rules)() {
                 true => None,
                 false => self.request(RulesPath::Ruleset).ok().flatten(),
             };
-            return Err(Failure { cause: failure, incomplete: news.map(Box::new) });
+            return Err(Failure { cause: failure, incomplete: new.map(Box::new) });
         }
-        // If this fails too, the key is refused, or nothing of the service is there for now.
-        let news = self.request(RulesPath::Ruleset)?;
-        if lacks_segments(news.as_ref(), caller) {
+        // If this fails too, the key is refused or the service is unavailable.
+        let new = self.request(RulesPath::Ruleset)?;
+        if lacks_segments(new.as_ref(), client) {
             self.miss_bootstrap(&failure);
         } else {
             self.paths.set_rules_path(RulesPath::Ruleset);
         }
-        Ok(news)
+        Ok(new)
     }
 
-    /// Goes on with `/sdk/bootstrap` for as long as a rule of it names a segment.
-    fn find_bootstrap(&self, news: Option<&News>) {
-        let needed = news.is_none_or(|news| news.whole.names_segments());
+    /// Chooses `/sdk/bootstrap` for later requests if a rule names a segment.
+    fn find_bootstrap(&self, new: Option<&NewRuleset>) {
+        let needed = new.is_none_or(|new| new.whole.names_segments());
         self.paths.set_rules_path(if needed { RulesPath::Bootstrap } else { RulesPath::Ruleset });
     }
 
     fn miss_bootstrap(&self, failure: &RequestError) {
         if self.paths.set_bootstrap_missing() {
-            log!(warn, "rules that name a segment match nobody, for an hour or more: {failure:#}");
+            log!(warn, "rules that name a segment match no one for at least an hour: {failure:#}");
         }
     }
 
-    /// Returns whether a failure of `/sdk/bootstrap` means that there is no such document.
+    /// Returns whether a failure of `/sdk/bootstrap` means that the service does not have it.
     fn is_missing(&self, failure: &RequestError) -> bool {
         match failure {
             RequestError::Status { status, .. } => {
@@ -210,13 +211,13 @@ impl Fetcher {
         }
     }
 
-    /// Makes one request; `None` if the rules in use are still those.
-    fn request(&mut self, path: RulesPath) -> Result<Option<News>, RequestError> {
+    /// Sends one request, or returns `None` if the last accepted rules are unchanged.
+    fn request(&mut self, path: RulesPath) -> Result<Option<NewRuleset>, RequestError> {
         let accepted = self.accepted.as_ref().filter(|accepted| accepted.path == path);
-        let known_etag = accepted.and_then(|accepted| accepted.etag.as_deref());
-        let answer = self.http.get(path.as_str(), known_etag);
+        let etag_sent = accepted.and_then(|accepted| accepted.etag.as_deref());
+        let response = self.http.get(path.as_str(), etag_sent);
         let Response { not_modified, etag, body } =
-            answer.map_err(|failure| hint(path, failure))?;
+            response.map_err(|failure| hint(path, failure))?;
         if not_modified {
             return Ok(None);
         }
@@ -224,7 +225,7 @@ impl Fetcher {
         if let Some(accepted) = &mut self.accepted
             && accepted.fingerprint == fingerprint
         {
-            // The news is the `ETag` alone; if none was kept, none is wanted.
+            // Only the `ETag` may be new. If the last one was not kept, neither is this one.
             let kept = accepted.etag.take().filter(|_| accepted.path == path);
             (accepted.path, accepted.etag) = (path, kept.and(etag));
             return Ok(None);
@@ -235,13 +236,18 @@ impl Fetcher {
             Some(environment) => Ruleset::parse_for(&body, environment).map_err(refused)?,
             None => whole.clone(),
         };
-        // Services that send a string derive their ETag from the keys of the flags alone.
+        // Services whose version is a string derive the ETag from the flags' keys alone.
         let reliable = matches!(ruleset.version(), Value::Number(_));
         let etag = etag.filter(|_| self.conditional.unwrap_or(reliable));
-        Ok(Some(News { ruleset, whole, body, accepted: Accepted { path, fingerprint, etag } }))
+        Ok(Some(NewRuleset {
+            ruleset,
+            whole,
+            body,
+            accepted: Accepted { path, fingerprint, etag },
+        }))
     }
 
-    /// Hashes a body without what differs though its rules do not.
+    /// Hashes a body without its volatile members.
     fn fingerprint(&self, path: RulesPath, body: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         let mut rest = body;
@@ -250,9 +256,9 @@ impl Fetcher {
         {
             let text = json::without_mark(text);
             let mut start = 0;
-            for stamp in members(text, &STAMPS) {
-                hasher.write(text.get(start..stamp.start).unwrap_or_default().as_bytes());
-                start = stamp.end;
+            for member in members(text, &VOLATILE_MEMBERS) {
+                hasher.write(text.get(start..member.start).unwrap_or_default().as_bytes());
+                start = member.end;
             }
             rest = text.get(start..).unwrap_or_default().as_bytes();
         }
@@ -261,24 +267,24 @@ impl Fetcher {
     }
 }
 
-/// Asks the service once for its ruleset, and returns the text.
+/// Fetches the ruleset once, and returns its text.
 pub(crate) fn fetch_text(http: &Arc<Http>, paths: &Arc<Paths>) -> Result<String, RequestError> {
     let mut fetcher = Fetcher::new(http.clone(), paths.clone(), Some(false), None);
-    let news =
-        fetcher.fetch(Caller { in_use: &|| None, has_rules: &|| true, is_stopped: &|| false });
-    let body = news.map_err(|failure| failure.cause)?.map(|news| news.body).unwrap_or_default();
-    // A ruleset is UTF-8.
+    let new =
+        fetcher.fetch(ClientView { ruleset: &|| None, has_rules: &|| true, is_stopped: &|| false });
+    let body = new.map_err(|failure| failure.cause)?.map(|new| new.body).unwrap_or_default();
+    // The parser has accepted it, so it is UTF-8.
     Ok(String::from_utf8(body).unwrap_or_default())
 }
 
-fn lacks_segments(news: Option<&News>, caller: Caller<'_>) -> bool {
-    match news {
-        Some(news) => news.whole.lacks_segments(),
-        None => (caller.in_use)().is_some_and(|ruleset| ruleset.lacks_segments()),
+fn lacks_segments(new: Option<&NewRuleset>, client: ClientView<'_>) -> bool {
+    match new {
+        Some(new) => new.whole.lacks_segments(),
+        None => (client.ruleset)().is_some_and(|ruleset| ruleset.lacks_segments()),
     }
 }
 
-/// Adds the likely reason to a ruleset that is not there.
+/// Adds the likely reason to a 404 for the ruleset.
 fn hint(path: RulesPath, failure: RequestError) -> RequestError {
     match failure {
         RequestError::Status { url, status: 404, code, message, retry_after }
@@ -306,7 +312,7 @@ mod tests {
     const WHOLE: &str = r#"{"version": "1", "flags": [
         {"key": "f", "targeting_rules": [{"segment_id": "s"}]}], "segments": [{"id": "s"}]}"#;
 
-    /// A service whose `/sdk/bootstrap` answers so.
+    /// A service with this response of `/sdk/bootstrap`.
     fn service(bootstrap: Reply) -> Server {
         Server::start(move |request| match request.path.as_str() {
             "/api/v1/sdk/ruleset" => Reply::json(RULES),
@@ -317,27 +323,27 @@ mod tests {
     fn fetcher(server: &Server) -> Fetcher {
         let config =
             Config { base_url: server.url(), api_key: "sdk-dev-1".to_owned(), ..Config::default() };
-        let http = Arc::new(Http::new(&config).expect("settings that are right"));
+        let http = Arc::new(Http::new(&config).expect("valid settings"));
         Fetcher::new(http, Arc::new(Paths::new(None)), None, None)
     }
 
-    fn fetch(fetcher: &mut Fetcher, has_rules: bool) -> Result<Option<News>, Failure> {
-        fetcher.fetch(Caller {
-            in_use: &|| Some(Ruleset::parse(RULES).expect("a ruleset")),
+    fn fetch(fetcher: &mut Fetcher, has_rules: bool) -> Result<Option<NewRuleset>, Failure> {
+        fetcher.fetch(ClientView {
+            ruleset: &|| Some(Ruleset::parse(RULES).expect("a ruleset")),
             has_rules: &|| has_rules,
             is_stopped: &|| false,
         })
     }
 
-    /// Fetches, accepts what is new, and returns its path.
+    /// Fetches, accepts a new ruleset, and returns its path.
     fn poll(fetcher: &mut Fetcher) -> Option<RulesPath> {
-        let news = fetch(fetcher, true).map_err(|failure| failure.cause).expect("an answer")?;
-        fetcher.accept(&news);
-        Some(news.accepted.path)
+        let new = fetch(fetcher, true).map_err(|failure| failure.cause).expect("a response")?;
+        fetcher.accept(&new);
+        Some(new.accepted.path)
     }
 
     #[test]
-    fn a_bootstrap_that_was_missing_is_requested_again_when_its_time_has_come() {
+    fn a_missing_bootstrap_is_requested_again_after_its_delay() {
         let server = service(Reply::status(404));
         let mut fetcher = fetcher(&server);
         let requests = || server.requests_to("/sdk/bootstrap").len();
@@ -352,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bootstrap_that_was_missing_may_come() {
+    fn a_missing_bootstrap_may_appear() {
         let server = service(Reply::status(404));
         let mut fetcher = fetcher(&server);
         assert_eq!(poll(&mut fetcher), Some(RulesPath::Ruleset));
@@ -361,7 +367,7 @@ mod tests {
             "/api/v1/sdk/ruleset" => Reply::json(RULES),
             _ => Reply::json(WHOLE),
         });
-        // The ruleset has not changed meanwhile.
+        // `/sdk/ruleset` has not changed.
         assert_eq!(poll(&mut fetcher), Some(RulesPath::Bootstrap));
         assert_eq!(poll(&mut fetcher), None);
         let paths: Vec<_> = server.requests().into_iter().map(|request| request.path).collect();
@@ -374,7 +380,7 @@ mod tests {
         let server = service(Reply::json(WHOLE));
         let mut fetcher = fetcher(&server);
         assert_eq!(poll(&mut fetcher), Some(RulesPath::Bootstrap));
-        // As after a start that remembers the path, and no rules.
+        // As after a start with cached paths and without cached rules.
         fetcher.forget();
         server.respond(|request| match request.path.as_str() {
             "/api/v1/sdk/ruleset" => Reply::json(RULES),
@@ -383,14 +389,14 @@ mod tests {
         for (has_rules, requests) in [(true, 3), (false, 5)] {
             let failure = fetch(&mut fetcher, has_rules).err().expect("a failure");
             assert_eq!(failure.cause.status(), Some(503));
-            let offered = failure.incomplete.map(|news| news.accepted.path);
+            let offered = failure.incomplete.map(|new| new.accepted.path);
             assert_eq!(offered, (!has_rules).then_some(RulesPath::Ruleset));
             assert_eq!(server.requests().len(), requests);
         }
     }
 
     #[test]
-    fn stamps_alone_make_no_other_fingerprint() {
+    fn volatile_members_do_not_change_the_fingerprint() {
         let server = Server::start(|_| Reply::Hang);
         let fetcher = fetcher(&server);
         let hash = |text: &str| fetcher.fingerprint(RulesPath::Bootstrap, text.as_bytes());
@@ -404,7 +410,7 @@ mod tests {
         ] {
             assert_eq!(hash(text) == first, same, "{text}");
         }
-        let inner = |stamp| format!(r#"{{"flags": [{{"key": "f", "signature": {stamp}}}]}}"#);
+        let inner = |value| format!(r#"{{"flags": [{{"key": "f", "signature": {value}}}]}}"#);
         assert_ne!(hash(&inner(1)), hash(&inner(2)));
         assert_ne!(hash("not JSON, 1"), hash("not JSON, 2"));
     }

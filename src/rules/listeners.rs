@@ -1,4 +1,4 @@
-//! Callbacks, and what changed.
+//! Listeners: callbacks that hear what a new ruleset changed.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -7,7 +7,7 @@ use crate::log::log;
 use crate::ruleset::{Difference, Ruleset};
 use crate::worker::guarded;
 
-/// What a new ruleset changed. Keys stand in the order of their ruleset.
+/// The changes between two rulesets. Keys are in the order of their ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlagsChanged {
     len: usize,
@@ -29,28 +29,27 @@ impl FlagsChanged {
         }
     }
 
-    /// Returns how many flags there are now.
+    /// Returns the number of flags in the new ruleset.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Returns whether there is no flag now.
+    /// Returns whether the new ruleset has no flags.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Returns the keys of the flags that were not there before.
+    /// Returns the keys of new flags.
     pub fn added(&self) -> &[String] {
         &self.added
     }
 
-    /// Returns the keys of the flags that are gone.
+    /// Returns the keys of removed flags.
     pub fn removed(&self) -> &[String] {
         &self.removed
     }
 
-    /// Returns the keys of the flags whose definition differs, the segments that their rules ask
-    /// for included.
+    /// Returns the keys of flags whose definition changed, or a segment that their rules name.
     pub fn changed(&self) -> &[String] {
         &self.changed
     }
@@ -63,10 +62,10 @@ impl FlagsChanged {
 
 pub(super) type Callback = dyn Fn(&FlagsChanged) + Send + Sync;
 
-/// Finds what a ruleset changed; `None` where it is nothing.
+/// Returns what a ruleset changed, or `None` if it changed nothing.
 type Compare = fn(Option<&Ruleset>, &Ruleset) -> Option<FlagsChanged>;
 
-/// The callbacks of a client.
+/// The listeners of a client.
 #[derive(Default)]
 pub(super) struct Listeners {
     registry: Mutex<Registry>,
@@ -76,11 +75,12 @@ pub(super) struct Listeners {
 struct Registry {
     next: u64,
     callbacks: Vec<(u64, Arc<Callback>)>,
-    /// Comes with the first callback: a program that never listens does not carry the code.
+    /// Set by the first listener, so that a program without one does not contain the code.
     compare: Option<Compare>,
 }
 
 impl Listeners {
+    /// Adds a listener.
     pub(super) fn add(self: &Arc<Self>, callback: Arc<Callback>) -> Subscription {
         let mut registry = self.lock();
         let number = registry.next;
@@ -90,17 +90,18 @@ impl Listeners {
         Subscription { listeners: Arc::downgrade(self), number }
     }
 
+    /// Returns whether there are no listeners.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().callbacks.is_empty()
     }
 
-    /// Returns the number of the next listener.
+    /// Returns the number that the next listener will get.
     pub(super) fn next(&self) -> u64 {
         self.lock().next
     }
 
-    /// Tells those with a number below `end` what the ruleset changed, if it did. Holds no lock
-    /// meanwhile.
+    /// Calls the listeners with a number below `end` if the ruleset changed anything. Holds no lock
+    /// during the calls.
     pub(super) fn notify(&self, end: u64, before: Option<&Ruleset>, now: &Ruleset) {
         let (mut callbacks, compare) = {
             let registry = self.lock();
@@ -115,8 +116,8 @@ impl Listeners {
             if !self.has(number) {
                 continue;
             }
-            // The callback is dropped inside, too: it may be the last handle of a listener that
-            // has unsubscribed itself, and what it has captured may panic.
+            // Dropped inside of `guarded`: this may be the last reference to a listener that has
+            // unsubscribed itself, and dropping its captures may panic.
             let call = || {
                 callback(&change);
                 drop(callback);
@@ -137,7 +138,7 @@ impl Listeners {
             let position = registry.callbacks.iter().position(|(other, _)| *other == number);
             position.map(|position| registry.callbacks.remove(position))
         };
-        // Dropped here, where no lock is held: what it has captured may be a client.
+        // Dropped without the lock: it may capture a client.
         drop(removed);
     }
 
@@ -160,7 +161,7 @@ impl fmt::Debug for Listeners {
     }
 }
 
-/// A listener that is registered. Dropping it keeps the listener.
+/// A handle of a registered listener. Dropping the handle keeps the listener.
 #[derive(Clone, Debug)]
 pub struct Subscription {
     listeners: Weak<Listeners>,
@@ -168,7 +169,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Removes the listener. A call of it that has begun, or is about to, goes on.
+    /// Removes the listener. A call that has begun or is about to begin still completes.
     pub fn unsubscribe(&self) {
         if let Some(listeners) = self.listeners.upgrade() {
             listeners.remove(self.number);

@@ -1,24 +1,26 @@
-//! Which rules are in force: where they come from, who brings them, and who hears of it.
+//! The rules in use: their sources, the thread that updates them, and their listeners.
 
 mod bootstrap;
+mod bootstrap_watch;
 mod cache;
+mod cache_file;
+mod cached_ruleset;
 #[cfg(feature = "http")]
 mod fetch;
+mod flags;
 mod listeners;
-mod parts;
 #[cfg(feature = "http")]
 mod poller;
 mod readiness;
-mod remembered;
-mod state;
+mod source;
 mod store;
 
-pub(crate) use bootstrap::{NewWatch, Watch, Watching, watch as watch_bootstrap};
-pub(crate) use cache::{Cache, Memory, NewCache, open as open_cache};
+pub(crate) use bootstrap_watch::{NewWatch, Watch, WatchThread, watch_bootstrap};
+pub(crate) use cache::{Cache, CacheEntry, NewCache, open_cache};
 #[cfg(feature = "http")]
 pub(crate) use fetch::fetch_text;
+pub(crate) use flags::Flags;
 pub use listeners::{FlagsChanged, Subscription};
 #[cfg(feature = "http")]
 pub(crate) use poller::Poller;
 pub use readiness::ClientState;
-pub(crate) use state::{Flags, Origin};

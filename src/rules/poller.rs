@@ -1,11 +1,12 @@
-//! The thread that keeps the ruleset fresh: fetch, swap, notify, wait.
+//! The thread that polls the service: fetch, install, cache, ready, notify, wait.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cache::{Cache, Memory, Recalled};
-use super::fetch::{Caller, Failure, Fetcher, News};
-use super::state::{Flags, GRACE, Origin};
+use super::cache::{Cache, CacheEntry};
+use super::fetch::{ClientView, Failure, Fetcher, NewRuleset};
+use super::flags::{Flags, GRACE};
+use super::source::RulesSource;
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::http::Http;
@@ -16,30 +17,30 @@ use crate::ruleset::Ruleset;
 use crate::worker::guarded;
 use crate::worker::{StopSignal, is_stopped, pause};
 
-/// How long after the start remembered rules are compiled that nobody has asked for as a whole. A
-/// program that ends before that is spared the work.
-const LATER: Duration = Duration::from_millis(50);
+/// The delay from the start until cached rules are compiled as a whole. A program that ends earlier
+/// saves the work.
+const COMPILE_DELAY: Duration = Duration::from_millis(50);
 
-/// What the thread needs and remembers.
+/// The state of the polling thread.
 pub(crate) struct Poller {
     http: Arc<Http>,
     flags: Arc<Flags>,
     backoff: Backoff,
-    /// Zero: until one ruleset is accepted.
+    /// Zero means: poll until one ruleset is accepted.
     interval: Duration,
     fetcher: Fetcher,
     paths: Arc<Paths>,
     bootstrap_url: Option<String>,
     offline_mode: bool,
     cache: Option<Arc<dyn Cache>>,
-    /// What the program knew when it started.
-    recalled: Option<Recalled>,
-    /// The ruleset before the one in use, kept for a moment: to free a large one takes
-    /// milliseconds, and no evaluation that was under way should be the one to do that.
+    /// The cached rules at the start.
+    cached: Option<CacheEntry>,
+    /// The ruleset before the one in use. It is kept for a moment, so that no evaluation has to
+    /// free it, which takes milliseconds for a large one.
     replaced: Option<Ruleset>,
     grace: Duration,
     /// Whether the last failure was a refused key.
-    refused: bool,
+    key_refused: bool,
 }
 
 impl Poller {
@@ -48,12 +49,9 @@ impl Poller {
         paths: Arc<Paths>,
         flags: Arc<Flags>,
         config: &Config,
-        memory: Option<Memory>,
+        cache: Option<Arc<dyn Cache>>,
+        cached: Option<CacheEntry>,
     ) -> Poller {
-        let (cache, recalled) = match memory {
-            Some(Memory { cache, recalled }) => (Some(cache), recalled),
-            None => (None, None),
-        };
         Poller {
             fetcher: Fetcher::new(
                 http.clone(),
@@ -69,24 +67,24 @@ impl Poller {
             bootstrap_url: config.bootstrap_url.clone(),
             offline_mode: config.offline_mode,
             cache,
-            recalled,
+            cached,
             replaced: None,
             grace: GRACE,
-            refused: false,
+            key_refused: false,
         }
     }
 
-    /// Returns whether anything will ever have to be asked.
+    /// Returns whether there will ever be a request to send.
     pub(crate) fn has_work(&self) -> bool {
-        let fresh = self.recalled.as_ref().is_some_and(|recalled| recalled.fresh);
+        let fresh = self.cached.as_ref().is_some_and(|cached| cached.fresh);
         !(fresh && self.interval.is_zero())
     }
 
-    /// Polls until there is nothing more to do, or the signal comes. A logger that panics does not
-    /// end it.
+    /// Polls until there is nothing more to do or the stop signal arrives. A panic of a logger does
+    /// not end the loop.
     pub(crate) fn run(mut self, stop: &StopSignal) {
-        if self.waits_its_turn() {
-            if pause(stop, LATER) {
+        if self.restore() {
+            if pause(stop, COMPILE_DELAY) {
                 return;
             }
             guarded(|| self.flags.complete());
@@ -106,14 +104,14 @@ impl Poller {
         }
     }
 
-    /// Takes over what the program knew when it started, and returns whether that is fresh.
-    fn waits_its_turn(&mut self) -> bool {
-        let Some(recalled) = self.recalled.take() else { return false };
-        self.fetcher.recall(recalled.rules.text(), recalled.etag);
-        recalled.fresh
+    /// Continues from the cached rules, and returns whether they are fresh.
+    fn restore(&mut self) -> bool {
+        let Some(cached) = self.cached.take() else { return false };
+        self.fetcher.restore(cached.rules.text(), cached.etag);
+        cached.fresh
     }
 
-    /// Waits, and returns whether the signal to stop came meanwhile.
+    /// Waits, and returns whether the stop signal has arrived.
     fn pause(&mut self, stop: &StopSignal, delay: Duration) -> bool {
         let grace = if self.replaced.is_some() { self.grace.min(delay) } else { Duration::ZERO };
         if pause(stop, grace) {
@@ -123,87 +121,100 @@ impl Poller {
         pause(stop, delay - grace)
     }
 
-    /// Polls once, and returns how long to wait before the next time; `None` where there is none.
+    /// Polls once, and returns the delay until the next poll, or `None` if there is none.
     fn poll(&mut self, stop: &StopSignal) -> Option<Duration> {
-        let outcome = self.fetcher.fetch(Caller {
-            in_use: &|| self.flags.current(),
+        let fetched = self.fetcher.fetch(ClientView {
+            ruleset: &|| self.flags.current(),
             has_rules: &|| self.flags.have_rules(),
             is_stopped: &|| is_stopped(stop),
         });
         if is_stopped(stop) {
             return None;
         }
-        match outcome {
-            Ok(news) => {
-                self.accept(news);
+        match fetched {
+            Ok(new) => {
+                if self.backoff.is_failing() {
+                    log!(info, "the service responds again");
+                }
+                match new {
+                    Some(new) => self.accept(&new),
+                    None => self.confirm(),
+                }
                 (!self.interval.is_zero()).then(|| self.backoff.after_success())
             }
             Err(Failure { cause, incomplete }) => {
                 self.fail(&cause, incomplete, stop);
-                Some(self.backoff.after_failure(retry(&cause)))
+                Some(self.backoff.after_failure(Retry::of(&cause)))
             }
         }
     }
 
-    fn accept(&mut self, news: Option<News>) {
-        if self.backoff.is_failing() {
-            log!(info, "the service answers again");
+    /// Uses a new ruleset. Listeners hear of it last: a program that ends in a listener finds the
+    /// ruleset in the cache at its next start.
+    fn accept(&mut self, new: &NewRuleset) {
+        self.fetcher.accept(new);
+        let Some(installed) = self.flags.install(&new.ruleset, RulesSource::Service) else {
+            return;
+        };
+        self.save(new);
+        self.flags.readiness.poll_succeeded(true);
+        self.replaced = self.flags.notify(installed);
+    }
+
+    /// Uses a new ruleset without its segments. The next start should not begin with it, so it is
+    /// not cached.
+    fn accept_incomplete(&mut self, new: &NewRuleset, failure: &RequestError) {
+        self.fetcher.accept(new);
+        let Some(installed) = self.flags.install(&new.ruleset, RulesSource::Service) else {
+            return;
+        };
+        self.flags.readiness.poll_incomplete(failure);
+        self.replaced = self.flags.notify(installed);
+    }
+
+    /// Notes that the ruleset in use is unchanged.
+    fn confirm(&mut self) {
+        if self.cache.as_ref().is_some_and(|cache| !cache.confirm()) {
+            // The file was deleted or replaced: the next response is cached again.
+            self.fetcher.forget();
         }
-        match news {
-            Some(news) => {
-                self.fetcher.accept(&news);
-                self.replaced = self.flags.install(&news.ruleset, Origin::Service, |readiness| {
-                    // Before anybody is told: a program that then ends finds it the next time.
-                    if let Some(cache) = &self.cache {
-                        cache.keep(&news.body, news.kept_etag());
-                        self.paths.keep();
-                    }
-                    readiness.answered(true);
-                });
-            }
-            None => {
-                if self.cache.as_ref().is_some_and(|cache| !cache.confirm()) {
-                    // Somebody has cleared the folder, or kept other rules: the next answer is
-                    // kept again.
-                    self.fetcher.forget();
-                }
-                self.flags.readiness.answered(false);
-            }
+        self.flags.readiness.poll_succeeded(false);
+    }
+
+    fn save(&self, new: &NewRuleset) {
+        if let Some(cache) = &self.cache {
+            cache.save(&new.body, new.cacheable_etag());
+            self.paths.keep();
         }
     }
 
-    fn fail(&mut self, failure: &RequestError, incomplete: Option<Box<News>>, stop: &StopSignal) {
-        // A key that is refused amid other failures is worth a line of its own.
-        let refused = retry(failure) == Retry::Permanent;
-        if !self.backoff.is_failing() || refused && !self.refused {
+    fn fail(
+        &mut self,
+        failure: &RequestError,
+        incomplete: Option<Box<NewRuleset>>,
+        stop: &StopSignal,
+    ) {
+        // A refused key is logged even if other failures precede it.
+        let key_refused = Retry::of(failure) == Retry::Permanent;
+        if !self.backoff.is_failing() || key_refused && !self.key_refused {
             log!(warn, "failed to fetch the ruleset: {failure:#}");
         }
-        self.refused = refused;
-        if let Some(news) = incomplete {
-            self.make_do(&news, failure);
+        self.key_refused = key_refused;
+        if let Some(new) = incomplete {
+            self.accept_incomplete(&new, failure);
             return;
         }
-        // Whoever waits hears of the failure at once, but in offline mode it is no reason to give
-        // up before the bootstrap has been tried.
+        // In offline mode, a failed poll makes the client ready, so the bootstrap is tried first.
         if self.offline_mode {
             self.fall_back(stop);
-            self.flags.readiness.failed(failure, true);
+            self.flags.readiness.poll_failed(failure, true);
         } else {
-            self.flags.readiness.failed(failure, false);
+            self.flags.readiness.poll_failed(failure, false);
             self.fall_back(stop);
         }
     }
 
-    /// Serves rules without their segments: better than none, but not what the next start should
-    /// begin with.
-    fn make_do(&mut self, news: &News, failure: &RequestError) {
-        self.fetcher.accept(news);
-        self.replaced = self.flags.install(&news.ruleset, Origin::Service, |readiness| {
-            readiness.answered_in_part(failure);
-        });
-    }
-
-    /// Serves the bootstrap URL while there are no rules.
+    /// Fetches and uses the bootstrap URL if there are no rules.
     fn fall_back(&mut self, stop: &StopSignal) {
         let Some(url) = &self.bootstrap_url else {
             return;
@@ -211,9 +222,9 @@ impl Poller {
         if self.flags.have_rules() {
             return;
         }
-        let fetched = self.http.get_anywhere(url).and_then(|answer| {
+        let fetched = self.http.get_anywhere(url).and_then(|response| {
             self.flags
-                .parse(&answer.body)
+                .parse(&response.body)
                 .map_err(|cause| RequestError::Ruleset { url: url.clone(), cause })
         });
         if is_stopped(stop) {
@@ -221,25 +232,18 @@ impl Poller {
         }
         match fetched {
             Ok(ruleset) => {
-                self.replaced = self.flags.install(&ruleset, Origin::BootstrapUrl, |readiness| {
-                    if self.offline_mode {
-                        readiness.make_ready();
-                    }
-                });
+                let source = RulesSource::BootstrapUrl;
+                let Some(installed) = self.flags.install(&ruleset, source) else { return };
+                if self.offline_mode {
+                    self.flags.readiness.make_ready();
+                }
+                self.replaced = self.flags.notify(installed);
             }
             Err(failure) if !self.backoff.is_failing() => {
                 log!(warn, "failed to fetch the bootstrap: {failure:#}");
             }
             Err(_) => {}
         }
-    }
-}
-
-fn retry(failure: &RequestError) -> Retry {
-    match failure {
-        RequestError::Status { status: 401 | 403, .. } => Retry::Permanent,
-        RequestError::Status { retry_after: Some(least), .. } => Retry::After(*least),
-        _ => Retry::Transient,
     }
 }
 
@@ -251,10 +255,10 @@ mod tests {
     use crate::value::Value;
     use crate::worker::Worker;
 
-    /// A poller that soon asks again after a refused key.
-    fn poll(server: &Server, flags: &Arc<Flags>, hopeless: Duration) -> Worker {
+    /// A poller that polls again soon after a refused key.
+    fn poll(server: &Server, flags: &Arc<Flags>, refused_delay: Duration) -> Worker {
         poll_with(server, flags, |poller| {
-            poller.backoff = Backoff::for_test(Duration::from_millis(10), hopeless, 1);
+            poller.backoff = Backoff::for_test(Duration::from_millis(10), refused_delay, 1);
         })
     }
 
@@ -268,7 +272,7 @@ mod tests {
         };
         let http = Arc::new(Http::new(&config).unwrap());
         let paths = Arc::new(Paths::new(None));
-        let mut poller = Poller::new(http, paths, flags.clone(), &config, None);
+        let mut poller = Poller::new(http, paths, flags.clone(), &config, None, None);
         change(&mut poller);
         Worker::spawn("poller", move |stop| poller.run(&stop)).unwrap()
     }
@@ -295,13 +299,13 @@ mod tests {
         });
         let version = || flags.store.current().map(|ruleset| ruleset.version().clone());
         wait_until("the first ruleset", || version() == Some(Value::from(1)));
-        // An evaluation that is under way while the ruleset is replaced.
+        // An evaluation is running while the ruleset is replaced.
         let evaluation = flags.store.current().unwrap();
         let tables = evaluation.weak();
         server.respond(|_| Reply::json(ruleset(2, &["a"])));
         wait_until("the second ruleset", || version() == Some(Value::from(2)));
         drop(evaluation);
-        assert!(tables.upgrade().is_some(), "it was freed by the evaluation");
+        assert!(tables.upgrade().is_some(), "the evaluation freed it");
         drop(poller);
         wait_until("the poller frees it", || tables.upgrade().is_none());
     }
@@ -312,7 +316,7 @@ mod tests {
         let flags = Arc::new(Flags::default());
         let _poller = poll(&server, &flags, Duration::from_secs(300));
         wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
-        // As many polls as the interval allows would have come many times over.
+        // Many polls would fit into this time at the normal interval.
         std::thread::sleep(Duration::from_millis(200));
         assert_eq!(server.requests().len(), 1);
     }

@@ -1,4 +1,4 @@
-//! Whether the client is ready, and how the polls have gone.
+//! Whether the client is ready, and the results of its polls.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, RequestError};
 
-/// What a user can see of the connection to the service.
+/// The state of a client and its connection to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientState {
-    /// No ruleset has been fetched, and nothing else makes the client ready.
+    /// No ruleset was fetched, and no other source made the client ready.
     NotReady,
-    /// The rules are as fresh as they can be.
+    /// The rules are up to date: the last poll succeeded, or none is due yet.
     Ready,
-    /// The last poll failed; the rules of before are in use, or, if there were none, those that
-    /// came without their segments.
+    /// The last poll failed. The rules before it stay in use; if there were none, rules without
+    /// their segments may be in use.
     #[non_exhaustive]
     Stale {
-        /// How long ago the service last answered; `None` where it never did.
+        /// The time since the last response of the service, or `None`.
         age: Option<Duration>,
     },
-    /// The service refused the API key; the rules of before are in use, where there are any.
+    /// The service refused the API key. The rules before it stay in use.
     KeyRefused,
-    /// The client was stopped; the last rules are in use, where there are any.
+    /// The client was stopped. Its last rules stay in use.
     Stopped,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for ClientState {
     }
 }
 
-/// How the polls have gone, shared between the poller and the users.
+/// The readiness and the results of the polls, shared between the poller and the client.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     ready: AtomicBool,
@@ -51,58 +51,58 @@ pub(crate) struct Readiness {
     changed: Condvar,
 }
 
-/// What the polls have led to so far.
+/// The results of the polls so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Polls {
     pub(crate) made: u64,
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
     pub(crate) last_failure: Option<RequestError>,
-    answered: Option<Instant>,
+    last_response: Option<Instant>,
     failing: bool,
     key_refused: bool,
     stopped: bool,
 }
 
 impl Readiness {
+    /// Returns whether the client is ready.
     pub(crate) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
 
-    /// Makes the client ready without an answer of the service.
+    /// Makes the client ready without a response of the service.
     pub(crate) fn make_ready(&self) {
         self.update(|_| self.ready.store(true, Ordering::Release));
     }
 
-    /// Notes that rules are in force which the service last confirmed so long ago.
-    pub(crate) fn remembered(&self, age: Option<Duration>, ready: bool) {
+    /// Notes that cached rules are in use. `age` is the time since the service confirmed them.
+    pub(super) fn rules_cached(&self, age: Option<Duration>, ready: bool) {
         self.update(|polls| {
-            polls.answered = age.and_then(|age| Instant::now().checked_sub(age));
+            polls.last_response = age.and_then(|age| Instant::now().checked_sub(age));
             if ready {
                 self.ready.store(true, Ordering::Release);
             }
         });
     }
 
-    /// Notes an answer that is in force; `new` where it was a ruleset, and not the news that there
-    /// is none.
-    pub(crate) fn answered(&self, new: bool) {
+    /// Notes a poll that succeeded; `new` is whether it returned a new ruleset.
+    pub(super) fn poll_succeeded(&self, new: bool) {
         self.update(|polls| {
             polls.made += 1;
             polls.accepted += u64::from(new);
-            polls.answered = Some(Instant::now());
+            polls.last_response = Some(Instant::now());
             polls.failing = false;
             polls.key_refused = false;
             self.ready.store(true, Ordering::Release);
         });
     }
 
-    /// Notes a poll that failed, and yet brought rules into force where there were none.
-    pub(super) fn answered_in_part(&self, failure: &RequestError) {
+    /// Notes a poll that failed, but returned rules without their segments, which are now in use.
+    pub(super) fn poll_incomplete(&self, failure: &RequestError) {
         self.update(|polls| {
             polls.made += 1;
             polls.accepted += 1;
-            polls.answered = Some(Instant::now());
+            polls.last_response = Some(Instant::now());
             polls.failing = true;
             polls.key_refused = false;
             polls.last_failure = Some(failure.clone());
@@ -110,8 +110,8 @@ impl Readiness {
         });
     }
 
-    /// Notes a poll that failed, and with that whether the client is ready all the same.
-    pub(super) fn failed(&self, failure: &RequestError, ready: bool) {
+    /// Notes a poll that failed; `ready` is whether the client is ready nevertheless.
+    pub(super) fn poll_failed(&self, failure: &RequestError, ready: bool) {
         self.update(|polls| {
             if ready {
                 self.ready.store(true, Ordering::Release);
@@ -124,16 +124,17 @@ impl Readiness {
         });
     }
 
-    /// Lets those who wait know that there is no use.
-    pub(crate) fn stopped(&self) {
+    /// Notes the end of the client, and wakes the threads that wait for it to be ready.
+    pub(crate) fn stop(&self) {
         self.update(|polls| polls.stopped = true);
     }
 
-    /// Returns what the polls have led to so far.
+    /// Returns the results of the polls so far.
     pub(crate) fn polls(&self) -> Polls {
         self.lock().clone()
     }
 
+    /// Returns the state of the client.
     pub(crate) fn state(&self) -> ClientState {
         let polls = self.lock();
         if polls.stopped {
@@ -143,13 +144,17 @@ impl Readiness {
         } else if !self.is_ready() {
             ClientState::NotReady
         } else if polls.failing {
-            ClientState::Stale { age: polls.answered.map(|answered| answered.elapsed()) }
+            ClientState::Stale { age: polls.last_response.map(|time| time.elapsed()) }
         } else {
             ClientState::Ready
         }
     }
 
-    /// Waits until the client is ready, or there is no use in waiting.
+    /// Waits until the client is ready, stopped, or its key is refused.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the client is not ready.
     pub(crate) fn wait(&self, timeout: Duration) -> Result<(), Error> {
         let undecided =
             |polls: &mut Polls| !self.is_ready() && !polls.stopped && !polls.key_refused;

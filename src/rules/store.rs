@@ -1,7 +1,7 @@
-//! The ruleset in use, shared between threads.
+//! The compiled ruleset in use, shared between threads.
 //!
-//! Each shard holds a replica with a count of references of its own, on a cache line of its own,
-//! so that threads on different shards do not write to the same memory.
+//! Each shard holds a replica with a separate reference count on a separate cache line, so that
+//! threads on different shards do not write to the same memory.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use crate::ruleset::Ruleset;
 
 const SHARDS: usize = 16;
 
-/// The ruleset in use; none at first.
+/// The compiled ruleset in use; empty at first.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     shards: [Shard; SHARDS],
@@ -22,13 +22,13 @@ pub(super) struct Store {
 struct Shard(RwLock<Option<Ruleset>>);
 
 impl Store {
-    /// Returns the ruleset in use. The lock is held for that alone.
+    /// Returns the ruleset in use.
     pub(super) fn current(&self) -> Option<Ruleset> {
         let shard = self.shards.get(shard_of_this_thread())?;
         shard.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts a ruleset in force, and returns the one before.
+    /// Replaces the ruleset in use, and returns the one before.
     pub(super) fn replace(&self, ruleset: &Ruleset) -> Option<Ruleset> {
         let mut before = None;
         for shard in &self.shards {
@@ -40,7 +40,7 @@ impl Store {
     }
 }
 
-/// Threads take the shards in turn.
+/// Returns the index of this thread's shard. Threads are assigned round-robin.
 fn shard_of_this_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_replaced_ruleset_is_freed_while_the_threads_that_used_it_idle() {
-        let (store, asked, looked) = (Store::default(), Barrier::new(5), Barrier::new(5));
+        let (store, in_use, checked) = (Store::default(), Barrier::new(5), Barrier::new(5));
         let first = Ruleset::default();
         let tables = first.weak();
         store.replace(&first);
@@ -73,15 +73,15 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     assert!(store.current().is_some());
-                    asked.wait();
-                    looked.wait();
+                    in_use.wait();
+                    checked.wait();
                 });
             }
-            asked.wait();
+            in_use.wait();
             assert!(tables.upgrade().is_some());
             store.replace(&Ruleset::default());
             let freed = tables.upgrade().is_none();
-            looked.wait();
+            checked.wait();
             assert!(freed);
         });
     }

@@ -135,7 +135,7 @@ impl<'a, O: Observer> Evaluator<'a, O> {
                 Some(Outcome { variation: *variation, reason: Reason::TargetingMatch })
             }
             Serves::Rollout(entries) => {
-                let bucket = flag.seed.bucket(self.context.identifier()?);
+                let bucket = flag.seed.bucket(self.context.bucket_key()?);
                 let variation = *bucket::choose(entries, bucket)?;
                 Some(Outcome { variation, reason: Reason::PercentageRollout })
             }

@@ -34,7 +34,7 @@ pub use result::{EvaluationResult, Reason};
 pub use split::{Share, Split};
 pub use tables::{FlagInfo, FlagKind};
 
-use crate::context::{EvaluationContext, NOBODY};
+use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::value::Value;
 use diff::Comparison;
 use evaluate::{Evaluator, evaluate};
@@ -82,7 +82,7 @@ impl Ruleset {
         key: &str,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> Option<EvaluationResult> {
-        let context = context.into().unwrap_or(&NOBODY);
+        let context = context.into().unwrap_or(&EMPTY_CONTEXT);
         let tables = self.tables();
         let position = tables.position(key)?;
         let outcome = evaluate(tables, context, tables.flag(position)?);
@@ -94,7 +94,7 @@ impl Ruleset {
         &self,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> BTreeMap<String, EvaluationResult> {
-        let mut evaluator = Evaluator::new(self.tables(), context.into().unwrap_or(&NOBODY));
+        let mut evaluator = Evaluator::new(self.tables(), context.into().unwrap_or(&EMPTY_CONTEXT));
         let results = (0..).zip(&self.tables().flags).map(|(position, flag)| {
             let outcome = evaluator.evaluate(flag);
             (flag.key.to_string(), EvaluationResult::shared(self.0.clone(), position, outcome))
@@ -143,7 +143,7 @@ impl Ruleset {
         key: &str,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> Option<Explanation> {
-        let context = context.into().unwrap_or(&NOBODY);
+        let context = context.into().unwrap_or(&EMPTY_CONTEXT);
         explain::explain(&self.0, self.tables().position(key)?, context)
     }
 
@@ -179,7 +179,7 @@ impl Ruleset {
     ) -> Option<Split> {
         let tables = self.tables();
         let flag = tables.flag(tables.position(key)?)?;
-        let context = context.into().unwrap_or(&NOBODY);
+        let context = context.into().unwrap_or(&EMPTY_CONTEXT);
         Some(Split::count(tables, flag, context, identifiers.into_iter()))
     }
 
@@ -191,7 +191,7 @@ impl Ruleset {
         context: Option<&EvaluationContext>,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Option<T> {
-        let context = context.unwrap_or(&NOBODY);
+        let context = context.unwrap_or(&EMPTY_CONTEXT);
         let tables = self.tables();
         let flag = tables.flag(tables.position(key)?)?;
         let outcome = evaluate(tables, context, flag);

@@ -295,7 +295,7 @@ fn a_file_that_cannot_be_used_counts_as_none() {
         assert!(!client.is_ready() && !is_on(&client, "a") && is_on(&client, "b"), "{what}");
         let warnings = folder.warnings();
         let [warning] = &warnings[warned..] else { panic!("{what}: {warnings:?}") };
-        assert!(warning.starts_with("failed to read the remembered ruleset `"), "{warning}");
+        assert!(warning.starts_with("failed to read the cached ruleset `"), "{warning}");
         // The next ruleset takes its place.
         server.respond(|_| Reply::json(ruleset(2, &["a"])));
         ready(remembering(&server, &folder)).stop();

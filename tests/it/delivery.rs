@@ -500,7 +500,7 @@ fn a_bad_batch_in_the_middle_is_told_to_who_flushes() {
         "failed to deliver events: 0 wait for the next try, 5 were refused and dropped"
     );
     let url = service.server.url();
-    assert_eq!(cause, format!("`{url}/sdk/events` answered with status 422: no such flag"));
+    assert_eq!(cause, format!("`{url}/sdk/events` responded with status 422: no such flag"));
     client.flush_events().unwrap();
 }
 

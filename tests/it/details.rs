@@ -199,7 +199,7 @@ fn without_an_answer_they_name_the_last_failure() {
     assert_eq!(error.as_str(), "not_ready");
     let url = format!("{}/sdk/ruleset", server.url());
     assert_eq!(error.to_string(), "flag `a`: no rules yet");
-    let whole = format!("flag `a`: no rules yet: `{url}` answered with status 503");
+    let whole = format!("flag `a`: no rules yet: `{url}` responded with status 503");
     assert_eq!((format!("{error:#}"), format!("{error:?}")), (whole.clone(), whole.clone()));
     let EvaluationError::NotReady { cause: Some(cause), .. } = error else {
         panic!("{error}");

@@ -365,7 +365,7 @@ fn a_client_at_the_wrong_time_of_its_life() {
     assert_eq!(chain(&client.flush_events().unwrap_err()), ["the client has not been started"]);
     assert_eq!(
         chain(&client.wait_until_ready(Duration::from_millis(15)).unwrap_err()),
-        ["the client was not ready within 15ms: no answer yet"]
+        ["the client was not ready within 15ms: no response yet"]
     );
     client.stop();
     let stopped = ["the client has been stopped"];
@@ -373,7 +373,7 @@ fn a_client_at_the_wrong_time_of_its_life() {
     assert_eq!(chain(&client.wait_until_ready(SOON).unwrap_err()), stopped);
     assert_eq!(
         chain(&at("").build().unwrap().evaluate("a", None).unwrap_err()),
-        ["the client has no `base_url`: there is no service to ask"]
+        ["the client has no `base_url`"]
     );
 }
 
@@ -387,7 +387,7 @@ fn a_client_that_is_not_ready() {
         chain(&error),
         [
             "the client was not ready within 0ns".to_owned(),
-            format!("`{url}/sdk/ruleset` answered with status 503: updating"),
+            format!("`{url}/sdk/ruleset` responded with status 503: updating"),
         ]
     );
 }
@@ -402,7 +402,7 @@ fn a_key_that_is_refused() {
             chain(&error),
             [
                 "the service refused the API key".to_owned(),
-                format!("`{url}/sdk/ruleset` answered with status {status}: Invalid API key"),
+                format!("`{url}/sdk/ruleset` responded with status {status}: Invalid API key"),
             ]
         );
         let (server, error) = evaluate(refusal());
@@ -411,7 +411,7 @@ fn a_key_that_is_refused() {
             chain(&error),
             [
                 "the service refused the API key".to_owned(),
-                format!("`{url}/evaluate` answered with status {status}: Invalid API key"),
+                format!("`{url}/evaluate` responded with status {status}: Invalid API key"),
             ]
         );
     }
@@ -459,7 +459,7 @@ fn an_answer_that_does_not_come() {
     let url = server.url();
     assert_eq!(
         chain(&client.evaluate("checkout", None).unwrap_err()),
-        [format!("failed to get an answer from `{url}/evaluate` within 40ms")]
+        [format!("failed to get a response from `{url}/evaluate` within 40ms")]
     );
 }
 
@@ -482,7 +482,7 @@ fn a_status_that_is_no_success() {
         let url = server.url();
         assert_eq!(
             chain(&error),
-            [format!("`{url}/evaluate` answered with status {status}{message}")]
+            [format!("`{url}/evaluate` responded with status {status}{message}")]
         );
     }
 }
@@ -492,7 +492,8 @@ fn a_message_does_not_repeat_the_key_and_has_an_end() {
     let body = format!(r#"{{"detail": "no key sdk-dev-1{}"}}"#, "!".repeat(1000));
     let (server, error) = evaluate(Reply::status(500).with_body(body));
     let text = error.to_string();
-    let beginning = format!("`{}/evaluate` answered with status 500: no key [key]!!", server.url());
+    let beginning =
+        format!("`{}/evaluate` responded with status 500: no key [key]!!", server.url());
     assert!(text.starts_with(&beginning), "{text}");
     assert!(text.len() < beginning.len() + 400);
 }
@@ -521,7 +522,7 @@ fn a_304_that_was_not_asked_for() {
     let (url, error) = poll(|builder| builder, Reply::status(304));
     assert_eq!(
         chain(&error)[1],
-        format!("`{url}/sdk/ruleset` answered with status 304 to a request without a condition")
+        format!("`{url}/sdk/ruleset` responded with status 304 to a request without a condition")
     );
 }
 
@@ -538,7 +539,7 @@ fn a_ruleset_that_is_not_there_suggests_the_path() {
         let failure = client.statistics().last_failure.unwrap();
         assert_eq!(
             chain(&failure),
-            [format!("`{url}/sdk/ruleset` answered with status 404: {message}")]
+            [format!("`{url}/sdk/ruleset` responded with status 404: {message}")]
         );
     }
 }
@@ -548,7 +549,7 @@ fn a_body_that_is_too_large() {
     let (url, error) = poll(|builder| builder.max_body_size(20), Reply::json(ruleset(1, &["a"])));
     assert_eq!(
         chain(&error)[1..],
-        [format!("`{url}/sdk/ruleset` answered with more than 20 bytes")]
+        [format!("`{url}/sdk/ruleset` responded with more than 20 bytes")]
     );
 }
 
@@ -574,8 +575,8 @@ fn a_body_in_an_encoding_that_was_not_asked_for() {
         assert_eq!(
             chain(&error)[1..],
             [format!(
-                "`{url}/sdk/ruleset` answered with a body in the encoding `{encoding}`, which was \
-                 not asked for"
+                "`{url}/sdk/ruleset` responded with a body in the encoding `{encoding}`, which was \
+                 not requested"
             )]
         );
     }
@@ -599,7 +600,7 @@ fn a_body_that_is_no_ruleset() {
             chain(&error),
             [
                 "the client was not ready within 0ns".to_owned(),
-                format!("`{url}/sdk/ruleset` answered with no ruleset"),
+                format!("`{url}/sdk/ruleset` responded with an invalid ruleset"),
                 cause.to_owned(),
             ]
         );
@@ -622,16 +623,13 @@ fn an_answer_that_is_none() {
         let url = server.url();
         assert_eq!(
             chain(&error),
-            [format!("`{url}/evaluate` answered with something else than documented: {reason}")]
+            [format!("`{url}/evaluate` responded with an invalid body: {reason}")]
         );
     }
     let (server, error) = evaluate(Reply::status(200).with_body([0xff]));
     assert_eq!(
         error.to_string(),
-        format!(
-            "`{}/evaluate` answered with something else than documented: it is not UTF-8",
-            server.url()
-        )
+        format!("`{}/evaluate` responded with an invalid body: it is not UTF-8", server.url())
     );
 }
 
@@ -647,7 +645,7 @@ fn events_that_are_not_delivered() {
         chain(&client.flush_events().unwrap_err()),
         [
             "failed to deliver events: 3 wait for the next try".to_owned(),
-            format!("`{url}/sdk/events` answered with status 503: updating"),
+            format!("`{url}/sdk/events` responded with status 503: updating"),
         ]
     );
     server.respond(|_| Reply::status(422).with_body(r#"{"detail": [{"msg": "no such flag"}]}"#));
@@ -657,7 +655,7 @@ fn events_that_are_not_delivered() {
         [
             "failed to deliver events: 0 wait for the next try, 3 were refused and dropped"
                 .to_owned(),
-            format!("`{url}/sdk/events` answered with status 422: no such flag"),
+            format!("`{url}/sdk/events` responded with status 422: no such flag"),
         ]
     );
     let counts = client.statistics().events;

@@ -717,5 +717,5 @@ fn the_last_failure_can_be_read() {
     client.flush_events().unwrap_err();
     let failure = client.statistics().last_delivery_failure.unwrap();
     let url = format!("{}/sdk/events", server.url());
-    assert_eq!(failure.to_string(), format!("`{url}` answered with status 401: bad key"));
+    assert_eq!(failure.to_string(), format!("`{url}` responded with status 401: bad key"));
 }

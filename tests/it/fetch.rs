@@ -54,7 +54,7 @@ fn a_refused_key_is_an_error_of_its_own() {
         assert_eq!(
             text,
             format!(
-                "the service refused the API key: `URL/sdk/ruleset` answered with status {status}: bad key"
+                "the service refused the API key: `URL/sdk/ruleset` responded with status {status}: bad key"
             )
         );
     }
@@ -63,20 +63,20 @@ fn a_refused_key_is_an_error_of_its_own() {
 #[test]
 fn says_what_else_went_wrong() {
     for (reply, expected) in [
-        (Reply::status(500), "`URL/sdk/ruleset` answered with status 500"),
+        (Reply::status(500), "`URL/sdk/ruleset` responded with status 500"),
         (
             Reply::json("{"),
-            "`URL/sdk/ruleset` answered with no ruleset: failed to parse ruleset: \
+            "`URL/sdk/ruleset` responded with an invalid ruleset: failed to parse ruleset: \
              a missing key at line 1, column 2",
         ),
         (
             Reply::status(200).with_body([b"[\"".as_slice(), &[0xff], b"\"]"].concat()),
-            "`URL/sdk/ruleset` answered with no ruleset: failed to parse ruleset: \
+            "`URL/sdk/ruleset` responded with an invalid ruleset: failed to parse ruleset: \
              invalid UTF-8 at line 1, column 3",
         ),
         (
             Reply::json("{}"),
-            "`URL/sdk/ruleset` answered with no ruleset: failed to parse ruleset: \
+            "`URL/sdk/ruleset` responded with an invalid ruleset: failed to parse ruleset: \
              expected a list of flags at `flags`, found nothing",
         ),
     ] {
@@ -94,7 +94,7 @@ fn a_path_that_is_not_there_suggests_the_usual_one() {
     assert_eq!(
         client.fetch_ruleset().unwrap_err().to_string(),
         format!(
-            "`{url}/sdk/ruleset` answered with status 404: \
+            "`{url}/sdk/ruleset` responded with status 404: \
              does the base URL lack its `/api/v1`?"
         )
     );

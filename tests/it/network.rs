@@ -211,7 +211,7 @@ fn episode(name: &str, fault: Act, expected: &str) {
         None => assert_eq!(failure, expected, "{name}"),
     }
     let statistics = client.statistics();
-    let refused = expected.contains("with no ruleset");
+    let refused = expected.contains("with an invalid ruleset");
     assert_eq!(statistics.rulesets_refused > 0, refused, "{name}");
     actor.now(Act::Answer(ruleset(2, &["b"])));
     eventually(name, &client, || client.get_boolean_value("b", false, None));
@@ -222,7 +222,7 @@ fn episode(name: &str, fault: Act, expected: &str) {
     let sentence = expected.replace("URL", &format!("{url}/sdk/ruleset"));
     let warning = format!("failed to fetch the ruleset: {sentence}");
     assert!(lines[0].1.starts_with(warning.trim_end_matches('*')), "{name}: {lines:?}");
-    assert_eq!(lines[1].1, "the service answers again", "{name}");
+    assert_eq!(lines[1].1, "the service responds again", "{name}");
 }
 
 /// Goes through many cases at once, as most of the time is spent waiting.
@@ -294,7 +294,7 @@ fn connections_that_break() {
         (
             "a body cut at its length",
             raw(&format!("HTTP/1.1 200 OK\ncontent-length: {}", length - 1), &body),
-            "`URL` answered with no ruleset: failed to parse ruleset: a missing `,` or `}` at line 1, column 120",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: a missing `,` or `}` at line 1, column 120",
         ),
         (
             "a length that is none",
@@ -314,16 +314,16 @@ fn answers_that_do_not_end() {
     let head = b"HTTP/1.1 200 OK\r\n";
     let dripping = [head.as_slice(), b"content-length: 9999\r\n\r\n", &[b' '; 9999]].concat();
     episodes(vec![
-        ("no answer", Act::Hang, "failed to get an answer from `URL` within 1s"),
+        ("no answer", Act::Hang, "failed to get a response from `URL` within 1s"),
         (
             "a body that drips",
             Act::Drip(dripping.clone()),
-            "failed to get an answer from `URL` within 1s",
+            "failed to get a response from `URL` within 1s",
         ),
         (
             "headers that drip",
             Act::Drip([head.as_slice(), &[b'x'; 9999]].concat()),
-            "failed to get an answer from `URL` within 1s",
+            "failed to get a response from `URL` within 1s",
         ),
         (
             "headers without end",
@@ -353,7 +353,7 @@ fn answers_that_do_not_end() {
         (
             "a body without end",
             Act::Flood([head.as_slice(), b"\r\n"].concat(), b" ".to_vec()),
-            "`URL` answered with more than 100000 bytes",
+            "`URL` responded with more than 100000 bytes",
         ),
         (
             "chunks without end",
@@ -361,7 +361,7 @@ fn answers_that_do_not_end() {
                 [head.as_slice(), b"transfer-encoding: chunked\r\n\r\n"].concat(),
                 format!("64\r\n{:100}\r\n", "").into_bytes(),
             ),
-            "`URL` answered with more than 100000 bytes",
+            "`URL` responded with more than 100000 bytes",
         ),
         (
             "a chunk's size without end",
@@ -377,7 +377,7 @@ fn answers_that_do_not_end() {
                 [head.as_slice(), b"transfer-encoding: chunked\r\n\r\n0\r\n"].concat(),
                 b"x-noise: 1\r\n".to_vec(),
             ),
-            "failed to get an answer from `URL` within 1s",
+            "failed to get a response from `URL` within 1s",
         ),
         (
             "a length beyond the limit",
@@ -414,82 +414,82 @@ fn answers_of_something_else() {
         (
             "a login page",
             whole(200, "content-type: text/html", "<!doctype html>\n<html>"),
-            "`URL` answered with no ruleset: failed to parse ruleset: an unexpected character where a value was expected at line 1, column 1",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: an unexpected character where a value was expected at line 1, column 1",
         ),
         (
             "a text",
             shape("\"flags\""),
-            "`URL` answered with no ruleset: failed to parse ruleset: expected a list of flags, found a string",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: expected a list of flags, found a string",
         ),
         (
             "null",
             shape("null"),
-            "`URL` answered with no ruleset: failed to parse ruleset: expected a list of flags, found null",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: expected a list of flags, found null",
         ),
         (
             "no list",
             shape("{}"),
-            "`URL` answered with no ruleset: failed to parse ruleset: expected a list of flags at `flags`, found nothing",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: expected a list of flags at `flags`, found nothing",
         ),
         (
             "a list that is none",
             shape(r#"{"data": {"flags": {"a": true}}}"#),
-            "`URL` answered with no ruleset: failed to parse ruleset: expected a list of flags at `data.flags`, found an object",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: expected a list of flags at `data.flags`, found an object",
         ),
         (
             "half a document",
             shape(r#"{"data": {"flags": ["#),
-            "`URL` answered with no ruleset: failed to parse ruleset: the end of the text where a value was expected at line 1, column 21",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: the end of the text where a value was expected at line 1, column 21",
         ),
         (
             "more than a document",
             shape("[] []"),
-            "`URL` answered with no ruleset: failed to parse ruleset: text after the end of the document at line 1, column 4",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: text after the end of the document at line 1, column 4",
         ),
         (
             "deep nesting",
             shape(&"[".repeat(50_000)),
-            "`URL` answered with no ruleset: failed to parse ruleset: nesting deeper than 128 at line 1, column 129",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: nesting deeper than 128 at line 1, column 129",
         ),
         (
             "no text",
             whole(200, "", b"[\xff\xfe]"),
-            "`URL` answered with no ruleset: failed to parse ruleset: invalid UTF-8 at line 1, column 2",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: invalid UTF-8 at line 1, column 2",
         ),
         (
             "an empty body",
             shape(""),
-            "`URL` answered with no ruleset: failed to parse ruleset: the end of the text where a value was expected at line 1, column 1",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: the end of the text where a value was expected at line 1, column 1",
         ),
         (
             "no content",
             raw("HTTP/1.1 204 No Content", ""),
-            "`URL` answered with no ruleset: failed to parse ruleset: the end of the text where a value was expected at line 1, column 1",
+            "`URL` responded with an invalid ruleset: failed to parse ruleset: the end of the text where a value was expected at line 1, column 1",
         ),
         (
             "a body too large",
             shape(&" ".repeat(MAX_BODY + 1)),
-            "`URL` answered with more than 100000 bytes",
+            "`URL` responded with more than 100000 bytes",
         ),
         (
             "an answer to no condition",
             raw("HTTP/1.1 304 Not Modified", ""),
-            "`URL` answered with status 304 to a request without a condition",
+            "`URL` responded with status 304 to a request without a condition",
         ),
         (
             "an upgrade",
             raw("HTTP/1.1 101 Switching Protocols\nupgrade: h2c", ""),
-            "`URL` answered with status 101",
+            "`URL` responded with status 101",
         ),
         (
             "a compression that nobody asked for",
             whole(200, "content-encoding: br", "?"),
-            "`URL` answered with a body in the encoding `br`, which was not asked for",
+            "`URL` responded with a body in the encoding `br`, which was not requested",
         ),
         (
             "a compression of a compression",
             whole(200, "content-encoding: gzip, gzip", "?"),
-            "`URL` answered with a body in the encoding `gzip, gzip`, which was not asked for",
+            "`URL` responded with a body in the encoding `gzip, gzip`, which was not requested",
         ),
     ]);
 }
@@ -497,65 +497,65 @@ fn answers_of_something_else() {
 #[test]
 fn answers_of_failure() {
     episodes(vec![
-        ("500", whole(500, "", ""), "`URL` answered with status 500"),
+        ("500", whole(500, "", ""), "`URL` responded with status 500"),
         (
             "502 with a page",
             whole(502, "content-type: text/html", "<html>"),
-            "`URL` answered with status 502",
+            "`URL` responded with status 502",
         ),
         (
             "503 in the first shape",
             whole(503, "", r#"{"error": {"code": "X", "message": "down", "details": 1}}"#),
-            "`URL` answered with status 503: down",
+            "`URL` responded with status 503: down",
         ),
         (
             "503 in the second shape",
             whole(503, "", r#"{"error": "down"}"#),
-            "`URL` answered with status 503: down",
+            "`URL` responded with status 503: down",
         ),
         (
             "503 in the third shape",
             whole(503, "", r#"{"detail": "down"}"#),
-            "`URL` answered with status 503: down",
+            "`URL` responded with status 503: down",
         ),
         (
             "422 with a list",
             whole(422, "", r#"{"detail": [{"msg": "bad"}]}"#),
-            "`URL` answered with status 422: bad",
+            "`URL` responded with status 422: bad",
         ),
-        ("503 in no shape", whole(503, "", r#"[{"error": 5}]"#), "`URL` answered with status 503"),
-        ("503 in no text", whole(503, "", b"\xff"), "`URL` answered with status 503"),
+        ("503 in no shape", whole(503, "", r#"[{"error": 5}]"#), "`URL` responded with status 503"),
+        ("503 in no text", whole(503, "", b"\xff"), "`URL` responded with status 503"),
         (
             "a long complaint",
             whole(500, "", format!(r#"{{"error": "{}"}}"#, "é".repeat(1000))),
-            "`URL` answered with status 500: é*",
+            "`URL` responded with status 500: é*",
         ),
         (
             "a failure whose body breaks",
             raw("HTTP/1.1 500 S\ncontent-length: 99", "{"),
-            "`URL` answered with status 500",
+            "`URL` responded with status 500",
         ),
-        ("408", whole(408, "", ""), "`URL` answered with status 408"),
+        ("408", whole(408, "", ""), "`URL` responded with status 408"),
         (
             "404",
             whole(404, "", r#"{"error": "no such path"}"#),
-            "`URL` answered with status 404: no such path",
+            "`URL` responded with status 404: no such path",
         ),
         (
             "302",
             whole(302, "location: /elsewhere", ""),
-            "`URL` answered with status 302, and redirects are not followed",
+            "`URL` responded with status 302, and redirects are not followed",
         ),
-        ("429 without a wait", whole(429, "", ""), "`URL` answered with status 429"),
+        ("429 without a wait", whole(429, "", ""), "`URL` responded with status 429"),
         (
             "429 with a wait that is none",
             whole(429, "retry-after: soon", ""),
-            "`URL` answered with status 429",
+            "`URL` responded with status 429",
         ),
         (
             "429 with a date that is past",
             whole(429, "retry-after: Sun, 06 Nov 1994 08:49:37 GMT", ""),
-            "`URL` answered with status 429",
+            "`URL` responded with status 429",
         ),
     ]);
 }
@@ -705,7 +705,7 @@ fn a_service_that_is_down_at_the_start_is_found_when_it_is_up() {
         let error = client.wait_until_ready(Duration::from_millis(100)).unwrap_err();
         let cause = error.source().map(ToString::to_string);
         let url = actor.wire.url();
-        let expected = format!("`{url}/sdk/ruleset` answered with status {status}: starting");
+        let expected = format!("`{url}/sdk/ruleset` responded with status {status}: starting");
         assert_eq!(error.to_string(), "the client was not ready within 100ms");
         assert_eq!(cause, Some(expected));
         assert_eq!(client.state(), ClientState::NotReady);
@@ -725,7 +725,7 @@ fn a_refused_key_is_said_at_once_and_not_tried_again_soon() {
         assert!(matches!(error, Error::KeyRefused { .. }), "{error:?}");
         assert_eq!(error.to_string(), "the service refused the API key");
         let cause = error.source().map(ToString::to_string);
-        let expected = format!("`{url}/sdk/ruleset` answered with status {status}: bad key");
+        let expected = format!("`{url}/sdk/ruleset` responded with status {status}: bad key");
         assert_eq!(cause, Some(expected));
         assert_eq!(client.state(), ClientState::KeyRefused);
         // Any other failure is tried again within a second.
@@ -755,7 +755,7 @@ fn a_path_that_is_not_there_suggests_the_usual_one() {
     wait_until("a failure", || client.statistics().last_failure.is_some());
     assert_eq!(
         last_failure(&client, &url),
-        "`URL` answered with status 404: Not Found (does the base URL lack its `/api/v1`?)"
+        "`URL` responded with status 404: Not Found (does the base URL lack its `/api/v1`?)"
     );
 }
 
@@ -954,7 +954,7 @@ fn a_compressed_body_is_neither_asked_for_nor_read() {
     episodes(vec![(
         "gzip",
         whole(200, "content-encoding: gzip", b"\x1f\x8b\x08\0"),
-        "`URL` answered with a body in the encoding `gzip`, which was not asked for",
+        "`URL` responded with a body in the encoding `gzip`, which was not requested",
     )]);
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = started(builder(&server.url()));
@@ -983,12 +983,12 @@ fn a_compressed_body_is_bounded_by_what_it_becomes() {
     let body = gzip(ruleset(9, &["z"]).as_bytes());
     let encoded = |body: &[u8]| whole(200, "content-encoding: gzip", body);
     episodes(vec![
-        ("a bomb", encoded(&bomb), "`URL` answered with more than 100000 bytes"),
+        ("a bomb", encoded(&bomb), "`URL` responded with more than 100000 bytes"),
         ("half of one", encoded(&body[..body.len() / 2]), "failed to reach `URL`: *"),
         (
             "one that is named in capitals",
             whole(200, "content-encoding: GZIP", &body),
-            "`URL` answered with a body in the encoding `GZIP`, which was not asked for",
+            "`URL` responded with a body in the encoding `GZIP`, which was not requested",
         ),
         ("none", encoded(b"plain"), "failed to reach `URL`: *"),
         ("nothing", encoded(b""), "failed to reach `URL`: *"),

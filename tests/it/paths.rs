@@ -283,7 +283,7 @@ fn a_file_that_cannot_be_used_counts_as_none() {
         assert!(!folder.warnings().is_empty(), "{name}");
         for warning in folder.warnings() {
             assert!(warning.starts_with("failed to "), "{warning}");
-            assert!(warning.contains(" the remembered paths `"), "{warning}");
+            assert!(warning.contains(" the cached paths `"), "{warning}");
         }
         if name != "folder" {
             assert_eq!(run(&server, &folder), [BOOTSTRAP], "{name}");

@@ -232,7 +232,7 @@ fn a_refused_key_is_said_at_once_and_never_shown() {
     let service = Service::start_with(&folder, &["flags.json", "--port", "0", "--key", "right"]);
     let refusal = format!(
         "the service refused the API key: \
-         `{}/sdk/ruleset` answered with status 401: the API key is wrong\n",
+         `{}/sdk/ruleset` responded with status 401: the API key is wrong\n",
         service.base_url
     );
     let mut command = service.phaseflag(&folder, &["get", "ui-theme"]);

@@ -42,7 +42,7 @@ fn a_failure_leaves_the_file_as_it_was() {
             "",
             &format!(
                 "phaseflag: the service refused the API key: \
-                 `{}/sdk/ruleset` answered with status 401: the API key is wrong\n",
+                 `{}/sdk/ruleset` responded with status 401: the API key is wrong\n",
                 service.base_url
             )
         )
@@ -61,7 +61,7 @@ fn a_failure_leaves_the_file_as_it_was() {
     let mut elsewhere = service.phaseflag(&folder, &["pull", "-o", "old.json"]);
     elsewhere.env("PHASEFLAG_BASE_URL", format!("{}/no", service.base_url));
     elsewhere.env("PHASEFLAG_API_KEY", "right");
-    assert!(run(&mut elsewhere).errors.ends_with("answered with status 404: Not Found\n"));
+    assert!(run(&mut elsewhere).errors.ends_with("responded with status 404: Not Found\n"));
     assert_eq!(fs::read_to_string(old).unwrap(), "old");
     assert_eq!(folder.files(), ["flags.json", "old.json"]);
 }

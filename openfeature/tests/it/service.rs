@@ -131,7 +131,7 @@ async fn a_refused_key_ends_the_wait_at_once() {
         (
             EvaluationErrorCode::ProviderNotReady,
             format!(
-                "there are no rules yet: `{url}/sdk/ruleset` answered with status 401: no such key"
+                "there are no rules yet: `{url}/sdk/ruleset` responded with status 401: no such key"
             )
         )
     );
@@ -210,7 +210,7 @@ async fn offline_without_any_rules_is_not_ready() {
     let (code, message) = failure(&provider).await;
     assert_eq!(code, EvaluationErrorCode::ProviderNotReady);
     assert!(message.starts_with("there are no rules yet: `http://"), "{message}");
-    assert!(message.ends_with(" answered with status 500: it is down"), "{message}");
+    assert!(message.ends_with(" responded with status 500: it is down"), "{message}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ pub use explanation::{
 use std::sync::Arc;
 
 use self::explanation::PATTERN;
-use crate::context::{EvaluationContext, Who};
+use crate::context::{EvaluationContext, Identifier};
 use crate::ruleset::evaluate::{Evaluator, Observer};
 use crate::ruleset::result::{EvaluationResult, Outcome, Reason};
 use crate::ruleset::tables::{
@@ -86,10 +86,10 @@ struct Identity {
 
 impl Identity {
     fn of(flag: &Flag, context: &EvaluationContext) -> Option<Identity> {
-        let (name, identifier) = match context.who() {
-            Who::User(id) => ("user_id", id),
-            Who::Session(id) => ("session_id", id),
-            Who::Nobody => return None,
+        let (name, identifier) = match context.identifier() {
+            Identifier::User(id) => ("user_id", id),
+            Identifier::Session(id) => ("session_id", id),
+            Identifier::Missing => return None,
         };
         let bucket = flag.seed.bucket(identifier);
         Some(Identity { name, identifier: identifier.into(), bucket })

@@ -1,6 +1,6 @@
 //! Finds rules that are never reached, because an earlier one serves everyone they match.
 
-use crate::context::{EvaluationContext, NOBODY};
+use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::ruleset::tables::{
     Attribute, Condition, MatchBudget, PositionMap, Rule, Segment, Serves, Tables, Target, TextMap,
     bucket,
@@ -157,7 +157,9 @@ fn fails_without_identifier(condition: &Condition) -> bool {
         return false;
     }
     let empty = EvaluationContext::new().user_id("").session_id("");
-    [&NOBODY, &empty].iter().all(|context| !condition.holds(context, &mut MatchBudget::new()))
+    [&EMPTY_CONTEXT, &empty]
+        .iter()
+        .all(|context| !condition.holds(context, &mut MatchBudget::new()))
 }
 
 /// Returns a text that only equal conditions share; `None` if the condition never holds.

@@ -1,74 +1,75 @@
-//! A remembered ruleset in use, of which each flag is compiled when it is asked for.
+//! A cached ruleset whose flags are compiled when they are first evaluated.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::remembered::Remembered;
-use super::state::Kept;
+use super::cache_file::CacheFile;
+use super::flags::LazyRuleset;
 use crate::ruleset::RulesetError;
 use crate::ruleset::{NeedsWhole, Ruleset};
 
-/// How many flags are compiled by themselves.
-const MOST: usize = 32;
+/// The number of flags that are compiled one by one. After that, the whole ruleset is compiled.
+const MAX_PARTS: usize = 32;
 
-/// A remembered ruleset, of which each flag is compiled when it is asked for.
+/// A cached ruleset whose flags are compiled when they are first evaluated.
 #[derive(Debug)]
-pub(super) struct Parts {
-    remembered: Remembered,
-    /// The one whose flags are wanted; `None` for all.
+pub(super) struct CachedRuleset {
+    file: CacheFile,
+    /// The environment whose flags are used; `None` for all.
     environment: Option<Box<str>>,
-    found: Mutex<Found>,
+    compiled: Mutex<CompiledParts>,
     whole: OnceLock<Result<Ruleset, RulesetError>>,
 }
 
-/// The parts so far.
+/// The parts compiled so far.
 #[derive(Debug)]
-struct Found {
-    known: Vec<(Box<str>, Ruleset)>,
-    /// How many bytes may still be read for parts: then the whole is less work.
+struct CompiledParts {
+    parts: Vec<(Box<str>, Ruleset)>,
+    /// The number of bytes that may still be read for parts. Beyond that, to compile the whole is
+    /// less work.
     allowed: usize,
 }
 
-impl Parts {
-    pub(crate) fn new(remembered: Remembered, environment: Option<Box<str>>) -> Parts {
-        let allowed = remembered.length() / 4;
-        Parts {
-            remembered,
+impl CachedRuleset {
+    pub(super) fn new(file: CacheFile, environment: Option<Box<str>>) -> CachedRuleset {
+        let allowed = file.length() / 4;
+        CachedRuleset {
+            file,
             environment,
-            found: Mutex::new(Found { known: Vec::new(), allowed }),
+            compiled: Mutex::new(CompiledParts { parts: Vec::new(), allowed }),
             whole: OnceLock::new(),
         }
     }
 }
 
-impl Kept for Parts {
+impl LazyRuleset for CachedRuleset {
     fn part(&self, key: &str) -> Result<Option<Ruleset>, NeedsWhole> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = found.known.iter().find(|(known, _)| **known == *key) {
-            return Ok(Some(known.clone()));
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, part)) = compiled.parts.iter().find(|(flag, _)| **flag == *key) {
+            return Ok(Some(part.clone()));
         }
-        if found.known.len() == MOST {
+        if compiled.parts.len() == MAX_PARTS {
             return Err(NeedsWhole);
         }
         let environment = self.environment.as_deref();
-        let part = Ruleset::part(&self.remembered, key, environment, &mut found.allowed)?;
+        let part = Ruleset::part(&self.file, key, environment, &mut compiled.allowed)?;
         if let Some(part) = &part {
-            found.known.push((key.into(), part.clone()));
+            compiled.parts.push((key.into(), part.clone()));
         }
         Ok(part)
     }
 
     fn whole(&self) -> Result<Ruleset, RulesetError> {
-        let read = || Ruleset::read(self.remembered.text(), self.environment.as_deref());
+        let read = || Ruleset::read(self.file.text(), self.environment.as_deref());
         self.whole.get_or_init(read).clone()
     }
 
     fn text(&self) -> &[u8] {
-        self.remembered.text().as_bytes()
+        self.file.text().as_bytes()
     }
 }
 
 #[cfg(test)]
-#[allow(dead_code, reason = "the body's own entry is run with the other fuzz bodies")]
+#[allow(dead_code, reason = "its entry runs with the other fuzz bodies")]
 #[path = "../../fuzz/bodies/evaluate.rs"]
 mod evaluate;
 
@@ -79,25 +80,25 @@ mod tests {
 
     use super::*;
     use crate::context::EvaluationContext;
-    use crate::rules::remembered::encode;
+    use crate::rules::cache_file::encode;
 
-    /// What is remembered of a text, with leave to read all of it in parts.
-    fn remember(text: &str) -> Parts {
-        remember_for(text, None)
+    /// Returns the cached ruleset of a text, with no limit of bytes for parts.
+    fn cached(text: &str) -> CachedRuleset {
+        cached_for(text, None)
     }
 
-    fn remember_for(text: &str, environment: Option<&str>) -> Parts {
+    fn cached_for(text: &str, environment: Option<&str>) -> CachedRuleset {
         let bytes = encode(text, Some("tag")).expect("a text that fits");
-        let rules = Parts::new(
-            Remembered::decode(bytes).expect("what was encoded"),
+        let rules = CachedRuleset::new(
+            CacheFile::decode(bytes).expect("an encoded text"),
             environment.map(Box::from),
         );
-        rules.found.lock().expect("a lock").allowed = usize::MAX;
+        rules.compiled.lock().expect("a lock").allowed = usize::MAX;
         rules
     }
 
     #[test]
-    fn a_part_answers_as_the_whole_does() {
+    fn a_part_evaluates_as_the_whole_does() {
         arbtest(|u| {
             let length = u.len();
             let u = Unstructured::new(u.bytes(length)?);
@@ -105,9 +106,9 @@ mod tests {
             let text = maker.ruleset()?.to_string();
             let contexts = [EvaluationContext::new(), maker.context()?, maker.context()?];
             let environment = *maker.u.choose(&[None, Some("production"), Some("qa")])?;
-            let rules = remember_for(&text, environment);
-            assert_eq!((rules.text(), rules.remembered.etag()), (text.as_bytes(), Some("tag")));
-            let whole = rules.whole().expect("what was accepted");
+            let rules = cached_for(&text, environment);
+            assert_eq!((rules.text(), rules.file.etag()), (text.as_bytes(), Some("tag")));
+            let whole = rules.whole().expect("an accepted ruleset");
             for flag in whole.flags() {
                 let part = rules.part(flag.key()).expect("a part").expect("the flag");
                 for context in &contexts {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_as_they_read_and_the_last_of_them_counts() {
+    fn names_are_unescaped_and_the_last_of_equal_names_counts() {
         let text = r#"{"flags": [
             {"key": "a\u0062", "variations": [{"key": "v", "value": 1}], "default_variation": "v"},
             {"key": "twice", "variations": [{"key": "v", "value": 2}], "default_variation": "v"},
@@ -134,7 +135,7 @@ mod tests {
              "key": "last"},
             {"key": "", "variations": [{"key": "v", "value": 5}], "default_variation": "v"},
             {"key": 7}, 7]}"#;
-        let rules = remember(text);
+        let rules = cached(text);
         for (key, value) in [("ab", 1), ("twice", 3), ("last", 4), ("", 5)] {
             let part = rules.part(key).expect("a part").expect("the flag");
             let result = part.evaluate(key, None).expect("a result");
@@ -147,24 +148,24 @@ mod tests {
     fn a_flag_of_another_environment_has_no_part() {
         let text = r#"[{"key": "gate"}, {"key": "f", "environment": "staging",
             "prerequisites": [{"flag_key": "gate", "variation_key": "on"}]}]"#;
-        let part = |environment| remember_for(text, environment).part("f").expect("a part");
+        let part = |environment| cached_for(text, environment).part("f").expect("a part");
         assert!(part(None).is_some() && part(Some("staging")).is_some());
         assert!(part(Some("production")).is_none());
     }
 
     #[test]
-    fn parts_are_asked_for_up_to_a_bound() {
+    fn parts_are_compiled_up_to_a_limit() {
         let flag = |n| format!(r#"{{"key": "flag-{n}"}}"#);
         let flags: Vec<_> = (0..1000).map(flag).collect();
-        let rules = remember(&format!("[{}]", flags.join(",")));
-        for n in 0..MOST {
+        let rules = cached(&format!("[{}]", flags.join(",")));
+        for n in 0..MAX_PARTS {
             assert!(rules.part(&format!("flag-{n}")).expect("a part").is_some());
         }
         assert!(rules.part("flag-0").expect("a part").is_some());
-        rules.part(&format!("flag-{MOST}")).expect_err("the whole is less work");
-        // A part that is nearly everything is not read as one.
-        let rules = remember(r#"[{"key": "one"}]"#);
-        rules.found.lock().expect("a lock").allowed = 4;
+        rules.part(&format!("flag-{MAX_PARTS}")).expect_err("the whole is less work");
+        // A part that is nearly the whole text exceeds the limit of bytes.
+        let rules = cached(r#"[{"key": "one"}]"#);
+        rules.compiled.lock().expect("a lock").allowed = 4;
         rules.part("one").expect_err("the whole is less work");
     }
 }
