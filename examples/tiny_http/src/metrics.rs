@@ -1,16 +1,16 @@
-//! What a client counts, as text that Prometheus reads.
+//! The metrics of a client, in the text format of Prometheus.
 
 use phaseflag::{ClientState, PhaseFlagClient};
 
-/// The type of the text, as its header names it.
+/// The `Content-Type` of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const STATES: [&str; 5] = ["not_ready", "ready", "stale", "key_refused", "stopped"];
 
-/// Returns the metrics of a client, of this moment.
+/// Returns the current metrics of a client.
 ///
-/// Every label is one of a few words of this file, so that none needs to be escaped, and no flag
-/// and no user makes a series of its own.
+/// Every label value is a constant of this file: none needs escaping, and flags and users add no
+/// series.
 pub fn metrics(client: &PhaseFlagClient) -> String {
     let statistics = client.statistics();
     let events = statistics.events;
@@ -18,45 +18,46 @@ pub fn metrics(client: &PhaseFlagClient) -> String {
     let mut page = String::new();
 
     gauge(&mut page, "ready", "Whether the client is ready, 1 or 0.", client.is_ready().into());
-    describe(&mut page, "state", "gauge", "How the connection is: 1 for the state of now.");
+    describe(&mut page, "state", "gauge", "The state of the client: 1 for the current one.");
     for name in STATES {
-        let now = u64::from(name == state_name(state));
-        sample(&mut page, &format!("state{{state=\"{name}\"}}"), now);
+        let is_current = u64::from(name == state_name(state));
+        sample(&mut page, &format!("state{{state=\"{name}\"}}"), is_current);
     }
-    // While polls succeed the rules are as fresh as they can be.
+    // While polls succeed, the rules have no age.
     if let ClientState::Stale { age: Some(age), .. } = state {
-        let help = "Seconds since the service last answered, while polls fail.";
+        let help = "Seconds since the last successful poll, while polls fail.";
         gauge(&mut page, "stale_seconds", help, age.as_secs());
     }
 
-    counter(
-        &mut page,
-        "polls_total",
-        "Requests for the ruleset that have ended.",
-        statistics.polls,
-    );
-    let help = "Rulesets that came into force by a poll.";
+    counter(&mut page, "polls_total", "Polls that have ended.", statistics.polls);
+    let help = "Rulesets that a poll put into use.";
     counter(&mut page, "rulesets_accepted_total", help, statistics.rulesets_accepted);
-    let help = "Answers that were no ruleset.";
+    let help = "Responses that are not a valid ruleset.";
     counter(&mut page, "rulesets_refused_total", help, statistics.rulesets_refused);
 
     let help = "Events that are neither delivered nor dropped yet.";
     gauge(&mut page, "events_queued", help, events.queued as u64);
     let help = "Events that the service accepted.";
     counter(&mut page, "events_delivered_total", help, events.delivered);
-    let help = "Events of earlier clients, from the spool, that the service accepted.";
+    let help = "Events from the spool, of earlier clients, that the service accepted.";
     counter(&mut page, "events_delivered_spooled_total", help, events.delivered_spooled);
-    counter(&mut page, "events_spooled_total", "Events left in the spool.", events.spooled);
+    let help = "Events that this client wrote to the spool at its end.";
+    counter(&mut page, "events_spooled_total", help, events.spooled);
+    let help = "Events in the spool, of this service and key.";
+    gauge(&mut page, "events_in_spool", help, events.in_spool);
     describe(&mut page, "events_dropped_total", "counter", "Events that are lost, by reason.");
     for (reason, count) in [
         ("queue_full", events.dropped_queue_full),
         ("rejected", events.dropped_rejected),
+        ("server_error", events.dropped_server_error),
         ("undelivered", events.dropped_undelivered),
         ("spool_full", events.dropped_spool_full),
     ] {
         sample(&mut page, &format!("events_dropped_total{{reason=\"{reason}\"}}"), count);
     }
-    let help = "Evaluations that were not recorded, for want of room in their interval.";
+    let help = "Failed deliveries of events since the last success.";
+    gauge(&mut page, "failed_deliveries", help, statistics.failed_deliveries);
+    let help = "Evaluations that were not recorded because their interval was full.";
     counter(&mut page, "evaluations_not_recorded_total", help, events.dropped_interval_full);
     page
 }
@@ -68,7 +69,7 @@ fn state_name(state: ClientState) -> &'static str {
         ClientState::Stale { .. } => "stale",
         ClientState::KeyRefused => "key_refused",
         ClientState::Stopped => "stopped",
-        // A later version may know more.
+        // `ClientState` is non-exhaustive.
         _ => "unknown",
     }
 }

@@ -1,6 +1,6 @@
-//! The text of the metrics, of clients in every state.
+//! The metrics page, for a client in each state.
 
-#[allow(dead_code, reason = "the servers name the type of the text")]
+#[allow(dead_code, reason = "only the servers use `CONTENT_TYPE`")]
 #[path = "../../src/metrics.rs"]
 mod source;
 
@@ -20,20 +20,20 @@ const UNUSED: &str = "\
 # HELP phaseflag_ready Whether the client is ready, 1 or 0.
 # TYPE phaseflag_ready gauge
 phaseflag_ready 0
-# HELP phaseflag_state How the connection is: 1 for the state of now.
+# HELP phaseflag_state The state of the client: 1 for the current one.
 # TYPE phaseflag_state gauge
 phaseflag_state{state=\"not_ready\"} 1
 phaseflag_state{state=\"ready\"} 0
 phaseflag_state{state=\"stale\"} 0
 phaseflag_state{state=\"key_refused\"} 0
 phaseflag_state{state=\"stopped\"} 0
-# HELP phaseflag_polls_total Requests for the ruleset that have ended.
+# HELP phaseflag_polls_total Polls that have ended.
 # TYPE phaseflag_polls_total counter
 phaseflag_polls_total 0
-# HELP phaseflag_rulesets_accepted_total Rulesets that came into force by a poll.
+# HELP phaseflag_rulesets_accepted_total Rulesets that a poll put into use.
 # TYPE phaseflag_rulesets_accepted_total counter
 phaseflag_rulesets_accepted_total 0
-# HELP phaseflag_rulesets_refused_total Answers that were no ruleset.
+# HELP phaseflag_rulesets_refused_total Responses that are not a valid ruleset.
 # TYPE phaseflag_rulesets_refused_total counter
 phaseflag_rulesets_refused_total 0
 # HELP phaseflag_events_queued Events that are neither delivered nor dropped yet.
@@ -42,24 +42,31 @@ phaseflag_events_queued 0
 # HELP phaseflag_events_delivered_total Events that the service accepted.
 # TYPE phaseflag_events_delivered_total counter
 phaseflag_events_delivered_total 0
-# HELP phaseflag_events_delivered_spooled_total Events of earlier clients, from the spool, that the service accepted.
+# HELP phaseflag_events_delivered_spooled_total Events from the spool, of earlier clients, that the service accepted.
 # TYPE phaseflag_events_delivered_spooled_total counter
 phaseflag_events_delivered_spooled_total 0
-# HELP phaseflag_events_spooled_total Events left in the spool.
+# HELP phaseflag_events_spooled_total Events that this client wrote to the spool at its end.
 # TYPE phaseflag_events_spooled_total counter
 phaseflag_events_spooled_total 0
+# HELP phaseflag_events_in_spool Events in the spool, of this service and key.
+# TYPE phaseflag_events_in_spool gauge
+phaseflag_events_in_spool 0
 # HELP phaseflag_events_dropped_total Events that are lost, by reason.
 # TYPE phaseflag_events_dropped_total counter
 phaseflag_events_dropped_total{reason=\"queue_full\"} 0
 phaseflag_events_dropped_total{reason=\"rejected\"} 0
+phaseflag_events_dropped_total{reason=\"server_error\"} 0
 phaseflag_events_dropped_total{reason=\"undelivered\"} 0
 phaseflag_events_dropped_total{reason=\"spool_full\"} 0
-# HELP phaseflag_evaluations_not_recorded_total Evaluations that were not recorded, for want of room in their interval.
+# HELP phaseflag_failed_deliveries Failed deliveries of events since the last success.
+# TYPE phaseflag_failed_deliveries gauge
+phaseflag_failed_deliveries 0
+# HELP phaseflag_evaluations_not_recorded_total Evaluations that were not recorded because their interval was full.
 # TYPE phaseflag_evaluations_not_recorded_total counter
 phaseflag_evaluations_not_recorded_total 0
 ";
 
-/// The samples that are not 0.
+/// Returns the samples that are not 0.
 fn counted(client: &PhaseFlagClient) -> Vec<String> {
     let page = metrics(client);
     let samples = page.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
@@ -107,14 +114,15 @@ fn polls_and_events_are_counted() {
         "events_dropped_total{reason=\"queue_full\"} 2",
         "events_dropped_total{reason=\"rejected\"} 1",
     ];
-    let left = ["events_queued 3", "events_delivered_total 2"];
-    assert_eq!(counted(&client), [&polled[..], &left, &dropped].concat());
+    let queued = ["events_queued 3", "events_delivered_total 2"];
+    let failed = ["failed_deliveries 1"];
+    assert_eq!(counted(&client), [&polled[..], &queued, &dropped, &failed].concat());
 
     client.stop_now();
     let stopped =
         ["ready 1", "state{state=\"stopped\"} 1", "polls_total 1", "rulesets_accepted_total 1"];
-    let spooled = ["events_delivered_total 2", "events_spooled_total 3"];
-    assert_eq!(counted(&client), [&stopped[..], &spooled, &dropped].concat());
+    let spooled = ["events_delivered_total 2", "events_spooled_total 3", "events_in_spool 3"];
+    assert_eq!(counted(&client), [&stopped[..], &spooled, &dropped, &failed].concat());
 
     service.respond(|request| match request.path.ends_with("/events") {
         true => Reply::status(202).with_body(r#"{"accepted": 3}"#),
@@ -127,6 +135,23 @@ fn polls_and_events_are_counted() {
     assert_eq!(counted(&later), [&polled[..], &delivered].concat());
     later.stop();
     fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn an_event_that_the_service_fails_on_is_counted() {
+    let service = Server::start(|request| match request.path.ends_with("/events") {
+        true if request.body.contains("\"bad\"") => Reply::status(500),
+        true => Reply::status(202),
+        false => Reply::json(ruleset(1, &["checkout"])),
+    });
+    let client = ready(builder(&service).polling_interval(NEVER).event_flush_interval(NEVER));
+    client.track_event(EvaluationEvent::new("bad"));
+    track(&client, 3);
+    client.stop();
+    let page = metrics(&client);
+    assert!(page.contains("phaseflag_events_delivered_total 3\n"), "{page}");
+    let dropped = "phaseflag_events_dropped_total{reason=\"server_error\"} 1\n";
+    assert!(page.contains(dropped), "{page}");
 }
 
 #[test]
@@ -152,7 +177,7 @@ fn rules_that_are_stale_have_an_age() {
 
     let page = metrics(&client);
     let (_, age) = page.split_once(
-        "# HELP phaseflag_stale_seconds Seconds since the service last answered, while polls fail.\n\
+        "# HELP phaseflag_stale_seconds Seconds since the last successful poll, while polls fail.\n\
          # TYPE phaseflag_stale_seconds gauge\n\
          phaseflag_stale_seconds ",
     ).unwrap();
