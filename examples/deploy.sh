@@ -82,7 +82,7 @@ wait "$service" 2> /dev/null || :
 service=
 theme=$(phaseflag get ui-theme --no-cache --bootstrap "$folder/flags.json" 2> "$folder/error")
 [ "$theme" = light ] || fail "without a service the theme is $theme"
-grep -q 'the rules may be old' "$folder/error" || fail "$(cat "$folder/error")"
+grep -q 'the rules may be stale' "$folder/error" || fail "$(cat "$folder/error")"
 
 phaseflag get --exit-code order-dashboard --attr email=ada@shop.example \
     --no-cache --bootstrap "$folder/flags.json" 2> "$folder/error" \

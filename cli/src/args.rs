@@ -1,4 +1,4 @@
-//! The command line, read against the tables of the commands.
+//! Parses the command line by the options and positionals that each command declares.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -9,17 +9,18 @@ use phaseflag::Value;
 
 use crate::failure::{Failure, Status};
 
-/// A command: what the command line, the help and the completions know of it.
+/// A command, as the parser, the help and the completions know it.
 pub(crate) struct Command {
     pub(crate) name: &'static str,
-    /// The words that must follow, such as `KEY`.
-    pub(crate) words: &'static [&'static str],
-    /// What it does, in one line without a period.
+    /// The required positional arguments, such as `KEY`.
+    pub(crate) positionals: &'static [&'static str],
+    /// One line without a period.
     pub(crate) about: &'static str,
-    /// What else there is to know.
+    /// A longer description, for `--help`.
     pub(crate) details: &'static str,
-    pub(crate) options: &'static [&'static [Choice]],
-    /// Command lines.
+    /// The options, in groups that commands share.
+    pub(crate) options: &'static [&'static [OptionSpec]],
+    /// Example command lines, for `--help`.
     pub(crate) examples: &'static [&'static str],
     pub(crate) run: fn(&Arguments) -> Result<Status, Failure>,
 }
@@ -31,8 +32,8 @@ impl fmt::Debug for Command {
 }
 
 impl Command {
-    /// Returns every option of the command.
-    pub(crate) fn choices(&self) -> impl Iterator<Item = &'static Choice> {
+    /// Returns the options of the command.
+    pub(crate) fn option_specs(&self) -> impl Iterator<Item = &'static OptionSpec> {
         self.options.iter().copied().flatten()
     }
 
@@ -41,58 +42,63 @@ impl Command {
     }
 }
 
-/// An option of a command.
+/// An option that a command accepts.
 #[derive(Debug)]
-pub(crate) struct Choice {
-    /// Such as `--output`.
+pub(crate) struct OptionSpec {
+    /// The long name, such as `--output`.
     pub(crate) name: &'static str,
     pub(crate) short: Option<char>,
-    /// The name of its value; empty where it takes none.
+    /// The placeholder of its value, such as `FILE`; empty if it takes none.
     pub(crate) value: &'static str,
-    /// What it does, in one line without a period.
+    /// One line without a period.
     pub(crate) about: &'static str,
 }
 
-impl Choice {
+impl OptionSpec {
     /// Returns an option that takes no value.
-    pub(crate) const fn switch(name: &'static str, about: &'static str) -> Choice {
-        Choice { name, short: None, value: "", about }
+    pub(crate) const fn switch(name: &'static str, about: &'static str) -> OptionSpec {
+        OptionSpec { name, short: None, value: "", about }
     }
 
     /// Returns an option that takes a value.
-    pub(crate) const fn with(
+    pub(crate) const fn with_value(
         name: &'static str,
         value: &'static str,
         about: &'static str,
-    ) -> Choice {
-        Choice { name, short: None, value, about }
+    ) -> OptionSpec {
+        OptionSpec { name, short: None, value, about }
     }
 }
 
-/// What the command line asks for.
+/// A parsed command line.
 #[derive(Debug)]
 pub(crate) enum Invocation {
-    /// The help of a command, or of the program.
+    /// Help for a command, or for the program if `None`.
     Help(Option<&'static Command>),
     Version,
     Run(&'static Command, Arguments),
 }
 
-/// What was given to a command: its options in their order, and its words.
+/// The arguments of a command.
 #[derive(Debug)]
 pub(crate) struct Arguments {
     command: &'static str,
-    given: Vec<(&'static str, OsString)>,
-    words: Vec<OsString>,
+    /// The options and their values, in the order of the command line.
+    options: Vec<(&'static str, OsString)>,
+    positionals: Vec<OsString>,
 }
 
-/// Reads the command line. Some options may also stand before the command.
-pub(crate) fn read(
+/// Parses the command line. The `global` options are also accepted before the command.
+///
+/// # Errors
+///
+/// [`Failure::Usage`] for anything that the command does not declare.
+pub(crate) fn parse(
     mut parser: lexopt::Parser,
     commands: &[&'static Command],
-    before: &'static [Choice],
+    global: &'static [OptionSpec],
 ) -> Result<Invocation, Failure> {
-    let mut given = Vec::new();
+    let mut options = Vec::new();
     loop {
         let Some(token) = Token::next(&mut parser, "")? else {
             return Err(no_command("a command is missing"));
@@ -101,13 +107,13 @@ pub(crate) fn read(
             Token::Option(name) => match name.as_str() {
                 "--help" | "-h" => return Ok(Invocation::Help(None)),
                 "--version" | "-V" => return Ok(Invocation::Version),
-                _ => given.push(take(&mut parser, &name, before.iter(), "")?),
+                _ => options.push(take(&mut parser, &name, global.iter(), "")?),
             },
             Token::Word(name) => {
                 let found = commands.iter().find(|command| name == command.name);
                 return match found {
-                    Some(command) => read_command(parser, command, given),
-                    None if name == "help" => read_help(&mut parser, commands),
+                    Some(command) => parse_command(parser, command, options),
+                    None if name == "help" => parse_help(&mut parser, commands),
                     None => Err(no_command(format!("unknown command `{}`", name.display()))),
                 };
             }
@@ -119,8 +125,8 @@ fn no_command(message: impl Into<String>) -> Failure {
     Failure::Usage { message: message.into(), command: "" }
 }
 
-/// Reads what follows `help`.
-fn read_help(
+/// Parses the arguments of `phaseflag help`.
+fn parse_help(
     parser: &mut lexopt::Parser,
     commands: &[&'static Command],
 ) -> Result<Invocation, Failure> {
@@ -134,57 +140,59 @@ fn read_help(
     }
 }
 
-fn read_command(
+fn parse_command(
     mut parser: lexopt::Parser,
     command: &'static Command,
-    mut given: Vec<(&'static str, OsString)>,
+    mut options: Vec<(&'static str, OsString)>,
 ) -> Result<Invocation, Failure> {
-    let mut words = Vec::new();
+    let mut positionals = Vec::new();
     while let Some(token) = Token::next(&mut parser, command.name)? {
         match token {
             Token::Option(name) if name == "--help" || name == "-h" => {
                 return Ok(Invocation::Help(Some(command)));
             }
             Token::Option(name) => {
-                given.push(take(&mut parser, &name, command.choices(), command.name)?);
+                options.push(take(&mut parser, &name, command.option_specs(), command.name)?);
             }
-            Token::Word(word) if words.len() < command.words.len() => words.push(word),
+            Token::Word(word) if positionals.len() < command.positionals.len() => {
+                positionals.push(word);
+            }
             Token::Word(word) => {
                 return Err(command.usage(format!("unexpected argument `{}`", word.display())));
             }
         }
     }
-    if let Some(missing) = command.words.get(words.len()) {
+    if let Some(missing) = command.positionals.get(positionals.len()) {
         return Err(command.usage(format!("`{}` needs {missing}", command.name)));
     }
-    Ok(Invocation::Run(command, Arguments { command: command.name, given, words }))
+    Ok(Invocation::Run(command, Arguments { command: command.name, options, positionals }))
 }
 
-/// Takes an option, and its value where it has one.
+/// Looks up an option, and takes its value if it has one.
 fn take(
     parser: &mut lexopt::Parser,
     name: &str,
-    mut choices: impl Iterator<Item = &'static Choice>,
+    mut specs: impl Iterator<Item = &'static OptionSpec>,
     command: &'static str,
 ) -> Result<(&'static str, OsString), Failure> {
     let usage = |message| Failure::Usage { message, command };
-    let is_it = |choice: &&Choice| {
-        choice.name == name
-            || choice
+    let has_name = |spec: &&OptionSpec| {
+        spec.name == name
+            || spec
                 .short
                 .is_some_and(|short| name.strip_prefix('-') == Some(short.encode_utf8(&mut [0; 4])))
     };
-    let choice = choices.find(is_it).ok_or_else(|| usage(format!("unknown option `{name}`")))?;
-    if choice.value.is_empty() {
-        return Ok((choice.name, OsString::new()));
+    let spec = specs.find(has_name).ok_or_else(|| usage(format!("unknown option `{name}`")))?;
+    if spec.value.is_empty() {
+        return Ok((spec.name, OsString::new()));
     }
     let value = parser.value();
     value
-        .map(|value| (choice.name, value))
-        .map_err(|_| usage(format!("`{}` needs {}", choice.name, choice.value)))
+        .map(|value| (spec.name, value))
+        .map_err(|_| usage(format!("`{}` needs {}", spec.name, spec.value)))
 }
 
-/// A piece of the command line that borrows nothing of the parser.
+/// An argument that does not borrow from the parser, as `lexopt::Arg` does.
 enum Token {
     /// With its dashes.
     Option(String),
@@ -203,37 +211,41 @@ impl Token {
 }
 
 impl Arguments {
-    /// Returns an error of usage that points to the help of the command.
+    /// Returns a usage error that refers to the help of the command.
     pub(crate) fn usage(&self, message: impl Into<String>) -> Failure {
         Failure::Usage { message: message.into(), command: self.command }
     }
 
     /// Returns whether an option was given.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.given.iter().any(|(given, _)| *given == name)
+        self.options.iter().any(|(given, _)| *given == name)
     }
 
-    /// Returns the value of an option as it came; of several, the last one.
+    /// Returns the value of an option; the last one wins.
     pub(crate) fn raw(&self, name: &str) -> Option<&OsStr> {
-        let mut given = self.given.iter().rev();
-        given.find(|(given, _)| *given == name).map(|(_, value)| value.as_os_str())
+        let mut options = self.options.iter().rev();
+        options.find(|(given, _)| *given == name).map(|(_, value)| value.as_os_str())
     }
 
-    /// Returns the value of an option; of several, the last one.
+    /// Returns the value of an option as text; the last one wins.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if the value is not UTF-8.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Failure> {
-        let not_text = || self.usage(format!("the value of `{name}` is no text"));
-        self.raw(name).map(|value| value.to_str().ok_or_else(not_text)).transpose()
+        let not_utf8 = || self.usage(format!("the value of `{name}` is not UTF-8"));
+        self.raw(name).map(|value| value.to_str().ok_or_else(not_utf8)).transpose()
     }
 
-    /// Returns every option with its value, in the order in which they were given.
-    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
-        self.given.iter().map(|(name, value)| (*name, value.as_os_str()))
+    /// Returns the options with their values, in the order of the command line.
+    pub(crate) fn options(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
+        self.options.iter().map(|(name, value)| (*name, value.as_os_str()))
     }
 
-    /// Returns the time that an option sets in seconds, such as `30` or `0.5`.
+    /// Returns the value of an option in seconds, such as `30` or `0.5`.
     pub(crate) fn seconds(&self, name: &str) -> Result<Option<Duration>, Failure> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        // The standard library's own way to read floats would be 30 kB of the program.
+        // The float parser of the standard library would add 30 kB to the binary.
         let seconds = text.parse::<Value>().ok().and_then(|seconds| seconds.as_f64());
         let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let not_seconds =
@@ -241,14 +253,18 @@ impl Arguments {
         seconds.map(Some).ok_or_else(not_seconds)
     }
 
-    /// Returns a word as it came.
-    pub(crate) fn raw_word(&self, position: usize) -> &OsStr {
-        self.words.get(position).map(OsString::as_os_str).unwrap_or_default()
+    /// Returns a positional argument.
+    pub(crate) fn raw_positional(&self, position: usize) -> &OsStr {
+        self.positionals.get(position).map(OsString::as_os_str).unwrap_or_default()
     }
 
-    /// Returns a word.
-    pub(crate) fn word(&self, position: usize) -> Result<&str, Failure> {
-        let word = self.raw_word(position);
-        word.to_str().ok_or_else(|| self.usage(format!("`{}` is no text", word.display())))
+    /// Returns a positional argument as text.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if it is not UTF-8.
+    pub(crate) fn positional(&self, position: usize) -> Result<&str, Failure> {
+        let word = self.raw_positional(position);
+        word.to_str().ok_or_else(|| self.usage(format!("`{}` is not UTF-8", word.display())))
     }
 }

@@ -1,29 +1,32 @@
-//! `phaseflag check`: what is wrong or suspicious in a file of rules.
+//! `phaseflag check`: reports problems and warnings in a file of rules.
 
 use std::fmt::Display;
 use std::path::Path;
 
 use phaseflag::{Finding, Ruleset, RulesetError, Severity};
 
-use crate::args::{Arguments, Choice, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::{client, input, output};
 
 pub(crate) const COMMAND: Command = Command {
     name: "check",
-    words: &["FILE"],
-    about: "Says what is wrong or suspicious in a file of rules",
-    details: "Each line says where: the file, the line, the column and the path. A problem is something\n\
-              that clients cannot use; a warning is valid, and yet surely not meant. Nothing is printed\n\
-              where there is neither. `-` is standard input. The exit status is 1 where there is a\n\
-              problem. With an environment, flags that carry another one are not looked at.\n",
-    options: &[&[Choice::switch("--strict", "ends with 1 for warnings, too"), client::ENVIRONMENT]],
+    positionals: &["FILE"],
+    about: "Report problems and warnings in a file of rules",
+    details: "Each line has the file, the line, the column and the path of a finding. A problem is\n\
+              something that clients cannot use; a warning is valid, but probably a mistake. The exit\n\
+              status is 1 if there is a problem. `-` is standard input. With an environment, flags of\n\
+              other environments are not checked.\n",
+    options: &[&[
+        OptionSpec::switch("--strict", "exit with 1 for warnings, too"),
+        client::ENVIRONMENT,
+    ]],
     examples: &["phaseflag check flags.json", "phaseflag pull | phaseflag check --strict -"],
     run,
 };
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let path = Path::new(arguments.raw_word(0));
+    let path = Path::new(arguments.raw_positional(0));
     let environment = client::environment(arguments)?;
     let text = input::read(path)?;
     let checked = match environment {
@@ -37,20 +40,23 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
                 RulesetError::Syntax { cause, .. } => (cause.line(), cause.column()),
                 _ => (1, 1),
             };
-            return print(spelled(path, line, column, Severity::Problem, error), Status::No);
+            return print(
+                format_finding(path, line, column, Severity::Problem, error),
+                Status::Negative,
+            );
         }
     };
     let lines = findings.iter().map(|finding| {
         let message = format!("{}: {}", finding.path(), finding.message());
-        spelled(path, finding.line(), finding.column(), finding.severity(), message)
+        format_finding(path, finding.line(), finding.column(), finding.severity(), message)
     });
     let bad =
         |finding: &Finding| finding.severity() == Severity::Problem || arguments.has("--strict");
-    let status = if findings.iter().any(bad) { Status::No } else { Status::Success };
+    let status = if findings.iter().any(bad) { Status::Negative } else { Status::Success };
     print(lines.collect(), status)
 }
 
-/// Prints what was found. The status is the same for a reader that has enough of it.
+/// Prints the findings. Returns the status even if the reader has closed the output.
 fn print(text: String, status: Status) -> Result<Status, Failure> {
     match output::print(text) {
         Ok(_) | Err(Failure::OutputClosed) => Ok(status),
@@ -58,8 +64,8 @@ fn print(text: String, status: Status) -> Result<Status, Failure> {
     }
 }
 
-/// Returns a line as compilers write it, so that editors find the place.
-fn spelled(
+/// Returns a finding in the format of compilers, which editors understand.
+fn format_finding(
     path: &Path,
     line: usize,
     column: usize,

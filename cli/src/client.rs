@@ -1,4 +1,4 @@
-//! The client that the commands share: its settings, and rules to answer from.
+//! Builds the client that the commands share, from options and environment variables.
 
 use std::env;
 use std::path::PathBuf;
@@ -6,46 +6,50 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, Error, PhaseFlagClient};
 
-use crate::args::{Arguments, Choice};
+use crate::args::{Arguments, OptionSpec};
 use crate::failure::Failure;
 use crate::output;
 
-/// The option of every command that reads rules.
-pub(crate) const ENVIRONMENT: Choice = Choice::with(
+/// The option that selects an environment.
+pub(crate) const ENVIRONMENT: OptionSpec = OptionSpec::with_value(
     "--environment",
     "NAME",
-    "flags of other environments do not count, instead of PHASEFLAG_ENVIRONMENT",
+    "ignore flags of other environments; overrides PHASEFLAG_ENVIRONMENT",
 );
 
-/// The options of every command that needs rules.
-pub(crate) const OPTIONS: [Choice; 8] = [
-    Choice::with("--base-url", "URL", "the service, instead of PHASEFLAG_BASE_URL"),
-    Choice::with(
+/// The options of each command that needs rules.
+pub(crate) const OPTIONS: [OptionSpec; 8] = [
+    OptionSpec::with_value("--base-url", "URL", "the service; overrides PHASEFLAG_BASE_URL"),
+    OptionSpec::with_value(
         "--api-key",
         "KEY",
-        "its key; better set PHASEFLAG_API_KEY, since others may see arguments",
+        "its API key; prefer PHASEFLAG_API_KEY: arguments are visible to others",
     ),
-    Choice::with("--bootstrap", "FILE", "rules from a file, instead of PHASEFLAG_BOOTSTRAP"),
+    OptionSpec::with_value("--bootstrap", "FILE", "a file of rules; overrides PHASEFLAG_BOOTSTRAP"),
     ENVIRONMENT,
-    Choice::with("--timeout", "SECONDS", "how long to wait for the service, more than 0 (10)"),
-    Choice::with("--max-age", "SECONDS", "how old remembered rules may be without asking it (60)"),
-    Choice::with(
+    OptionSpec::with_value(
+        "--timeout",
+        "SECONDS",
+        "how long to wait for the service; not 0 [default: 10]",
+    ),
+    OptionSpec::with_value("--max-age", "SECONDS", "use cached rules up to this age [default: 60]"),
+    OptionSpec::with_value(
         "--cache-dir",
         "DIR",
-        "where rules are remembered, instead of the user's own place",
+        "where rules are cached [default: the cache of the user]",
     ),
-    Choice::switch("--no-cache", "remembers no rules, and uses none that were remembered"),
+    OptionSpec::switch("--no-cache", "neither read nor write the cache"),
 ];
 
-const TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long remembered rules are as good as those of the service: scripts ask again and again.
-const MAX_AGE: Duration = Duration::from_secs(60);
+/// How long cached rules are used without a request, since scripts run the command repeatedly.
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 
-/// How often a failure is looked for while there are rules that could stand in.
-const GLANCE: Duration = Duration::from_millis(10);
+/// How often `wait` checks for a failure while there are fallback rules.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What the options and the environment say of the service.
+/// The settings, from options and environment variables.
 struct Settings {
     base_url: String,
     api_key: String,
@@ -56,10 +60,10 @@ struct Settings {
     max_age: Duration,
 }
 
-/// Where rules are remembered from one run to the next.
+/// Where rules are cached between runs.
 enum Cache {
     None,
-    OfUser,
+    Default,
     At(PathBuf),
 }
 
@@ -72,7 +76,7 @@ impl Settings {
         let cache = match arguments.raw("--cache-dir") {
             _ if arguments.has("--no-cache") => Cache::None,
             Some(path) => Cache::At(PathBuf::from(path)),
-            None => Cache::OfUser,
+            None => Cache::Default,
         };
         Ok(Settings {
             base_url: text(arguments, "--base-url", "PHASEFLAG_BASE_URL")?,
@@ -81,7 +85,7 @@ impl Settings {
             environment: environment(arguments)?,
             timeout: timeout(arguments)?,
             cache,
-            max_age: arguments.seconds("--max-age")?.unwrap_or(MAX_AGE),
+            max_age: arguments.seconds("--max-age")?.unwrap_or(DEFAULT_MAX_AGE),
         })
     }
 
@@ -95,7 +99,7 @@ impl Settings {
             .cache_max_age(self.max_age);
         builder = match &self.cache {
             Cache::None => builder,
-            Cache::OfUser => builder.cache_dir_default(),
+            Cache::Default => builder.cache_dir_default(),
             Cache::At(path) => builder.cache_dir(path),
         };
         if let Some(path) = &self.bootstrap {
@@ -108,32 +112,45 @@ impl Settings {
     }
 }
 
-/// Returns a client that talks to the service, and has not been started.
-pub(crate) fn of_service(arguments: &Arguments) -> Result<PhaseFlagClient, Failure> {
+/// Returns a client of the service that has not been started.
+///
+/// # Errors
+///
+/// If no service is configured, or a setting is invalid.
+pub(crate) fn for_service(arguments: &Arguments) -> Result<PhaseFlagClient, Failure> {
     let settings = Settings::read(arguments)?;
     if settings.base_url.is_empty() {
         return Err(Failure::other(
-            "there is no service to ask: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY",
+            "no service is configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY",
         ));
     }
     Ok(settings.builder()?.build()?)
 }
 
-/// Returns a client that has rules, and asks for no newer ones. Where they may be old, says so.
+/// Returns a client with rules that does not poll for newer ones. Warns if they may be stale.
+///
+/// # Errors
+///
+/// As [`polling`].
 pub(crate) fn ready(arguments: &Arguments) -> Result<PhaseFlagClient, Failure> {
-    watching(arguments, Duration::ZERO)
+    polling(arguments, Duration::ZERO)
 }
 
-/// Returns a client that has rules, and looks for newer ones at an interval; zero is never. Where
-/// they may be old, says so.
-pub(crate) fn watching(
+/// Returns a client with rules that polls for newer ones at an interval; zero is never. Warns if
+/// the rules may be stale.
+///
+/// # Errors
+///
+/// [`Failure::NoRules`] if the service sent no rules and there is no fallback; any other failure if
+/// a setting or the bootstrap file is invalid.
+pub(crate) fn polling(
     arguments: &Arguments,
     interval: Duration,
 ) -> Result<PhaseFlagClient, Failure> {
     let settings = Settings::read(arguments)?;
     if settings.base_url.is_empty() && settings.bootstrap.is_none() {
         return Err(Failure::other(
-            "there are no rules to read: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
+            "no rules are configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
              or PHASEFLAG_BOOTSTRAP",
         ));
     }
@@ -147,66 +164,65 @@ pub(crate) fn watching(
         return Ok(client);
     };
     if client.has_rules() {
-        output::warn(format_args!("the rules may be old: {}", cause(&error)));
+        output::warn(format_args!("the rules may be stale: {}", cause(&error)));
         return Ok(client);
     }
-    // A file that cannot be used is as wrong here as it is where there is no service.
-    match settings.bootstrap.as_ref().map_or(Ok(()), unusable) {
+    // An invalid file is an error with a service as well as without one.
+    match settings.bootstrap.as_ref().map_or(Ok(()), load) {
         Ok(()) => Err(Failure::NoRules(format!("{error:#}"))),
-        Err(unusable) => Err(Failure::Other(format!("{error:#}; {unusable:#}"))),
+        Err(invalid) => Err(Failure::Other(format!("{error:#}; {invalid:#}"))),
     }
 }
 
-/// Waits until the service has answered. Where there are rules already, its first failure ends
-/// the wait.
+/// Waits for the first poll. If there are rules already, the first failure ends the wait.
 fn wait(client: &PhaseFlagClient, timeout: Duration) -> Result<(), Error> {
     if !client.has_rules() {
         return client.wait_until_ready(timeout);
     }
     let deadline = Instant::now().checked_add(timeout);
     loop {
-        let left =
-            deadline.map_or(GLANCE, |deadline| deadline.saturating_duration_since(Instant::now()));
-        match client.wait_until_ready(GLANCE.min(left)) {
+        let left = deadline
+            .map_or(CHECK_INTERVAL, |deadline| deadline.saturating_duration_since(Instant::now()));
+        match client.wait_until_ready(CHECK_INTERVAL.min(left)) {
             Err(Error::NotReady { cause: None, .. }) if !left.is_zero() => {}
             outcome => return outcome,
         }
     }
 }
 
-/// Says why there was no answer, without saying how long that was waited for.
+/// Returns why the service sent no rules, without the time that the client waited.
 fn cause(error: &Error) -> String {
     match error {
         Error::NotReady { cause: Some(cause), .. } => format!("{cause:#}"),
-        Error::NotReady { .. } => "the service has not answered yet".to_owned(),
+        Error::NotReady { .. } => "no response yet".to_owned(),
         error => format!("{error:#}"),
     }
 }
 
-/// Says why a bootstrap file is of no use.
-fn unusable(path: &PathBuf) -> Result<(), Error> {
+/// Loads a bootstrap file, to report why it is invalid.
+fn load(path: &PathBuf) -> Result<(), Error> {
     PhaseFlagClient::builder("", "").bootstrap_file(path).build()?.start()
 }
 
-/// Returns the environment whose flags count; `None` for those of all.
+/// Returns the environment whose flags are used; `None` for all.
 pub(crate) fn environment(arguments: &Arguments) -> Result<Option<String>, Failure> {
     let name = text(arguments, "--environment", "PHASEFLAG_ENVIRONMENT")?;
     Ok(Some(name).filter(|name| !name.is_empty()))
 }
 
-/// Returns the time that a request may take.
+/// Returns how long a request may take.
 fn timeout(arguments: &Arguments) -> Result<Duration, Failure> {
     match arguments.seconds("--timeout")? {
         Some(Duration::ZERO) => Err(arguments.usage("`--timeout` must not be 0")),
-        timeout => Ok(timeout.unwrap_or(TIMEOUT)),
+        timeout => Ok(timeout.unwrap_or(DEFAULT_TIMEOUT)),
     }
 }
 
-/// Reads a setting from an option, or else from the environment.
+/// Returns a setting from an option or an environment variable; empty if neither is set.
 fn text(arguments: &Arguments, option: &str, variable: &str) -> Result<String, Failure> {
     if let Some(text) = arguments.text(option)? {
         return Ok(text.to_owned());
     }
     let text = env::var_os(variable).unwrap_or_default().into_string();
-    text.map_err(|_| Failure::Other(format!("the value of {variable} is no text")))
+    text.map_err(|_| Failure::Other(format!("the value of {variable} is not UTF-8")))
 }

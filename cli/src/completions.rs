@@ -1,18 +1,18 @@
-//! `phaseflag completions`: what a shell may offer. The keys come from `phaseflag list`.
+//! `phaseflag completions`: generates scripts for shells, which get flag keys from `phaseflag list`.
 
 use std::fmt::Write as _;
 
 use crate::COMMANDS;
-use crate::args::{Arguments, Choice, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output;
 
 pub(crate) const COMMAND: Command = Command {
     name: "completions",
-    words: &["SHELL"],
-    about: "Prints completions for bash, zsh or fish",
-    details: "They offer commands, options and files, and the keys of flags by asking `phaseflag list`\n\
-              with what the environment says of the service.\n",
+    positionals: &["SHELL"],
+    about: "Print completions for bash, zsh or fish",
+    details: "Completes commands, options, files and flag keys. The keys come from `phaseflag list`, with\n\
+              the settings of the environment variables.\n",
     options: &[],
     examples: &[
         "source <(phaseflag completions bash)                  # in ~/.bashrc",
@@ -22,37 +22,35 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-/// The commands that a shell may ask for the keys, without errors and without a long wait.
-const KEYS: &str = "phaseflag list --timeout 2 2>/dev/null | cut -f1";
+/// The shell command that lists the keys, without errors and without a long wait.
+const LIST_KEYS: &str = "phaseflag list --timeout 2 2>/dev/null | cut -f1";
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    match arguments.word(0)? {
+    match arguments.positional(0)? {
         "bash" => output::print(bash()),
         "zsh" => output::print(zsh()),
         "fish" => output::print(fish()),
-        other => Err(arguments
-            .usage(format!("there are completions for bash, zsh and fish, not for `{other}`"))),
+        other => Err(arguments.usage(format!("unknown shell `{other}`: use bash, zsh or fish"))),
     }
 }
 
-/// Every option, once.
-fn choices() -> Vec<&'static Choice> {
-    let mut choices: Vec<&Choice> = Vec::new();
-    for choice in COMMANDS.iter().flat_map(|command| command.choices()) {
-        if choices.iter().all(|known| known.name != choice.name) {
-            choices.push(choice);
+/// Returns the options of all commands, without duplicates.
+fn all_options() -> Vec<&'static OptionSpec> {
+    let mut specs: Vec<&OptionSpec> = Vec::new();
+    for spec in COMMANDS.iter().flat_map(|command| command.option_specs()) {
+        if specs.iter().all(|known| known.name != spec.name) {
+            specs.push(spec);
         }
     }
-    choices
+    specs
 }
 
-/// Returns the names of the options whose values are files, or are anything else.
-fn with_values(files: bool) -> String {
-    let choices = choices();
-    let taking = choices.iter().filter(|choice| !choice.value.is_empty());
-    let taking = taking.filter(|choice| is_file(choice.value) == files);
-    let names = taking.flat_map(|choice| {
-        choice.short.map(|short| format!("-{short}")).into_iter().chain([choice.name.to_owned()])
+/// Returns a shell pattern of the options that take a value: a file if `files`, any other otherwise.
+fn options_with_values(files: bool) -> String {
+    let specs = all_options();
+    let specs = specs.iter().filter(|spec| !spec.value.is_empty() && is_file(spec.value) == files);
+    let names = specs.flat_map(|spec| {
+        spec.short.map(|short| format!("-{short}")).into_iter().chain([spec.name.to_owned()])
     });
     names.collect::<Vec<_>>().join("|")
 }
@@ -61,17 +59,18 @@ fn is_file(value: &str) -> bool {
     matches!(value, "FILE" | "DIR")
 }
 
-fn names(separator: &str) -> String {
+fn command_names(separator: &str) -> String {
     COMMANDS.map(|command| command.name).join(separator)
 }
 
 fn options(command: &Command) -> String {
-    let mut names: Vec<&str> = command.choices().map(|choice| choice.name).collect();
+    let mut names: Vec<&str> = command.option_specs().map(|spec| spec.name).collect();
     names.push("--help");
     names.join(" ")
 }
 
-/// A key may hold anything: it is compared as text, never expanded, and quoted for the line.
+/// Returns the script for bash. A key may hold any character: the script compares it as text, never
+/// expands it, and quotes it.
 fn bash() -> String {
     let mut script = format!(
         r#"# bash completion for phaseflag
@@ -83,7 +82,7 @@ _phaseflag_keys() {{
             printf -v key %q "$key"
             COMPREPLY+=("$key")
         fi
-    done < <({KEYS})
+    done < <({LIST_KEYS})
 }}
 
 _phaseflag() {{
@@ -102,13 +101,13 @@ _phaseflag() {{
     case $command in
         '') COMPREPLY=($(compgen -W '{words} help --help --version' -- "$word")) ;;
 "#,
-        commands = names("|"),
-        files = with_values(true),
-        values = with_values(false),
-        words = names(" "),
+        commands = command_names("|"),
+        files = options_with_values(true),
+        values = options_with_values(false),
+        words = command_names(" "),
     );
     for command in COMMANDS {
-        let words = match command.words {
+        let words = match command.positionals {
             ["KEY"] => "_phaseflag_keys \"$word\"",
             ["FILE"] => "compopt -o default",
             ["SHELL"] => "COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$word\"))",
@@ -130,13 +129,14 @@ _phaseflag() {{
     script
 }
 
+/// Returns the script for zsh, which works as a file of `fpath` and by `source`.
 fn zsh() -> String {
     let mut script = format!(
         r#"#compdef phaseflag
 
 _phaseflag_keys() {{
     local -a keys
-    keys=(${{(f)"$({KEYS})"}})
+    keys=(${{(f)"$({LIST_KEYS})"}})
     compadd -a keys
 }}
 
@@ -155,13 +155,13 @@ _phaseflag() {{
     case $command in
         '') compadd -- {words} help --help --version ;;
 "#,
-        commands = names("|"),
-        files = with_values(true),
-        values = with_values(false),
-        words = names(" "),
+        commands = command_names("|"),
+        files = options_with_values(true),
+        values = options_with_values(false),
+        words = command_names(" "),
     );
     for command in COMMANDS {
-        let words = match command.words {
+        let words = match command.positionals {
             ["KEY"] => "_phaseflag_keys",
             ["FILE"] => "_files",
             ["SHELL"] => "compadd -- bash zsh fish",
@@ -180,11 +180,12 @@ _phaseflag() {{
         );
     }
     script += "    esac\n}\n\n";
-    // As a file of `fpath` it is the body of the function, and else a script.
+    // A file of `fpath` is the body of the function.
     script += "if [[ ${funcstack[1]-} == _phaseflag ]]; then _phaseflag; else compdef _phaseflag phaseflag; fi\n";
     script
 }
 
+/// Returns the script for fish.
 fn fish() -> String {
     let mut script = "# fish completion for phaseflag\n\ncomplete -c phaseflag -f\n".to_owned();
     for command in COMMANDS {
@@ -197,8 +198,8 @@ fn fish() -> String {
     }
     for command in COMMANDS {
         let seen = format!("-n '__fish_seen_subcommand_from {}'", command.name);
-        let words = match command.words {
-            ["KEY"] => format!("-a '({KEYS})'"),
+        let words = match command.positionals {
+            ["KEY"] => format!("-a '({LIST_KEYS})'"),
             ["FILE"] => "-F".to_owned(),
             ["SHELL"] => "-a 'bash zsh fish'".to_owned(),
             _ => String::new(),
@@ -206,15 +207,15 @@ fn fish() -> String {
         if !words.is_empty() {
             let _ = writeln!(script, "complete -c phaseflag {seen} {words}");
         }
-        for choice in command.choices() {
-            let short = choice.short.map(|short| format!(" -s {short}")).unwrap_or_default();
-            let value = match choice.value {
+        for spec in command.option_specs() {
+            let short = spec.short.map(|short| format!(" -s {short}")).unwrap_or_default();
+            let value = match spec.value {
                 "" => "",
                 value if is_file(value) => " -r -F",
                 _ => " -x",
             };
-            let long = choice.name.trim_start_matches('-');
-            let about = quoted(choice.about);
+            let long = spec.name.trim_start_matches('-');
+            let about = quoted(spec.about);
             let _ =
                 writeln!(script, "complete -c phaseflag {seen}{short} -l {long}{value} -d {about}");
         }

@@ -1,32 +1,36 @@
-//! Who is asking: the context that a flag is evaluated for.
+//! Builds the evaluation context from the options.
 
 use std::ffi::OsStr;
 
 use phaseflag::{AttributeValue, EvaluationContext, Value};
 
-use crate::args::{Arguments, Choice};
+use crate::args::{Arguments, OptionSpec};
 use crate::failure::Failure;
 
-/// The options that say who is asking.
-pub(crate) const IDENTIFIERS: [Choice; 2] = [
-    Choice::with("--user", "ID", "the identifier of the user"),
-    Choice::with("--session", "ID", "the identifier of the session"),
+/// The options that identify a user or a session.
+pub(crate) const IDENTIFIERS: [OptionSpec; 2] = [
+    OptionSpec::with_value("--user", "ID", "the identifier of the user"),
+    OptionSpec::with_value("--session", "ID", "the identifier of the session"),
 ];
 
-/// The options that say what is known of who is asking.
-pub(crate) const ATTRIBUTES: [Choice; 2] = [
-    Choice::with("--attr", "NAME=VALUE", "an attribute: a number, true, false, or else text"),
-    Choice::with("--attr-text", "NAME=VALUE", "an attribute that is text, whatever it looks like"),
+/// The options that set attributes.
+pub(crate) const ATTRIBUTES: [OptionSpec; 2] = [
+    OptionSpec::with_value(
+        "--attr",
+        "NAME=VALUE",
+        "an attribute: a number, true or false, or text",
+    ),
+    OptionSpec::with_value("--attr-text", "NAME=VALUE", "an attribute that is always text"),
 ];
 
-/// Reads the context from the options, in their order: `--user ID` is `--attr user_id=ID`, and the
-/// last one wins.
+/// Returns the context of the options. They apply in order: `--user ID` equals `--attr user_id=ID`,
+/// and the last one wins.
 pub(crate) fn read(arguments: &Arguments) -> Result<EvaluationContext, Failure> {
     let mut context = EvaluationContext::new();
-    for (option, given) in arguments.given() {
+    for (option, given) in arguments.options() {
         let identifier = || {
-            let not_text = || arguments.usage(format!("the value of `{option}` is no text"));
-            given.to_str().ok_or_else(not_text)
+            let not_utf8 = || arguments.usage(format!("the value of `{option}` is not UTF-8"));
+            given.to_str().ok_or_else(not_utf8)
         };
         match option {
             "--user" => context = context.user_id(identifier()?),
@@ -41,7 +45,7 @@ pub(crate) fn read(arguments: &Arguments) -> Result<EvaluationContext, Failure> 
     Ok(context)
 }
 
-/// Reads NAME=VALUE.
+/// Parses NAME=VALUE.
 fn attribute<'a>(
     arguments: &Arguments,
     option: &str,
@@ -57,9 +61,9 @@ fn attribute<'a>(
     Ok((name, if is_text { text.into() } else { value(text) }))
 }
 
-/// Reads a number or a boolean where it is written exactly as in JSON.
+/// Parses a value: a number or a boolean if it is exactly a JSON one, text otherwise.
 fn value(text: &str) -> AttributeValue {
-    // White space and a byte-order mark, which JSON allows around a value, make it text.
+    // The JSON parser accepts white space and a byte order mark around a value: these are text.
     let bare = !text.starts_with('\u{feff}') && !text.contains(|c: char| c.is_ascii_whitespace());
     match text.parse() {
         Ok(Value::Bool(value)) if bare => value.into(),
@@ -73,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_looks_exactly_like_json() {
+    fn only_exact_json_is_not_text() {
         for (text, expected) in [
             ("true", AttributeValue::Bool(true)),
             ("false", AttributeValue::Bool(false)),

@@ -1,20 +1,20 @@
-//! `phaseflag eval-all`: every flag's value for one context.
+//! `phaseflag eval-all`: prints the values of all flags for one context.
 
 use phaseflag::Value;
 
-use crate::args::{Arguments, Choice, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Colour, Table};
 use crate::{client, context, get};
 
 pub(crate) const COMMAND: Command = Command {
     name: "eval-all",
-    words: &[],
-    about: "Prints the value of every flag for one context",
-    details: "The columns are the key, the value, the reason and the key of the variation, sorted by\n\
-              key. Output that is no terminal has tabs between them and no header.\n",
+    positionals: &[],
+    about: "Print the values of all flags for one context",
+    details: "The columns are key, value, reason and key of the variation, sorted by flag. If\n\
+              the output is not a terminal, the columns are separated by tabs, without a header.\n",
     options: &[
-        &[Choice::switch("--json", "prints a JSON array of objects")],
+        &[OptionSpec::switch("--json", "print a JSON array of objects")],
         &context::IDENTIFIERS,
         &context::ATTRIBUTES,
         &client::OPTIONS,

@@ -1,25 +1,27 @@
-//! How a command ends: its exit status, or why it could not do its work.
+//! Exit statuses, and the errors that end a command.
 
 use std::fmt;
 
-/// An end that is no failure.
+/// The outcome of a command that did its work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Status {
     Success,
-    /// The answer is no: exit status 1.
-    No,
+    /// Exit status 1: the flag is false, or a file has findings.
+    Negative,
 }
 
-/// An end with exit status 2.
+/// An error, with exit status 2.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Failure {
-    /// The command line was not understood; holds the command, or nothing.
-    Usage { message: String, command: &'static str },
-    /// There are no rules: the service gave none, and nothing was named that stands in for it.
+    /// Invalid arguments; `command` is empty if no command was recognized.
+    Usage {
+        message: String,
+        command: &'static str,
+    },
+    /// The service sent no rules, and there is no usable fallback.
     NoRules(String),
-    /// Anything else.
     Other(String),
-    /// Nobody reads the output any more. No failure to whoever stopped reading.
+    /// The reader of the output has closed it. `main` ends with success.
     OutputClosed,
 }
 
@@ -29,7 +31,7 @@ impl Failure {
     }
 }
 
-/// With its causes.
+/// Includes the causes of the error in the message.
 impl From<phaseflag::Error> for Failure {
     fn from(error: phaseflag::Error) -> Failure {
         Failure::Other(format!("{error:#}"))

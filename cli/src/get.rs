@@ -1,25 +1,25 @@
-//! `phaseflag get`: the value of one flag.
+//! `phaseflag get`: prints the value of one flag, or returns it as the exit status.
 
 use phaseflag::{EvaluationResult, Object, PhaseFlagClient, Value};
 
-use crate::args::{Arguments, Choice, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::{client, context, output};
 
 pub(crate) const COMMAND: Command = Command {
     name: "get",
-    words: &["KEY"],
-    about: "Prints the value of a flag",
-    details: "A string is printed as it is, any other value as JSON. With `--exit-code` nothing is\n\
+    positionals: &["KEY"],
+    about: "Print the value of a flag",
+    details: "A string is printed without quotes, any other value as JSON. With `--exit-code` nothing is\n\
               printed: the exit status is 0 for true, 1 for false, and 2 for anything else.\n\
-              Where the service gives no rules, or there is no such flag, the value of `--default`\n\
-              stands in. Settings that are missing or wrong, and a bootstrap file that is needed and\n\
-              cannot be used, are errors all the same.\n",
+              `--default` is used if the flag is unknown, or if the service sends no rules and there\n\
+              are no others. It does not apply if a setting is missing or invalid, or if the bootstrap\n\
+              file is needed and invalid: these are errors.\n",
     options: &[
         &[
-            Choice::with("--default", "VALUE", "what to print where the flag is not known"),
-            Choice::switch("--json", "prints the whole result as one JSON object"),
-            Choice::switch("--exit-code", "prints nothing, and ends with 0 for true, 1 for false"),
+            OptionSpec::with_value("--default", "VALUE", "the value of an unknown flag"),
+            OptionSpec::switch("--json", "print the whole result as a JSON object"),
+            OptionSpec::switch("--exit-code", "print nothing; exit with 0 for true, 1 for false"),
         ],
         &context::IDENTIFIERS,
         &context::ATTRIBUTES,
@@ -33,61 +33,61 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-/// The longest key, in characters, for which a similar one is looked for.
-const MAX_LENGTH: usize = 100;
+/// The longest key, in characters, that gets a suggestion.
+const MAX_SUGGESTION_LENGTH: usize = 100;
 
-/// How the value is given out.
+/// How the value is returned.
 #[derive(Clone, Copy)]
-enum Form {
+enum Format {
     Value,
     Json,
     ExitCode,
 }
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let key = arguments.word(0)?;
+    let key = arguments.positional(0)?;
     let context = context::read(arguments)?;
-    let form = match (arguments.has("--json"), arguments.has("--exit-code")) {
+    let format = match (arguments.has("--json"), arguments.has("--exit-code")) {
         (true, true) => {
-            return Err(arguments.usage("`--json` and `--exit-code` do not go together"));
+            return Err(arguments.usage("`--json` and `--exit-code` cannot be combined"));
         }
-        (true, false) => Form::Json,
-        (false, true) => Form::ExitCode,
-        (false, false) => Form::Value,
+        (true, false) => Format::Json,
+        (false, true) => Format::ExitCode,
+        (false, false) => Format::Value,
     };
     let default = arguments.text("--default")?;
     let client = match (client::ready(arguments), default) {
         (Ok(client), _) => client,
         (Err(Failure::NoRules(message)), Some(default)) => {
             output::warn(message);
-            return give_default(key, default, form);
+            return print_default(key, default, format);
         }
         (Err(failure), _) => return Err(failure),
     };
     match (client.get_variation(key, &context), default) {
-        (Some(result), _) => give(key, &result, form),
-        (None, Some(default)) => give_default(key, default, form),
-        (None, None) => Err(unknown(key, &client)),
+        (Some(result), _) => print_result(key, &result, format),
+        (None, Some(default)) => print_default(key, default, format),
+        (None, None) => Err(unknown_flag(key, &client)),
     }
 }
 
-fn give(key: &str, result: &EvaluationResult, form: Form) -> Result<Status, Failure> {
-    match (form, result.value()) {
-        (Form::Value, Value::String(text)) => output::line(text),
-        (Form::Value, value) => output::line(value),
-        (Form::Json, _) => output::line(object(key, result)),
-        (Form::ExitCode, Value::Bool(true)) => Ok(Status::Success),
-        (Form::ExitCode, Value::Bool(false)) => Ok(Status::No),
-        (Form::ExitCode, value) => {
-            Err(Failure::Other(format!("the flag `{key}` serves no boolean but {value}")))
+fn print_result(key: &str, result: &EvaluationResult, format: Format) -> Result<Status, Failure> {
+    match (format, result.value()) {
+        (Format::Value, Value::String(text)) => output::line(text),
+        (Format::Value, value) => output::line(value),
+        (Format::Json, _) => output::line(object(key, result)),
+        (Format::ExitCode, Value::Bool(true)) => Ok(Status::Success),
+        (Format::ExitCode, Value::Bool(false)) => Ok(Status::Negative),
+        (Format::ExitCode, value) => {
+            Err(Failure::Other(format!("the flag `{key}` serves {value}, which is not a boolean")))
         }
     }
 }
 
-fn give_default(key: &str, default: &str, form: Form) -> Result<Status, Failure> {
-    match (form, default) {
-        (Form::Value, _) => output::line(default),
-        (Form::Json, _) => {
+fn print_default(key: &str, default: &str, format: Format) -> Result<Status, Failure> {
+    match (format, default) {
+        (Format::Value, _) => output::line(default),
+        (Format::Json, _) => {
             let value = default.parse().unwrap_or_else(|_| Value::from(default));
             let members = [
                 ("key", Value::from(key)),
@@ -97,15 +97,15 @@ fn give_default(key: &str, default: &str, form: Form) -> Result<Status, Failure>
             ];
             output::line(Value::from(Object::from(members)))
         }
-        (Form::ExitCode, "true") => Ok(Status::Success),
-        (Form::ExitCode, "false") => Ok(Status::No),
-        (Form::ExitCode, _) => {
-            Err(Failure::Other(format!("the default is no boolean but `{default}`")))
+        (Format::ExitCode, "true") => Ok(Status::Success),
+        (Format::ExitCode, "false") => Ok(Status::Negative),
+        (Format::ExitCode, _) => {
+            Err(Failure::Other(format!("the default `{default}` is not a boolean")))
         }
     }
 }
 
-/// Returns a result as an object: its members stand in the order of their names.
+/// Returns a result as a JSON object.
 pub(crate) fn object(key: &str, result: &EvaluationResult) -> Value {
     Value::from(Object::from([
         ("key", Value::from(key)),
@@ -115,27 +115,27 @@ pub(crate) fn object(key: &str, result: &EvaluationResult) -> Value {
     ]))
 }
 
-/// Says that there is no such flag, and which one may have been meant.
-pub(crate) fn unknown(key: &str, client: &PhaseFlagClient) -> Failure {
+/// Returns the error for an unknown flag, with a suggestion if a known key is similar.
+pub(crate) fn unknown_flag(key: &str, client: &PhaseFlagClient) -> Failure {
     let flags = client.flags();
     let keys = flags.iter().map(|flag| flag.key());
-    match nearest(key, keys) {
+    match suggestion(key, keys) {
         Some(near) => Failure::Other(format!("there is no flag `{key}`: did you mean `{near}`?")),
         None => Failure::Other(format!("there is no flag `{key}`")),
     }
 }
 
-/// Returns the key that differs least: by one character in three, or by what follows. A key that is
-/// longer than a person types has none.
-fn nearest<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// Returns the most similar key. It may differ in one character of three, or have the given key as
+/// a prefix.
+fn suggestion<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let length = key.chars().count();
-    if length > MAX_LENGTH {
+    if length > MAX_SUGGESTION_LENGTH {
         return None;
     }
     let limit = length.div_ceil(3);
     let near = keys.filter_map(|other| match length > 2 && other.starts_with(key) {
         true => Some((1, other)),
-        // Counting what differs takes long for long texts.
+        // The distance of long texts takes long to compute.
         false if other.chars().take(length + limit + 1).count().abs_diff(length) > limit => None,
         false => Some((distance(key, other), other)),
     });
@@ -143,7 +143,7 @@ fn nearest<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str
     near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
 }
 
-/// Returns how many characters have to be added, removed or changed to make one text the other.
+/// Returns the Levenshtein distance of two texts, in characters.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_what_differs() {
+    fn the_distance_counts_edits() {
         for (one, other, expected) in [
             ("", "", 0),
             ("a", "", 1),
@@ -183,15 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_like_nothing() {
+    fn a_long_key_gets_no_suggestion() {
         let keys = |length: usize| ("a".repeat(length), "a".repeat(length - 1) + "b");
         let (key, other) = keys(100);
-        assert_eq!(nearest(&key, [other.as_str()].into_iter()), Some(other.as_str()));
+        assert_eq!(suggestion(&key, [other.as_str()].into_iter()), Some(other.as_str()));
         let (key, other) = keys(101);
-        assert_eq!(nearest(&key, [other.as_str()].into_iter()), None);
+        assert_eq!(suggestion(&key, [other.as_str()].into_iter()), None);
     }
 
-    /// The lengths may differ by as much as the texts, and no more.
     #[test]
     fn a_length_may_differ_by_one_in_three() {
         for (other, expected) in [
@@ -202,18 +201,18 @@ mod tests {
             ("xxxabcdef", None),
             ("abcdefghijkl", Some("abcdefghijkl")),
         ] {
-            assert_eq!(nearest("abcdef", [other].into_iter()), expected, "{other}");
+            assert_eq!(suggestion("abcdef", [other].into_iter()), expected, "{other}");
         }
     }
 
-    /// Counting what differs between them would take minutes.
+    /// Computing their distance would take minutes.
     #[test]
-    fn long_texts_take_no_time() {
+    fn long_keys_are_skipped_quickly() {
         let long = "a".repeat(100_000);
         let longer = "b".repeat(1_000_000);
         let start = std::time::Instant::now();
-        assert_eq!(nearest(&long, [longer.as_str()].into_iter()), None);
-        assert_eq!(nearest("abcdef", vec![longer.as_str(); 100].into_iter()), None);
+        assert_eq!(suggestion(&long, [longer.as_str()].into_iter()), None);
+        assert_eq!(suggestion("abcdef", vec![longer.as_str(); 100].into_iter()), None);
         assert!(start.elapsed().as_secs() < 10);
     }
 }

@@ -1,4 +1,4 @@
-//! What is read: a file, or standard input.
+//! Reads input files and standard input.
 
 use std::fs;
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::failure::Failure;
 
-/// Reads a file whole; `-` is standard input.
+/// Reads a whole file; `-` is standard input.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let read = match path.as_os_str() == "-" {
         true => {

@@ -1,20 +1,20 @@
-//! `phaseflag list`: every flag, as it is defined.
+//! `phaseflag list`: lists the definitions of all flags.
 
 use phaseflag::{FlagInfo, Object, Value};
 
-use crate::args::{Arguments, Choice, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::client;
 use crate::failure::{Failure, Status};
 use crate::output::{self, Colour, Table};
 
 pub(crate) const COMMAND: Command = Command {
     name: "list",
-    words: &[],
-    about: "Lists every flag",
-    details: "The columns are the key, the kind, on or off, how many targeting rules there are, and\n\
-              the key of the default variation; and, if the flags carry several environments, the\n\
-              environment. Output that is no terminal has tabs between them and no header.\n",
-    options: &[&[Choice::switch("--json", "prints a JSON array of objects")], &client::OPTIONS],
+    positionals: &[],
+    about: "List all flags",
+    details: "The columns are key, kind, state (on or off), number of targeting rules and key of the\n\
+              default variation, and the environment if the flags name several. If the output is not a\n\
+              terminal, the columns are separated by tabs, without a header.\n",
+    options: &[&[OptionSpec::switch("--json", "print a JSON array of objects")], &client::OPTIONS],
     examples: &[
         "phaseflag list",
         "phaseflag list | cut -f1",

@@ -1,4 +1,7 @@
 //! The command `phaseflag`: feature flags for shells, deployments and development.
+//!
+//! Each command is a module with a `COMMAND`, which the command line, the help and the completions
+//! read.
 
 #![deny(missing_debug_implementations)]
 #![cfg_attr(
@@ -21,25 +24,17 @@ mod check;
 mod client;
 mod completions;
 mod context;
-mod date;
-mod dialect;
 mod eval_all;
-mod evaluation;
 mod explain;
 mod failure;
 mod get;
 mod help;
-mod http;
 mod input;
-mod limit;
 mod list;
 mod output;
 mod pull;
-mod rules;
-mod self_hosted;
 mod serve;
 mod split;
-mod validation;
 mod watch;
 
 use std::process::ExitCode;
@@ -47,7 +42,7 @@ use std::process::ExitCode;
 use args::{Command, Invocation};
 use failure::{Failure, Status};
 
-/// Every command, in the order of the help.
+/// The commands, in the order of the help.
 const COMMANDS: [&Command; 10] = [
     &get::COMMAND,
     &list::COMMAND,
@@ -64,8 +59,8 @@ const COMMANDS: [&Command; 10] = [
 fn main() -> ExitCode {
     match run() {
         Ok(Status::Success) => ExitCode::SUCCESS,
-        Ok(Status::No) => ExitCode::from(1),
-        // Whoever read the output has enough of it.
+        Ok(Status::Negative) => ExitCode::from(1),
+        // The reader, such as `head`, has closed the pipe: not an error.
         Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
             output::warn(failure);
@@ -75,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<Status, Failure> {
-    match args::read(lexopt::Parser::from_env(), &COMMANDS, &client::OPTIONS)? {
+    match args::parse(lexopt::Parser::from_env(), &COMMANDS, &client::OPTIONS)? {
         Invocation::Help(None) => output::print(help::of_program(&COMMANDS)),
         Invocation::Help(Some(command)) => output::print(help::of_command(command)),
         Invocation::Version => {

@@ -1,4 +1,4 @@
-//! What is printed: text, JSON and tables, for a program that reads on or for a person.
+//! Prints text, JSON and tables, plain for programs and formatted for a terminal.
 
 use std::env;
 use std::fmt::{Display, Write as _};
@@ -6,7 +6,11 @@ use std::io::{self, IsTerminal, Write};
 
 use crate::failure::{Failure, Status};
 
-/// Prints a text as it is.
+/// Prints a text unchanged.
+///
+/// # Errors
+///
+/// [`Failure::OutputClosed`] if the reader has closed the pipe, any other failure to write otherwise.
 pub(crate) fn print(text: impl AsRef<str>) -> Result<Status, Failure> {
     let mut output = io::stdout().lock();
     let written = output.write_all(text.as_ref().as_bytes()).and_then(|()| output.flush());
@@ -17,15 +21,14 @@ pub(crate) fn print(text: impl AsRef<str>) -> Result<Status, Failure> {
     }
 }
 
-/// Prints a line. A program gets the text as it is; for a person it stays a line, and does nothing
-/// to the terminal.
+/// Prints a line. On a terminal, control characters are escaped; elsewhere the text is unchanged.
 pub(crate) fn line(text: impl Display) -> Result<Status, Failure> {
     let text = text.to_string();
     let text = if io::stdout().is_terminal() { plain(text) } else { text };
     print(text + "\n")
 }
 
-/// Prints a line of a log. The program goes on if nobody reads it.
+/// Prints a log line. A closed output is not an error.
 pub(crate) fn say(text: String) {
     match line(plain(text)) {
         Ok(_) | Err(Failure::OutputClosed) => {}
@@ -33,19 +36,19 @@ pub(crate) fn say(text: String) {
     }
 }
 
-/// Prints a text of several lines. A program gets it as it is; for a person it keeps its lines and
-/// tabs, and does nothing else to the terminal.
+/// Prints a text of several lines. On a terminal, control characters other than line ends and tabs
+/// are escaped; elsewhere the text is unchanged.
 pub(crate) fn document(text: String) -> Result<Status, Failure> {
-    print(if io::stdout().is_terminal() { harmless(text) } else { text })
+    print(if io::stdout().is_terminal() { plain_lines(text) } else { text })
 }
 
-/// Says something that is not the answer, on standard error. What a service says may be in it.
+/// Prints a message to standard error. Control characters are escaped, since it may quote a service.
 pub(crate) fn warn(message: impl Display) {
-    // Where nobody listens there is nobody to tell.
+    // A closed standard error cannot be reported.
     let _ = writeln!(io::stderr(), "phaseflag: {}", plain(message.to_string()));
 }
 
-/// A colour that means something.
+/// The colour of a cell, by its meaning.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Colour {
     None,
@@ -63,18 +66,18 @@ impl Colour {
     }
 }
 
-/// How the output looks.
+/// How a table is formatted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Look {
-    /// Whether a person reads it.
+    /// Whether the output is a terminal.
     terminal: bool,
     colours: bool,
-    /// How many characters a line holds, where that is known.
+    /// The width of a line in characters; `None` if it is unlimited.
     width: Option<usize>,
 }
 
 impl Look {
-    /// Returns what fits the standard output.
+    /// Returns the format for standard output.
     pub(crate) fn of_stdout() -> Look {
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let terminal = io::stdout().is_terminal();
@@ -88,8 +91,7 @@ impl Look {
     }
 }
 
-/// Rows of cells. A person sees them aligned under a header; a program gets them with tabs
-/// between.
+/// Rows of cells: aligned under a header on a terminal, separated by tabs without a header elsewhere.
 #[derive(Debug)]
 pub(crate) struct Table {
     header: &'static [&'static str],
@@ -101,7 +103,7 @@ impl Table {
         Table { header, rows: Vec::new() }
     }
 
-    /// Adds a row. Control characters, which could break the row or the terminal, are escaped.
+    /// Adds a row. Control characters are escaped.
     pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = (String, Colour)>) {
         let cells = cells.into_iter().map(|(text, colour)| (plain(text), colour));
         self.rows.push(cells.collect());
@@ -165,7 +167,7 @@ fn aligned(text: &mut String, row: &[(String, Colour)], widths: &[usize], look: 
     text.push('\n');
 }
 
-/// Returns as much of a text as fits, with a mark where something is missing.
+/// Returns a text cut to a width; the last character is `…` if something is missing.
 fn cut(text: &str, width: usize) -> String {
     match text.chars().count() > width {
         false => text.to_owned(),
@@ -175,14 +177,14 @@ fn cut(text: &str, width: usize) -> String {
     }
 }
 
-/// Returns a text that stays on its line and within its cell.
+/// Returns a text with all control characters escaped, so that it stays on its line.
 pub(crate) fn plain(text: String) -> String {
-    escaped(text, steers)
+    escaped(text, is_control)
 }
 
-/// Returns a text that does no more to a terminal than to fill lines.
-fn harmless(text: String) -> String {
-    escaped(text, |c| steers(c) && !matches!(c, '\n' | '\t'))
+/// Returns a text with control characters escaped, except line ends and tabs.
+fn plain_lines(text: String) -> String {
+    escaped(text, |c| is_control(c) && !matches!(c, '\n' | '\t'))
 }
 
 fn escaped(text: String, is_escaped: impl Fn(char) -> bool) -> String {
@@ -196,9 +198,8 @@ fn escaped(text: String, is_escaped: impl Fn(char) -> bool) -> String {
     text.chars().map(escaped).collect()
 }
 
-/// Whether a character does something other than to be seen: it controls the terminal, ends a
-/// line, or turns the direction of the text around.
-fn steers(c: char) -> bool {
+/// Returns whether a character controls the terminal, ends a line or changes the direction of text.
+fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -219,12 +220,12 @@ mod tests {
     }
 
     #[test]
-    fn programs_get_tabs() {
+    fn a_pipe_gets_tabs() {
         assert_eq!(render(false, false, Some(3)), "a-flag\ton\nb\\tc\\u{1b}\toff\n");
     }
 
     #[test]
-    fn people_see_columns() {
+    fn a_terminal_gets_columns() {
         assert_eq!(
             render(true, false, None),
             "KEY         STATE\na-flag      on\nb\\tc\\u{1b}  off\n"
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_colours() {
+    fn a_terminal_gets_colours() {
         let text = render(true, true, None);
         assert!(text.contains("a-flag      \x1b[32mon\x1b[0m\n"), "{text:?}");
         assert!(text.starts_with("\x1b[2mKEY\x1b[0m "), "{text:?}");
@@ -250,13 +251,13 @@ mod tests {
     }
 
     #[test]
-    fn what_steers_a_terminal_is_escaped() {
-        let harmful = "\0\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
+    fn control_characters_are_escaped() {
+        let controls = "\0\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
         let escaped = r"\u{0}\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
-        assert_eq!(plain(format!("a\tb\n{harmful}")), format!(r"a\tb\n{escaped}"));
-        assert_eq!(harmless(format!("a\tb\n{harmful}")), format!("a\tb\n{escaped}"));
-        let seen = "é \u{a0}\u{2027}\u{202f}\u{2065}\u{206a}\u{200d}\u{2010}🏳";
-        assert_eq!(plain(seen.to_owned()), seen);
-        assert_eq!(harmless(seen.to_owned()), seen);
+        assert_eq!(plain(format!("a\tb\n{controls}")), format!(r"a\tb\n{escaped}"));
+        assert_eq!(plain_lines(format!("a\tb\n{controls}")), format!("a\tb\n{escaped}"));
+        let visible = "é \u{a0}\u{2027}\u{202f}\u{2065}\u{206a}\u{200d}\u{2010}🏳";
+        assert_eq!(plain(visible.to_owned()), visible);
+        assert_eq!(plain_lines(visible.to_owned()), visible);
     }
 }

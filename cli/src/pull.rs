@@ -1,27 +1,27 @@
-//! `phaseflag pull`: the ruleset as a bootstrap file, whole or not at all.
+//! `phaseflag pull`: fetches the ruleset and replaces a bootstrap file atomically.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use crate::args::{Arguments, Choice, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::{client, output};
 
 pub(crate) const COMMAND: Command = Command {
     name: "pull",
-    words: &[],
-    about: "Fetches the rules and writes them as a bootstrap file",
-    details: "What the service answers is checked before anything is written. A file is replaced in\n\
-              one step: whoever reads it sees the old rules or the new ones, never half of them.\n\
-              They are written as they come, those of all environments.\n",
+    positionals: &[],
+    about: "Fetch the rules and write them as a bootstrap file",
+    details: "The response is validated before anything is written. A file is replaced atomically: a\n\
+              reader sees the old rules or the new ones. The rules are written unchanged, with the\n\
+              flags of all environments.\n",
     options: &[
-        &[Choice {
+        &[OptionSpec {
             name: "--output",
             short: Some('o'),
             value: "FILE",
-            about: "where to write them; standard output where it is missing or `-`",
+            about: "the file to write; `-` is standard output, the default",
         }],
         &client::OPTIONS,
     ],
@@ -29,14 +29,14 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-/// How many links are followed to where nothing is, as systems do.
+/// How many symbolic links are followed to a missing file; Linux has the same limit.
 const MAX_LINKS: usize = 40;
 
-/// How many names are tried beyond the first.
-const ATTEMPTS: u32 = 100;
+/// How many more names for the temporary file are tried if the first exists.
+const MAX_RETRIES: u32 = 100;
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let mut text = client::of_service(arguments)?.fetch_ruleset()?;
+    let mut text = client::for_service(arguments)?.fetch_ruleset()?;
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -49,30 +49,30 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     Ok(Status::Success)
 }
 
-/// Writes a file aside and renames it. A file that is replaced keeps its permissions, a link its
-/// place; what is no file, such as a pipe, is written to.
+/// Writes a temporary file and renames it to the path. Keeps the permissions of a replaced file, and
+/// follows symbolic links. Writes directly to anything that is not a regular file, such as a pipe.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let (target, permissions) = match fs::metadata(path) {
         Ok(known) if !known.is_file() => return fs::write(path, bytes),
         Ok(known) => (fs::canonicalize(path)?, Some(known.permissions())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (pointed_at(path), None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (link_target(path), None),
         Err(error) => return Err(error),
     };
-    let (aside, file) = create_aside(&target, permissions.is_some())?;
-    // Before there is anything to be read.
+    let (temporary, file) = create_temporary(&target, permissions.is_some())?;
+    // The permissions first, so that the content is never readable by others.
     let written = permissions
         .map_or(Ok(()), |permissions| file.set_permissions(permissions))
         .and_then(|()| write(file, bytes))
-        .and_then(|()| fs::rename(&aside, &target));
+        .and_then(|()| fs::rename(&temporary, &target));
     if written.is_err() {
-        // The first error is the one that matters.
-        let _ = fs::remove_file(&aside);
+        // The error of the write matters, not that of the cleanup.
+        let _ = fs::remove_file(&temporary);
     }
     written
 }
 
-/// Returns where a link leads, though nothing is there; the path itself where it is no link.
-fn pointed_at(path: &Path) -> PathBuf {
+/// Returns the target of a symbolic link to a missing file, or the path itself if it is not a link.
+fn link_target(path: &Path) -> PathBuf {
     let mut target = path.to_owned();
     for _ in 0..MAX_LINKS {
         let Ok(next) = fs::read_link(&target) else { break };
@@ -86,9 +86,8 @@ fn write(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Creates a file beside the target. A private one is for its user alone, until it has the
-/// permissions of the file that it replaces.
-fn create_aside(target: &Path, private: bool) -> io::Result<(PathBuf, File)> {
+/// Creates a temporary file in the directory of the target. If `private`, only the user may read it.
+fn create_temporary(target: &Path, private: bool) -> io::Result<(PathBuf, File)> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -99,29 +98,29 @@ fn create_aside(target: &Path, private: bool) -> io::Result<(PathBuf, File)> {
     let _ = private;
     let mut attempt = 0;
     loop {
-        let aside = aside(target, attempt)?;
-        match options.open(&aside) {
-            // Left by a run that was killed.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS => {
+        let path = temporary_path(target, attempt)?;
+        match options.open(&path) {
+            // A killed process may have left the file.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < MAX_RETRIES => {
                 attempt += 1;
             }
-            opened => return Ok((aside, opened?)),
+            opened => return Ok((path, opened?)),
         }
     }
 }
 
-/// Returns a name beside the target, for an attempt of this process.
-fn aside(target: &Path, attempt: u32) -> io::Result<PathBuf> {
+/// Returns the path of the temporary file for an attempt.
+fn temporary_path(target: &Path, attempt: u32) -> io::Result<PathBuf> {
     let Some(name) = target.file_name() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it names no file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name"));
     };
-    let mut aside = std::ffi::OsString::from(".");
-    aside.push(name);
-    aside.push(match attempt {
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(match attempt {
         0 => format!(".{}.new", process::id()),
         _ => format!(".{}-{attempt}.new", process::id()),
     });
-    Ok(target.with_file_name(aside))
+    Ok(target.with_file_name(temporary))
 }
 
 #[cfg(all(test, unix))]
@@ -131,10 +130,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_replaces_a_file_is_private_from_the_first() {
+    fn a_temporary_file_is_private_from_the_start() {
         let target = std::env::temp_dir().join("phaseflag-private");
-        let (aside, file) = create_aside(&target, true).unwrap();
-        fs::remove_file(aside).unwrap();
+        let (temporary, file) = create_temporary(&target, true).unwrap();
+        fs::remove_file(temporary).unwrap();
         assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
     }
 }

@@ -1,24 +1,25 @@
-//! `phaseflag split`: how a flag divides a list of users.
+//! `phaseflag split`: counts the variations that a list of users gets.
 
 use std::path::Path;
 
 use phaseflag::{Object, Share, Split, Value};
 
-use crate::args::{Arguments, Choice, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Colour, Table};
 use crate::{client, context, get, input};
 
 pub(crate) const COMMAND: Command = Command {
     name: "split",
-    words: &["KEY"],
-    about: "Counts how a flag divides a list of users",
-    details: "The list holds an identifier a line. The columns are the key of the variation, the count,\n\
-              the share and a bar. Output that is no terminal has tabs between them and no header.\n",
+    positionals: &["KEY"],
+    about: "Count the variations that a list of users gets",
+    details: "The list has one user identifier per line. The columns are key of the variation, count,\n\
+              share and a bar. If the output is not a terminal, the columns are separated by tabs,\n\
+              without a header.\n",
     options: &[
         &[
-            Choice::with("--users", "FILE", "the list; `-` is standard input"),
-            Choice::switch("--json", "prints one JSON object"),
+            OptionSpec::with_value("--users", "FILE", "the list; `-` is standard input"),
+            OptionSpec::switch("--json", "print a JSON object"),
         ],
         &context::ATTRIBUTES,
         &client::OPTIONS,
@@ -30,28 +31,28 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-/// How long the bar of all users is, in characters.
-const BAR: u64 = 40;
+/// The length of a bar of 100 %, in characters.
+const BAR_LENGTH: u64 = 40;
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let key = arguments.word(0)?;
+    let key = arguments.positional(0)?;
     let context = context::read(arguments)?;
     let Some(path) = arguments.raw("--users").map(Path::new) else {
         return Err(arguments.usage("`split` needs --users FILE"));
     };
     let users = String::from_utf8(input::read(path)?)
-        .map_err(|_| Failure::Other(format!("`{}` is no text", path.display())))?;
+        .map_err(|_| Failure::Other(format!("`{}` is not UTF-8", path.display())))?;
     let users = users.strip_prefix('\u{feff}').unwrap_or(&users);
     let users = users.lines().map(str::trim).filter(|user| !user.is_empty());
     let client = client::ready(arguments)?;
     let split = client.ruleset().and_then(|rules| rules.split(key, &context, users));
-    let split = split.ok_or_else(|| get::unknown(key, &client))?;
+    let split = split.ok_or_else(|| get::unknown_flag(key, &client))?;
     if arguments.has("--json") {
         return output::line(object(key, &split));
     }
     let mut table = Table::new(&["variation", "count", "share", "bar"]);
     for share in split.shares() {
-        let bar = rounded(share.count() * BAR, split.total());
+        let bar = rounded(share.count() * BAR_LENGTH, split.total());
         table.add([
             (share.variation_key().unwrap_or("-").to_owned(), Colour::None),
             (share.count().to_string(), Colour::None),
@@ -62,15 +63,15 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     table.print()
 }
 
-/// Returns a share in percent, with one digit behind the point.
+/// Returns a share in percent, to one decimal.
 fn percentage(count: u64, total: u64) -> String {
     let tenths = rounded(count * 1000, total);
     format!("{}.{}%", tenths / 10, tenths % 10)
 }
 
-/// Divides, to the nearest whole number; nothing of nothing is 0.
-fn rounded(number: u64, by: u64) -> u64 {
-    (number + by / 2).checked_div(by).unwrap_or_default()
+/// Divides to the nearest integer. A division by 0 returns 0.
+fn rounded(number: u64, divisor: u64) -> u64 {
+    (number + divisor / 2).checked_div(divisor).unwrap_or_default()
 }
 
 fn object(key: &str, split: &Split) -> Value {

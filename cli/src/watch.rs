@@ -1,23 +1,27 @@
-//! `phaseflag watch`: what changes, as it changes.
+//! `phaseflag watch`: prints changes of the flags as they happen.
 
 use std::sync::mpsc;
 use std::time::Duration;
 
 use phaseflag::{ClientState, FlagsChanged, PhaseFlagClient};
 
-use crate::args::{Arguments, Choice, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::{client, output};
 
 pub(crate) const COMMAND: Command = Command {
     name: "watch",
-    words: &[],
-    about: "Prints changes of the flags as they come, until interrupted",
-    details: "Each line says what became of a flag, `added`, `changed` or `removed`, and after a tab\n\
-              its key. A flag has changed where its definition has, the segments that its rules ask\n\
-              for included. How the connection is goes to standard error.\n",
+    positionals: &[],
+    about: "Print changes of the flags as they happen, until interrupted",
+    details: "Each line is `added`, `changed` or `removed`, a tab and the key of the flag. A flag has\n\
+              changed if its definition has, or a segment of its rules. The state of the connection\n\
+              is printed to standard error.\n",
     options: &[
-        &[Choice::with("--interval", "SECONDS", "the time between two looks, at least 0.1 (30)")],
+        &[OptionSpec::with_value(
+            "--interval",
+            "SECONDS",
+            "the time between two polls, at least 0.1 [default: 30]",
+        )],
         &client::OPTIONS,
     ],
     examples: &[
@@ -27,32 +31,32 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
-const INTERVAL: Duration = Duration::from_secs(30);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The shortest interval: a slip of the keyboard is no load test.
-const SHORTEST: Duration = Duration::from_millis(100);
+/// The shortest interval, so that a typing mistake does not flood the service.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often the connection is looked at.
-const GLANCE: Duration = Duration::from_secs(1);
+/// How often the state of the client is checked.
+const STATE_INTERVAL: Duration = Duration::from_secs(1);
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let interval = arguments.seconds("--interval")?.unwrap_or(INTERVAL);
-    if interval < SHORTEST {
+    let interval = arguments.seconds("--interval")?.unwrap_or(DEFAULT_INTERVAL);
+    if interval < MIN_INTERVAL {
         return Err(arguments.usage("`--interval` must be at least 0.1"));
     }
-    let client = client::watching(arguments, interval)?;
+    let client = client::polling(arguments, interval)?;
     let (sender, changes) = mpsc::channel();
     client.on_flags_changed(move |change| {
-        // The program ends where nobody takes them.
+        // The receiver is gone only if the program is ending.
         let _ = sender.send(lines(change));
     });
     output::warn(format_args!("watching {} flags", client.flags().len()));
     let mut state = client.state();
     loop {
-        if let Ok(lines) = changes.recv_timeout(GLANCE) {
+        if let Ok(lines) = changes.recv_timeout(STATE_INTERVAL) {
             output::print(lines)?;
         }
-        state = mention(&client, state);
+        state = report_state(&client, state);
     }
 }
 
@@ -68,20 +72,20 @@ fn lines(change: &FlagsChanged) -> String {
     text
 }
 
-/// Says where the service has begun to fail, or to answer again.
-fn mention(client: &PhaseFlagClient, before: ClientState) -> ClientState {
+/// Reports that polls have begun to fail, or succeed again. Returns the current state.
+fn report_state(client: &PhaseFlagClient, before: ClientState) -> ClientState {
     let now = client.state();
-    match (answers(before), answers(now)) {
+    match (is_ready(before), is_ready(now)) {
         (true, false) => match client.statistics().last_failure {
-            Some(failure) => output::warn(format_args!("the rules of before stay: {failure:#}")),
-            None => output::warn("the rules of before stay"),
+            Some(failure) => output::warn(format_args!("the last rules stay in use: {failure:#}")),
+            None => output::warn("the last rules stay in use"),
         },
-        (false, true) => output::warn("the service answers again"),
+        (false, true) => output::warn("polls succeed again"),
         (true, true) | (false, false) => {}
     }
     now
 }
 
-fn answers(state: ClientState) -> bool {
+fn is_ready(state: ClientState) -> bool {
     state == ClientState::Ready
 }

@@ -62,7 +62,7 @@ fn a_service_that_is_down_is_not_missed_for_a_minute_and_then_said() {
             0,
             LIGHT,
             &format!(
-                "phaseflag: the rules may be old: failed to reach `{base_url}/sdk/ruleset`: \
+                "phaseflag: the rules may be stale: failed to reach `{base_url}/sdk/ruleset`: \
                  io: {}\n",
                 refused()
             )

@@ -138,7 +138,7 @@ fn fish_offers_commands_options_and_keys() {
     let binaries = Path::new(env!("CARGO_BIN_EXE_phaseflag")).parent().unwrap();
     let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap());
     for (line, expected) in [
-        ("phaseflag che", "check\tSays what is wrong or suspicious in a file of rules\n"),
+        ("phaseflag che", "check\tReport problems and warnings in a file of rules\n"),
         ("phaseflag get ui", "ui-theme\n"),
         ("phaseflag serve fl", "flags.json\n"),
     ] {

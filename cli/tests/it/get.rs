@@ -128,13 +128,17 @@ fn the_exit_status_may_be_the_answer() {
         (
             vec!["no-such-flag", "--default", "1"],
             2,
-            "phaseflag: the default is no boolean but `1`\n",
+            "phaseflag: the default `1` is not a boolean\n",
         ),
-        (vec!["ui-theme"], 2, "phaseflag: the flag `ui-theme` serves no boolean but \"light\"\n"),
+        (
+            vec!["ui-theme"],
+            2,
+            "phaseflag: the flag `ui-theme` serves \"light\", which is not a boolean\n",
+        ),
         (
             vec!["ui-theme", "--json"],
             2,
-            "phaseflag: `--json` and `--exit-code` do not go together (see `phaseflag get --help`)\n",
+            "phaseflag: `--json` and `--exit-code` cannot be combined (see `phaseflag get --help`)\n",
         ),
     ] {
         let arguments = [&["get", "--exit-code"], arguments.as_slice()].concat();
@@ -216,7 +220,7 @@ fn a_bootstrap_stands_in_for_a_service_that_is_down() {
             0,
             "light\n",
             &format!(
-                "phaseflag: the rules may be old: failed to reach `{NOBODY}/sdk/ruleset`: io: {}\n",
+                "phaseflag: the rules may be stale: failed to reach `{NOBODY}/sdk/ruleset`: io: {}\n",
                 refused()
             )
         )
@@ -238,7 +242,7 @@ fn a_refused_key_is_said_at_once_and_never_shown() {
     let mut command = service.phaseflag(&folder, &["get", "ui-theme"]);
     assert_eq!(run(&mut command), outcome(2, "", &format!("phaseflag: {refusal}")));
     command.args(["--bootstrap", "flags.json"]);
-    let stale = format!("phaseflag: the rules may be old: {refusal}");
+    let stale = format!("phaseflag: the rules may be stale: {refusal}");
     assert_eq!(run(&mut command), outcome(0, "light\n", &stale));
     command.args(["--api-key", "right"]);
     assert_eq!(run(&mut command), outcome(0, "light\n", ""));
@@ -252,7 +256,7 @@ fn a_service_that_is_not_named_is_an_error_that_says_what_to_set() {
         outcome(
             2,
             "",
-            "phaseflag: there are no rules to read: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
+            "phaseflag: no rules are configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
              or PHASEFLAG_BOOTSTRAP\n"
         )
     );

@@ -111,7 +111,7 @@ fn an_environment_that_is_no_text_is_an_error() {
     let name: std::ffi::OsString = name;
     let mut command = folder.phaseflag(&["list", "--bootstrap", "rules.json"]);
     let failed = run(command.env("PHASEFLAG_ENVIRONMENT", &name));
-    let errors = "phaseflag: the value of PHASEFLAG_ENVIRONMENT is no text\n";
+    let errors = "phaseflag: the value of PHASEFLAG_ENVIRONMENT is not UTF-8\n";
     assert_eq!(failed, outcome(2, "", errors));
 }
 

@@ -77,7 +77,7 @@ fn a_place_that_cannot_be_written_is_an_error() {
         (".", unwritable(".")),
         ("..", unwritable("..")),
         ("flags.json/x", unwritable("flags.json/x")),
-        ("", "it names no file".to_owned()),
+        ("", "the path has no file name".to_owned()),
     ] {
         let errors = format!("phaseflag: failed to write `{path}`: {cause}\n");
         let pulled = run(&mut service.phaseflag(&folder, &["pull", "-o", path]));
@@ -104,7 +104,7 @@ fn without_a_service_there_is_nothing_to_pull() {
         outcome(
             2,
             "",
-            "phaseflag: there is no service to ask: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY\n"
+            "phaseflag: no service is configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY\n"
         )
     );
 }

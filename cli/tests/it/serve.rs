@@ -76,8 +76,8 @@ fn keeps_its_rules_where_the_file_is_bad() {
     assert_eq!(service.get("/sdk/ruleset", &[]).body, before.body);
     assert_eq!(
         service.program.line("failed to parse ruleset"),
-        "phaseflag: failed to use `flags.json`: failed to parse ruleset: \
-         the end of the text where a value was expected at line 1, column 12; the rules stay"
+        "phaseflag: failed to load `flags.json`: failed to parse ruleset: \
+         the end of the text where a value was expected at line 1, column 12; the last rules stay in use"
     );
 
     fs::remove_file(folder.file("flags.json")).unwrap();
@@ -281,7 +281,7 @@ fn what_cannot_be_served_is_an_error() {
         ),
         (
             vec!["serve", "broken.json"],
-            "phaseflag: failed to use `broken.json`: failed to parse ruleset: \
+            "phaseflag: failed to load `broken.json`: failed to parse ruleset: \
              the end of the text where a value was expected at line 1, column 12\n"
                 .to_owned(),
         ),
@@ -397,7 +397,10 @@ fn other_methods_are_refused() {
     let url = format!("{}/sdk/ruleset", service.base_url);
     for (method, body) in [
         ("HEAD", ""),
-        ("OPTIONS", r#"{"error":{"code":"METHOD_NOT_ALLOWED","message":"OPTIONS is not served"}}"#),
+        (
+            "OPTIONS",
+            r#"{"error":{"code":"METHOD_NOT_ALLOWED","message":"the method OPTIONS is not supported"}}"#,
+        ),
     ] {
         let answer = exchange(method, &url, &[], "");
         assert_eq!((answer.status, answer.body.as_str()), (405, body), "{method}");

@@ -83,7 +83,7 @@ fn what_cannot_be_counted_is_an_error() {
             vec!["instant-search", "--users", "missing.txt"],
             &format!("failed to read `missing.txt`: {}", unreadable(folder.file("missing.txt"))),
         ),
-        (vec!["instant-search", "--users", "bytes"], "`bytes` is no text"),
+        (vec!["instant-search", "--users", "bytes"], "`bytes` is not UTF-8"),
         (
             vec!["instant-serch", "--users", "users.txt"],
             "there is no flag `instant-serch`: did you mean `instant-search`?",

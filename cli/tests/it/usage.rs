@@ -82,7 +82,7 @@ fn what_is_not_understood_is_named() {
         (vec!["completions"], "`completions` needs SHELL", "completions "),
         (
             vec!["completions", "tcsh"],
-            "there are completions for bash, zsh and fish, not for `tcsh`",
+            "unknown shell `tcsh`: use bash, zsh or fish",
             "completions ",
         ),
     ] {
@@ -105,7 +105,7 @@ fn what_is_no_text_is_refused_or_taken_as_it_is() {
     let mut command = folder.phaseflag(&["get"]);
     assert_eq!(
         run(command.arg(bytes)).errors,
-        "phaseflag: `a\u{fffd}` is no text (see `phaseflag get --help`)\n"
+        "phaseflag: `a\u{fffd}` is not UTF-8 (see `phaseflag get --help`)\n"
     );
     // Files may have any name.
     std::fs::write(folder.path.join(bytes), support::FLAGS).unwrap();
@@ -114,6 +114,6 @@ fn what_is_no_text_is_refused_or_taken_as_it_is() {
     let mut command = folder.phaseflag(&["get", "ui-theme"]);
     assert_eq!(
         run(command.env("PHASEFLAG_BASE_URL", bytes)),
-        outcome(2, "", "phaseflag: the value of PHASEFLAG_BASE_URL is no text\n")
+        outcome(2, "", "phaseflag: the value of PHASEFLAG_BASE_URL is not UTF-8\n")
     );
 }

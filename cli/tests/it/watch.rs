@@ -33,13 +33,13 @@ fn says_when_the_service_is_gone_and_when_it_is_back() {
     watch.line("phaseflag: watching 8 flags");
     let url = service.base_url.clone();
     drop(service);
-    let gone = watch.line("phaseflag: the rules of before stay: failed to reach");
+    let gone = watch.line("phaseflag: the last rules stay in use: failed to reach");
     assert!(gone.contains(&url), "{gone}");
 
     let port = url.strip_prefix("http://127.0.0.1:").unwrap().split('/').next().unwrap();
     folder.write("flags.json", &FLAGS.replace("inactive", "active"));
     let _service = Service::start_with(&folder, &["flags.json", "--port", port]);
-    assert_eq!(watch.line("again"), "phaseflag: the service answers again");
+    assert_eq!(watch.line("again"), "phaseflag: polls succeed again");
     assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
 }
 

@@ -1,16 +1,17 @@
-//! Which bodies the self-hosted service refuses, and in which words.
+//! Validates bodies with the messages of the self-hosted service, and events by what its database
+//! can store.
 
 use phaseflag::{Object, Value};
 
-use crate::date;
+use crate::serve::date;
 
-/// The most events that a request may hold.
+/// The maximum number of events per request.
 pub(crate) const MAX_EVENTS: usize = 500;
 
-/// The most characters of a key or an identifier in its database.
+/// The maximum length of a key or an identifier in the database, in characters.
 const MAX_CHARACTERS: usize = 255;
 
-/// Everything that is wrong with a body.
+/// The errors in a body.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Object>);
 
@@ -21,7 +22,7 @@ impl Faults {
         faults
     }
 
-    /// Returns the details of the answer.
+    /// Returns the errors as the `details` of a response.
     pub(crate) fn details(self) -> Value {
         self.0.into()
     }
@@ -34,7 +35,7 @@ impl Faults {
         ]));
     }
 
-    /// Checks a value that must be an object with these fields.
+    /// Checks that a value is an object with these fields.
     fn check(&mut self, value: &Value, path: &str, fields: &[(&str, Kind)]) {
         if value.as_object().is_none() {
             let message = "Input should be a valid dictionary or object to extract fields from";
@@ -55,12 +56,12 @@ impl Faults {
         }
     }
 
-    fn or<T>(self, value: T) -> Result<T, Faults> {
+    fn into_result<T>(self, value: T) -> Result<T, Faults> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
-/// What a field must be.
+/// The type of a field.
 enum Kind {
     /// Text.
     Required,
@@ -82,6 +83,10 @@ const CONTEXT: [(&str, Kind); 3] =
     [("user_id", Kind::Text), ("session_id", Kind::Text), ("attributes", Kind::Object)];
 
 /// Returns the events of a body.
+///
+/// # Errors
+///
+/// The errors in the body, if it is invalid.
 pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
     let mut faults = Faults::default();
     faults.check(body, "body", &[]);
@@ -89,7 +94,13 @@ pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
     let events = match body.get("events") {
         Some(Value::Array(events)) => events,
         Some(_) => return Err(Faults::one(field, "Input should be a valid list", "list_type")),
-        None => return faults.or(()).and(Err(Faults::one(field, "Field required", "missing"))),
+        None => {
+            return faults.into_result(()).and(Err(Faults::one(
+                field,
+                "Field required",
+                "missing",
+            )));
+        }
     };
     if events.len() > MAX_EVENTS {
         let message = format!(
@@ -101,20 +112,24 @@ pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
     for (position, event) in events.iter().enumerate() {
         faults.check(event, &format!("{field}.{position}"), &EVENT);
     }
-    faults.or(events)
+    faults.into_result(events)
 }
 
-/// Checks a request for an evaluation.
+/// Checks the body of an evaluation request.
+///
+/// # Errors
+///
+/// The errors in the body, if it is invalid.
 pub(crate) fn evaluation(body: &Value) -> Result<(), Faults> {
     let mut faults = Faults::default();
     faults.check(body, "body", &[("flag_key", Kind::Required)]);
     if let Some(context) = body.get("context") {
         faults.check(context, "body.context", &CONTEXT);
     }
-    faults.or(())
+    faults.into_result(())
 }
 
-/// Returns whether the service's database takes an event, which is valid otherwise.
+/// Returns whether the database can store a valid event.
 pub(crate) fn is_storable(event: &Value) -> bool {
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
     let fits = |name| {
@@ -126,24 +141,28 @@ pub(crate) fn is_storable(event: &Value) -> bool {
         && (timestamp.is_empty() || date::is_without_zone(timestamp))
 }
 
-/// Replaces each half of a surrogate pair in a JSON text by the replacement character. Returns
-/// `None` if there is none.
-pub(crate) fn without_halves(text: &str) -> Option<String> {
+/// Replaces each unpaired surrogate in a JSON text by the replacement character. Returns `None` if
+/// there is none.
+pub(crate) fn replace_unpaired_surrogates(text: &str) -> Option<String> {
     let mut whole = String::new();
     let mut rest = text;
     let mut found = false;
     while let Some((before, escape)) = rest.split_once('\\') {
         whole += before;
-        let pair = (unit(escape), escape.get(5..).and_then(|next| next.strip_prefix('\\')));
+        let pair = (code_unit(escape), escape.get(5..).and_then(|next| next.strip_prefix('\\')));
         let length = match pair {
-            (Some(0xd800..0xdc00), Some(next)) if matches!(unit(next), Some(0xdc00..0xe000)) => 11,
+            (Some(0xd800..0xdc00), Some(next))
+                if matches!(code_unit(next), Some(0xdc00..0xe000)) =>
+            {
+                11
+            }
             (Some(0xd800..0xe000), _) => {
                 found = true;
                 whole += "\\ufffd";
                 rest = escape.get(5..).unwrap_or_default();
                 continue;
             }
-            // What is escaped may be a backslash.
+            // Skip the escaped character, which may be a backslash.
             _ => escape.chars().next().map_or(0, char::len_utf8),
         };
         let (escaped, after) = escape.split_at_checked(length).unwrap_or((escape, ""));
@@ -154,8 +173,8 @@ pub(crate) fn without_halves(text: &str) -> Option<String> {
     found.then(|| whole + rest)
 }
 
-/// Returns the number behind the `u` of an escape.
-fn unit(escape: &str) -> Option<u32> {
+/// Returns the code unit of a `\u` escape; `escape` begins after the backslash.
+fn code_unit(escape: &str) -> Option<u32> {
     let digits = escape.strip_prefix('u')?.get(..4)?;
     u32::from_str_radix(digits, 16).ok()
 }
@@ -165,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_of_surrogate_pairs_are_replaced() {
+    fn unpaired_surrogates_are_replaced() {
         for (text, whole) in [
             (r#""\ud800""#, r#""\ufffd""#),
             (r#""\uDFFF!""#, r#""\ufffd!""#),
@@ -176,7 +195,7 @@ mod tests {
             (r#""\\\ud800""#, r#""\\\ufffd""#),
             (r#"["ü\ud800ü", "\u00fc"]"#, r#"["ü\ufffdü", "\u00fc"]"#),
         ] {
-            assert_eq!(without_halves(text).as_deref(), Some(whole), "{text}");
+            assert_eq!(replace_unpaired_surrogates(text).as_deref(), Some(whole), "{text}");
         }
         for text in [
             "",
@@ -188,7 +207,7 @@ mod tests {
             r#""\\ud800""#,
             r#""\u0000\u00fc\ue000""#,
         ] {
-            assert_eq!(without_halves(text), None, "{text}");
+            assert_eq!(replace_unpaired_surrogates(text), None, "{text}");
         }
     }
 }

@@ -1,18 +1,18 @@
-//! How many requests an address may make a minute.
+//! Limits how many requests an address may send per minute.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// The most requests of an address in a window.
+/// The maximum number of requests per address and window.
 pub(crate) const MAX_REQUESTS: u32 = 120;
 
-/// A window begins with the first request after the one before has ended.
+/// The length of a window. The first request after the end of a window begins the next one.
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Counts the requests of each address.
 #[derive(Debug, Default)]
-pub(crate) struct Limit {
-    /// Those that have not ended.
+pub(crate) struct RateLimit {
+    /// The current window of each address.
     windows: Vec<Window>,
 }
 
@@ -23,9 +23,12 @@ struct Window {
     requests: u32,
 }
 
-impl Limit {
-    /// Counts a request, and returns how many more there may be in this window. An error says that
-    /// this one was too many, and how long the window lasts.
+impl RateLimit {
+    /// Counts a request, and returns how many more the address may send in this window.
+    ///
+    /// # Errors
+    ///
+    /// The time until the window ends, if this request exceeds the limit.
     pub(crate) fn take(&mut self, address: IpAddr, now: Instant) -> Result<u32, Duration> {
         self.windows.retain(|window| now.saturating_duration_since(window.begin) < WINDOW);
         let found = self.windows.iter_mut().find(|window| window.address == address);
@@ -46,8 +49,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_has_its_window() {
-        let mut limit = Limit::default();
+    fn each_address_has_a_window() {
+        let mut limit = RateLimit::default();
         let (ada, bob) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let start = Instant::now();
         for left in (0..120).rev() {

@@ -1,8 +1,8 @@
-//! Evaluations as remote evaluation has them: who is asking, and what is answered.
+//! Converts contexts of requests, and evaluation results to the two response formats.
 
 use phaseflag::{AttributeValue, EvaluationContext, EvaluationResult, Object, Reason, Value};
 
-/// Returns the context of a request, whose own identifiers win over attributes of their names.
+/// Returns the context of a request. The identifiers win over attributes of the same names.
 pub(crate) fn context(
     user_id: Option<&str>,
     session_id: Option<&str>,
@@ -27,7 +27,7 @@ pub(crate) fn context(
     context
 }
 
-/// Returns an evaluation as the documented path has it.
+/// Returns a result in the format of `POST /evaluate`.
 pub(crate) fn documented(result: Option<&EvaluationResult>) -> Value {
     let (value, variation_key, reason) = match result {
         Some(result) => (result.value().clone(), result.variation_key(), reason(&result.reason())),
@@ -40,7 +40,7 @@ pub(crate) fn documented(result: Option<&EvaluationResult>) -> Value {
     ]))
 }
 
-/// Returns an evaluation as the older path has it.
+/// Returns a result in the format of `POST /sdk/evaluate`.
 pub(crate) fn older(key: &str, variation_id: Value, result: &EvaluationResult) -> Object {
     Object::from([
         ("flag_key", Value::from(key)),
@@ -51,7 +51,7 @@ pub(crate) fn older(key: &str, variation_id: Value, result: &EvaluationResult) -
     ])
 }
 
-/// Returns the name that remote evaluation has for a reason.
+/// Returns the name of a reason in `POST /evaluate`.
 fn reason(reason: &Reason) -> &'static str {
     match reason {
         Reason::TargetingMatch => "TARGETING_RULE",

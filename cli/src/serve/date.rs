@@ -1,9 +1,9 @@
-//! Dates and times as ISO 8601 text, in UTC and without a zone.
+//! Formats and recognizes ISO 8601 timestamps without a time zone.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Returns the time of now to the microsecond, such as `2026-04-04T15:00:00.000000`.
+/// Returns the current time in UTC to the microsecond, such as `2026-04-04T15:00:00.000000`.
 pub(crate) fn now() -> String {
     format(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
@@ -11,13 +11,13 @@ pub(crate) fn now() -> String {
 fn format(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (mut year, mut day) = (1970, seconds / 86_400);
-    while day >= days_of(year) {
-        day -= days_of(year);
+    while day >= days_in_year(year) {
+        day -= days_in_year(year);
         year += 1;
     }
     let mut month = 1;
-    while day >= days_in(year, month) {
-        day -= days_in(year, month);
+    while day >= days_in_month(year, month) {
+        day -= days_in_month(year, month);
         month += 1;
     }
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
@@ -25,7 +25,7 @@ fn format(since_epoch: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{microseconds:06}")
 }
 
-/// Returns whether a text is a date, or a date and a time without a zone.
+/// Returns whether a text is a date, or a date and a time without a time zone.
 pub(crate) fn is_without_zone(text: &str) -> bool {
     match text.split_once(['T', ' ']) {
         None => is_date(text),
@@ -38,10 +38,10 @@ fn is_date(text: &str) -> bool {
     let year = number(parts.next(), 4, 1..=9999);
     let month = number(parts.next(), 2, 1..=12);
     let (Some(year), Some(month)) = (year, month) else { return false };
-    number(parts.next(), 2, 1..=days_in(year, month)).is_some() && parts.next().is_none()
+    number(parts.next(), 2, 1..=days_in_month(year, month)).is_some() && parts.next().is_none()
 }
 
-/// Returns whether a text is `HH`, `HH:MM` or `HH:MM:SS`, the last also with a fraction.
+/// Returns whether a text is `HH`, `HH:MM`, `HH:MM:SS` or `HH:MM:SS` with a fraction.
 fn is_time(text: &str) -> bool {
     let mut parts = text.split(':');
     if number(parts.next(), 2, 0..=23).is_none() {
@@ -56,7 +56,7 @@ fn is_time(text: &str) -> bool {
     number(Some(second), 2, 0..=59).is_some() && is_digits(fraction) && parts.next().is_none()
 }
 
-/// Returns the number that a text of this length holds, if it is in the range.
+/// Parses a number of exactly `length` digits; `None` if it is outside the range.
 fn number(text: Option<&str>, length: usize, range: RangeInclusive<u64>) -> Option<u64> {
     let text = text.filter(|text| text.len() == length && is_digits(text))?;
     text.parse().ok().filter(|number| range.contains(number))
@@ -66,11 +66,11 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn days_of(year: u64) -> u64 {
+fn days_in_year(year: u64) -> u64 {
     if is_leap(year) { 366 } else { 365 }
 }
 
-fn days_in(year: u64, month: u64) -> u64 {
+fn days_in_month(year: u64, month: u64) -> u64 {
     match month {
         2 if is_leap(year) => 29,
         2 => 28,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_times_without_a_zone() {
+    fn recognizes_times_without_a_zone() {
         for text in [
             "2026-04-04",
             "2026-04-04T15",

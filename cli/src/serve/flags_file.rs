@@ -1,71 +1,79 @@
-//! The rules that `serve` serves: a file, which is read again when it changes.
+//! Reads the file of rules that `serve` serves, again when it changes.
 
 use std::error::Error;
 use std::fs;
-use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::path::PathBuf;
 
 use phaseflag::{Object, Ruleset, Value};
 
-use crate::date;
+use super::document::hash;
 use crate::failure::Failure;
 use crate::output;
 
-/// The file, and the last rules that it held.
+/// The file and the last valid rules in it.
 pub(crate) struct FlagsFile {
     path: PathBuf,
-    /// What was found there last, whether it could be used or not.
-    found: Result<String, io::ErrorKind>,
+    /// The last content, valid or not.
+    content: Result<String, io::ErrorKind>,
     rules: Rules,
 }
 
 impl FlagsFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is not a valid ruleset.
     pub(crate) fn open(path: PathBuf) -> Result<FlagsFile, Failure> {
         let text = fs::read_to_string(&path).map_err(|error| {
             Failure::Other(format!("failed to read `{}`: {error}", path.display()))
         })?;
         let rules = Rules::parse(&text, 1).map_err(|error| {
-            Failure::Other(format!("failed to use `{}`: {error}", path.display()))
+            Failure::Other(format!("failed to load `{}`: {error}", path.display()))
         })?;
-        Ok(FlagsFile { path, found: Ok(text), rules })
+        Ok(FlagsFile { path, content: Ok(text), rules })
     }
 
-    /// Returns the rules that the file holds now, or those of before if it holds none.
+    /// Returns the rules of the file, or the last valid ones if it is invalid now.
     pub(crate) fn current(&mut self) -> &Rules {
-        self.read_again();
+        self.reload();
         &self.rules
     }
 
-    fn read_again(&mut self) {
-        let found = fs::read_to_string(&self.path).map_err(|error| error.kind());
-        if found == self.found {
+    fn reload(&mut self) {
+        let content = fs::read_to_string(&self.path).map_err(|error| error.kind());
+        if content == self.content {
             return;
         }
         let path = self.path.display();
-        match &found {
+        match &content {
             Err(error) => {
-                output::warn(format_args!("failed to read `{path}`: {error}; the rules stay"));
+                output::warn(format_args!(
+                    "failed to read `{path}`: {error}; the last rules stay in use"
+                ));
             }
             Ok(text) => match Rules::parse(text, self.rules.version + 1) {
                 Err(error) => {
-                    output::warn(format_args!("failed to use `{path}`: {error}; the rules stay"));
+                    output::warn(format_args!(
+                        "failed to load `{path}`: {error}; the last rules stay in use"
+                    ));
                 }
                 Ok(rules) => {
-                    output::say(format!("read `{path}` again: version {}", rules.version));
+                    output::say(format!("reloaded `{path}`: version {}", rules.version));
                     self.rules = rules;
                 }
             },
         }
-        self.found = found;
+        self.content = content;
     }
 }
 
-/// The rules in force, as they are evaluated and as they are served.
+/// Rules, compiled for evaluation and as the document that is served.
 pub(crate) struct Rules {
     pub(crate) version: u64,
     pub(crate) ruleset: Ruleset,
-    /// The object that holds the list of flags, with the version.
+    /// The object with the list of flags and the version.
     pub(crate) document: Object,
     /// The document as JSON.
     pub(crate) text: String,
@@ -86,7 +94,7 @@ impl Rules {
     }
 }
 
-/// Returns the object that holds the list of flags. Segments may stand beside `data`.
+/// Returns the object with the list of flags. Segments may be inside or beside `data`.
 fn unwrapped(document: Value) -> Object {
     let outer = match document {
         Value::Object(object) => object,
@@ -100,27 +108,4 @@ fn unwrapped(document: Value) -> Object {
         inner.insert("segments", segments.clone());
     }
     inner
-}
-
-/// Returns the bootstrap document, as of now. The signature has the form of the service's; nobody
-/// can verify it.
-pub(crate) fn bootstrap(flags: Value, segments: Value, version: Value) -> Object {
-    let mut document =
-        Object::from([("flags", flags), ("segments", segments), ("version", version)]);
-    let text = Value::from(document.clone()).to_string();
-    document.insert("signature", format!("{:064x}", hash(&text)));
-    document.insert("generated_at", date::now());
-    document
-}
-
-/// Returns a member of an object; `null` if it is absent.
-pub(crate) fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
-    value.get(name).unwrap_or(&Value::Null)
-}
-
-/// Returns a hash of a text, which is the same in every process.
-pub(crate) fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(text.as_bytes());
-    hasher.finish()
 }

@@ -1,6 +1,6 @@
-//! As much of an HTTP server as the local service needs: one request a connection, on loopback.
+//! A minimal HTTP server on loopback: one request per connection.
 //!
-//! A library that does this makes the program a twentieth larger than these lines do.
+//! A library would make the binary 5 % larger.
 
 use std::io::{self, BufRead, BufReader, Read, Take, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{Object, Value};
 
-/// The most bytes that are read of a request's head, and of its body.
+/// The largest head and the largest body of a request, in bytes.
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_BODY: u64 = 16 * 1024 * 1024;
 
-/// The longest that a connection may be silent, and that a whole answer may take.
-const SILENCE: Duration = Duration::from_secs(10);
+/// The timeout of each read from a connection, and of a whole response.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait where no connection can be accepted.
-const RECOVERY: Duration = Duration::from_millis(100);
+/// How long to wait after a connection could not be accepted.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// A server that is listening.
 pub(crate) struct Server {
@@ -27,8 +27,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens on 127.0.0.1; port 0 is any free one. Each connection is read on a thread of its
-    /// own, so that one that is silent holds up no other.
+    /// Listens on 127.0.0.1; port 0 is any free one. Each connection has its own thread, so that a
+    /// silent one does not block others.
     pub(crate) fn start(port: u16) -> io::Result<Server> {
         let listener = TcpListener::bind(("127.0.0.1", port))?;
         let address = listener.local_addr()?;
@@ -36,14 +36,14 @@ impl Server {
         thread::Builder::new().spawn(move || {
             loop {
                 let Ok((stream, peer)) = listener.accept() else {
-                    thread::sleep(RECOVERY);
+                    thread::sleep(ACCEPT_RETRY);
                     continue;
                 };
                 let sender = sender.clone();
-                // Where the system has no thread left, the connection is closed.
+                // If no thread can be started, the connection is closed.
                 let _ = thread::Builder::new().spawn(move || {
                     if let Some(request) = Request::read(stream, peer.ip()) {
-                        // Nobody takes it at the end of the program.
+                        // The receiver is gone only if the program is ending.
                         let _ = sender.send(request);
                     }
                 });
@@ -56,13 +56,13 @@ impl Server {
         self.address
     }
 
-    /// Returns the requests as they come.
+    /// Returns an iterator over the requests, which blocks until the next one.
     pub(crate) fn requests(&self) -> impl Iterator<Item = Request> {
         self.requests.iter()
     }
 }
 
-/// A request, and the connection that waits for the answer.
+/// A request, and the connection for the response.
 pub(crate) struct Request {
     method: String,
     path: String,
@@ -72,68 +72,68 @@ pub(crate) struct Request {
     stream: TcpStream,
 }
 
-/// What a request is answered with.
-pub(crate) struct Answer {
+/// A response.
+pub(crate) struct Response {
     pub(crate) status: u16,
-    /// Headers, beside those that every answer has.
+    /// Headers in addition to those of every response.
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// JSON, or nothing.
-    pub(crate) text: String,
+    /// JSON, or empty.
+    pub(crate) body: String,
 }
 
-impl Answer {
-    pub(crate) fn json(status: u16, body: Object) -> Answer {
-        Answer { status, headers: Vec::new(), text: Value::from(body).to_string() }
+impl Response {
+    pub(crate) fn json(status: u16, body: Object) -> Response {
+        Response { status, headers: Vec::new(), body: Value::from(body).to_string() }
     }
 
-    pub(crate) fn empty(status: u16) -> Answer {
-        Answer { status, headers: Vec::new(), text: String::new() }
+    pub(crate) fn empty(status: u16) -> Response {
+        Response { status, headers: Vec::new(), body: String::new() }
     }
 
     /// Adds a header.
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Answer {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Response {
         self.headers.push((name, value.into()));
         self
     }
 }
 
-/// Why there is no request to answer.
-enum Unread {
-    /// The connection has ended, or is silent.
-    Gone,
-    /// It is not understood, and refused with a status.
-    Refused(u16),
+/// Why no request could be read.
+enum ReadError {
+    /// The connection was closed, or timed out.
+    Closed,
+    /// The request is invalid or too large; the response has this status.
+    Rejected(u16),
 }
 
-impl From<io::Error> for Unread {
-    fn from(_: io::Error) -> Unread {
-        Unread::Gone
+impl From<io::Error> for ReadError {
+    fn from(_: io::Error) -> ReadError {
+        ReadError::Closed
     }
 }
 
 impl Request {
-    /// Reads a request. One that is not understood is refused here.
+    /// Reads a request. Responds to an invalid one, and returns `None`.
     fn read(stream: TcpStream, address: IpAddr) -> Option<Request> {
-        let answers = stream.try_clone().ok()?;
+        let output = stream.try_clone().ok()?;
         match Request::parse(stream, address) {
             Ok(request) => Some(request),
-            Err(Unread::Gone) => None,
-            Err(Unread::Refused(status)) => {
-                refuse(answers, status);
+            Err(ReadError::Closed) => None,
+            Err(ReadError::Rejected(status)) => {
+                reject(output, status);
                 None
             }
         }
     }
 
-    fn parse(stream: TcpStream, address: IpAddr) -> Result<Request, Unread> {
-        stream.set_read_timeout(Some(SILENCE))?;
-        stream.set_write_timeout(Some(SILENCE))?;
+    fn parse(stream: TcpStream, address: IpAddr) -> Result<Request, ReadError> {
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut head = (&mut reader).take(MAX_HEAD);
         let first = line(&mut head)?;
         let mut words = first.split_ascii_whitespace();
         let (Some(method), Some(target)) = (words.next(), words.next()) else {
-            return Err(Unread::Refused(400));
+            return Err(ReadError::Rejected(400));
         };
         let path = target.split('?').next().unwrap_or_default().to_owned();
         let mut request = Request {
@@ -149,28 +149,28 @@ impl Request {
             if line.is_empty() {
                 break;
             }
-            let (name, value) = line.split_once(':').ok_or(Unread::Refused(400))?;
+            let (name, value) = line.split_once(':').ok_or(ReadError::Rejected(400))?;
             request.headers.push((name.to_owned(), value.trim().to_owned()));
         }
-        let length = request.length()?;
+        let length = request.content_length()?;
         if request.header("Expect").is_some() {
             request.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let read = reader.take(length).read_to_end(&mut request.body)?;
         if read as u64 != length {
-            return Err(Unread::Gone);
+            return Err(ReadError::Closed);
         }
         Ok(request)
     }
 
-    /// Returns how long the body is.
-    fn length(&self) -> Result<u64, Unread> {
+    /// Returns the length of the body.
+    fn content_length(&self) -> Result<u64, ReadError> {
         match self.header("Content-Length").map(str::parse) {
-            None if self.header("Transfer-Encoding").is_some() => Err(Unread::Refused(411)),
+            None if self.header("Transfer-Encoding").is_some() => Err(ReadError::Rejected(411)),
             None => Ok(0),
             Some(Ok(length @ 0..=MAX_BODY)) => Ok(length),
-            Some(Ok(_)) => Err(Unread::Refused(413)),
-            Some(Err(_)) => Err(Unread::Refused(400)),
+            Some(Ok(_)) => Err(ReadError::Rejected(413)),
+            Some(Err(_)) => Err(ReadError::Rejected(400)),
         }
     }
 
@@ -178,7 +178,7 @@ impl Request {
         &self.method
     }
 
-    /// Returns the path, without what follows a question mark.
+    /// Returns the path without the query.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -192,54 +192,54 @@ impl Request {
         &self.body
     }
 
-    /// Returns the address of the sender.
+    /// Returns the address of the client.
     pub(crate) fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// Answers, and closes the connection. The answer to HEAD ends with its head.
-    pub(crate) fn respond(self, mut answer: Answer) -> io::Result<()> {
+    /// Sends a response, without its body if the method is HEAD, and closes the connection.
+    pub(crate) fn respond(self, mut response: Response) -> io::Result<()> {
         if self.method == "HEAD" {
-            answer.text.clear();
+            response.body.clear();
         }
-        respond(&self.stream, &answer)
+        send(&self.stream, &response)
     }
 }
 
-/// Reads a line of a head, without its end.
-fn line(head: &mut Take<impl BufRead>) -> Result<String, Unread> {
+/// Reads a line of the head, without its line end.
+fn line(head: &mut Take<impl BufRead>) -> Result<String, ReadError> {
     let mut line = Vec::new();
     head.read_until(b'\n', &mut line)?;
     let Some(line) = line.strip_suffix(b"\n") else {
-        return Err(if head.limit() == 0 { Unread::Refused(431) } else { Unread::Gone });
+        return Err(if head.limit() == 0 { ReadError::Rejected(431) } else { ReadError::Closed });
     };
-    let line = std::str::from_utf8(line).map_err(|_| Unread::Refused(400))?;
+    let line = std::str::from_utf8(line).map_err(|_| ReadError::Rejected(400))?;
     Ok(line.trim_end_matches('\r').to_owned())
 }
 
-fn refuse(stream: TcpStream, status: u16) {
-    // Whoever sent this may not be there to hear it.
-    let _ = respond(&stream, &Answer::empty(status));
-    // Where something has not been read, the end of the connection may overtake the answer.
+fn reject(stream: TcpStream, status: u16) {
+    // The client may be gone.
+    let _ = send(&stream, &Response::empty(status));
+    // Closing a connection with unread data may discard the response.
     let _ = io::copy(&mut stream.take(MAX_HEAD), &mut io::sink());
 }
 
-fn respond(stream: &TcpStream, answer: &Answer) -> io::Result<()> {
-    let Answer { status, headers, text } = answer;
+fn send(stream: &TcpStream, response: &Response) -> io::Result<()> {
+    let Response { status, headers, body } = response;
     let mut bytes = format!("HTTP/1.1 {status} {}\r\nConnection: close\r\n", phrase(*status));
     for (name, value) in headers {
         bytes += &format!("{name}: {value}\r\n");
     }
     if *status != 304 {
-        bytes += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", text.len());
+        bytes += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
     }
     bytes += "\r\n";
-    bytes += text;
-    write(stream, bytes.as_bytes(), SILENCE)?;
+    bytes += body;
+    write(stream, bytes.as_bytes(), TIMEOUT)?;
     stream.shutdown(Shutdown::Write)
 }
 
-/// Writes all of an answer within a time, however slowly it is read.
+/// Writes all bytes within a time limit, even to a slow reader.
 fn write(mut stream: &TcpStream, mut bytes: &[u8], limit: Duration) -> io::Result<()> {
     let start = Instant::now();
     while !bytes.is_empty() {
@@ -282,9 +282,9 @@ fn phrase(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    /// A reader that takes something again and again, but not all of it in time.
+    /// The reader is slow: each write succeeds, but not all of them in time.
     #[test]
-    fn an_answer_has_one_deadline() {
+    fn a_response_has_one_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut reader = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
