@@ -18,6 +18,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let one_page = flags.get_bool_value("new-checkout-flow", Some(&ada), None).await;
     println!("one page: {}", one_page.unwrap_or(false));
 
-    phaseflag.stop(); // delivers what is queued: OpenFeature's singleton is never dropped
+    phaseflag.stop(); // delivers queued events: the singleton is never dropped
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Contexts of OpenFeature as contexts of Phase Flag.
+//! Converts OpenFeature contexts to Phase Flag contexts.
 
 use open_feature::EvaluationContextFieldValue as Field;
 use phaseflag::{AttributeValue, EvaluationContext};
@@ -8,24 +8,24 @@ use time::format_description::well_known::Rfc3339;
 const USER_ID: &str = "user_id";
 const SESSION_ID: &str = "session_id";
 
-/// The fields that stand in for a missing targeting key, the first one first.
-const USER_IDS: [&str; 3] = [USER_ID, "userId", "key"];
+/// The fields that replace a missing targeting key, the preferred one first.
+const USER_ID_FIELDS: [&str; 3] = [USER_ID, "userId", "key"];
 
-/// Returns a context of OpenFeature as one of Phase Flag.
+/// Converts an OpenFeature context to a Phase Flag context.
 ///
 /// | OpenFeature | Phase Flag |
 /// | --- | --- |
 /// | targeting key | `user_id` |
 /// | field `user_id` | `user_id`, if there is no targeting key |
 /// | field `session_id` | `session_id` |
-/// | field `userId`, or else `key` | an attribute, and `user_id` if nothing above gives one |
-/// | any other boolean, integer, float or string | an attribute of the field's name |
-/// | any other date and time | the same, as RFC 3339 text in UTC |
+/// | field `userId`, otherwise `key` | an attribute, and `user_id` if none of the above sets it |
+/// | any other boolean, integer, float or string | an attribute with the name of the field |
+/// | any other date and time | an attribute with the name of the field: RFC 3339 text in UTC |
 /// | any other structure that is a [`phaseflag::AttributeValue`] | that attribute |
 ///
-/// Everything else is ignored, and so counts as missing: other structures, since attributes are
-/// single values. An identifier is text: a number becomes its text, such as `42`, and a boolean
-/// `true` or `false`. An empty one counts as absent.
+/// Other structures are ignored, since an attribute is a single value. An identifier is text: a
+/// number becomes text such as `42`, and a boolean becomes `true` or `false`. An empty identifier
+/// counts as missing.
 ///
 /// ```
 /// use open_feature::EvaluationContext;
@@ -51,10 +51,10 @@ pub fn to_context(context: &open_feature::EvaluationContext) -> EvaluationContex
         let value = context.custom_fields.get(*name).and_then(to_attribute);
         value.filter(is_identifier)
     };
-    // An identifier that is given as an attribute sets its field.
+    // The attributes `user_id` and `session_id` set the identifiers.
     let targeting_key = context.targeting_key.as_ref().map(AttributeValue::from);
     let user_id = targeting_key.filter(is_identifier);
-    if let Some(user_id) = user_id.or_else(|| USER_IDS.iter().find_map(identifier)) {
+    if let Some(user_id) = user_id.or_else(|| USER_ID_FIELDS.iter().find_map(identifier)) {
         converted = converted.attribute(USER_ID, user_id);
     }
     if let Some(session_id) = identifier(&SESSION_ID) {
@@ -76,7 +76,7 @@ fn to_attribute(field: &Field) -> Option<AttributeValue> {
         Field::Int(value) => Some(AttributeValue::from(*value)),
         Field::Float(value) => Some(AttributeValue::from(*value)),
         Field::String(value) => Some(AttributeValue::from(value)),
-        // In one zone, so that one moment has one text. Years beyond four digits have none.
+        // One zone, so that equal times are equal text. RFC 3339 has no years beyond four digits.
         Field::DateTime(at) => {
             let text = at.checked_to_offset(UtcOffset::UTC)?.format(&Rfc3339).ok()?;
             Some(AttributeValue::from(text))
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_value_is_ignored() {
+    fn other_structures_and_years_are_ignored() {
         let one_hour_west = UtcOffset::from_hms(-1, 0, 0).unwrap();
         let fields = [
             Field::new_struct(StructValue::default().with_field("city", "Berlin")),

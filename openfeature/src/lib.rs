@@ -1,13 +1,12 @@
 //! The OpenFeature provider of the Phase Flag service.
 //!
-//! A [`PhaseFlagProvider`] answers OpenFeature from the memory of a
-//! [`PhaseFlagClient`](phaseflag::PhaseFlagClient), on any async runtime.
+//! A [`PhaseFlagProvider`] evaluates flags with a [`PhaseFlagClient`](phaseflag::PhaseFlagClient), in
+//! memory and on any async runtime.
 //!
-//! - [`to_context`] says what flags see of OpenFeature's contexts.
-//! - [`to_value`], [`to_struct`], [`from_value`] and [`from_struct`] bring values from one to the
-//!   other.
+//! - [`to_context`] converts evaluation contexts.
+//! - [`to_value`], [`to_struct`], [`from_value`] and [`from_struct`] convert values.
 //!
-//! The features are those of the library, with the same defaults, and pass through to it.
+//! The Cargo features are those of `phaseflag`, with the same defaults.
 
 #![deny(missing_docs, missing_debug_implementations)]
 #![cfg_attr(
@@ -35,7 +34,7 @@ pub use context::to_context;
 pub use provider::PhaseFlagProvider;
 pub use value::{from_struct, from_value, to_struct, to_value};
 
-/// The example of the README, compiled.
+/// Compiles the example of the README.
 #[cfg(all(doctest, feature = "http"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! `PhaseFlagProvider`: a client of Phase Flag as a provider of OpenFeature.
+//! `PhaseFlagProvider`: an OpenFeature provider that evaluates flags with a Phase Flag client.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::resolution::{error, resolve};
 use crate::start::start;
 use crate::value::to_struct;
 
-/// How long `initialize` waits for the client, unless it is told otherwise.
-const READY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The default of `ready_timeout`.
+const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A provider of OpenFeature that answers from a [`PhaseFlagClient`].
+/// An OpenFeature provider that evaluates flags with a [`PhaseFlagClient`].
 ///
 /// ```
 /// use open_feature::OpenFeature;
@@ -36,7 +36,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// let mut api = OpenFeature::singleton_mut().await;
 /// api.set_provider(PhaseFlagProvider::new(client)).await;
 /// let flags = api.create_client();
-/// drop(api); // others want it, too
+/// drop(api); // releases the lock for evaluations
 ///
 /// let greeting = flags.get_string_value("greeting", None, None).await;
 /// assert_eq!(greeting, Ok("Hello".to_owned()));
@@ -44,102 +44,106 @@ const READY_TIMEOUT: Duration = Duration::from_secs(5);
 /// # }
 /// ```
 ///
-/// # How it starts and ends
+/// # Start
 ///
-/// `initialize`, which OpenFeature calls when it is given the provider, starts the client, and
-/// waits on a thread of its own until the client is ready, is refused, or
-/// [`ready_timeout`](PhaseFlagProvider::ready_timeout) is over. It does not wait where there are
-/// rules already, from a bootstrap or remembered: every evaluation by OpenFeature waits meanwhile.
-/// The client goes on trying after that, and the status is `STALE` until it is ready. One that is
-/// ready already is used as it is: to begin with the newest rules, wait for them before the
-/// provider is set, by [`PhaseFlagClient::wait_until_ready`] where no executor runs.
+/// OpenFeature calls `initialize` when the provider is set. It starts the client on a separate
+/// thread, and waits until the client has rules, is ready, is refused, or
+/// [`ready_timeout`](PhaseFlagProvider::ready_timeout) has passed. With rules from a bootstrap or the
+/// cache, it does not wait, because OpenFeature blocks all evaluations meanwhile. The client keeps
+/// polling, and the status is `STALE` until a poll succeeds. To begin with fresh rules, call
+/// [`PhaseFlagClient::wait_until_ready`] before you set the provider, outside of an executor.
 ///
-/// A provider is one more handle of its client: when OpenFeature drops it, the client stops where
-/// that was the last one. To deliver what is queued may take the client's `shutdown_timeout`, on
-/// the thread of whoever drops it, and where a provider is replaced, every evaluation waits
-/// meanwhile. So keep a clone of the client: no drop of a provider waits then, and
-/// [`PhaseFlagClient::stop`] on the clone delivers, where waiting does no harm. OpenFeature's
-/// singleton is never dropped, so that the end of the program needs that anyway.
+/// # End
 ///
-/// # What it answers
+/// A provider is a handle of its client. If it is the last one, dropping the provider stops the
+/// client, which delivers queued events for up to `shutdown_timeout`. That blocks the thread, and
+/// also all evaluations if OpenFeature replaces the provider. To avoid this, keep a clone of the
+/// client, and call [`PhaseFlagClient::stop`] on it where blocking is acceptable. The clone is needed
+/// at the end of the program anyway, because the singleton of OpenFeature is never dropped.
 ///
-/// Evaluations read the client's memory: they await nothing, and never touch the network.
-/// [`to_context`] says what they see of a context. One of which they see nothing counts as none:
-/// the client's `default_context` stands in for it, and is not merged with any other.
+/// # Evaluation
 ///
-/// | asked for | answers |
+/// Evaluations happen in memory: they neither await nor use the network. [`to_context`] converts the
+/// context. If the converted context is empty, the `default_context` of the client is used instead;
+/// the two are not merged.
+///
+/// | requested type | accepted values |
 /// | --- | --- |
-/// | a boolean, a string | a value of that type |
-/// | an integer | a whole number that `i64` holds, `2.0` included |
-/// | a float | any number, or the nearest float of an integer beyond 2⁵³ |
-/// | a structure | an object, by the rules of [`to_struct`](crate::to_struct) |
+/// | boolean, string | a value of that type |
+/// | integer | a whole number in the range of `i64`, including `2.0` |
+/// | float | any number; an integer beyond 2⁵³ becomes the nearest float |
+/// | structure | an object, by the rules of [`to_struct`](crate::to_struct) |
 ///
-/// | reason of Phase Flag | of OpenFeature |
+/// | Phase Flag reason | OpenFeature reason |
 /// | --- | --- |
 /// | `targeting_match` | `TARGETING_MATCH` |
 /// | `percentage_rollout` | `SPLIT` |
 /// | `default` | `DEFAULT` |
-/// | `prerequisite_failed` | `DEFAULT`, and the flag metadata holds `reason`: `prerequisite_failed` |
+/// | `prerequisite_failed` | `DEFAULT`; the flag metadata has `reason`: `prerequisite_failed` |
 /// | `flag_inactive` | `DISABLED` |
 /// | `override` | `STATIC` |
-/// | any other | the same |
+/// | any other | the same text |
 ///
-/// | error | when |
+/// | error | cause |
 /// | --- | --- |
-/// | `FLAG_NOT_FOUND` | there is no such flag |
-/// | `TYPE_MISMATCH` | the flag serves something else than was asked for; `null` is of no type |
-/// | `PROVIDER_NOT_READY` | there are no rules, and the status is not `Ready`; the message says why |
+/// | `FLAG_NOT_FOUND` | the flag is unknown |
+/// | `TYPE_MISMATCH` | the value has another type, or is `null` |
+/// | `PROVIDER_NOT_READY` | the client has no rules and is not ready; the message has the cause |
 ///
-/// A client without a service needs no rules to be `Ready`: where it serves overrides alone, every
-/// other flag is `FLAG_NOT_FOUND`. One in `offline_mode` that has found none is not: its status is
-/// `Error`, and the message holds the last failure.
+/// A client without a service is `Ready` even without rules: with overrides only, every other flag
+/// is `FLAG_NOT_FOUND`. A client in `offline_mode` without rules is not: its status is `Error`, and
+/// the message of an evaluation has the last failure.
 ///
 /// # Status
 ///
-/// `Ready` while the client is, with rules as fresh as they can be; `STALE` while older ones are in
-/// use; `Error` where there are none, or the service refuses the key. Until `initialize` has ended,
-/// a client that is not ready is `NotReady`, whatever rules it has; any other has the status that
-/// it will have then.
+/// | status | when |
+/// | --- | --- |
+/// | `Ready` | the client is ready, and polls succeed |
+/// | `STALE` | the client uses stale rules |
+/// | `Error` | the client has no rules, or the service refused the key |
+/// | `NotReady` | the client is [`NotReady`](ClientState::NotReady), and `initialize` has not returned |
 ///
-/// # What `open-feature` 0.3.0 leaves out
+/// # Limits of `open-feature` 0.3.0
 ///
-/// It has no events and no tracking: call [`PhaseFlagClient::on_flags_changed`] and
-/// [`PhaseFlagClient::track_event`] on a clone of the client. It asks for no lists, unless they are
-/// in a structure. `initialize` cannot fail, so that only the status and the messages of errors
-/// tell. While the default provider is being set, evaluations wait for it; where that is cancelled,
-/// and after `OpenFeature::shutdown`, they panic for lack of one: bound the wait by `ready_timeout`
-/// instead. While a named provider is being set or replaced, its clients get the answers of the
-/// default one.
+/// - It has no events and no tracking. Call [`PhaseFlagClient::on_flags_changed`] and
+///   [`PhaseFlagClient::track_event`] on a clone of the client.
+/// - It cannot request a list outside of a structure.
+/// - `initialize` cannot return an error. The status and the messages of evaluation errors report
+///   the failure.
+/// - Evaluations wait while the default provider is being set. If that future is dropped, or after
+///   `OpenFeature::shutdown`, they panic, because no provider is set. Limit the wait with
+///   `ready_timeout` instead.
+/// - While a named provider is being set or replaced, its clients use the default provider.
 pub struct PhaseFlagProvider {
     client: PhaseFlagClient,
     metadata: ProviderMetadata,
     hooks: Vec<HookWrapper>,
     ready_timeout: Duration,
-    /// Whether the client could start, once that was tried.
+    /// The result of the start; `None` before `initialize` returns.
     started: Option<Result<(), String>>,
 }
 
 impl PhaseFlagProvider {
-    /// Returns a provider that answers from this client, which need not be started.
+    /// Returns a provider for a client, which need not be started.
     pub fn new(client: PhaseFlagClient) -> PhaseFlagProvider {
         PhaseFlagProvider {
             client,
             metadata: ProviderMetadata::new("phaseflag"),
             hooks: Vec::new(),
-            ready_timeout: READY_TIMEOUT,
+            ready_timeout: DEFAULT_READY_TIMEOUT,
             started: None,
         }
     }
 
-    /// Sets how long `initialize` waits for a client without rules. Defaults to 5 seconds; zero only
-    /// starts it.
+    /// Sets how long `initialize` waits for a client without rules. The default is 5 seconds; zero
+    /// does not wait.
     #[must_use]
     pub fn ready_timeout(mut self, timeout: Duration) -> PhaseFlagProvider {
         self.ready_timeout = timeout;
         self
     }
 
-    /// Adds a hook that runs with each evaluation of this provider.
+    /// Adds a hook that runs for each evaluation of this provider.
     #[must_use]
     pub fn hook(mut self, hook: impl Hook) -> PhaseFlagProvider {
         self.hooks.push(HookWrapper::new(hook));
@@ -184,7 +188,7 @@ impl FeatureProvider for PhaseFlagProvider {
         flag_key: &str,
         evaluation_context: &EvaluationContext,
     ) -> EvaluationResult<ResolutionDetails<i64>> {
-        let expected = "an integer that `i64` holds";
+        let expected = "an integer in the range of `i64`";
         self.resolve(flag_key, evaluation_context, expected, Value::as_i64)
     }
 
@@ -224,13 +228,13 @@ impl PhaseFlagProvider {
         expected: &str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> EvaluationResult<ResolutionDetails<T>> {
-        // Looked at first: rules that come in meanwhile do not make their flags unknown.
-        let has_answers = self.client.has_rules() || self.client.state() == ClientState::Ready;
+        // Checked before the evaluation: a flag of rules that arrive in between is not unknown.
+        let is_final = self.client.has_rules() || self.client.state() == ClientState::Ready;
         let context = to_context(context);
-        let seen = (context != phaseflag::EvaluationContext::new()).then_some(&context);
-        match self.client.get_variation(key, seen) {
+        let context = (context != phaseflag::EvaluationContext::new()).then_some(&context);
+        match self.client.get_variation(key, context) {
             Some(result) => resolve(key, &result, expected, read),
-            None if has_answers => {
+            None if is_final => {
                 let message = format!("there is no flag `{key}`");
                 Err(error(EvaluationErrorCode::FlagNotFound, message))
             }
@@ -238,7 +242,7 @@ impl PhaseFlagProvider {
         }
     }
 
-    /// Returns why there are no rules.
+    /// Returns the error for a client without rules, with its cause.
     fn not_ready(&self) -> EvaluationError {
         let cause = match (&self.started, self.client.statistics().last_failure) {
             (Some(Err(failure)), _) => failure.clone(),

@@ -1,15 +1,14 @@
-//! Answers of Phase Flag as answers of OpenFeature: value, variant and reason, or an error.
+//! Converts evaluation results to OpenFeature resolutions: value, variant and reason, or an error.
 
 use open_feature::provider::ResolutionDetails;
 use open_feature::{EvaluationError, EvaluationErrorCode, EvaluationReason, FlagMetadata};
 use phaseflag::{EvaluationResult, Reason, Value};
 
-/// Returns what a flag serves, read as the type that was asked for.
+/// Returns the resolution of a result, with its value read as the requested type.
 ///
 /// # Errors
 ///
-/// `TYPE_MISMATCH` where the flag serves something else; `null` included, which is no value of any
-/// type.
+/// `TYPE_MISMATCH` if the value has another type, or is `null`.
 pub(crate) fn resolve<T>(
     key: &str,
     result: &EvaluationResult,
@@ -18,7 +17,7 @@ pub(crate) fn resolve<T>(
 ) -> open_feature::EvaluationResult<ResolutionDetails<T>> {
     let Some(value) = read(result.value()) else {
         let found = result.value().type_name();
-        let message = format!("the flag `{key}` serves {found}, and not {expected}");
+        let message = format!("the flag `{key}` serves {found}, not {expected}");
         return Err(error(EvaluationErrorCode::TypeMismatch, message));
     };
     let reason = result.reason();
@@ -30,7 +29,7 @@ pub(crate) fn resolve<T>(
     })
 }
 
-/// Returns an error of OpenFeature.
+/// Returns an OpenFeature error.
 pub(crate) fn error(code: EvaluationErrorCode, message: String) -> EvaluationError {
     EvaluationError { code, message: Some(message) }
 }
@@ -46,10 +45,10 @@ fn to_reason(reason: &Reason) -> EvaluationReason {
     }
 }
 
-/// Returns Phase Flag's own reason where OpenFeature's says less.
+/// Returns the Phase Flag reason if the OpenFeature reason is less specific.
 fn to_metadata(reason: &Reason) -> Option<FlagMetadata> {
-    let says_less = matches!(reason, Reason::PrerequisiteFailed);
-    says_less.then(|| FlagMetadata::default().with_value("reason", reason.as_str()))
+    let is_specific = matches!(reason, Reason::PrerequisiteFailed);
+    is_specific.then(|| FlagMetadata::default().with_value("reason", reason.as_str()))
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! Values of Phase Flag as values of OpenFeature, and back.
+//! Converts values between Phase Flag and OpenFeature.
 //!
 //! OpenFeature has no `null`, and no integer beyond `i64`.
 
 use open_feature::StructValue;
 use phaseflag::{Number, Object, Value};
 
-/// Returns a value of Phase Flag as one of OpenFeature; `None` for `null`, and for what has `null`
-/// in a list, where leaving it out would move the others.
+/// Converts a Phase Flag value to an OpenFeature value. Returns `None` for `null`, and for a value
+/// with `null` in a list.
 ///
-/// A member of an object that is `null` is left out. A whole number that `i64` holds is an integer,
-/// also where it was written as `1.0`; any other number is the nearest float.
+/// A member of an object that is `null` is left out. A whole number in the range of `i64` is an
+/// integer, even if it is written as `1.0`; any other number is the nearest float.
 ///
 /// ```
 /// use open_feature::{StructValue, Value};
@@ -32,16 +32,16 @@ pub fn to_value(value: &Value) -> Option<open_feature::Value> {
     }
 }
 
-/// Returns an object as a structure of OpenFeature, by the rules of [`to_value`]; `None` where
-/// `null` is in a list.
+/// Converts an object to an OpenFeature structure, by the rules of [`to_value`]. Returns `None` for
+/// an object with `null` in a list.
 pub fn to_struct(object: &Object) -> Option<StructValue> {
     let members = object.iter().filter(|(_, value)| !value.is_null());
     let fields = members.map(|(key, value)| Some((key.to_owned(), to_value(value)?)));
     fields.collect::<Option<_>>().map(|fields| StructValue { fields })
 }
 
-/// Returns a value of OpenFeature as one of Phase Flag. A float that is NaN or infinite, which JSON
-/// does not have, is `null`.
+/// Converts an OpenFeature value to a Phase Flag value. A float that is NaN or infinite becomes
+/// `null`, since JSON has no such numbers.
 ///
 /// ```
 /// let value = open_feature::Value::from(vec!["red", "green"]);
@@ -58,7 +58,7 @@ pub fn from_value(value: &open_feature::Value) -> Value {
     }
 }
 
-/// Returns a structure of OpenFeature as an object, by the rules of [`from_value`].
+/// Converts an OpenFeature structure to an object, by the rules of [`from_value`].
 pub fn from_struct(structure: &StructValue) -> Object {
     structure.fields.iter().map(|(key, value)| (key, from_value(value))).collect()
 }
@@ -81,9 +81,9 @@ mod tests {
         Struct(StructValue { fields: fields.collect() })
     }
 
-    /// JSON, what it is in OpenFeature, and what that is in JSON again.
+    /// Each case is JSON, the OpenFeature value, and the JSON of that value.
     #[test]
-    fn values_go_both_ways() {
+    fn values_convert_both_ways() {
         let text = |text: &str| Text(text.to_owned());
         let cases = [
             ("true", Bool(true), "true"),
