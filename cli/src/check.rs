@@ -73,5 +73,5 @@ fn format_finding(
     message: impl Display,
 ) -> String {
     let message = format!("{}:{line}:{column}: {severity}: {message}", path.display());
-    output::plain(message) + "\n"
+    output::escape_line(message) + "\n"
 }

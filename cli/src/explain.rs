@@ -24,6 +24,6 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let client = client::ready(arguments)?;
     let explanation = client.ruleset().and_then(|rules| rules.explain(key, &context));
     let explanation = explanation.ok_or_else(|| get::unknown_flag(key, &client))?.to_string();
-    let lines = explanation.lines().map(|line| output::plain(line.to_owned()) + "\n");
+    let lines = explanation.lines().map(|line| output::escape_line(line.to_owned()) + "\n");
     output::print(lines.collect::<String>())
 }

@@ -24,13 +24,13 @@ pub(crate) fn print(text: impl AsRef<str>) -> Result<Status, Failure> {
 /// Prints a line. On a terminal, control characters are escaped; elsewhere the text is unchanged.
 pub(crate) fn line(text: impl Display) -> Result<Status, Failure> {
     let text = text.to_string();
-    let text = if io::stdout().is_terminal() { plain(text) } else { text };
+    let text = if io::stdout().is_terminal() { escape_line(text) } else { text };
     print(text + "\n")
 }
 
 /// Prints a log line. A closed output is not an error.
-pub(crate) fn say(text: String) {
-    match line(plain(text)) {
+pub(crate) fn log(text: String) {
+    match line(escape_line(text)) {
         Ok(_) | Err(Failure::OutputClosed) => {}
         Err(failure) => warn(failure),
     }
@@ -39,13 +39,13 @@ pub(crate) fn say(text: String) {
 /// Prints a text of several lines. On a terminal, control characters other than line ends and tabs
 /// are escaped; elsewhere the text is unchanged.
 pub(crate) fn document(text: String) -> Result<Status, Failure> {
-    print(if io::stdout().is_terminal() { plain_lines(text) } else { text })
+    print(if io::stdout().is_terminal() { escape_lines(text) } else { text })
 }
 
 /// Prints a message to standard error. Control characters are escaped, since it may quote a service.
 pub(crate) fn warn(message: impl Display) {
     // A closed standard error cannot be reported.
-    let _ = writeln!(io::stderr(), "phaseflag: {}", plain(message.to_string()));
+    let _ = writeln!(io::stderr(), "phaseflag: {}", escape_line(message.to_string()));
 }
 
 /// The colour of a cell, by its meaning.
@@ -105,7 +105,7 @@ impl Table {
 
     /// Adds a row. Control characters are escaped.
     pub(crate) fn add(&mut self, cells: impl IntoIterator<Item = (String, Colour)>) {
-        let cells = cells.into_iter().map(|(text, colour)| (plain(text), colour));
+        let cells = cells.into_iter().map(|(text, colour)| (escape_line(text), colour));
         self.rows.push(cells.collect());
     }
 
@@ -178,24 +178,24 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Returns a text with all control characters escaped, so that it stays on its line.
-pub(crate) fn plain(text: String) -> String {
-    escaped(text, is_control)
+pub(crate) fn escape_line(text: String) -> String {
+    escape(text, is_control)
 }
 
 /// Returns a text with control characters escaped, except line ends and tabs.
-fn plain_lines(text: String) -> String {
-    escaped(text, |c| is_control(c) && !matches!(c, '\n' | '\t'))
+fn escape_lines(text: String) -> String {
+    escape(text, |c| is_control(c) && !matches!(c, '\n' | '\t'))
 }
 
-fn escaped(text: String, is_escaped: impl Fn(char) -> bool) -> String {
+fn escape(text: String, is_escaped: impl Fn(char) -> bool) -> String {
     if !text.contains(&is_escaped) {
         return text;
     }
-    let escaped = |c: char| match is_escaped(c) {
+    let escape = |c: char| match is_escaped(c) {
         true => c.escape_default().to_string(),
         false => c.to_string(),
     };
-    text.chars().map(escaped).collect()
+    text.chars().map(escape).collect()
 }
 
 /// Returns whether a character controls the terminal, ends a line or changes the direction of text.
@@ -254,10 +254,10 @@ mod tests {
     fn control_characters_are_escaped() {
         let controls = "\0\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
         let escaped = r"\u{0}\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
-        assert_eq!(plain(format!("a\tb\n{controls}")), format!(r"a\tb\n{escaped}"));
-        assert_eq!(plain_lines(format!("a\tb\n{controls}")), format!("a\tb\n{escaped}"));
+        assert_eq!(escape_line(format!("a\tb\n{controls}")), format!(r"a\tb\n{escaped}"));
+        assert_eq!(escape_lines(format!("a\tb\n{controls}")), format!("a\tb\n{escaped}"));
         let visible = "é \u{a0}\u{2027}\u{202f}\u{2065}\u{206a}\u{200d}\u{2010}🏳";
-        assert_eq!(plain(visible.to_owned()), visible);
-        assert_eq!(plain_lines(visible.to_owned()), visible);
+        assert_eq!(escape_line(visible.to_owned()), visible);
+        assert_eq!(escape_lines(visible.to_owned()), visible);
     }
 }

@@ -66,7 +66,7 @@ fn lines(change: &FlagsChanged) -> String {
         [("added", change.added()), ("changed", change.changed()), ("removed", change.removed())]
     {
         for key in keys {
-            text += &format!("{what}\t{}\n", output::plain(key.clone()));
+            text += &format!("{what}\t{}\n", output::escape_line(key.clone()));
         }
     }
     text

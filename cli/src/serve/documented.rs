@@ -3,7 +3,7 @@
 use phaseflag::{EvaluationContext, Object, Reason, Value};
 
 use super::document::{self, member};
-use super::evaluation::{self, documented};
+use super::evaluation;
 use super::flags_file::Rules;
 use super::http::{Request, Response};
 use super::self_hosted::MAX_EVENTS;
@@ -65,9 +65,12 @@ fn evaluate(request: &Value, rules: &Rules) -> Result<Response, Response> {
     }
     let results = rules.ruleset.evaluate_all(&context(member(request, "context")));
     let evaluations: Object = if keys.contains(&"*") {
-        results.iter().map(|(key, result)| (key.as_str(), documented(Some(result)))).collect()
+        results
+            .iter()
+            .map(|(key, result)| (key.as_str(), evaluation::entry(Some(result))))
+            .collect()
     } else {
-        keys.into_iter().map(|key| (key, documented(results.get(key)))).collect()
+        keys.into_iter().map(|key| (key, evaluation::entry(results.get(key)))).collect()
     };
     let data = Object::from([("evaluations", evaluations)]);
     Ok(Response::json(200, Object::from([("data", data)])))
@@ -86,7 +89,7 @@ fn evaluate_one(request: &Value, rules: &Rules) -> Result<Response, Response> {
         let message = format!("the flag `{key}` is not active");
         return Err(error(400, "FLAG_INACTIVE", message));
     }
-    Ok(Response::json(200, evaluation::older(key, Value::Null, &result)))
+    Ok(Response::json(200, evaluation::single(key, Value::Null, &result)))
 }
 
 /// Returns the context of a request. `user_key` is used if there is no user and no session.
@@ -111,7 +114,7 @@ fn take_events(request: &Value) -> Result<Response, Response> {
         return Err(invalid("an event must have a `flag_key`"));
     }
     for event in events {
-        output::say(format!("event {event}"));
+        output::log(format!("event {event}"));
     }
     let accepted = Object::from([("accepted", events.len())]);
     Ok(Response::json(202, accepted))

@@ -27,8 +27,8 @@ pub(crate) fn context(
     context
 }
 
-/// Returns a result in the format of `POST /evaluate`.
-pub(crate) fn documented(result: Option<&EvaluationResult>) -> Value {
+/// Returns a result as an entry of the response to `POST /evaluate`; `None` is an unknown flag.
+pub(crate) fn entry(result: Option<&EvaluationResult>) -> Value {
     let (value, variation_key, reason) = match result {
         Some(result) => (result.value().clone(), result.variation_key(), reason(&result.reason())),
         None => (Value::Null, None, "FLAG_NOT_FOUND"),
@@ -40,8 +40,8 @@ pub(crate) fn documented(result: Option<&EvaluationResult>) -> Value {
     ]))
 }
 
-/// Returns a result in the format of `POST /sdk/evaluate`.
-pub(crate) fn older(key: &str, variation_id: Value, result: &EvaluationResult) -> Object {
+/// Returns a result as the response to `POST /sdk/evaluate`.
+pub(crate) fn single(key: &str, variation_id: Value, result: &EvaluationResult) -> Object {
     Object::from([
         ("flag_key", Value::from(key)),
         ("variation_id", variation_id),

@@ -1,4 +1,4 @@
-//! Reads the file of rules that `serve` serves, again when it changes.
+//! Loads the file of rules that `serve` serves, and reloads it when it changes.
 
 use std::error::Error;
 use std::fs;
@@ -60,7 +60,7 @@ impl FlagsFile {
                     ));
                 }
                 Ok(rules) => {
-                    output::say(format!("reloaded `{path}`: version {}", rules.version));
+                    output::log(format!("reloaded `{path}`: version {}", rules.version));
                     self.rules = rules;
                 }
             },

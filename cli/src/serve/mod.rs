@@ -57,7 +57,7 @@ Flags are evaluated by this client.
             "the port to listen on; 0 is any free one [default: 8000]",
         ),
         OptionSpec::with_value("--key", "KEY", "accept only this key"),
-        OptionSpec::switch("--self-hosted", "behave like the self-hosted service, faults included"),
+        OptionSpec::switch("--self-hosted", "behave like the self-hosted service, errors included"),
     ]],
     examples: &[
         "phaseflag serve flags.json",
@@ -82,7 +82,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut file = FlagsFile::open(path)?;
     let server = Server::start(port)
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
-    output::say(format!("serving http://{}/api/v1", server.address()));
+    output::log(format!("serving http://{}/api/v1", server.address()));
     for request in server.requests() {
         let rules = file.current();
         let response = match &mut limit {

@@ -17,8 +17,8 @@ use phaseflag::{Object, Reason, Value};
 
 use self::rate_limit::MAX_REQUESTS;
 pub(crate) use self::rate_limit::RateLimit;
-use self::validation::Faults;
 pub(crate) use self::validation::MAX_EVENTS;
+use self::validation::ValidationErrors;
 use super::document::{self, member};
 use super::evaluation;
 use super::flags_file::Rules;
@@ -121,7 +121,7 @@ fn evaluate(request: &Request, rules: &Rules) -> Result<Response, Response> {
         return Err(error(400, &format!("Flag '{key}' is not active (status={status})")));
     }
     let id = dialect::variation_id(flag, result.variation_key());
-    Ok(Response::json(200, evaluation::older(key, id.clone(), &result)))
+    Ok(Response::json(200, evaluation::single(key, id.clone(), &result)))
 }
 
 /// Prints the events of a request, or none of them if the database cannot store one.
@@ -132,7 +132,7 @@ fn take_events(request: &Request) -> Result<Response, Response> {
         return Err(error(500, "Internal server error"));
     }
     for event in events {
-        output::say(format!("event {event}"));
+        output::log(format!("event {event}"));
     }
     let message = Value::from("Events persisted");
     let accepted = Value::from(events.len());
@@ -149,7 +149,7 @@ struct Body {
 impl Body {
     fn parse(request: &Request) -> Result<Body, Response> {
         if request.body().is_empty() {
-            return Err(invalid(Faults::one("body", "Field required", "missing")));
+            return Err(invalid(ValidationErrors::one("body", "Field required", "missing")));
         }
         let text = std::str::from_utf8(request.body())
             .map_err(|_| error(400, "There was an error parsing the body"))?;
@@ -160,7 +160,11 @@ impl Body {
             let before = text.split_inclusive('\n').take(error.line() - 1);
             let position =
                 before.map(|line| line.chars().count()).sum::<usize>() + error.column() - 1;
-            invalid(Faults::one(format!("body.{position}"), "JSON decode error", "json_invalid"))
+            invalid(ValidationErrors::one(
+                format!("body.{position}"),
+                "JSON decode error",
+                "json_invalid",
+            ))
         })?;
         Ok(Body { value, is_unicode: replaced.is_none() })
     }
@@ -171,11 +175,11 @@ fn error(status: u16, message: &str) -> Response {
     Response::json(status, Object::from([("error", error)]))
 }
 
-fn invalid(faults: Faults) -> Response {
+fn invalid(errors: ValidationErrors) -> Response {
     let error = Object::from([
         ("code", Value::from(422)),
         ("message", Value::from("Validation error")),
-        ("details", faults.details()),
+        ("details", errors.details()),
     ]);
     Response::json(422, Object::from([("error", error)]))
 }

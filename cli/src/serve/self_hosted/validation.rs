@@ -13,13 +13,13 @@ const MAX_CHARACTERS: usize = 255;
 
 /// The errors in a body.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<Object>);
+pub(crate) struct ValidationErrors(Vec<Object>);
 
-impl Faults {
-    pub(crate) fn one(field: impl Into<String>, message: &str, kind: &str) -> Faults {
-        let mut faults = Faults::default();
-        faults.add(field, message, kind);
-        faults
+impl ValidationErrors {
+    pub(crate) fn one(field: impl Into<String>, message: &str, kind: &str) -> ValidationErrors {
+        let mut errors = ValidationErrors::default();
+        errors.add(field, message, kind);
+        errors
     }
 
     /// Returns the errors as the `details` of a response.
@@ -36,7 +36,7 @@ impl Faults {
     }
 
     /// Checks that a value is an object with these fields.
-    fn check(&mut self, value: &Value, path: &str, fields: &[(&str, Kind)]) {
+    fn check(&mut self, value: &Value, path: &str, fields: &[(&str, FieldType)]) {
         if value.as_object().is_none() {
             let message = "Input should be a valid dictionary or object to extract fields from";
             self.add(path, message, "model_attributes_type");
@@ -44,25 +44,25 @@ impl Faults {
         }
         for (name, kind) in fields {
             let (message, of_kind) = match (kind, value.get(name)) {
-                (Kind::Required, None) => ("Field required", "missing"),
+                (FieldType::Required, None) => ("Field required", "missing"),
                 (_, None)
-                | (Kind::Text, Some(Value::Null))
-                | (Kind::Required | Kind::Text, Some(Value::String(_)))
-                | (Kind::Object, Some(Value::Object(_))) => continue,
-                (Kind::Object, _) => ("Input should be a valid dictionary", "dict_type"),
+                | (FieldType::Text, Some(Value::Null))
+                | (FieldType::Required | FieldType::Text, Some(Value::String(_)))
+                | (FieldType::Object, Some(Value::Object(_))) => continue,
+                (FieldType::Object, _) => ("Input should be a valid dictionary", "dict_type"),
                 _ => ("Input should be a valid string", "string_type"),
             };
             self.add(format!("{path}.{name}"), message, of_kind);
         }
     }
 
-    fn into_result<T>(self, value: T) -> Result<T, Faults> {
+    fn into_result<T>(self, value: T) -> Result<T, ValidationErrors> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 }
 
 /// The type of a field.
-enum Kind {
+enum FieldType {
     /// Text.
     Required,
     /// Text, `null` or absent.
@@ -71,31 +71,36 @@ enum Kind {
     Object,
 }
 
-const EVENT: [(&str, Kind); 5] = [
-    ("flag_key", Kind::Required),
-    ("variation_key", Kind::Text),
-    ("user_id", Kind::Text),
-    ("timestamp", Kind::Text),
-    ("metadata", Kind::Object),
+const EVENT: [(&str, FieldType); 5] = [
+    ("flag_key", FieldType::Required),
+    ("variation_key", FieldType::Text),
+    ("user_id", FieldType::Text),
+    ("timestamp", FieldType::Text),
+    ("metadata", FieldType::Object),
 ];
 
-const CONTEXT: [(&str, Kind); 3] =
-    [("user_id", Kind::Text), ("session_id", Kind::Text), ("attributes", Kind::Object)];
+const CONTEXT: [(&str, FieldType); 3] = [
+    ("user_id", FieldType::Text),
+    ("session_id", FieldType::Text),
+    ("attributes", FieldType::Object),
+];
 
 /// Returns the events of a body.
 ///
 /// # Errors
 ///
 /// The errors in the body, if it is invalid.
-pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
-    let mut faults = Faults::default();
-    faults.check(body, "body", &[]);
+pub(crate) fn events(body: &Value) -> Result<&[Value], ValidationErrors> {
+    let mut errors = ValidationErrors::default();
+    errors.check(body, "body", &[]);
     let field = "body.events";
     let events = match body.get("events") {
         Some(Value::Array(events)) => events,
-        Some(_) => return Err(Faults::one(field, "Input should be a valid list", "list_type")),
+        Some(_) => {
+            return Err(ValidationErrors::one(field, "Input should be a valid list", "list_type"));
+        }
         None => {
-            return faults.into_result(()).and(Err(Faults::one(
+            return errors.into_result(()).and(Err(ValidationErrors::one(
                 field,
                 "Field required",
                 "missing",
@@ -107,12 +112,12 @@ pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
             "List should have at most {MAX_EVENTS} items after validation, not {}",
             events.len()
         );
-        return Err(Faults::one(field, &message, "too_long"));
+        return Err(ValidationErrors::one(field, &message, "too_long"));
     }
     for (position, event) in events.iter().enumerate() {
-        faults.check(event, &format!("{field}.{position}"), &EVENT);
+        errors.check(event, &format!("{field}.{position}"), &EVENT);
     }
-    faults.into_result(events)
+    errors.into_result(events)
 }
 
 /// Checks the body of an evaluation request.
@@ -120,13 +125,13 @@ pub(crate) fn events(body: &Value) -> Result<&[Value], Faults> {
 /// # Errors
 ///
 /// The errors in the body, if it is invalid.
-pub(crate) fn evaluation(body: &Value) -> Result<(), Faults> {
-    let mut faults = Faults::default();
-    faults.check(body, "body", &[("flag_key", Kind::Required)]);
+pub(crate) fn evaluation(body: &Value) -> Result<(), ValidationErrors> {
+    let mut errors = ValidationErrors::default();
+    errors.check(body, "body", &[("flag_key", FieldType::Required)]);
     if let Some(context) = body.get("context") {
-        faults.check(context, "body.context", &CONTEXT);
+        errors.check(context, "body.context", &CONTEXT);
     }
-    faults.into_result(())
+    errors.into_result(())
 }
 
 /// Returns whether the database can store a valid event.
