@@ -1,10 +1,10 @@
 #!/bin/sh
-# Decides a deployment by flags: the command `phaseflag` from end to end, against a service of its
-# own. Ends with an error where anything is not as it should be.
+# Decides a deployment by flags: uses each part of the command `phaseflag` against a local service.
+# Fails if any result is not as expected.
 #
 #     cargo install --path cli
 #     sh examples/deploy.sh
-#     sh examples/deploy.sh --self-hosted    # as the self-hosted service answers
+#     sh examples/deploy.sh --self-hosted    # against the self-hosted kind of service
 set -eu
 
 flags=$(dirname "$0")/flags.json
@@ -23,7 +23,7 @@ fail() {
     exit 1
 }
 
-# A service on a free port. It says its address on its first line, which `read` waits for.
+# A service on a free port. `read` waits for its first line, which has the address.
 unset PHASEFLAG_BOOTSTRAP
 export PHASEFLAG_API_KEY=sdk-dev-local XDG_CACHE_HOME="$folder/cache" NO_PROXY=127.0.0.1
 mkfifo "$folder/output"
@@ -33,11 +33,11 @@ exec 3< "$folder/output"
 read -r _ PHASEFLAG_BASE_URL <&3 || fail "the service does not start"
 export PHASEFLAG_BASE_URL
 
-# The rules of the release: fetched, checked, and shipped with it.
+# Fetch and check the rules, which are shipped with the release.
 phaseflag pull -o "$folder/flags.json"
-phaseflag check --strict "$folder/flags.json" || fail "the rules are not well"
+phaseflag check --strict "$folder/flags.json" || fail "the rules have findings"
 
-# A decision by the exit status.
+# A boolean, as the exit status.
 if phaseflag get --exit-code new-checkout-flow --attr plan=pro; then
     checkout=one-page
 else
@@ -45,38 +45,38 @@ else
 fi
 [ "$checkout" = one-page ] || fail "the checkout is $checkout"
 
-# A segment: the dashboard is for staff.
+# A rule with a segment: the dashboard is for staff.
 phaseflag get --exit-code order-dashboard --attr email=ada@shop.example \
     || fail "staff have no dashboard"
 if phaseflag get --exit-code order-dashboard --attr email=ada@mail.example; then
     fail "everybody has the dashboard"
 fi
 
-# A value, for a user and for one whom no rule knows.
+# A value, and the default for an unknown flag.
 theme=$(phaseflag get ui-theme --attr color_scheme=dark --default light)
 [ "$theme" = dark ] || fail "the theme is $theme"
 limit=$(phaseflag get no-such-flag --default 50)
 [ "$limit" = 50 ] || fail "the limit is $limit"
 
-# No is 1, and an error is 2.
+# The exit status is 1 for false, and 2 for an error.
 status=0
 phaseflag get --exit-code new-checkout-flow --attr plan=free || status=$?
-[ "$status" = 1 ] || fail "no is $status"
+[ "$status" = 1 ] || fail "the status for false is $status"
 status=0
 phaseflag get ui-theme --api-key wrong 2> "$folder/error" || status=$?
-[ "$status" = 2 ] || fail "a wrong key is $status"
+[ "$status" = 2 ] || fail "the status for a wrong key is $status"
 grep -q 'refused the API key' "$folder/error" || fail "$(cat "$folder/error")"
 
-# Why.
+# The rule that decides a flag.
 phaseflag explain new-checkout-flow --attr plan=pro > "$folder/why"
 grep -q 'targeting_rules\[0\]: matches and decides' "$folder/why" || fail "$(cat "$folder/why")"
 
-# How many: a quarter of all users, more or less.
+# The share of users in a rollout: about a quarter.
 awk 'BEGIN { for (user = 0; user < 1000; user++) print "user-" user * 37 }' > "$folder/users"
 count=$(phaseflag split instant-search --users "$folder/users" | awk '$1 == "on" { print $2 }')
-{ [ "$count" -gt 200 ] && [ "$count" -lt 300 ]; } || fail "the search is for $count of 1000"
+{ [ "$count" -gt 200 ] && [ "$count" -lt 300 ]; } || fail "$count of 1000 users have the search"
 
-# The release goes on where the service does not answer.
+# While the service is down, the shipped rules are used.
 kill "$service"
 wait "$service" 2> /dev/null || :
 service=

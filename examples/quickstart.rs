@@ -1,4 +1,4 @@
-//! Evaluates the flags of a file for a handful of users. Needs no network and no account.
+//! Evaluates the flags of a file for four users, without a network or an account.
 //!
 //! ```console
 //! $ cargo run --example quickstart
@@ -11,7 +11,7 @@ use phaseflag::{EvaluationContext, PhaseFlagClient};
 const FLAGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/flags.json");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Without a base URL the client serves its bootstrap, and never touches the network.
+    // Without a base URL, the client uses its bootstrap only.
     let client = PhaseFlagClient::builder("", "").bootstrap_file(FLAGS).build()?;
     client.start()?;
 
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Four users of a shop, and what it knows of each.
+/// Returns four users of a shop, with their attributes.
 fn users() -> [(&'static str, EvaluationContext); 4] {
     let ada = EvaluationContext::new()
         .user_id("ada")

@@ -1,13 +1,13 @@
-//! A short program that asks for one decision, tracks one event, and ends.
+//! A short program that evaluates one flag and tracks one event.
 //!
-//! The end of `main` drops the client, and that delivers the event. Run it beside
-//! `cargo run serve examples/flags.json`, which prints what it receives:
+//! The client is dropped at the end of `main`, which delivers the event. Run it next to
+//! `cargo run serve examples/flags.json`, which prints the event:
 //!
 //! ```console
 //! $ cargo run --example script
 //! ```
 //!
-//! `PHASEFLAG_BASE_URL` names another service, `PHASEFLAG_API_KEY` its key.
+//! `PHASEFLAG_BASE_URL` sets another service, `PHASEFLAG_API_KEY` its key.
 
 use std::env;
 use std::error::Error;

@@ -1,7 +1,6 @@
-//! Unit tests that decide themselves what a flag serves, and see which events were tracked.
+//! Unit tests that set the values of flags, and check which events were tracked.
 //!
-//! None needs a network, a file or a thread, and each test has a client of its own, so that tests
-//! may run side by side.
+//! They need no network, file or thread. Each test has its own client, so they can run in parallel.
 //!
 //! ```console
 //! $ cargo run --example testing
@@ -11,7 +10,7 @@
 use phaseflag::testing::{EventRecorder, TestFlags, override_scoped};
 use phaseflag::{EvaluationContext, EvaluationEvent, PhaseFlagClient};
 
-/// What is tested: code of a shop that asks for two flags, and reports what it gave away.
+/// The code under test: computes the shipping cost by two flags, and tracks free shipping.
 fn shipping_cost(client: &PhaseFlagClient, user: &str, basket: f64) -> f64 {
     let context = EvaluationContext::new().user_id(user);
     let threshold = client.get_number_value("free-shipping-from", 100.0, &context);
@@ -25,7 +24,7 @@ fn shipping_cost(client: &PhaseFlagClient, user: &str, basket: f64) -> f64 {
     }
 }
 
-/// The flags that most tests begin with: free shipping from 80, and for Ada from 20.
+/// The flags of most tests: free shipping from 80, and from 20 for Ada.
 fn flags() -> TestFlags {
     TestFlags::new().boolean("cheap-shipping", false).number("free-shipping-from", 80.0).for_user(
         "free-shipping-from",
@@ -34,7 +33,7 @@ fn flags() -> TestFlags {
     )
 }
 
-/// Two of the tests below, for who runs this file as a program.
+/// Runs two of the tests below as a program.
 fn main() -> Result<(), phaseflag::Error> {
     let events = EventRecorder::new();
     let client = flags().events(&events).build()?;
@@ -47,7 +46,7 @@ fn main() -> Result<(), phaseflag::Error> {
     drop(cheap);
     assert_eq!(shipping_cost(&client, "bob", 50.0), 4.9);
 
-    println!("flags, overrides and events are what they should be");
+    println!("flags, overrides and events are as expected");
     Ok(())
 }
 
@@ -63,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_less_where_shipping_is_cheap() -> Result<(), phaseflag::Error> {
+    fn costs_less_if_shipping_is_cheap() -> Result<(), phaseflag::Error> {
         let client = flags().boolean("cheap-shipping", true).build()?;
         assert_eq!(shipping_cost(&client, "bob", 50.0), 2.5);
         Ok(())
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn reports_what_it_gave_away_and_nothing_else() -> Result<(), phaseflag::Error> {
+    fn tracks_free_shipping_only() -> Result<(), phaseflag::Error> {
         let events = EventRecorder::new();
         let client = flags().events(&events).build()?;
         shipping_cost(&client, "ada", 50.0);
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn decides_by_real_rules() -> Result<(), phaseflag::Error> {
+    fn evaluates_real_rules() -> Result<(), phaseflag::Error> {
         let client = TestFlags::new().rules(include_str!("flags.json")).build()?;
         let pro = EvaluationContext::new().user_id("ada").attribute("plan", "pro");
         assert!(client.get_boolean_value("new-checkout-flow", false, &pro));

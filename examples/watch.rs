@@ -1,12 +1,12 @@
-//! Prints each change of the rules as it happens, and how the connection to the service is.
+//! Prints changes of the rules and of the state of the client as they happen.
 //!
-//! Run it beside `cargo run serve examples/flags.json`, and edit that file:
+//! Run it next to `cargo run serve examples/flags.json`, and edit that file:
 //!
 //! ```console
 //! $ cargo run --example watch
 //! ```
 //!
-//! It ends with its input, or with the line `stop`. `PHASEFLAG_BASE_URL` names another service,
+//! It ends at the end of its input, or at the line `stop`. `PHASEFLAG_BASE_URL` sets another service,
 //! `PHASEFLAG_API_KEY` its key.
 
 use std::env;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs on the client's own thread, once for each set of rules that differs from the last.
+/// Prints a change. Runs on the thread of the client.
 fn print_change(change: &FlagsChanged) {
     for key in change.added() {
         println!("added: {key}");
@@ -59,12 +59,12 @@ fn print_change(change: &FlagsChanged) {
     println!("flags now: {}", change.len());
 }
 
-/// Says how the connection is, and where it is broken, why.
+/// Returns the state of the client, with the last failure if it is not ready.
 fn describe(client: &PhaseFlagClient) -> String {
     let state = match client.state() {
         ClientState::Ready => return "the rules are fresh".to_owned(),
         ClientState::NotReady => "no rules yet",
-        ClientState::Stale { .. } => "the rules of before are in use",
+        ClientState::Stale { .. } => "the last rules stay in use",
         ClientState::KeyRefused => "the service refused the key",
         _ => "unknown",
     };
@@ -74,13 +74,13 @@ fn describe(client: &PhaseFlagClient) -> String {
     }
 }
 
-/// Returns a channel that hears of the line `stop`, and closes with the standard input.
+/// Returns a channel that receives a message at the line `stop`, and closes at the end of the input.
 fn end_of_input() -> Receiver<()> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut lines = io::stdin().lines().map_while(Result::ok);
         if lines.any(|line| line.trim() == "stop") {
-            // Where nobody listens any more, the program is at its end already.
+            // The receiver is gone only if the program is ending.
             let _ = sender.send(());
         }
     });

@@ -68,7 +68,7 @@ fn watch_sees_the_rules_change() {
     watch.line("removed: instant-search");
 
     drop(server);
-    watch.line("state: the rules of before are in use: failed to");
+    watch.line("state: the last rules stay in use: failed to");
     watch.say("stop");
     assert!(watch.end().success());
 }

@@ -1,8 +1,8 @@
-//! One client in the state of an asynchronous web server: a flag for each request.
+//! An asynchronous web server that evaluates flags for each request, with one shared client.
 //!
-//! What a request asks the client is answered from memory, so it may be asked on the executor.
-//! What waits, such as the start and the end, runs beside it. Run it beside
-//! `cargo run serve examples/flags.json`, with `--self-hosted` or without:
+//! Evaluations happen in memory, so handlers call them directly. Calls that wait, such as `stop`, run
+//! in `spawn_blocking`. Run it next to `cargo run serve examples/flags.json`, with `--self-hosted` or
+//! without:
 //!
 //! ```console
 //! $ cargo run -p example-axum
@@ -12,17 +12,17 @@
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
-//! It ends by Ctrl-C or SIGTERM: it answers the requests that are under way, for at most 3 seconds,
-//! and then delivers what it can within the client's `shutdown_timeout`. A second of these ends it
-//! at once. `PHASEFLAG_BASE_URL` names another
-//! service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to serve on, where 0 is any free one.
+//! Ctrl-C and SIGTERM end it: it completes pending requests for up to 3 seconds, and then delivers
+//! events for up to the `shutdown_timeout` of the client. A second signal ends it immediately.
+//! `PHASEFLAG_BASE_URL` sets another service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to
+//! listen on; 0 is any free one.
 //!
-//! `axum::serve` waits for ever for a request that has begun: put a reverse proxy in front.
+//! `axum::serve` has no timeout for an incomplete request: put a reverse proxy in front.
 
-mod end;
 #[path = "../../tiny_http/src/metrics.rs"]
 mod metrics;
 mod shop;
+mod signals;
 mod visitor;
 
 use std::env;
@@ -31,16 +31,16 @@ use std::io;
 use std::process;
 use std::time::Duration;
 
-use end::End;
 use phaseflag::{EventCounts, PhaseFlagClient};
+use signals::EndSignals;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-/// How long the requests that are under way at the end may take. With the client's
-/// `shutdown_timeout` that stays below the 10 seconds after which a container is killed.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long pending requests may take at the end. With the `shutdown_timeout` of the client, that is
+/// less than the 10 seconds after which a container is killed.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -53,22 +53,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let waiting = client.clone();
     let ready = spawn_blocking(move || waiting.wait_until_ready(Duration::from_secs(2)));
     if let Err(error) = ready.await? {
-        // A shop is open without its flags, too: the getters give the defaults meanwhile.
+        // Serve anyway: the getters return the defaults until rules arrive.
         eprintln!("serving defaults for now: {error:#}");
     }
 
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let mut end = End::listen()?;
+    let mut signals = EndSignals::listen()?;
     println!("serving http://{}", listener.local_addr()?);
     let (drain, draining) = oneshot::channel::<()>();
     let serving = axum::serve(listener, shop::router(client.clone()));
     let serving = serving.with_graceful_shutdown(async {
-        // An error says that the other end is gone, which is how it tells.
+        // Dropping the sender is the message.
         let _ = draining.await;
     });
     let serving = tokio::spawn(serving.into_future());
 
-    end.told().await;
+    signals.recv().await;
     drop(drain);
     tokio::select! {
         events = finish(serving, client) => {
@@ -77,24 +77,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("events dropped: {}", events.dropped());
             Ok(())
         }
-        () = end.told() => {
-            eprintln!("told twice: ending at once, without what is not delivered yet");
+        () = signals.recv() => {
+            eprintln!("second signal: ending now, undelivered events are lost");
             process::exit(1)
         }
     }
 }
 
-/// Lets the requests that are under way come to their end, and then the client.
+/// Waits for pending requests, and then stops the client.
 async fn finish(
     serving: JoinHandle<io::Result<()>>,
     client: PhaseFlagClient,
 ) -> Result<EventCounts, Box<dyn Error>> {
-    match timeout(PATIENCE, serving).await {
+    match timeout(DRAIN_TIMEOUT, serving).await {
         Ok(served) => served??,
-        Err(_) => eprintln!("cutting off requests that are not answered after {PATIENCE:?}"),
+        Err(_) => eprintln!("abandoning requests that are not complete after {DRAIN_TIMEOUT:?}"),
     }
-    // Dropping the last handle would stop the client, too, but on a thread of the executor, which
-    // must not wait.
+    // Dropping the last handle would also stop the client, but block a thread of the executor.
     let counts = spawn_blocking(move || {
         client.stop();
         client.statistics().events

@@ -1,4 +1,4 @@
-//! The pages of the shop, and the flags that decide them.
+//! The routes of the shop, and the flags that they use.
 
 use axum::Router;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use phaseflag::{EvaluationContext, EvaluationEvent, Object, PhaseFlagClient, Sna
 use crate::metrics;
 use crate::visitor::Visitor;
 
-/// Returns the routes, which share one client: a clone is another handle of it.
+/// Returns the routes, which share a client: a clone is another handle.
 pub fn router(client: PhaseFlagClient) -> Router {
     Router::new()
         .route("/checkout", get(checkout))
@@ -20,22 +20,22 @@ pub fn router(client: PhaseFlagClient) -> Router {
         .with_state(client)
 }
 
-/// Decides which checkout a user sees, and tells the service.
+/// Evaluates the flags of the checkout page, and tracks an event.
 async fn checkout(State(client): State<PhaseFlagClient>, Visitor(context): Visitor) -> Response {
     let Some(user) = context.get_user_id() else {
         return (StatusCode::BAD_REQUEST, json([("error", "no user")])).into_response();
     };
-    // The whole page by the same rules, also where newer ones come meanwhile.
+    // A snapshot, so that the whole page uses the same rules.
     let flags = client.snapshot();
     let checkout = layout(&flags, &context);
     let page = [
         ("checkout", Value::from(checkout)),
         ("theme", Value::from(flags.get_string_value("ui-theme", "light", &context))),
         ("config", flags.get_json_value("checkout-config", Value::Null, &context)),
-        // A link that only the segment `staff` sees.
+        // A link for the segment `staff` only.
         ("dashboard", Value::from(flags.get_boolean_value("order-dashboard", false, &context))),
     ];
-    // This queues the event, and never waits.
+    // Queues the event without blocking.
     client.track_event(
         EvaluationEvent::new("new-checkout-flow").user_id(user).metadata("checkout", checkout),
     );
@@ -50,7 +50,7 @@ fn layout(flags: &Snapshot, context: &EvaluationContext) -> &'static str {
     }
 }
 
-/// Says how the client does, for who watches over the server.
+/// Returns the state of the client, for monitoring.
 async fn health(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
     let statistics = client.statistics();
     let last_failure = statistics.last_failure.map(|failure| failure.to_string());
@@ -62,12 +62,12 @@ async fn health(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
     ])
 }
 
-/// Says the same to Prometheus.
+/// Returns the metrics for Prometheus.
 async fn metrics(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::metrics(&client))
 }
 
-/// Returns an answer of JSON.
+/// Returns a JSON response.
 fn json(body: impl Into<Object>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], Value::from(body.into()).to_string())
 }

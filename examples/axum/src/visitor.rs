@@ -1,4 +1,4 @@
-//! Who a request comes from, as the flags want to know it.
+//! Extracts the evaluation context of a request.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -7,11 +7,11 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use phaseflag::EvaluationContext;
 
-/// An extractor: the context of a request, for any handler that names it among its arguments.
+/// An extractor for the context of a request.
 ///
-/// The user comes from the headers `x-user-id` and `x-user-email`, which whoever checks who is there
-/// has set in front of this server; the plan from the query, `free` if there is none. A request
-/// without a user has a context, too: rules that ask for none still hold for it.
+/// The user comes from the headers `x-user-id` and `x-user-email`, which an authenticating proxy sets.
+/// The plan comes from the query, and defaults to `free`. A request without a user has a context,
+/// too: rules without conditions on the user still match.
 pub struct Visitor(pub EvaluationContext);
 
 impl<S: Sync> FromRequestParts<S> for Visitor {

@@ -1,8 +1,8 @@
-//! One client, shared by the threads of a synchronous web server: a flag for each request.
+//! A synchronous web server that evaluates flags for each request, with one client for all threads.
 //!
-//! The client starts before the server serves, and stops after it: what is queued by then is
-//! delivered, as far as the client's `shutdown_timeout` allows. Run it beside
-//! `cargo run serve examples/flags.json`, with `--self-hosted` or without:
+//! The client starts before the server and stops after it, which delivers queued events for up to the
+//! `shutdown_timeout` of the client. Run it next to `cargo run serve examples/flags.json`, with
+//! `--self-hosted` or without:
 //!
 //! ```console
 //! $ cargo run -p example-tiny-http
@@ -11,14 +11,12 @@
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
-//! It ends with the line `stop`; at the end of its input it goes on. The standard library has no
-//! signals: one that ends it, Ctrl-C included, loses the events that are queued.
-//! `PHASEFLAG_BASE_URL` names another service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to
-//! serve on, where 0 is any free one.
+//! The line `stop` ends it; the end of its input does not. The standard library cannot handle signals,
+//! so Ctrl-C and other signals lose the queued events. `PHASEFLAG_BASE_URL` sets another service,
+//! `PHASEFLAG_API_KEY` its key, and `PORT` the port to listen on; 0 is any free one.
 //!
-//! A worker waits without bound for a body that was announced, so that four requests whose bodies
-//! never come leave nobody to answer the others: put a reverse proxy in front. The end waits for
-//! them for 3 seconds.
+//! A worker has no timeout for the body of a request, so four incomplete requests block the server:
+//! put a reverse proxy in front. At the end, the server waits for them for 3 seconds.
 
 mod metrics;
 
@@ -35,8 +33,8 @@ use tiny_http::{Header, Method, Request, Response, Server};
 
 const WORKERS: usize = 4;
 
-/// How long the requests that are under way at the end may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long pending requests may take at the end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let base_url = setting("PHASEFLAG_BASE_URL", "http://127.0.0.1:8000/api/v1");
@@ -46,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let client = PhaseFlagClient::builder(base_url, api_key).build()?;
     client.start()?;
     if let Err(error) = client.wait_until_ready(Duration::from_secs(2)) {
-        // A shop is open without its flags, too: the getters give the defaults meanwhile.
+        // Serve anyway: the getters return the defaults until rules arrive.
         eprintln!("serving defaults for now: {error:#}");
     }
 
@@ -57,10 +55,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("serving http://{}", server.server_addr());
 
     wait_for_stop();
-    // Each worker ends where it finds no more requests before this.
+    // Each call ends one worker, after the requests that are queued already.
     (0..WORKERS).for_each(|_| server.unblock());
-    if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-        eprintln!("leaving behind requests that are not complete after {PATIENCE:?}");
+    if ended.recv_timeout(DRAIN_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+        eprintln!("abandoning requests that are not complete after {DRAIN_TIMEOUT:?}");
     }
     drop(server);
     client.stop();
@@ -70,8 +68,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Starts the threads that answer, and returns what is closed when all of them have ended. No
-/// scope joins them: nobody can end one that waits for the rest of a request.
+/// Starts the workers, and returns a channel that closes when all of them have ended. They are not
+/// joined, since a worker that waits for the rest of a request cannot be stopped.
 fn start_workers(server: &Arc<Server>, client: &PhaseFlagClient) -> io::Result<Receiver<()>> {
     let (working, ended) = mpsc::channel();
     for _ in 0..WORKERS {
@@ -85,16 +83,16 @@ fn start_workers(server: &Arc<Server>, client: &PhaseFlagClient) -> io::Result<R
     Ok(ended)
 }
 
-/// Answers requests until the server is told to end.
+/// Handles requests until `unblock` is called.
 fn serve(server: &Server, client: &PhaseFlagClient) {
     while let Ok(request) = server.recv() {
-        if let Err(error) = answer(request, client) {
-            eprintln!("failed to answer: {error}");
+        if let Err(error) = handle(request, client) {
+            eprintln!("failed to send response: {error}");
         }
     }
 }
 
-fn answer(request: Request, client: &PhaseFlagClient) -> Result<(), Box<dyn Error>> {
+fn handle(request: Request, client: &PhaseFlagClient) -> Result<(), Box<dyn Error>> {
     let url = request.url().to_owned();
     let (path, query) = url.split_once('?').unwrap_or((&url, ""));
     let (status, body) = match (request.method(), path) {
@@ -125,18 +123,18 @@ fn respond(
     content_type: &str,
     body: String,
 ) -> Result<(), Box<dyn Error>> {
-    let content_type = Header::from_bytes("Content-Type", content_type)
-        .map_err(|()| "failed to write the header")?;
+    let content_type =
+        Header::from_bytes("Content-Type", content_type).map_err(|()| "invalid content type")?;
     let response = Response::from_string(body).with_status_code(status).with_header(content_type);
     Ok(request.respond(response)?)
 }
 
-/// Decides which checkout a user sees, and tells the service.
+/// Evaluates the flags of the checkout page, and tracks an event.
 fn checkout(client: &PhaseFlagClient, user: &str, context: &EvaluationContext) -> Object {
     let new = client.get_boolean_value("new-checkout-flow", false, context);
     let theme = client.get_string_value("ui-theme", "light", context);
     let config = client.get_json_value("checkout-config", Value::Null, context);
-    // A link that only the segment `staff` sees.
+    // A link for the segment `staff` only.
     let dashboard = client.get_boolean_value("order-dashboard", false, context);
 
     let checkout = if new { "one-page" } else { "three-steps" };
@@ -151,7 +149,7 @@ fn checkout(client: &PhaseFlagClient, user: &str, context: &EvaluationContext) -
     ])
 }
 
-/// Says how the client does, for who watches over the server.
+/// Returns the state of the client, for monitoring.
 fn health(client: &PhaseFlagClient) -> Object {
     let statistics = client.statistics();
     let last_failure = statistics.last_failure.map(|failure| failure.to_string());
@@ -166,15 +164,15 @@ fn health(client: &PhaseFlagClient) -> Object {
     ])
 }
 
-/// Returns a parameter of a query as it stands there: `%` and `+` mean themselves.
+/// Returns a parameter of a query, not decoded: `%` and `+` are literal.
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     let mut parameters = query.split('&').filter_map(|pair| pair.split_once('='));
     let (_, value) = parameters.find(|(other, _)| *other == name)?;
     Some(value)
 }
 
-/// Returns when the input has the line `stop`; never where it ends without, as that of a service
-/// does from its beginning.
+/// Blocks until the input has the line `stop`. Blocks forever if the input ends without one, since a
+/// server in the background has no input.
 fn wait_for_stop() {
     let mut lines = io::stdin().lines().map_while(Result::ok);
     if lines.all(|line| line.trim() != "stop") {

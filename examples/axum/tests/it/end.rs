@@ -18,7 +18,7 @@ const HALF: &str = "GET /checkout HTTP/1.1\r\nHost: localhost\r\n";
 const REST: &str = "x-user-id: eve\r\n\r\n";
 
 /// The line that says that somebody did not get an answer.
-const CUT_OFF: &str = "cutting off requests that are not answered after 3s";
+const CUT_OFF: &str = "abandoning requests that are not complete after 3s";
 
 /// A running server, and where it serves.
 struct Shop {
@@ -161,6 +161,6 @@ fn a_second_signal_ends_it_at_once() {
     service.respond(|_| Reply::Hang);
     shop.tell("TERM");
     shop.send("INT");
-    shop.program.line("told twice: ending at once, without what is not delivered yet");
+    shop.program.line("second signal: ending now, undelivered events are lost");
     assert_eq!(shop.program.end().code(), Some(1));
 }

@@ -137,7 +137,7 @@ fn bodies_that_never_come_do_not_hold_up_the_end() {
         .collect();
 
     shop.program.say("stop");
-    shop.program.line("leaving behind requests that are not complete after 3s");
+    shop.program.line("abandoning requests that are not complete after 3s");
     shop.program.line("events delivered: 1");
     shop.program.line("events dropped: 0");
     assert!(shop.program.end().success());
