@@ -1,4 +1,4 @@
-//! A service on loopback that answers what a target tells it to, and remembers what it was asked.
+//! A service on loopback that sends the response of a target, and records the last request.
 
 #![allow(dead_code, reason = "each body uses its own part")]
 
@@ -7,13 +7,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-/// A running server. It goes on until the process ends.
+/// A server that runs until the process ends.
 pub struct Server {
     address: SocketAddr,
     exchange: Arc<Mutex<Exchange>>,
 }
 
-/// What is answered to everything but the question for the ruleset, and the last such request.
+/// The response to every request except for the ruleset, and the last such request.
 #[derive(Default)]
 struct Exchange {
     status: u16,
@@ -40,13 +40,13 @@ impl Server {
         format!("http://{}/api/v1", self.address)
     }
 
-    /// Sets what is answered from now on.
+    /// Sets the response to later requests.
     pub fn answer(&self, status: u16, answer: &[u8]) {
         let mut exchange = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
         (exchange.status, exchange.answer) = (status, answer.to_vec());
     }
 
-    /// The body of the last request.
+    /// Returns the body of the last request.
     pub fn request(&self) -> Vec<u8> {
         self.exchange.lock().unwrap_or_else(PoisonError::into_inner).request.clone()
     }

@@ -1,11 +1,11 @@
-//! Rulesets and contexts made to fit each other, evaluated in every way there is.
+//! Generates matching rulesets and contexts, and checks that all kinds of evaluation agree.
 
 use arbitrary::{Result, Unstructured};
 use phaseflag::{
     AttributeValue, EvaluationContext, EvaluationResult, ExplainedServing, Object, Ruleset, Value,
 };
 
-/// Makes a ruleset and contexts from the bytes, and evaluates them.
+/// Generates a ruleset and contexts from the bytes, and evaluates them.
 pub fn run(data: &[u8]) {
     let mut maker = Maker { u: Unstructured::new(data), faults: true };
     let _ = maker.ruleset().and_then(|document| {
@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
     });
 }
 
-/// Holds that one ruleset gives one answer, however often and in whatever way it is asked.
+/// Asserts that all kinds of evaluation of a ruleset agree, repeatedly.
 pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
     let ruleset = Ruleset::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let again = Ruleset::parse(text).expect("what was accepted is accepted again");
@@ -48,8 +48,8 @@ pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
     }
 }
 
-/// Holds that no context reaches a rule that is said to be never reached, or is served something
-/// by one that is said to never decide.
+/// Asserts that no context reaches a rule with the warning "never reached", and that no rule with the
+/// warning "never decides" decides.
 fn warns(ruleset: &Ruleset, text: &str, contexts: &[EvaluationContext]) {
     let findings = Ruleset::check(text).expect("what was accepted is accepted again");
     let paths = |end: &str| -> Vec<_> {
@@ -64,7 +64,7 @@ fn warns(ruleset: &Ruleset, text: &str, contexts: &[EvaluationContext]) {
     for (index, flag) in flags.into_iter().flatten().enumerate() {
         let Some(key) = flag["key"].as_str() else { continue };
         for context in contexts {
-            // Of two flags of one key the first is not in force.
+            // Of two flags with the same key, the last one is used.
             let Some(explanation) = ruleset.explain(key, context) else { continue };
             for rule in explanation.rules.iter().filter(|rule| rule.matches == Some(true)) {
                 let path = format!("flags[{index}].targeting_rules[{}]", rule.index);
@@ -79,7 +79,7 @@ fn warns(ruleset: &Ruleset, text: &str, contexts: &[EvaluationContext]) {
     }
 }
 
-/// Holds that an explanation comes to the result that it explains.
+/// Asserts that an explanation agrees with the result.
 fn explains(
     ruleset: &Ruleset,
     key: &str,
@@ -130,7 +130,7 @@ fn explains(
     }
 }
 
-/// Holds that a split counts what each of its identifiers is served.
+/// Asserts that a split counts the result of each identifier.
 fn splits(ruleset: &Ruleset, key: &str, context: &EvaluationContext, text: &str) {
     let identifiers = ["", "user-1", "user-2", "user-3", "user-2", "ü"];
     let split = ruleset.split(key, context, identifiers).expect("a flag that is listed");
@@ -158,16 +158,16 @@ fn splits(ruleset: &Ruleset, key: &str, context: &EvaluationContext, text: &str)
     assert_eq!(split.reasons().map(|(_, count)| count).sum::<u64>(), 6, "{text}");
 }
 
-/// Makes rulesets and contexts of few names, so that references are often met.
+/// Generates rulesets and contexts from few names, so that references often resolve.
 pub struct Maker<'a> {
-    /// Where every choice comes from.
+    /// The source of every choice.
     pub u: Unstructured<'a>,
     /// Whether a part may be malformed.
     pub faults: bool,
 }
 
 impl Maker<'_> {
-    /// A ruleset in any mix of the dialects.
+    /// Returns a ruleset in any mix of the dialects.
     pub fn ruleset(&mut self) -> Result<Value> {
         let flags = self.elements(8, Maker::flag)?.into();
         let segments = self.list(3, Maker::segment)?;
@@ -177,7 +177,7 @@ impl Maker<'_> {
         })
     }
 
-    /// A context whose attributes rules ask for.
+    /// Returns a context with attributes that rules use.
     pub fn context(&mut self) -> Result<EvaluationContext> {
         let mut context = EvaluationContext::new();
         if self.u.ratio(2, 3)? {
@@ -373,7 +373,7 @@ impl Maker<'_> {
         self.or_fault(object(condition))
     }
 
-    /// A reference to a variation by one of these names.
+    /// Returns a reference to a variation by one of these names.
     fn reference(&mut self, names: &[&'static str]) -> Result<(&'static str, Value)> {
         let name = self.name(&["on", "off", "x", "1", "2", "gone", ""])?;
         Ok((*self.u.choose(names)?, name))
@@ -384,7 +384,7 @@ impl Maker<'_> {
         self.or_fault(name)
     }
 
-    /// The value, or, rarely, something that does not belong there.
+    /// Returns the value, or rarely a malformed one.
     fn or_fault(&mut self, value: Value) -> Result<Value> {
         if !self.faults || !self.u.ratio(1, 60)? {
             return Ok(value);

@@ -1,4 +1,4 @@
-//! Events of any shape: what is sent is JSON, and says what was tracked.
+//! Tracks arbitrary events, and checks that the request has them as JSON.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -19,7 +19,7 @@ static SERVICE: LazyLock<(Server, PhaseFlagClient)> = LazyLock::new(|| {
     (server, client)
 });
 
-/// Builds an event from the bytes, delivers it, and reads what arrived.
+/// Builds an event from the bytes, delivers it, and checks the request.
 pub fn run(data: &[u8]) {
     let mut source = Unstructured::new(data);
     let _ = deliver(&mut source);

@@ -1,8 +1,8 @@
-//! Any bytes as a ruleset: a refusal says where, and what is accepted also evaluates.
+//! Parses arbitrary bytes as a ruleset: an error has a position, and a valid ruleset evaluates.
 
 use phaseflag::{EvaluationContext, Ruleset, RulesetError, Severity, Value};
 
-/// Reads the bytes and evaluates what comes of them.
+/// Parses the bytes, and evaluates a valid ruleset.
 pub fn run(data: &[u8]) {
     let parsed = Ruleset::parse_bytes(data);
     checks(data, &parsed);
@@ -53,7 +53,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Holds that a check finds what parsing reports, and each of it in the text.
+/// Asserts that a check finds the problems that parsing reports, each at a position in the text.
 fn checks(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
     let findings = Ruleset::check_bytes(data);
     let (ruleset, findings) = match (parsed, findings) {
@@ -86,7 +86,7 @@ fn checks(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
     }
 }
 
-/// Holds that an environment leaves flags out and changes nothing else.
+/// Asserts that an environment removes flags, and changes nothing else.
 fn selects(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
     let of_one = Ruleset::parse_for(data, "production");
     let (ruleset, of_one) = match (parsed, of_one) {
@@ -96,7 +96,7 @@ fn selects(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
     };
     assert!(of_one.len() <= ruleset.len());
     let text = std::str::from_utf8(data).expect("what is accepted is UTF-8");
-    // An escaped name may be that of an environment.
+    // An escaped name may be `environment`.
     if !text.contains("environment") && !text.contains('\\') {
         assert_eq!(of_one.problems(), ruleset.problems());
         assert_eq!(of_one.evaluate_all(None), ruleset.evaluate_all(None));

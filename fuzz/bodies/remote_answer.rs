@@ -1,4 +1,4 @@
-//! Any bytes as the service's answer to remote evaluation, with statuses of success and failure.
+//! Sends arbitrary bytes as the response to remote evaluation, with success and error statuses.
 
 use std::sync::LazyLock;
 
@@ -16,7 +16,7 @@ static SERVICE: LazyLock<(Server, PhaseFlagClient)> = LazyLock::new(|| {
     (server, client)
 });
 
-/// Takes the status from the first byte, and the answer from the others.
+/// Takes the status from the first byte, and the response from the others.
 pub fn run(data: &[u8]) {
     let Some((first, answer)) = data.split_first() else { return };
     let (server, client) = &*SERVICE;

@@ -1,10 +1,10 @@
-//! Pairs of texts as versions: an order is an order whichever way it is asked for.
+//! Compares arbitrary texts as versions, and checks that the order is consistent.
 
 use std::cmp::Ordering;
 
 use phaseflag::{EvaluationContext, Ruleset, Value};
 
-/// Splits the bytes at their line ends, and compares the first three lines with each other.
+/// Splits the bytes at line ends, and compares the first three lines.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let mut lines = text.split('\n');
