@@ -1,5 +1,5 @@
-//! What one evaluation costs, by the path that it takes. The size of a ruleset or of a list makes
-//! no difference; the rules of a flag count as far as they are tried.
+//! Measures one evaluation, by its path. The time depends on the number of rules that are tried, not
+//! on the size of the ruleset or of a list.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use phaseflag_benches::{realistic, sketch};
 const KEY: &str = "new-checkout-flow";
 const USER: &str = "user-123";
 
-/// How many flags a ruleset has: the one that is asked for alone, or among others.
+/// The numbers of flags in a ruleset: the evaluated one alone, or among others.
 const SIZES: [usize; 2] = [1, 10_000];
 
 const ONE_OF: &str = r#"{"attribute":"plan","operator":"one_of","value":["free","pro","team"]}"#;
@@ -31,7 +31,7 @@ const OPERATORS: [(&str, &str, &str); 11] = [
     ("version_lt", "app_version", r#""3.0.0-rc.1""#),
 ];
 
-/// What a context may hold beside the attribute that counts.
+/// Attributes of a context that no condition uses.
 const NAMES: [&str; 19] = [
     "country",
     "language",
@@ -71,12 +71,12 @@ fn condition(attribute: &str, operator: &str, target: &str) -> String {
     format!(r#"{{"attribute":"{attribute}","operator":"{operator}","value":{target}}}"#)
 }
 
-/// A rule that serves the first variation to those for whom the conditions hold.
+/// A rule that serves the first variation if the conditions hold.
 fn rule(conditions: &str) -> String {
     format!(r#"{{"priority":1,"conditions":[{conditions}],"variation_id":"v-on"}}"#)
 }
 
-/// A ruleset of this flag alone or among others, and of a segment.
+/// A ruleset with this flag, alone or among others, and a segment.
 fn ruleset(flag: &str, size: usize) -> String {
     let segment = format!(r#"{{"id":"seg-pro","key":"pro","conditions":[{ONE_OF}]}}"#);
     match size {
@@ -95,7 +95,7 @@ fn client(flag: &str, size: usize) -> PhaseFlagClient {
     client
 }
 
-/// A context with as much as most questions need.
+/// The context of most benchmarks.
 fn context() -> EvaluationContext {
     EvaluationContext::new()
         .user_id(black_box(USER))
@@ -114,7 +114,7 @@ fn sketched_context() -> sketch::Context {
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// Measures a question to a client of each size, for the usual context.
+/// Measures a call on a client of each size, with the usual context.
 fn both<T>(
     group: &mut Group<'_>,
     name: &str,
@@ -129,7 +129,7 @@ fn both<T>(
     }
 }
 
-/// As `both`, and the same question to the sketch right after, while the machine is the same.
+/// As `both`, followed by the same call on the sketch, under the same load of the machine.
 fn compared(
     group: &mut Group<'_>,
     name: &str,
@@ -147,7 +147,7 @@ fn compared(
     }
 }
 
-/// As `both`, of a snapshot that was taken before.
+/// As `both`, on an existing snapshot.
 fn snapshots(group: &mut Group<'_>, name: &str, flag: &str) {
     for size in SIZES {
         let (snapshot, context) = (client(flag, size).snapshot(), context());
@@ -157,7 +157,7 @@ fn snapshots(group: &mut Group<'_>, name: &str, flag: &str) {
     }
 }
 
-/// Measures the flag for a context that it serves `true`.
+/// Measures the flag with a context for which it serves `true`.
 fn one(
     group: &mut Group<'_>,
     id: BenchmarkId,
@@ -242,7 +242,7 @@ fn operators(criterion: &mut Criterion) {
     }
 }
 
-/// Rules of which the last one matches.
+/// Measures rules of which the last one matches.
 fn rules(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("rules");
     for count in [1, 2, 5, 10, 20] {
@@ -255,7 +255,7 @@ fn rules(criterion: &mut Criterion) {
     }
 }
 
-/// Lists of which the last element is the one that is looked for.
+/// Measures lists of which the last element matches.
 fn targets(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("targets");
     for count in [1, 10, 100, 1_000, 10_000, 100_000] {
@@ -266,7 +266,7 @@ fn targets(criterion: &mut Criterion) {
     }
 }
 
-/// Contexts of which one attribute is looked at.
+/// Measures contexts of which one attribute is used.
 fn attributes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("attributes");
     let flag = flag("", &rule(&condition("plan", "is", r#""pro""#)));

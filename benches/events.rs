@@ -1,4 +1,4 @@
-//! What it costs a program to track an event, whatever becomes of the service.
+//! Measures the time to track an event, in each state of the service.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 use phaseflag_benches::Times;
 
-/// How many events are tracked one after the other, before the queue may drain.
+/// How many events are tracked before the queue may drain.
 const BURST: usize = 5_000;
 const BURSTS: usize = 50;
 
 fn main() {
-    println!("track_event, {BURSTS} times {BURST}; the clock's own time is part of each figure");
+    println!("track_event, {BURSTS} times {BURST}; each figure includes the time of the clock");
     println!("{:<34} {}", "the clock alone", clock());
     let room = |builder: ClientBuilder| builder.event_queue_capacity(2 * BURSTS * BURST);
     measure("a service that answers", room(to(answering())), true);
@@ -22,7 +22,7 @@ fn main() {
     measure("the same, and the queue is full", to(silent()).event_queue_capacity(BURST), false);
 }
 
-/// Returns the times that measuring nothing takes.
+/// Returns the times of an empty measurement.
 fn clock() -> Times {
     let mut times = Times::new();
     for _ in 0..BURSTS * BURST {
@@ -72,7 +72,7 @@ fn answering() -> SocketAddr {
     address
 }
 
-/// Answers the requests of one connection.
+/// Responds to the requests of one connection.
 fn answer(mut stream: TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
@@ -94,12 +94,12 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Refuses every connection: nobody listens there any more.
+/// Returns an address that refuses connections: its listener is closed.
 fn refusing() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Takes connections, and never says anything.
+/// Accepts connections, and never responds.
 fn silent() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What reading a ruleset costs, beside the sketch's bare structs and beside any JSON value.
+//! Measures parsing a ruleset, compared with the structs of the sketch and with a JSON value.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -24,15 +24,15 @@ fn parsing(criterion: &mut Criterion) {
     }
 }
 
-/// Measures without the time that it takes to drop what was read.
+/// Measures parsing without the time to drop the result.
 fn each<T>(bencher: &mut Bencher<'_>, read: impl Fn() -> T) {
     bencher.iter_batched(|| (), |()| read(), BatchSize::PerIteration);
 }
 
-/// How many times the two of a pair are measured in turn.
+/// How many times both of a pair are measured in turn.
 const ROUNDS: usize = 25;
 
-/// What disturbs one disturbs the other: their ratio is steadier than either time.
+/// Load of the machine affects both of a pair, so their ratio is more stable than either time.
 fn pair() {
     let text = realistic::ruleset(10_000);
     let (mut rulesets, mut structs) = (Vec::new(), Vec::new());
@@ -52,7 +52,7 @@ fn pair() {
     }
 }
 
-/// Returns how many milliseconds reading takes, and dropping what was read.
+/// Returns the milliseconds that parsing takes, without and with dropping the result.
 fn times<T>(read: impl Fn() -> T) -> (f64, f64) {
     let milliseconds = |begin: Instant| begin.elapsed().as_secs_f64() * 1e3;
     let begin = Instant::now();

@@ -1,9 +1,8 @@
-//! How long an evaluation may take while rulesets of 10,000 flags are fetched, parsed and swapped
-//! in beside it, and how long on this machine without.
+//! Measures the longest evaluation while rulesets of 10,000 flags are fetched, parsed and swapped in,
+//! compared with the longest one without that.
 //!
-//! The longest call by the clock is mostly the time that the system gave to others. What the call
-//! itself cost is its CPU time, and whether it ever waited for a lock is in the number of times
-//! that the thread went to sleep.
+//! The wall time of the longest call is mostly time that the system gave to other threads. The cost
+//! of the call is its CPU time. The number of voluntary context switches shows waits for locks.
 
 use std::fs;
 use std::hint::black_box;
@@ -65,21 +64,21 @@ fn measure(name: &str, address: SocketAddr, polling: Duration) {
     }
 }
 
-/// Returns how often this thread has gone to sleep by itself, as for a lock.
+/// Returns the voluntary context switches of this thread, such as waits for locks.
 fn sleeps() -> Option<u64> {
     let status = fs::read_to_string("/proc/thread-self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
     line.trim().parse().ok()
 }
 
-/// Answers every request with one of the bodies, in turn, until the process ends.
+/// Responds to every request with the next of the bodies, until the process ends.
 fn serve(bodies: [String; 2]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for body in bodies.iter().cycle() {
             let (stream, _) = listener.accept().unwrap();
-            // A client that went away is no reason to stop.
+            // The client may have closed the connection.
             let _ = answer(stream, body);
         }
     });

@@ -1,7 +1,6 @@
-//! Evaluations a second by one thread and by two, in turn: on a busy machine only rounds that
-//! follow each other closely can be compared. Medians by the clock are lower where others take the
-//! cores; CPU time does not count them, but shows what threads cost each other only as far as they
-//! ran at the same time, which the best rounds did.
+//! Measures evaluations per second of one thread and of two, in turn, so that the load of the machine
+//! affects both. Other processes lower the medians by wall time, but not by CPU time. CPU time shows
+//! contention only while the threads run at the same time, as in the best rounds.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -15,7 +14,7 @@ use phaseflag_benches::realistic;
 const ROUNDS: usize = 15;
 const ROUND: Duration = Duration::from_millis(100);
 
-/// How many evaluations there are between two looks at the clock.
+/// How many evaluations happen between two reads of the clock.
 const STRETCH: u64 = 1_000;
 
 fn main() {
@@ -51,10 +50,10 @@ fn main() {
     });
 }
 
-/// Evaluations a second of all threads together, in millions.
+/// Evaluations per second of all threads together, in millions.
 struct Rate {
     by_clock: f64,
-    /// As many as if each thread had a core for itself all the time.
+    /// By CPU time, as if each thread always had a core.
     by_cpu_time: f64,
 }
 

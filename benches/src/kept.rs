@@ -1,4 +1,4 @@
-//! Figures that are kept in a file, one a line, and how those of today compare with them.
+//! Stores figures in a file, one per line, and compares new figures with them.
 
 use std::fmt::Write;
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 
 use crate::process::{ended, output};
 
-/// A change for the better by more than this is a reason to keep the new figures.
+/// An improvement by more than this is a reason to store the new figures.
 const NOTEWORTHY: f64 = 0.02;
 
 /// What was measured; less is better.
@@ -18,7 +18,7 @@ pub struct Figure {
     pub limit: Limit,
 }
 
-/// How much worse a figure may be than the one that was kept.
+/// How much worse a figure may be than the stored one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
     /// By a share: one with the compiler that the figures were kept with, one with any other.
@@ -39,9 +39,8 @@ impl Kept {
         Kept { path: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("kept").join(file), about }
     }
 
-    /// Measures, and does what the program was called for: `check`, which is also done where
-    /// nothing is said, or `keep`. The status is 1 where something is worse than allowed, and 2
-    /// where nothing could be measured.
+    /// Measures, and runs the subcommand: `check`, the default, or `keep`. The exit status is 1 if a
+    /// figure is worse than allowed, and 2 if the measurement failed.
     pub fn run(&self, measure: impl FnOnce() -> Result<Vec<Figure>, String>) -> ExitCode {
         let done = match std::env::args().nth(1).as_deref() {
             None | Some("check") => measure().and_then(|figures| self.check(&figures)),

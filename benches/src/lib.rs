@@ -1,5 +1,5 @@
-//! What the measurements share: a realistic ruleset, the sketch that they are compared with,
-//! programs that run in turn, and times.
+//! Shared by the benchmarks: a realistic ruleset, the sketch as a baseline, programs that run in turn,
+//! and times.
 
 pub mod kept;
 pub mod process;

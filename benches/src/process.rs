@@ -1,11 +1,11 @@
-//! Commands that must succeed, and the status that a program ends with.
+//! Runs commands, and converts errors to exit statuses.
 
 use std::process::{Command, ExitCode};
 
 /// The status of a program that could not measure.
 const NOT_MEASURED: u8 = 2;
 
-/// Returns what a command writes, or why it failed.
+/// Returns the output of a command, or why it failed.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.output().map_err(|error| format!("failed to run `{name}`: {error}"))?;
@@ -16,7 +16,7 @@ pub fn output(command: &mut Command) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Returns the status, after a word on what went wrong.
+/// Prints an error, and returns the exit status.
 pub fn ended(done: Result<ExitCode, String>) -> ExitCode {
     done.unwrap_or_else(|error| {
         eprintln!("error: {error}");

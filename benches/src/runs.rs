@@ -1,4 +1,4 @@
-//! Programs that run in turn, so that what disturbs one round disturbs them all alike.
+//! Runs programs in turn, so that the load of the machine affects all of them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,13 +16,13 @@ pub struct Run {
 }
 
 impl Run {
-    /// A program that is there.
+    /// An existing program.
     pub fn new(path: impl Into<PathBuf>, arguments: &[&str]) -> Run {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         Run { path: path.into(), arguments }
     }
 
-    /// A program that is built for it.
+    /// A program that is built first.
     pub fn of(program: Program, arguments: &[&str]) -> Result<Run, String> {
         Ok(Run::new(program.build(Profile::Release)?, arguments))
     }
@@ -65,7 +65,7 @@ pub fn paired(left: &[f64], right: &[f64], compare: impl Fn(f64, f64) -> f64) ->
     left.iter().zip(right).map(|(left, right)| compare(*left, *right)).collect()
 }
 
-/// Returns the one in the middle.
+/// Returns the median.
 pub fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -4,13 +4,13 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-/// Answers every request with the ruleset, and returns the address.
+/// Starts to respond to every request with the ruleset, and returns the address.
 pub fn serve(ruleset: String) -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}", listener.local_addr()?);
     thread::spawn(move || {
         for stream in listener.incoming() {
-            // Whoever is not answered fails, and that is seen.
+            // A client without a response fails visibly.
             let _ = stream.and_then(|stream| answer(stream, &ruleset));
         }
     });

@@ -1,4 +1,4 @@
-//! The least that could do the work, of the same parts: what the client is compared with.
+//! A minimal evaluator with the same data structures, as the baseline for the client.
 //!
 //! It checks nothing, takes what `realistic` writes and no other dialect, knows two operators,
 //! and cannot be given new rules while others read them.
@@ -78,7 +78,7 @@ pub fn parse(text: &str) -> Result<Document, Error> {
     json::from_str(text)
 }
 
-/// Who is asking: what a rollout goes by, and a few attributes in any order.
+/// A context: the identifier for rollouts, and a few attributes in any order.
 pub struct Context {
     pub user_id: String,
     pub attributes: Vec<(String, String)>,

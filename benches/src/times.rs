@@ -1,4 +1,4 @@
-//! Many short times, of which the usual ones and the worst are of interest.
+//! Collects many short times, for their quantiles and the longest ones.
 
 use std::fmt;
 use std::time::Duration;

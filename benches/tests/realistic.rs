@@ -1,4 +1,4 @@
-//! The realistic ruleset is what its documentation says.
+//! Tests that the realistic ruleset matches its documentation.
 
 use phaseflag::{EvaluationContext, Reason, Ruleset};
 use phaseflag_benches::realistic;

@@ -1,4 +1,4 @@
-//! The sketch serves what the client serves, or the comparison would mean nothing.
+//! Tests that the sketch and the client serve the same values.
 
 use phaseflag::{EvaluationContext, Ruleset};
 use phaseflag_benches::{realistic, sketch};
@@ -15,7 +15,7 @@ fn it_serves_what_the_client_serves() {
             let context = EvaluationContext::new().user_id(&user_id).attribute(name, value);
             let attributes = vec![(name.to_owned(), value.to_owned())];
             let sketched = sketch::Context { user_id, attributes };
-            // The sketch knows neither prerequisites, segments nor patterns.
+            // The sketch has no prerequisites, segments or patterns.
             for flag in (0..1_000).filter(|flag| ![3, 7].contains(&(flag % 10))) {
                 let key = realistic::key(flag);
                 let value = ruleset.evaluate(&key, &context).unwrap().value().as_bool();

@@ -1,4 +1,4 @@
-//! Which version of a peer was measured, and how many crates it is.
+//! Determines the version of each peer, and its number of crates.
 
 use std::collections::BTreeSet;
 use std::path::Path;

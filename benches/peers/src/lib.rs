@@ -1,4 +1,4 @@
-//! What each peer is asked, and how: one file each, all behind the same trait.
+//! The trait that each peer implements in its own file, and the checks of their results.
 
 pub mod crates;
 
@@ -17,31 +17,31 @@ use std::hint::black_box;
 pub const PLAIN: &str = "flag-42";
 pub const RULE: &str = "flag-43";
 
-/// The users that are asked for: a power of two.
+/// The number of users: a power of two.
 const USERS: usize = 16;
 
 /// A crate that evaluates flags.
 trait Peer {
-    /// Who is asking, in the form that the crate takes.
+    /// The context type of the crate.
     type User;
     /// The name on crates.io.
     const NAME: &str;
 
     /// Loads the hundred flags from text.
     fn load() -> Self;
-    /// What a program keeps for as long as it serves one user.
+    /// Returns the context, which a program keeps while it serves one user.
     fn user(id: &str, plan: &str) -> Self::User;
-    /// Whether the flag is on. Panics where the crate reports an error.
+    /// Returns whether the flag is on. Panics if the crate reports an error.
     fn is_on(&self, flag: &str, user: &Self::User) -> bool;
 }
 
-/// A peer whose answers have been checked, ready to be measured.
+/// A peer with checked results, ready to be measured.
 pub struct Ready {
     pub name: &'static str,
     pub ask: Box<Ask>,
 }
 
-/// Asks for a flag a number of times.
+/// Evaluates a flag a number of times.
 type Ask = dyn Fn(&str, usize);
 
 /// All peers, loaded and checked.

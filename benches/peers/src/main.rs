@@ -1,23 +1,23 @@
-//! phaseflag's evaluation beside that of other feature-flag crates.
+//! Compares the evaluation of phaseflag with other feature-flag crates.
 //!
 //! ```console
 //! $ cargo run --release --manifest-path benches/peers/Cargo.toml          # a table
 //! $ cargo run --release --manifest-path benches/peers/Cargo.toml -- keep  # and results.txt
 //! ```
 //!
-//! Every peer loads a hundred flags from text in its own format and is asked, in
-//! memory and without a network, whether a flag is on for a user:
+//! Every peer loads a hundred flags from text in its own format, and evaluates in
+//! memory, without a network, whether a flag is on for a user:
 //!
-//! - `plain`: a flag without rules, on for everybody;
+//! - `plain`: a flag without rules, on for every user;
 //! - `rule`: a flag that is on for half of the users whose `plan` is one of three,
 //!   and off for all others.
 //!
-//! The answers for two thousand users are checked before anything is timed, and an
-//! error is a panic: no time is that of an error. Sixteen users who match the rule
-//! are then asked for in turn, half of them in the rollout. The peers take turns
+//! The results for two thousand users are checked before the measurement, and an
+//! error is a panic. Sixteen users who match the rule are then evaluated in turn,
+//! half of them in the rollout. The peers take turns
 //! within each round, so that a busy machine slows all of them; each figure is the
 //! median over the rounds, in nanoseconds for one call. A turn is short, and begins
-//! with the caches as the peer before it has left them.
+//! with the CPU caches of the previous peer.
 //!
 //! Allocations are those of one call, rounded, counted by another program (a
 //! reallocation is one). `crates` are those that a program compiles for the peer's

@@ -16,7 +16,7 @@ const RULE: &str = r#"{"key": "KEY", "active": true, "filters": {
 
 pub struct PostHog(LocalEvaluator);
 
-/// Who is asking, and the groups that they belong to: none.
+/// The user, who belongs to no groups.
 pub struct User {
     id: String,
     properties: HashMap<String, Value>,

@@ -1,5 +1,5 @@
-//! How much processor time it takes to build a program that uses the client, against one that only
-//! has what the client depends on.
+//! Measures the CPU time to build a program with the client, compared with a program that has only the
+//! dependencies of the client.
 //!
 //! `cargo run --release --bin build_time` prints the times and their ratio. Needs Linux.
 
@@ -11,7 +11,7 @@ use phaseflag_benches::process::{ended, output};
 
 const ROUNDS: usize = 3;
 
-/// How many there are in a second.
+/// Clock ticks per second.
 const TICKS: f64 = 100.0;
 
 const CLIENT: &str = r#"
@@ -46,7 +46,7 @@ fn measure() -> Result<(), String> {
     without.sort_by(f64::total_cmp);
     println!("with the client  {with:.2?} s");
     println!("without          {without:.2?} s");
-    // What disturbs a build only makes it longer.
+    // Other load only makes a build longer.
     println!("the shortest: {:.3} (the aim is 1.08)", with[0] / without[0]);
     Ok(())
 }

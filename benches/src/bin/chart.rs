@@ -1,8 +1,8 @@
-//! Draws `docs/performance.svg` from what the benchmarks have measured.
+//! Draws `docs/performance.svg` from the results of the benchmarks.
 //!
-//! Reads the samples that `cargo bench --bench evaluation --bench parsing` has left, and takes the
-//! fastest of each: whatever else a machine does only adds. Where there is `peers/results.txt`, it
-//! is drawn, too: a line for each client, with tabs between, below a line that names the columns.
+//! Reads the samples of `cargo bench --bench evaluation --bench parsing`, and uses the fastest of each,
+//! since other load only makes them slower. Also draws `peers/results.txt` if it exists: one line per
+//! client, separated by tabs, after a line with the names of the columns.
 
 use std::collections::HashMap;
 use std::error::Error;

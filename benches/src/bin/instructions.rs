@@ -1,7 +1,7 @@
-//! How many instructions an evaluation takes, a tracked event, and parsing, counted by callgrind.
+//! Counts the instructions of evaluations, tracked events and parsing with callgrind.
 //!
-//! `cargo run --release --bin instructions` compares with what is kept; `keep` keeps the figures
-//! of today. Each case runs in a process of its own; only what `measured` does is counted.
+//! `cargo run --release --bin instructions` compares with the stored figures; `keep` stores the new
+//! ones. Each case runs in a process of its own; only what `measured` does is counted.
 
 use std::fs;
 use std::hint::black_box;
@@ -17,7 +17,7 @@ use phaseflag_benches::realistic;
 
 const COUNT: Limit = Limit::Share { same_compiler: 0.02, other_compiler: 0.25 };
 
-/// The flag that most cases are about.
+/// The flag of most cases.
 const KEY: &str = "new-checkout-flow";
 
 /// A case by its name, and what runs it and returns how often it did what is counted.

@@ -1,5 +1,5 @@
-//! How long a program takes that has its rules from its last run, beside one that has them
-//! compiled in; and how long the command does, beside one that does nothing.
+//! Measures a program with cached rules, compared with one that has them compiled in, and the command,
+//! compared with a program that does nothing.
 //!
 //! `cargo run --release --bin remembered` prints the medians of programs that run in turn.
 

@@ -1,6 +1,6 @@
-//! How much the client adds to a program: bytes over an empty `main`, and crates.
+//! Measures what the client adds to a program: bytes over an empty `main`, and crates.
 //!
-//! `cargo run --release --bin sizes` compares with what is kept; `keep` keeps the figures of today.
+//! `cargo run --release --bin sizes` compares with the stored figures; `keep` stores the new ones.
 
 use std::fs;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
-//! How long a program takes from its start to its end: with a bootstrap file, and with one fetch.
+//! Measures the run time of short programs: with a bootstrap file, and with one fetch.
 //!
 //! `cargo run --release --bin start` prints the medians. All programs run once in each round, so
-//! that what disturbs one round disturbs them all alike.
+//! that the load of the machine affects all of them.
 
 use std::fs;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! How often each peer allocates for one call. A program of its own, because its
-//! counting allocator is slower than the one that the times are taken with.
+//! Counts the allocations of each peer for one call. A separate program, because the
+//! counting allocator is slower than the default one.
 
 use allocation_counter::measure;
 use peers::{PLAIN, RULE};
@@ -8,7 +8,7 @@ const CALLS: usize = 1024;
 
 fn main() {
     for peer in peers::all() {
-        (peer.ask)(RULE, CALLS); // what is made once is made
+        (peer.ask)(RULE, CALLS); // lazy initialization
         let [plain, rule] =
             [PLAIN, RULE].map(|flag| measure(|| (peer.ask)(flag, CALLS)).count_total as f64);
         let calls = CALLS as f64;

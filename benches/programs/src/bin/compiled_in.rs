@@ -1,10 +1,10 @@
-//! Evaluates one flag of rules that are compiled in: what remembered ones are compared with.
+//! Evaluates one flag of rules that are compiled in, as the baseline for cached rules.
 
 use phaseflag::{EvaluationContext, PhaseFlagClient};
 
 const FLAG: &str = "checkout-express-0000";
 
-/// The file that the variable names while this is compiled.
+/// The file that `PHASEFLAG_RULES` names at compile time.
 const RULES: &str = include_str!(env!("PHASEFLAG_RULES"));
 
 fn main() -> Result<(), phaseflag::Error> {

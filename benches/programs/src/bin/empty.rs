@@ -1,3 +1,3 @@
-//! Does nothing: what the others are compared with.
+//! Does nothing, as the baseline for the others.
 
 fn main() {}

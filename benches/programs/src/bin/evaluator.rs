@@ -1,5 +1,5 @@
-//! Evaluates one flag of a file by the evaluator alone, without a client: the status says whether
-//! it is on.
+//! Evaluates one flag of a file with the evaluator only, without a client. The exit status is the
+//! value.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Fetches a URL without the client: what a fetch by the client is compared with.
+//! Fetches a URL without the client, as the baseline for a fetch by the client.
 
 fn main() -> Result<(), ureq::Error> {
     let url = std::env::args().nth(1).unwrap_or_default();

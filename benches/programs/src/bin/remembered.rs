@@ -1,4 +1,4 @@
-//! Evaluates one flag of the service at a URL, whose rules are remembered in a folder for an hour.
+//! Evaluates one flag of the service at a URL, whose rules are cached in a folder for an hour.
 
 use std::time::Duration;
 
