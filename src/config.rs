@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::context::EvaluationContext;
 use crate::error::Error;
+use crate::ruleset::{Ruleset, RulesetError};
 
 /// The maximum of each duration, so that adding one to the time cannot overflow.
 const TEN_YEARS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -44,7 +45,7 @@ settings! {
     base_url: String = String::new();
     api_key: String = String::new();
     /// `None` for the flags of all environments.
-    environment: Option<String> = None, shown;
+    environment: Option<Environment> = None, shown;
     polling_interval: Duration = Duration::from_secs(30), shown;
     event_flush_interval: Duration = Duration::from_secs(30), shown;
     event_batch_size: usize = 100, shown;
@@ -65,6 +66,37 @@ settings! {
     max_body_size: usize = 64 * 1024 * 1024, shown;
     proxy: Option<String> = None;
     root_certificates_pem: Option<Vec<u8>> = None;
+}
+
+/// The environment whose flags are used. It brings its parser along, so that the linker drops that
+/// from programs without this setting.
+#[derive(Clone)]
+pub(crate) struct Environment {
+    pub(crate) name: Arc<str>,
+    parse: fn(&[u8], &str) -> Result<Ruleset, RulesetError>,
+}
+
+impl Environment {
+    pub(crate) fn new(name: String) -> Environment {
+        Environment { name: name.into(), parse: |bytes, name| Ruleset::parse_for(bytes, name) }
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.name, f)
+    }
+}
+
+/// Parses the flags of an environment, or all flags for `None`.
+pub(crate) fn parse_for(
+    environment: Option<&Environment>,
+    bytes: &[u8],
+) -> Result<Ruleset, RulesetError> {
+    match environment {
+        Some(environment) => (environment.parse)(bytes, &environment.name),
+        None => Ruleset::parse_bytes(bytes),
+    }
 }
 
 /// The rules to use until the service responds.
@@ -90,7 +122,7 @@ impl Config {
 
     /// Checks the settings without the network, and limits the durations.
     pub(crate) fn check(mut self) -> Result<Config, Error> {
-        if self.environment.as_deref() == Some("") {
+        if self.environment.as_ref().is_some_and(|environment| environment.name.is_empty()) {
             return Err(Error::setting("environment", "must not be empty"));
         }
         if self.request_timeout.is_zero() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::PhaseFlagClient;
 use super::extras::Extras;
 use super::lifecycle::Inner;
-use crate::config::{Bootstrap, CacheDir, Config};
+use crate::config::{Bootstrap, CacheDir, Config, Environment};
 use crate::context::EvaluationContext;
 use crate::error::Error;
 use crate::events::open_recorder;
@@ -51,7 +51,7 @@ impl ClientBuilder {
     ///
     /// Defaults to the flags of all environments. The last of several flags with the same key wins.
     pub fn environment(mut self, name: impl Into<String>) -> ClientBuilder {
-        self.config.environment = Some(name.into());
+        self.config.environment = Some(Environment::new(name.into()));
         self
     }
 

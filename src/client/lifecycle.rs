@@ -55,7 +55,7 @@ impl Inner {
         };
         Ok(Inner {
             overrides: Overrides::default(),
-            flags: Arc::new(Flags::of(config.environment.as_deref())),
+            flags: Arc::new(Flags::of(config.environment.clone())),
             config,
             ledger,
             recorder: service.as_ref().and_then(|service| service.recorder()),

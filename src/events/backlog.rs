@@ -70,7 +70,9 @@ impl Backlog {
         let Some(Claimed { spool, outbox, read_at }) = &mut self.claimed else { return false };
         let now = Instant::now();
         if outbox.is_empty() || outbox.count(Lane::Regular) == 0 && *read_at <= now {
-            outbox.push_spooled(spool.read());
+            for event in spool.read(&outbox.spooled_suspects()) {
+                outbox.push(OutgoingEvent::Spooled(event));
+            }
             *read_at = now + RECHECK;
         }
         if outbox.is_empty() {

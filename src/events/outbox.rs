@@ -1,6 +1,6 @@
 //! The outbox: events that wait for delivery, in a regular lane and a lane of suspects.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::event::EvaluationEvent;
 use crate::value::Value;
@@ -149,16 +149,13 @@ impl Outbox {
         self.suspects.entries.iter()
     }
 
-    /// Adds the events of the spool, except those that are already suspects.
-    pub(super) fn push_spooled(&mut self, events: Vec<SpooledEvent>) {
-        let known = self.suspects().filter_map(|entry| match &entry.event {
-            OutgoingEvent::Spooled(event) => Some(event.json.clone()),
+    /// Returns the texts of the suspects from the spool.
+    pub(super) fn spooled_suspects(&self) -> Vec<&str> {
+        let texts = self.suspects().filter_map(|entry| match &entry.event {
+            OutgoingEvent::Spooled(event) => Some(event.json.as_str()),
             OutgoingEvent::Tracked(_) => None,
         });
-        let known: HashSet<String> = known.collect();
-        for event in events.into_iter().filter(|event| !known.contains(&event.json)) {
-            self.push(OutgoingEvent::Spooled(event));
-        }
+        texts.collect()
     }
 
     /// Returns the most events in the next request from a lane.
@@ -211,7 +208,10 @@ impl Outbox {
 
     /// Moves the suspects on which the service failed before the others.
     pub(super) fn sort_suspects(&mut self) {
-        self.suspects.entries.make_contiguous().sort_by_key(|entry| entry.failures == 0);
+        let entries = std::mem::take(&mut self.suspects.entries).into_iter();
+        let (failed, untried) = entries.partition(|entry| entry.failures > 0);
+        self.suspects.entries = failed;
+        self.suspects.entries.extend::<VecDeque<Entry>>(untried);
     }
 
     /// Removes and returns all events, in the order of addition.

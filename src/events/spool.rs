@@ -5,7 +5,7 @@
 //! killed leaves a complete file. Two lock files lie beside it: `.lock` is held while the file
 //! changes, and `.<owner>.sending` while a client delivers the events of the owner.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -81,8 +81,8 @@ pub(crate) struct Appended {
 
 /// The spool while this client delivers its events. Dropping it releases the claim.
 pub(crate) trait ClaimedSpool: Send {
-    /// Returns the events of the owner, the oldest first.
-    fn read(&mut self) -> Vec<SpooledEvent>;
+    /// Returns the events of the owner, the oldest first, without those of these texts.
+    fn read(&mut self, known: &[&str]) -> Vec<SpooledEvent>;
 
     /// Removes events. Returns whether that succeeded; if not, the caller must send no more events.
     fn remove(&mut self, events: &[OutgoingEvent]) -> bool;
@@ -156,11 +156,14 @@ struct ClaimedFile {
 }
 
 impl ClaimedSpool for ClaimedFile {
-    fn read(&mut self) -> Vec<SpooledEvent> {
-        self.file.read_events().unwrap_or_else(|error| {
+    fn read(&mut self, known: &[&str]) -> Vec<SpooledEvent> {
+        let mut events = self.file.read_events().unwrap_or_else(|error| {
             self.file.warn("read", &error);
             Vec::new()
-        })
+        });
+        let known: HashSet<&str> = known.iter().copied().collect();
+        events.retain(|event| !known.contains(event.json.as_str()));
+        events
     }
 
     fn remove(&mut self, events: &[OutgoingEvent]) -> bool {

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use super::cache_file::{CacheFile, Header, encode, header};
 use super::cached_ruleset::CachedRuleset;
 use super::flags::LazyRuleset;
-use crate::config::{CacheDir, Config};
+use crate::config::{CacheDir, Config, Environment};
 use crate::files;
 use crate::http::{KeepPaths, KnownPaths};
 use crate::identity::identity;
@@ -73,7 +73,7 @@ pub(crate) fn open_cache(config: &Config) -> Arc<dyn Cache> {
         path: folder.unwrap_or_default(),
         max_size: config.max_body_size,
         max_age: config.cache_max_age,
-        environment: config.environment.as_deref().map(Box::from),
+        environment: config.environment.clone(),
         header: Mutex::default(),
         warned: AtomicBool::new(false),
     };
@@ -108,7 +108,7 @@ struct CacheFolder {
     name: String,
     max_size: usize,
     max_age: Duration,
-    environment: Option<Box<str>>,
+    environment: Option<Environment>,
     /// The header of the file when it was last read or written.
     header: Mutex<Option<Header>>,
     warned: AtomicBool,

@@ -4,6 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::cache_file::CacheFile;
 use super::flags::LazyRuleset;
+use crate::config::{Environment, parse_for};
 use crate::ruleset::RulesetError;
 use crate::ruleset::{NeedsWhole, Ruleset};
 
@@ -15,7 +16,7 @@ const MAX_PARTS: usize = 32;
 pub(super) struct CachedRuleset {
     file: CacheFile,
     /// The environment whose flags are used; `None` for all.
-    environment: Option<Box<str>>,
+    environment: Option<Environment>,
     compiled: Mutex<CompiledParts>,
     whole: OnceLock<Result<Ruleset, RulesetError>>,
 }
@@ -30,7 +31,7 @@ struct CompiledParts {
 }
 
 impl CachedRuleset {
-    pub(super) fn new(file: CacheFile, environment: Option<Box<str>>) -> CachedRuleset {
+    pub(super) fn new(file: CacheFile, environment: Option<Environment>) -> CachedRuleset {
         let allowed = file.length() / 4;
         CachedRuleset {
             file,
@@ -50,7 +51,7 @@ impl LazyRuleset for CachedRuleset {
         if compiled.parts.len() == MAX_PARTS {
             return Err(NeedsWhole);
         }
-        let environment = self.environment.as_deref();
+        let environment = self.environment.as_ref().map(|environment| &*environment.name);
         let part = Ruleset::part(&self.file, key, environment, &mut compiled.allowed)?;
         if let Some(part) = &part {
             compiled.parts.push((key.into(), part.clone()));
@@ -59,8 +60,8 @@ impl LazyRuleset for CachedRuleset {
     }
 
     fn whole(&self) -> Result<Ruleset, RulesetError> {
-        let read = || Ruleset::read(self.file.text(), self.environment.as_deref());
-        self.whole.get_or_init(read).clone()
+        let parse = || parse_for(self.environment.as_ref(), self.text());
+        self.whole.get_or_init(parse).clone()
     }
 
     fn text(&self) -> &[u8] {
@@ -91,7 +92,7 @@ mod tests {
         let bytes = encode(text, Some("tag")).expect("a text that fits");
         let rules = CachedRuleset::new(
             CacheFile::decode(bytes).expect("an encoded text"),
-            environment.map(Box::from),
+            environment.map(|name| Environment::new(name.to_owned())),
         );
         rules.compiled.lock().expect("a lock").allowed = usize::MAX;
         rules

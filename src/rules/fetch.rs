@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::{Environment, parse_for};
 use crate::error::RequestError;
 use crate::http::{Http, Response};
 use crate::http::{Paths, RulesPath};
@@ -26,7 +27,7 @@ pub(super) struct Fetcher {
     paths: Arc<Paths>,
     conditional: Option<bool>,
     /// The environment whose flags are used; `None` for all.
-    environment: Option<String>,
+    environment: Option<Environment>,
     hasher: RandomState,
     accepted: Option<Accepted>,
     missing_retry: Duration,
@@ -89,7 +90,7 @@ impl Fetcher {
         http: Arc<Http>,
         paths: Arc<Paths>,
         conditional: Option<bool>,
-        environment: Option<String>,
+        environment: Option<Environment>,
     ) -> Fetcher {
         Fetcher {
             http,
@@ -233,7 +234,7 @@ impl Fetcher {
         let refused = |cause| RequestError::Ruleset { url: self.http.url(path.as_str()), cause };
         let whole = Ruleset::parse_bytes(&body).map_err(refused)?;
         let ruleset = match &self.environment {
-            Some(environment) => Ruleset::parse_for(&body, environment).map_err(refused)?,
+            Some(_) => parse_for(self.environment.as_ref(), &body).map_err(refused)?,
             None => whole.clone(),
         };
         // Services whose version is a string derive the ETag from the flags' keys alone.

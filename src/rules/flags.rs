@@ -11,6 +11,7 @@ use super::listeners::{Callback, Listeners, Subscription};
 use super::readiness::Readiness;
 use super::source::{Precedence, RulesSource};
 use super::store::Store;
+use crate::config::{Environment, parse_for};
 use crate::log::log;
 use crate::ruleset::RulesetError;
 use crate::ruleset::{NeedsWhole, Ruleset};
@@ -22,7 +23,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
     /// The environment whose flags are used; `None` for all.
-    environment: Option<Box<str>>,
+    environment: Option<Environment>,
     pub(super) store: Store,
     pub(crate) readiness: Readiness,
     listeners: Arc<Listeners>,
@@ -55,13 +56,13 @@ pub(super) struct Installed<'a> {
 
 impl Flags {
     /// Returns the flags of an environment, or of all for `None`, without rules yet.
-    pub(crate) fn of(environment: Option<&str>) -> Flags {
-        Flags { environment: environment.map(Box::from), ..Flags::default() }
+    pub(crate) fn of(environment: Option<Environment>) -> Flags {
+        Flags { environment, ..Flags::default() }
     }
 
     /// Parses a ruleset, without the flags of other environments.
     pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Ruleset, RulesetError> {
-        Ruleset::read_bytes(bytes, self.environment.as_deref())
+        parse_for(self.environment.as_ref(), bytes)
     }
 
     /// Returns whether there are rules.

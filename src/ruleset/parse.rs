@@ -24,7 +24,7 @@ impl Ruleset {
     ///
     /// Returns an error if the text is not JSON or has no list of flags.
     pub fn parse(text: &str) -> Result<Ruleset, RulesetError> {
-        Ruleset::read(text, None)
+        Ok(Ruleset::new(compile::link(Document::parse(text)?)))
     }
 
     /// Parses a ruleset from UTF-8 bytes; see [`parse`](Ruleset::parse).
@@ -33,7 +33,7 @@ impl Ruleset {
     ///
     /// Returns an error if the bytes are not UTF-8, are not JSON or have no list of flags.
     pub fn parse_bytes(bytes: &[u8]) -> Result<Ruleset, RulesetError> {
-        Ruleset::read_bytes(bytes, None)
+        Ruleset::parse(json::utf8(bytes).map_err(RulesetError::syntax)?)
     }
 
     /// Parses the flags of one environment, from text or bytes.
@@ -64,7 +64,8 @@ impl Ruleset {
     ///
     /// Returns an error if the input is not UTF-8, is not JSON or has no list of flags.
     pub fn parse_for(text: impl AsRef<[u8]>, environment: &str) -> Result<Ruleset, RulesetError> {
-        Ruleset::read_bytes(text.as_ref(), Some(environment))
+        let text = json::utf8(text.as_ref()).map_err(RulesetError::syntax)?;
+        Ok(Ruleset::new(compile::link(compile::parse_for(text, environment)?)))
     }
 
     /// Checks a ruleset for problems and warnings, in the order of the text, with line and column.
@@ -130,20 +131,6 @@ impl Ruleset {
     ) -> Result<Vec<Finding>, RulesetError> {
         let text = json::utf8(text.as_ref()).map_err(RulesetError::syntax)?;
         lint::findings(text, Some(environment))
-    }
-
-    /// Parses the flags of an environment from bytes, or all flags for `None`.
-    pub(crate) fn read_bytes(
-        bytes: &[u8],
-        environment: Option<&str>,
-    ) -> Result<Ruleset, RulesetError> {
-        Ruleset::read(json::utf8(bytes).map_err(RulesetError::syntax)?, environment)
-    }
-
-    /// Parses the flags of an environment from text, or all flags for `None`.
-    pub(crate) fn read(text: &str, environment: Option<&str>) -> Result<Ruleset, RulesetError> {
-        let tables = compile::link(compile::parse(text, environment)?);
-        Ok(Ruleset::new(tables))
     }
 
     /// Compiles one flag of an environment and all that it refers to; `None` if the source does not

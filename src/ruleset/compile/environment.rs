@@ -15,16 +15,13 @@ impl Consumer for Ignore {
     fn malformed_flag(&mut self, _: usize, _: Found) {}
 }
 
-/// Reads a document and compiles the flags of an environment, or all flags for `None`.
+/// Reads a document and compiles the flags of an environment.
 ///
 /// The parser cannot filter by environment, so the flags are read one by one in a second pass.
-pub(in crate::ruleset) fn parse(
+pub(in crate::ruleset) fn parse_for(
     text: &str,
-    environment: Option<&str>,
+    environment: &str,
 ) -> Result<Document<Compiler>, RulesetError> {
-    let Some(environment) = environment else {
-        return Document::parse(text);
-    };
     let Document { consumer: Ignore, segments, version } = Document::parse(text)?;
     let mut consumer = Compiler::of(Some(environment));
     let text = json::without_mark(text);

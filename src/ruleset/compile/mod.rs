@@ -10,7 +10,7 @@ mod part;
 mod prerequisites;
 mod variations;
 
-pub(super) use environment::parse;
+pub(super) use environment::parse_for;
 pub(super) use link::{SEGMENTS, link};
 pub(super) use part::compile_part;
 pub(crate) use part::{NeedsWhole, Piece, PieceSource};
