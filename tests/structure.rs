@@ -1,100 +1,16 @@
-//! The rules of the house: which file may use which, and where each dependency comes in.
+//! The rules of the house: which room may use which, and where each dependency comes in.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The files that may name a dependency.
-const DOORS: [(&str, &[&str]); 8] = [
-    (
-        "miniserde",
-        &[
-            "scan",
-            "json",
-            "number",
-            "value",
-            "slot",
-            "typed",
-            "ruleset/place",
-            "ruleset/document",
-            "ruleset/part",
-            "getters",
-        ],
-    ),
-    ("serde", &["typed_serde", "serde_values", "getters"]),
-    ("serde_json", &["serde_values"]),
-    ("fnv", &["ruleset/table"]),
-    ("regex_lite", &["ruleset/pattern"]),
-    ("ureq", &["address", "proxy", "tls", "http"]),
-    ("crossbeam_channel", &["worker", "queue", "flusher"]),
-    ("log", &["logging"]),
-];
+#[path = "structure/house.rs"]
+mod house;
+#[path = "structure/names.rs"]
+mod names;
+#[path = "structure/snippets.rs"]
+mod snippets;
 
-/// What the pure core must not touch.
-const IMPURE: [&str; 12] = [
-    "std::thread",
-    "std::time",
-    "std::fs",
-    "std::net",
-    "std::env",
-    "std::io",
-    "std::process",
-    "Mutex",
-    "RwLock",
-    "Atomic",
-    "log!",
-    "println!",
-];
-
-/// A folder of code as `DESIGN.md` lists it.
-struct House {
-    folder: String,
-    /// Its files, without their extension. Each uses only files above it.
-    files: Vec<String>,
-}
-
-impl House {
-    fn read(listing: &str) -> Option<House> {
-        let folder = listing.lines().nth(1)?.strip_suffix('/')?.to_owned();
-        let mut room = "";
-        let mut files = Vec::new();
-        for line in listing.lines().skip(2) {
-            let Some(name) = line.split_whitespace().next() else { continue };
-            if !line.starts_with("    ") {
-                room = "";
-            }
-            match name.strip_suffix(".rs") {
-                Some(file) => files.push(format!("{room}{file}")),
-                None => room = name,
-            }
-        }
-        (!files.is_empty()).then_some(House { folder, files })
-    }
-
-    /// The code of a file, without comments and unit tests.
-    fn code(&self, file: &str) -> String {
-        let text = text(&format!("{}/{file}.rs", self.folder));
-        let code = text.split("#[cfg(test)]").next().unwrap();
-        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        lines.collect::<Vec<_>>().join("\n")
-    }
-
-    fn position(&self, file: &str) -> Option<usize> {
-        self.files.iter().position(|listed| listed == file)
-    }
-}
-
-/// The library, the command and the OpenFeature provider.
-fn houses() -> Vec<House> {
-    let houses: Vec<_> = text("DESIGN.md").split("```").filter_map(House::read).collect();
-    let folders: Vec<_> = houses.iter().map(|house| house.folder.as_str()).collect();
-    assert_eq!(folders, ["src", "cli/src", "openfeature/src"]);
-    houses
-}
-
-fn library() -> House {
-    houses().swap_remove(0)
-}
+use house::{DOORS, Fault, House, MAX_ENTRIES};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -104,106 +20,82 @@ fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The files of a folder, those in its folders included.
-fn files(folder: &Path, prefix: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = format!("{prefix}{}", path.file_stem().unwrap().to_str().unwrap());
-        if path.is_dir() {
-            found.extend(files(&path, &format!("{name}/")));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.insert(name);
+/// The source files of a folder, with those in its folders.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("{folder}/{name}");
+        if root().join(&path).is_dir() {
+            found.extend(sources(&path));
+        } else if name.ends_with(".rs") {
+            found.push((path.clone(), text(&path)));
         }
     }
     found
 }
 
-/// The names that follow a prefix such as `crate::`, those in braces included.
-fn names_after(code: &str, prefix: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for (start, _) in code.match_indices(prefix) {
-        if code[..start].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
-            continue;
-        }
-        let rest = &code[start + prefix.len()..];
-        let list = match rest.strip_prefix('{') {
-            Some(list) => list.split('}').next().unwrap(),
-            None => rest,
-        };
-        let one = !rest.starts_with('{');
-        for name in list.split(',').take(if one { 1 } else { usize::MAX }) {
-            let name =
-                name.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-            names.insert(name.to_owned());
-        }
-    }
-    names
+fn house(folder: &str) -> House {
+    House::new(sources(folder), folder)
+}
+
+#[track_caller]
+fn none(faults: Vec<Fault>) {
+    let faults: Vec<_> = faults.iter().map(Fault::to_string).collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
 #[test]
-fn every_file_has_its_place() {
-    for house in houses() {
-        let found = files(&root().join(&house.folder), "");
-        assert_eq!(house.files.len(), found.len(), "{}", house.folder);
-        assert_eq!(BTreeSet::from_iter(house.files), found);
-    }
+fn a_room_uses_only_rooms_above_it() {
+    let library = house("src");
+    assert!(library.uses() > 300, "{}", library.uses());
+    none(library.upward());
 }
 
 #[test]
-fn a_file_uses_only_files_above_it() {
-    let mut uses = 0;
-    for house in houses() {
-        for (place, file) in house.files.iter().enumerate() {
-            let code = house.code(file);
-            let mut used = names_after(&code, "crate::");
-            if let Some((room, _)) = file.split_once('/') {
-                for prefix in ["super::", &format!("crate::{room}::")] {
-                    let names = names_after(&code, prefix);
-                    used.extend(names.into_iter().map(|name| format!("{room}/{name}")));
-                }
-                // Named by the files of its own folder, it is a part of the path.
-                used.remove(room);
-            }
-            for name in used {
-                let door = house.position(&format!("{name}/mod"));
-                if let Some(other) = house.position(&name).or(door) {
-                    uses += 1;
-                    let above = other <= place;
-                    assert!(above, "`{file}` uses `{name}`, which does not stand above it");
-                }
-            }
-        }
-    }
-    assert!(uses > 300, "{uses}");
-}
-
-#[test]
-fn each_dependency_has_its_doors() {
-    let library = library();
-    for file in &library.files {
-        let code = library.code(file);
-        for (dependency, doors) in DOORS {
-            let named = code.match_indices(dependency).any(|(start, _)| {
-                let before = code[..start].chars().next_back();
-                let after = &code[start + dependency.len()..];
-                let whole = !before.is_some_and(|c| c.is_alphanumeric() || "_:\"-/".contains(c));
-                whole && after.starts_with("::")
-            });
-            assert!(!named || doors.contains(&file.as_str()), "`{file}` names `{dependency}`");
-        }
-    }
+fn a_room_is_used_through_its_door() {
+    let library = house("src");
+    none(library.past_doors());
+    assert_eq!(library.unused_side_doors(), [""; 0]);
 }
 
 #[test]
 fn the_core_is_pure() {
-    let library = library();
-    for file in library.files.iter().filter(|file| file.starts_with("ruleset/")) {
-        let code = library.code(file);
-        for impure in IMPURE {
-            assert!(!code.contains(impure), "`{file}` touches `{impure}`");
-        }
+    none(house("src").impure());
+}
+
+#[test]
+fn each_dependency_has_its_doors() {
+    none(house("src").dependencies());
+    let manifest = text("Cargo.toml");
+    let listed = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let mut listed: Vec<_> =
+        listed.lines().map(|line| line.split(' ').next().unwrap().replace('-', "_")).collect();
+    let mut doors = DOORS.map(|(dependency, _)| dependency);
+    listed.sort();
+    doors.sort();
+    assert_eq!(listed, doors);
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    for folder in ["src", "cli/src", "openfeature/src"] {
+        none(house(folder).circles());
     }
+}
+
+#[test]
+fn each_file_begins_with_its_purpose() {
+    for folder in ["src", "cli/src", "openfeature/src"] {
+        none(house(folder).without_purpose());
+    }
+}
+
+#[test]
+fn the_library_is_a_few_rooms_of_short_files() {
+    let entries = fs::read_dir(root().join("src")).unwrap().count();
+    assert!(entries <= MAX_ENTRIES, "src has {entries} entries");
+    none(house("src").long());
 }
 
 #[test]
@@ -214,7 +106,7 @@ fn the_guarantees_name_tests_that_are_there() {
     assert!(named.len() > 20, "{named:?}");
     for test in named {
         let (file, name) = test.split_once("::").unwrap();
-        assert!(text(file).contains(&format!("\nfn {name}() {{")), "{test}");
+        assert!(text(file).contains(&format!("fn {name}() {{")), "{test}");
     }
 }
 
