@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 #[path = "structure/house.rs"]
 mod house;
@@ -35,8 +36,12 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     found
 }
 
-fn house(folder: &str) -> House {
-    House::new(sources(folder), folder)
+/// The library, the command and the OpenFeature provider.
+static HOUSES: LazyLock<[House; 3]> =
+    LazyLock::new(|| ["src", "cli/src", "openfeature/src"].map(|f| House::new(sources(f), f)));
+
+fn library() -> &'static House {
+    &HOUSES[0]
 }
 
 #[track_caller]
@@ -47,26 +52,26 @@ fn none(faults: Vec<Fault>) {
 
 #[test]
 fn a_room_uses_only_rooms_above_it() {
-    let library = house("src");
+    let library = library();
     assert!(library.uses() > 300, "{}", library.uses());
     none(library.upward());
 }
 
 #[test]
 fn a_room_is_used_through_its_door() {
-    let library = house("src");
+    let library = library();
     none(library.past_doors());
     assert_eq!(library.unused_side_doors(), [""; 0]);
 }
 
 #[test]
 fn the_core_is_pure() {
-    none(house("src").impure());
+    none(library().impure());
 }
 
 #[test]
 fn each_dependency_has_its_doors() {
-    none(house("src").dependencies());
+    none(library().dependencies());
     let manifest = text("Cargo.toml");
     let listed = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let mut listed: Vec<_> =
@@ -79,15 +84,15 @@ fn each_dependency_has_its_doors() {
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {
-    for folder in ["src", "cli/src", "openfeature/src"] {
-        none(house(folder).circles());
+    for house in HOUSES.iter() {
+        none(house.circles());
     }
 }
 
 #[test]
 fn each_file_begins_with_its_purpose() {
-    for folder in ["src", "cli/src", "openfeature/src"] {
-        none(house(folder).without_purpose());
+    for house in HOUSES.iter() {
+        none(house.without_purpose());
     }
 }
 
@@ -95,7 +100,7 @@ fn each_file_begins_with_its_purpose() {
 fn the_library_is_a_few_rooms_of_short_files() {
     let entries = fs::read_dir(root().join("src")).unwrap().count();
     assert!(entries <= MAX_ENTRIES, "src has {entries} entries");
-    none(house("src").long());
+    none(library().long());
 }
 
 #[test]

@@ -224,11 +224,11 @@ impl House {
             let Some(own) = place(room) else {
                 return Some(format!("`{room}` is no room that the test knows"));
             };
-            if place(used) > Some(own) {
-                return Some(format!("`{room}` names `{path}`, but `{used}` stands below it"));
-            }
             if (room, used) == APART || (used, room) == APART {
                 return Some(format!("`{room}` names `{path}`, but the two stand apart"));
+            }
+            if place(used) > Some(own) {
+                return Some(format!("`{room}` names `{path}`, but `{used}` stands below it"));
             }
             match (part(&file.module), part(&name.path[1..])) {
                 (Some(own), Some(used)) if used > own => Some(format!(
@@ -331,7 +331,9 @@ impl House {
                 }
                 if reached.contains(file) {
                     let (file, other) = (&self.files[*file], &self.files[*other]);
-                    faults.push(file.fault(*line, format!("uses {}, which uses it", other.path)));
+                    faults.push(
+                        file.fault(*line, format!("uses {}, which leads back to it", other.path)),
+                    );
                 }
             }
         }
