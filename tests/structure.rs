@@ -1,4 +1,4 @@
-//! The rules of the house: which room may use which, and where each dependency comes in.
+//! The rules of the house: which room may use which, and which may name each dependency.
 
 use std::fs;
 use std::path::Path;

@@ -162,7 +162,7 @@ impl House {
         (0..=path.len()).rev().map(|length| &path[..length]).find(|m| self.files.contains_key(*m))
     }
 
-    /// The file where a path leads to, through the exports of doors.
+    /// The file that a path leads to, through the exports of doors.
     fn target(&self, path: &[String]) -> Option<&File> {
         let mut path = path.to_vec();
         for _ in 0..8 {
@@ -192,7 +192,7 @@ impl House {
         faults.into_iter().collect()
     }
 
-    /// Rooms that use rooms below them, and unit tests that do; those may use `crate::support`, too.
+    /// Names of rooms further down. Unit tests obey the same rule, but may use `crate::support`, too.
     pub fn upward(&self) -> Vec<Fault> {
         let place = |room: &str| ROOMS.iter().position(|listed| *listed == room);
         self.faults(|file, name| {
@@ -341,7 +341,7 @@ impl House {
     pub fn long(&self) -> Vec<Fault> {
         let files = self.files.values().map(|file| (file, file.source.lines().count()));
         files
-            .filter(|(file, lines)| *lines > MAX_LINES)
+            .filter(|(_, lines)| *lines > MAX_LINES)
             .map(|(file, lines)| file.fault(MAX_LINES, format!("{lines} lines")))
             .collect()
     }

@@ -1,6 +1,6 @@
 //! Reads a source file as Rust does, and lists the paths that it names.
 //!
-//! It sees `use` declarations wherever they stand, paths in expressions, types, patterns and
+//! It sees `use` declarations anywhere, paths in expressions, types, patterns and
 //! attributes, and the tokens of macro calls and macro definitions. It follows renames, `self`,
 //! `super` and inline modules. Comments and documentation are not read.
 
@@ -27,7 +27,7 @@ pub struct Name {
 #[derive(Debug, Default)]
 pub struct Names {
     pub names: Vec<Name>,
-    /// Its modules in files of their own, and whether only tests are built with them.
+    /// Its modules in separate files, and whether only tests are built with them.
     pub modules: BTreeMap<String, bool>,
     /// What it re-exports: names to paths.
     pub exports: BTreeMap<String, Vec<String>>,
