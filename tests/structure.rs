@@ -134,6 +134,11 @@ fn every_file_of_a_test_program_is_a_module_of_it() {
     assert!(modules > 50, "{modules}");
 }
 
+fn is_path(text: &str) -> bool {
+    let begins = ["src/", "tests/", "cli/", "fuzz/"].iter().any(|folder| text.starts_with(folder));
+    begins && text.ends_with(".rs") && !text.contains("NAME")
+}
+
 #[test]
 fn pages_link_to_files_that_are_there() {
     let mut links = 0;
@@ -144,6 +149,11 @@ fn pages_link_to_files_that_are_there() {
                 continue;
             }
             let text = fs::read_to_string(&page).unwrap();
+            // A file that the text names by its path from the root.
+            for path in text.split('`').skip(1).step_by(2).filter(|t| is_path(t)) {
+                links += 1;
+                assert!(root().join(path).exists(), "{} names {path}", page.display());
+            }
             for link in text.split("](").skip(1) {
                 let target = link.split([')', '#']).next().unwrap();
                 if !target.is_empty() && !target.contains("://") {
