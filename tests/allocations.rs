@@ -104,7 +104,7 @@ fn a_variation_allocates_nothing() {
 }
 
 #[test]
-fn a_number_allocates_nothing_and_a_string_its_text() {
+fn a_number_allocates_nothing_and_a_string_only_its_text() {
     let (client, context) = (client(), context());
     assert_eq!(client.get_number_value("number", 0.0, &context), 1.5);
     assert_eq!(allocations(|| client.get_number_value("number", 0.0, &context)), 0);
@@ -113,7 +113,7 @@ fn a_number_allocates_nothing_and_a_string_its_text() {
 }
 
 #[test]
-fn a_context_allocates_its_own_texts() {
+fn a_context_allocates_only_its_texts() {
     // The identifier, the list of attributes, and of each attribute its name and its text.
     let context = || EvaluationContext::new().user_id("user-001").attribute("plan", "pro");
     assert_eq!(allocations(context), 4);
@@ -121,7 +121,7 @@ fn a_context_allocates_its_own_texts() {
 
 #[test]
 #[cfg(feature = "http")]
-fn an_event_is_tracked_without_an_allocation_for_each() {
+fn tracking_allocates_less_than_once_an_event() {
     let server = support::Server::start(|_| support::Reply::Hang);
     let client = support::started(support::builder(&server).shutdown_timeout(Duration::ZERO));
     // The first one starts the thread that delivers.
@@ -135,7 +135,7 @@ fn an_event_is_tracked_without_an_allocation_for_each() {
 
 #[test]
 #[cfg(feature = "http")]
-fn a_recorded_evaluation_allocates_nothing_when_it_is_repeated() {
+fn a_repeated_recorded_evaluation_allocates_nothing() {
     let server = support::Server::with_ruleset(RULES);
     let settings = support::builder(&server).record_evaluations(true);
     let client = support::ready(settings.event_flush_interval(support::NEVER));
@@ -166,7 +166,7 @@ fn kept(settings: ClientBuilder) -> i64 {
 
 #[test]
 #[cfg(feature = "http")]
-fn what_is_known_of_recorded_evaluations_takes_no_more_than_is_said() {
+fn the_memory_of_recorded_evaluations_is_bounded() {
     let settings = || PhaseFlagClient::builder("http://127.0.0.1:9/api/v1", "sdk-dev-1");
     // What the first client leaves for all others is not counted.
     kept(settings());
@@ -197,7 +197,7 @@ fn a_ruleset_takes_about_as_much_as_its_text() {
 /// Long lists of what is small, which cost the most for each of their bytes. Of 10,000 problems at
 /// most a note is kept.
 #[test]
-fn no_text_costs_more_than_the_bound() {
+fn the_memory_of_any_ruleset_is_bounded() {
     let of_rule = |rule: &str| {
         let variations = r#""variations": [{"key": "a", "value": 1}]"#;
         format!(r#"[{{"key": "f", {variations}, "targeting_rules": [{rule}]}}]"#)

@@ -32,7 +32,7 @@ fn switches() -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn nothing_wakes_up_between_polls_and_flushes() {
+fn threads_sleep_between_polls_and_flushes() {
     let hour = Duration::from_secs(3600);
     check(202, |settings| settings.event_flush_interval(hour));
     wait_until("the end of the threads", || switches().is_empty());

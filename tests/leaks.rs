@@ -43,7 +43,7 @@ fn held() -> BTreeMap<String, usize> {
 }
 
 /// Waits until nothing is held that was not held before.
-fn wait_for_nothing_more(before: &BTreeMap<String, usize>) {
+fn wait_until_nothing_is_left_open(before: &BTreeMap<String, usize>) {
     let begun = Instant::now();
     loop {
         let now = held();
@@ -84,7 +84,7 @@ fn serve(mut stream: TcpStream, number: usize) {
 }
 
 #[test]
-fn a_thousand_clients_leave_nothing_behind() {
+fn a_thousand_clients_leak_nothing() {
     let wire = Wire::start(serve);
     // What the first use of anything keeps for good is no leak.
     run(&wire.url(), 0);
@@ -95,11 +95,11 @@ fn a_thousand_clients_leave_nothing_behind() {
         run(&wire.url(), number);
         // The server's own threads would be the limit otherwise.
         if number % 100 == 0 {
-            wait_for_nothing_more(&before);
+            wait_until_nothing_is_left_open(&before);
         }
     }
     let took = begun.elapsed();
-    wait_for_nothing_more(&before);
+    wait_until_nothing_is_left_open(&before);
     assert!(took < 2 * SOON, "a thousand clients took {took:?}");
     assert!(wire.connections() > CLIENTS / 2);
 }

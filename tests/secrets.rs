@@ -60,7 +60,7 @@ impl log::Log for Everything {
 }
 
 /// Whether the key can be read in a text, or in rows of 16 bytes that follow each other.
-fn betrays(text: &str) -> bool {
+fn contains_key(text: &str) -> bool {
     PARTS.iter().any(|part| text.contains(part)) || text.contains(PASSWORD)
 }
 
@@ -74,7 +74,7 @@ fn bytes_of_row(line: &str) -> Option<&str> {
 static BETRAYED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn check_text(what: &str, text: String) {
-    if betrays(&text) {
+    if contains_key(&text) {
         let mut betrayed = BETRAYED.lock().unwrap_or_else(PoisonError::into_inner);
         betrayed.insert(format!("{what}: {text}"));
     }
@@ -169,7 +169,7 @@ fn escaped(text: &str) -> String {
 }
 
 #[test]
-fn the_key_is_in_no_text_and_in_no_line_of_this_crate() {
+fn the_key_is_in_no_error_debug_text_or_log_line() {
     log::set_logger(&EVERYTHING).expect("the only logger");
     log::set_max_level(log::LevelFilter::Trace);
 
@@ -189,7 +189,7 @@ fn the_key_is_in_no_text_and_in_no_line_of_this_crate() {
         builder(&good.url()).proxy(format!("http://me:{PASSWORD}@{}", proxy.address())),
     );
     // `SECURITY.md` names it.
-    assert_eq!(targets_that_betray(), [("ureq_proto::util".to_owned(), Level::Trace)].into());
+    assert_eq!(targets_that_log_the_key(), [("ureq_proto::util".to_owned(), Level::Trace)].into());
     thread::scope(|scope| {
         for shape in 0..=18 {
             scope.spawn(move || {
@@ -226,7 +226,7 @@ fn the_key_is_in_no_text_and_in_no_line_of_this_crate() {
 
     // A service that repeats the key in its headers has those printed, too.
     assert_eq!(
-        targets_that_betray(),
+        targets_that_log_the_key(),
         [
             ("ureq::body".to_owned(), Level::Debug),
             ("ureq::run".to_owned(), Level::Debug),
@@ -239,7 +239,7 @@ fn the_key_is_in_no_text_and_in_no_line_of_this_crate() {
 }
 
 /// The targets whose lines hold the key, with their levels.
-fn targets_that_betray() -> BTreeSet<(String, Level)> {
+fn targets_that_log_the_key() -> BTreeSet<(String, Level)> {
     let lines = EVERYTHING.0.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(lines.contains_key("phaseflag"), "{:?}", lines.keys());
     let mut betrayers = BTreeSet::new();
@@ -250,11 +250,11 @@ fn targets_that_betray() -> BTreeSet<(String, Level)> {
             row.push_str(bytes_of_row(line).unwrap_or_default());
             if target.starts_with("phaseflag") {
                 check_text(target, line.clone());
-            } else if betrays(line) {
+            } else if contains_key(line) {
                 betrayers.insert((target.clone(), *level));
             }
         }
-        let rows = rows.into_iter().filter(|(_, row)| betrays(row));
+        let rows = rows.into_iter().filter(|(_, row)| contains_key(row));
         betrayers.extend(rows.map(|((_, level), _)| (target.clone(), level)));
     }
     betrayers

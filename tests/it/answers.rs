@@ -83,7 +83,7 @@ fn answer(result: &EvaluationResult) -> Value {
 }
 
 #[test]
-fn a_client_says_what_the_service_says_but_for_what_it_means_to() {
+fn a_client_agrees_with_the_service_except_for_listed_differences() {
     let server = Server::start(|request| match request.path.as_str() {
         "/api/v1/sdk/ruleset" => Reply::json(RULESET),
         "/api/v1/sdk/bootstrap" => Reply::json(BOOTSTRAP),
@@ -121,7 +121,7 @@ fn a_client_says_what_the_service_says_but_for_what_it_means_to() {
 }
 
 #[test]
-fn a_remote_evaluation_is_the_answer_of_the_service() {
+fn a_remote_evaluation_returns_the_result_of_the_service() {
     let all = recorded();
     let contexts: Vec<_> = all.iter().map(|recorded| context(&recorded.context)).collect();
     let server = Server::start({
@@ -187,7 +187,7 @@ fn other(request: &str, status: i64) -> Value {
 }
 
 #[test]
-fn what_the_service_refuses_is_an_error_of_its_own() {
+fn each_refusal_of_the_service_has_its_own_error() {
     let mut seen = BTreeSet::new();
     for other in others() {
         let (status, body) = (other["status"].as_i64().expect("a status"), other["body"].clone());

@@ -115,7 +115,7 @@ impl Drop for Spool {
 }
 
 #[test]
-fn the_simulated_service_answers_as_the_recorded_one() {
+fn the_simulated_service_responds_like_the_recorded_one() {
     let recorded: Value = include_str!("../data/service/events.json").parse().unwrap();
     let recorded = recorded.as_array().unwrap();
     assert_eq!(recorded.len(), 48);
@@ -148,7 +148,7 @@ fn the_simulated_service_answers_as_the_recorded_one() {
 }
 
 #[test]
-fn forty_events_arrive_whatever_the_service_stores_them_in() {
+fn forty_events_arrive_with_every_database() {
     for database in [Database::Postgres, Database::Sqlite, Database::WantsZone] {
         let service = Service::over(database);
         let client = started(service.client().event_batch_size(10));
@@ -171,7 +171,7 @@ fn forty_events_arrive_whatever_the_service_stores_them_in() {
 }
 
 #[test]
-fn events_refused_in_both_forms_leave_the_form_as_it_was() {
+fn events_refused_in_both_forms_do_not_change_the_form() {
     let service = Service::start(|body| match body {
         body if body.contains("bad") => Reply::status(422),
         body => Database::Postgres.answer(body),
@@ -206,7 +206,7 @@ fn an_outage_after_a_refusal_keeps_the_events() {
 }
 
 #[test]
-fn a_service_that_stops_wanting_zones_gets_none() {
+fn a_service_that_changes_its_timestamp_form_gets_all_events() {
     let service = Service::over(Database::WantsZone);
     let client = started(service.client());
     track(&client, names(0..2));
@@ -220,7 +220,7 @@ fn a_service_that_stops_wanting_zones_gets_none() {
 
 /// The row of the real service: good events, two that PostgreSQL cannot store, good events.
 #[test]
-fn two_bad_events_hold_up_no_other() {
+fn two_bad_events_do_not_delay_the_others() {
     for (database, stored) in [(Database::Postgres, 40), (Database::Sqlite, 42)] {
         let service = Service::over(database);
         let client = started(service.client().event_flush_interval(Duration::from_millis(200)));
@@ -249,7 +249,7 @@ fn two_bad_events_hold_up_no_other() {
 }
 
 #[test]
-fn an_event_beyond_other_limits_is_dropped_wherever_it_stands() {
+fn an_event_beyond_other_limits_is_dropped_at_any_position() {
     for position in [0, 1, 17, 39] {
         let service = Service::start(failing_on(&["bad"]));
         let client = started(service.client().event_flush_interval(Duration::from_millis(100)));
@@ -268,7 +268,7 @@ fn an_event_beyond_other_limits_is_dropped_wherever_it_stands() {
 }
 
 #[test]
-fn several_bad_events_in_a_row_are_dropped_and_no_other() {
+fn consecutive_bad_events_are_dropped_and_no_others() {
     let service = Service::start(failing_on(&["bad-1", "bad-2", "bad-3"]));
     let client = started(service.client().event_flush_interval(Duration::from_millis(100)));
     track(&client, names(0..5));
@@ -282,7 +282,7 @@ fn several_bad_events_in_a_row_are_dropped_and_no_other() {
 }
 
 #[test]
-fn a_flush_delivers_around_a_bad_event_and_says_that_it_waits() {
+fn a_flush_delivers_around_a_bad_event_and_returns_an_error() {
     let service = Service::start(failing_on(&["bad"]));
     let client = started(service.client());
     track(&client, names(0..20));
@@ -300,7 +300,7 @@ fn a_flush_delivers_around_a_bad_event_and_says_that_it_waits() {
 }
 
 #[test]
-fn an_end_delivers_around_a_bad_event() {
+fn stop_delivers_around_a_bad_event() {
     let service = Service::start(failing_on(&["bad"]));
     let client = started(service.client());
     track(&client, ["bad"]);
@@ -347,7 +347,7 @@ fn an_outage_drops_nothing() {
 }
 
 #[test]
-fn a_bad_event_in_the_spool_holds_up_no_later_process() {
+fn a_bad_event_in_the_spool_does_not_delay_later_processes() {
     let spool = Spool::new("later");
     let service = Service::start(failing_on(&["bad"]));
     let client = started(service.client().event_spool(&spool.0));
@@ -388,7 +388,7 @@ fn a_spool_of_bad_events_alone_waits_for_an_event_that_is_accepted() {
 }
 
 #[test]
-fn what_an_outage_leaves_in_the_spool_keeps_its_order() {
+fn events_spooled_in_an_outage_keep_their_order() {
     let spool = Spool::new("order");
     let service = Service::start(|_| Reply::status(500));
     let settings = service.client().event_spool(&spool.0);
@@ -404,7 +404,7 @@ fn what_an_outage_leaves_in_the_spool_keeps_its_order() {
 }
 
 #[test]
-fn instants_survive_the_spool_in_the_form_that_the_service_takes() {
+fn timestamps_survive_the_spool_in_the_form_that_the_service_accepts() {
     for database in [Database::Postgres, Database::WantsZone] {
         let spool = Spool::new("instants");
         let service = Service::over(database);
@@ -425,7 +425,7 @@ fn instants_survive_the_spool_in_the_form_that_the_service_takes() {
 }
 
 #[test]
-fn steady_events_go_once_an_interval() {
+fn steady_events_are_sent_once_an_interval() {
     let service = Service::start(|_| {
         std::thread::sleep(Duration::from_millis(60));
         Reply::status(202)
@@ -442,7 +442,7 @@ fn steady_events_go_once_an_interval() {
 }
 
 #[test]
-fn an_outage_that_accepts_empty_lists_drops_no_event_that_any_service_takes() {
+fn an_outage_that_accepts_empty_lists_drops_no_valid_event() {
     let service = Service::start(|body| match body {
         r#"{"events":[]}"# => Reply::status(202),
         _ => Reply::status(500),
@@ -463,7 +463,7 @@ fn an_outage_that_accepts_empty_lists_drops_no_event_that_any_service_takes() {
 }
 
 #[test]
-fn an_outage_of_a_service_that_wants_zones_drops_nothing() {
+fn an_outage_of_a_service_that_requires_zones_drops_nothing() {
     for known in [true, false] {
         let service = Service::over(Database::WantsZone);
         let client = started(service.client());
@@ -489,7 +489,7 @@ fn an_outage_of_a_service_that_wants_zones_drops_nothing() {
 }
 
 #[test]
-fn many_bad_events_in_a_spool_hold_up_no_short_program() {
+fn many_bad_events_in_a_spool_do_not_delay_a_short_program() {
     let spool = Spool::new("many");
     let service = Service::start(|body| match body.contains("\"bad-") {
         true => Reply::status(500),

@@ -42,7 +42,7 @@ fn bootstrap_only() -> Server {
 }
 
 #[test]
-fn a_file_is_served_at_once_and_does_not_make_ready() {
+fn a_file_is_served_at_once_and_does_not_make_the_client_ready() {
     let file = File::new("served", ruleset(0, &["b"]));
     let server = Server::start(|_| Reply::Hang);
     let client = started(builder(&server).bootstrap_file(&file.0));
@@ -57,7 +57,7 @@ fn a_file_is_served_at_once_and_does_not_make_ready() {
 }
 
 #[test]
-fn a_text_is_served_at_once_and_does_not_make_ready() {
+fn a_text_is_served_at_once_and_does_not_make_the_client_ready() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(builder(&server).bootstrap_text(ruleset(0, &["b"])));
     assert!(client.get_boolean_value("b", false, None));
@@ -76,7 +76,7 @@ fn nothing_is_read_before_the_start() {
 }
 
 #[test]
-fn the_service_replaces_it() {
+fn rules_of_the_service_replace_the_bootstrap() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server).bootstrap_text(ruleset(0, &["b"])));
     assert!(client.get_boolean_value("a", false, None));
@@ -84,7 +84,7 @@ fn the_service_replaces_it() {
 }
 
 #[test]
-fn the_last_that_is_set_counts() {
+fn the_last_bootstrap_setting_wins() {
     let file = File::new("last", ruleset(0, &["file"]));
     let server = Server::start(|_| Reply::Hang);
     let text = || ruleset(0, &["text"]);
@@ -115,7 +115,7 @@ fn every_shape_of_document_is_read() {
 }
 
 #[test]
-fn one_that_cannot_be_read_is_no_error_where_there_is_a_service() {
+fn an_unreadable_bootstrap_is_no_error_with_a_service() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     for builder in [
         builder(&server).bootstrap_file("/no/such/file"),
@@ -143,7 +143,7 @@ fn offline_mode_is_ready_at_once_with_a_file_or_text() {
 }
 
 #[test]
-fn offline_mode_is_ready_when_everything_has_failed() {
+fn offline_mode_is_ready_after_every_source_has_failed() {
     for trouble in [Reply::status(500), Reply::json("[oops"), Reply::Raw(Vec::new())] {
         let shown = format!("{trouble:?}");
         let server = Server::start(move |_| trouble.clone());
@@ -165,7 +165,7 @@ fn offline_mode_is_ready_when_everything_has_failed() {
 }
 
 #[test]
-fn offline_mode_is_ready_even_where_the_key_is_refused() {
+fn offline_mode_is_ready_even_if_the_key_is_refused() {
     // Many times, as it may depend on who comes first.
     for _ in 0..20 {
         let server = Server::start(|request| match request.path.as_str() {
@@ -205,7 +205,7 @@ fn offline_mode_is_ready_with_the_first_fetch_too() {
 }
 
 #[test]
-fn offline_mode_goes_on_polling() {
+fn offline_mode_keeps_polling() {
     let server = bootstrap_only();
     let client = ready(
         builder(&server)
@@ -218,7 +218,7 @@ fn offline_mode_goes_on_polling() {
 }
 
 #[test]
-fn the_address_is_asked_only_where_the_service_failed() {
+fn the_bootstrap_url_is_requested_only_if_the_service_failed() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     ready(builder(&server).bootstrap_url("/bootstrap.json"));
     assert_eq!(server.requests().len(), 1);
@@ -232,7 +232,7 @@ fn the_address_is_asked_only_where_the_service_failed() {
 }
 
 #[test]
-fn the_address_is_asked_only_where_there_are_no_rules() {
+fn the_bootstrap_url_is_requested_only_without_rules() {
     let server = bootstrap_only();
     let client = started(
         builder(&server).bootstrap_text(ruleset(0, &["text"])).bootstrap_url("/bootstrap.json"),
@@ -246,7 +246,7 @@ fn the_address_is_asked_only_where_there_are_no_rules() {
 }
 
 #[test]
-fn the_address_is_asked_once_where_it_gave_rules() {
+fn the_bootstrap_url_is_requested_once_if_it_returns_rules() {
     let server = bootstrap_only();
     let client = started(builder(&server).bootstrap_url("/bootstrap.json"));
     wait_until("b", || client.get_boolean_value("b", false, None));
@@ -255,7 +255,7 @@ fn the_address_is_asked_once_where_it_gave_rules() {
 }
 
 #[test]
-fn the_service_replaces_the_rules_of_the_address() {
+fn rules_of_the_service_replace_those_of_the_bootstrap_url() {
     let server = bootstrap_only();
     let client =
         started(builder(&server).polling_interval(RAPIDLY).bootstrap_url("/bootstrap.json"));
@@ -267,7 +267,7 @@ fn the_service_replaces_the_rules_of_the_address() {
 }
 
 #[test]
-fn the_key_goes_along_to_the_same_origin_alone() {
+fn the_key_is_sent_only_to_the_same_origin() {
     let service = bootstrap_only();
     let elsewhere = bootstrap_only();
     let own = format!("http://{}/bootstrap.json", service.address());
@@ -297,7 +297,7 @@ fn the_key_goes_along_to_the_same_origin_alone() {
 }
 
 #[test]
-fn a_redirect_does_not_take_the_key_along() {
+fn a_redirect_does_not_carry_the_key() {
     let elsewhere = bootstrap_only();
     let target = format!("http://{}/bootstrap.json", elsewhere.address());
     let service = Server::start(move |_| Reply::status(302).with("location", &target));
@@ -311,7 +311,7 @@ fn a_redirect_does_not_take_the_key_along() {
 }
 
 #[test]
-fn without_a_service_one_that_cannot_be_read_is_an_error() {
+fn an_unreadable_bootstrap_is_an_error_without_a_service() {
     let file = File::new("malformed", r#"{"flags": "#);
     for (builder, place) in [
         (
@@ -346,7 +346,7 @@ fn without_a_service_one_that_cannot_be_read_is_an_error() {
 }
 
 #[test]
-fn a_start_that_failed_can_be_tried_again() {
+fn a_failed_start_can_be_retried() {
     let file = File::new("again", "[oops");
     let client =
         phaseflag::PhaseFlagClient::builder("", "").bootstrap_file(&file.0).build().unwrap();
@@ -358,7 +358,7 @@ fn a_start_that_failed_can_be_tried_again() {
 }
 
 #[test]
-fn a_bad_flag_in_it_leaves_the_others() {
+fn a_malformed_flag_in_the_bootstrap_does_not_affect_the_others() {
     let text = format!(r#"[{}, {{"flag_type": "boolean"}}, 7]"#, support::flag("b", true));
     let client = ready(phaseflag::PhaseFlagClient::builder("", "").bootstrap_text(text));
     assert_eq!(client.flags().len(), 1);
@@ -368,7 +368,7 @@ fn a_bad_flag_in_it_leaves_the_others() {
 }
 
 #[test]
-fn in_offline_mode_listeners_of_the_bootstrap_url_find_the_client_ready() {
+fn in_offline_mode_the_client_is_ready_when_listeners_hear_of_the_bootstrap_url() {
     let server = Server::start(|request| match request.path.as_str() {
         "/bootstrap.json" => Reply::json(ruleset(0, &["b"])),
         _ => Reply::status(503),

@@ -84,7 +84,7 @@ fn a_new_file_is_served_and_listeners_hear_of_it() {
 }
 
 #[test]
-fn a_change_that_leaves_length_and_time_is_seen() {
+fn a_change_that_keeps_length_and_time_is_seen() {
     let folder = Folder::new();
     let path = folder.file("flags.json");
     fs::write(&path, rules("one")).unwrap();
@@ -99,7 +99,7 @@ fn a_change_that_leaves_length_and_time_is_seen() {
 
 #[test]
 #[cfg(unix)]
-fn a_link_that_moves_is_followed() {
+fn a_changed_symlink_is_followed() {
     let folder = Folder::new();
     let old = SystemTime::now() - Duration::from_secs(3600);
     for name in ["one", "two"] {
@@ -118,7 +118,7 @@ fn a_link_that_moves_is_followed() {
 }
 
 #[test]
-fn the_old_rules_stay_until_a_file_is_whole_and_valid() {
+fn the_old_rules_stay_until_the_file_is_complete_and_valid() {
     let folder = Folder::new();
     let path = folder.file("flags.json");
     fs::write(&path, rules("one")).unwrap();
@@ -139,7 +139,7 @@ fn the_old_rules_stay_until_a_file_is_whole_and_valid() {
 
 #[test]
 #[cfg(unix)]
-fn a_change_that_keeps_all_that_a_program_can_set_is_seen() {
+fn a_change_in_place_that_keeps_length_and_time_is_seen() {
     use std::os::unix::fs::MetadataExt;
 
     let folder = Folder::new();
@@ -162,7 +162,7 @@ fn a_change_that_keeps_all_that_a_program_can_set_is_seen() {
 
 #[test]
 #[cfg(unix)]
-fn a_pipe_in_the_place_of_the_file_is_not_waited_for() {
+fn a_pipe_instead_of_the_file_does_not_block() {
     let folder = Folder::new();
     let (path, aside) = (folder.file("flags.json"), folder.file("aside"));
     fs::write(&path, rules("one")).unwrap();
@@ -195,7 +195,7 @@ fn a_file_that_is_too_large_is_not_read() {
 }
 
 #[test]
-fn a_file_may_come_after_the_start() {
+fn the_file_may_appear_after_the_start() {
     let folder = Folder::new();
     let path = folder.file("flags.json");
     let client = started(watching(&path));
@@ -206,7 +206,7 @@ fn a_file_may_come_after_the_start() {
 }
 
 #[test]
-fn it_ends_with_the_client() {
+fn the_watcher_ends_with_the_client() {
     let folder = Folder::new();
     let path = folder.file("flags.json");
     fs::write(&path, rules("one")).unwrap();
@@ -229,7 +229,7 @@ fn it_ends_with_the_client() {
 }
 
 #[test]
-fn a_long_interval_does_not_delay_the_end() {
+fn a_long_interval_does_not_delay_stop() {
     let folder = Folder::new();
     let path = folder.file("flags.json");
     fs::write(&path, rules("one")).unwrap();
@@ -244,7 +244,7 @@ fn a_long_interval_does_not_delay_the_end() {
 }
 
 #[test]
-fn what_cannot_be_watched_is_refused() {
+fn settings_without_a_file_to_watch_are_refused() {
     let client = || PhaseFlagClient::builder("", "");
     for (builder, reason) in [
         (client().bootstrap_watch(RAPIDLY), "`bootstrap_watch` needs a `bootstrap_file`"),
@@ -272,7 +272,7 @@ mod beside_a_service {
     use crate::support::{Reply, Server, builder};
 
     #[test]
-    fn a_file_that_cannot_be_used_is_one_warning() {
+    fn an_unusable_file_is_warned_of_once() {
         logger::listen();
         let folder = Folder::new();
         let path = folder.file("flags.json");
@@ -299,7 +299,7 @@ mod beside_a_service {
     }
 
     #[test]
-    fn offline_mode_is_ready_when_the_file_comes() {
+    fn offline_mode_is_ready_when_the_file_appears() {
         let folder = Folder::new();
         let path = folder.file("flags.json");
         let server = Server::start(|_| Reply::Hang);
@@ -313,7 +313,7 @@ mod beside_a_service {
     }
 
     #[test]
-    fn it_counts_until_the_service_has_sent_rules() {
+    fn the_file_is_used_until_the_service_has_sent_rules() {
         let folder = Folder::new();
         let path = folder.file("flags.json");
         fs::write(&path, rules("one")).unwrap();

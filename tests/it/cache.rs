@@ -58,14 +58,14 @@ impl Drop for Folder {
 }
 
 /// Settings for a client that asks once, and remembers.
-fn remembering(server: &Server, folder: &Folder) -> ClientBuilder {
+fn caching(server: &Server, folder: &Folder) -> ClientBuilder {
     builder(server).cache_dir(&folder.0).polling_interval(Duration::ZERO)
 }
 
 /// A folder in which the ruleset of a server is remembered, and the server.
-fn remembered(name: &str, rules: impl Into<String>) -> (Server, Folder) {
+fn cached(name: &str, rules: impl Into<String>) -> (Server, Folder) {
     let (server, folder) = (Server::with_ruleset(rules), Folder::new(name));
-    ready(remembering(&server, &folder)).stop();
+    ready(caching(&server, &folder)).stop();
     (server, folder)
 }
 
@@ -79,10 +79,10 @@ fn set_age(file: &Path, age: Duration) {
 }
 
 #[test]
-fn a_ruleset_is_served_at_the_next_start_before_the_service_has_answered() {
-    let (server, folder) = remembered("served", ruleset(1, &["a", "b"]));
+fn a_cached_ruleset_is_served_before_the_service_responds() {
+    let (server, folder) = cached("served", ruleset(1, &["a", "b"]));
     server.respond(|_| Reply::Hang);
-    let client = started(remembering(&server, &folder));
+    let client = started(caching(&server, &folder));
     assert!(is_on(&client, "a"));
     assert!(!is_on(&client, "c"));
     assert_eq!(client.get_variation("b", None).expect("a result").variation_key(), Some("v"));
@@ -96,10 +96,10 @@ fn a_ruleset_is_served_at_the_next_start_before_the_service_has_answered() {
 }
 
 #[test]
-fn a_fresh_one_makes_ready_without_a_request() {
-    let (server, folder) = remembered("fresh", ruleset(1, &["a"]));
+fn a_fresh_ruleset_makes_the_client_ready_without_a_request() {
+    let (server, folder) = cached("fresh", ruleset(1, &["a"]));
     let before = server.requests().len();
-    let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+    let client = started(caching(&server, &folder).cache_max_age(NEVER));
     assert!(client.is_ready());
     assert_eq!(client.state(), ClientState::Ready);
     client.wait_until_ready(Duration::ZERO).expect("a ready client");
@@ -111,8 +111,8 @@ fn a_fresh_one_makes_ready_without_a_request() {
 }
 
 #[test]
-fn after_a_fresh_one_the_polls_take_their_turn() {
-    let (server, folder) = remembered("turn", ruleset(1, &["a"]));
+fn polls_follow_a_fresh_ruleset() {
+    let (server, folder) = cached("turn", ruleset(1, &["a"]));
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
     let settings = builder(&server).cache_dir(&folder.0).cache_max_age(NEVER);
     let client = started(settings.polling_interval(Duration::from_millis(200)));
@@ -123,37 +123,37 @@ fn after_a_fresh_one_the_polls_take_their_turn() {
 }
 
 #[test]
-fn one_that_is_old_is_served_while_the_service_is_asked() {
-    let (server, folder) = remembered("old", ruleset(1, &["a"]));
+fn an_old_ruleset_is_served_while_the_first_request_runs() {
+    let (server, folder) = cached("old", ruleset(1, &["a"]));
     set_age(&folder.file(), Duration::from_secs(61));
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
-    let client = started(remembering(&server, &folder).cache_max_age(Duration::from_secs(60)));
+    let client = started(caching(&server, &folder).cache_max_age(Duration::from_secs(60)));
     client.wait_until_ready(SOON).expect("a ready client");
     assert!(is_on(&client, "b"));
     assert_eq!(server.requests_to(RULESET).len(), 2);
 }
 
 #[test]
-fn one_from_the_future_is_not_fresh() {
-    let (server, folder) = remembered("future", ruleset(1, &["a"]));
+fn a_ruleset_from_the_future_is_not_fresh() {
+    let (server, folder) = cached("future", ruleset(1, &["a"]));
     let file = File::options().write(true).open(folder.file()).expect("the file");
     file.set_modified(SystemTime::now() + NEVER).expect("its time");
     server.respond(|_| Reply::Hang);
-    let client = started(remembering(&server, &folder).cache_max_age(NEVER * 10));
+    let client = started(caching(&server, &folder).cache_max_age(NEVER * 10));
     assert!(!client.is_ready());
     assert!(is_on(&client, "a"));
 }
 
 #[test]
-fn the_etag_is_remembered_and_an_answer_without_news_makes_it_fresh() {
+fn the_etag_is_cached_and_a_304_makes_the_ruleset_fresh() {
     let folder = Folder::new("etag");
     let server = Server::start(|request| match request.header("if-none-match") {
         Some("\"one\"") => Reply::status(304),
         _ => Reply::json(ruleset(1, &["a"])).with("etag", "\"one\""),
     });
-    ready(remembering(&server, &folder)).stop();
+    ready(caching(&server, &folder)).stop();
     set_age(&folder.file(), NEVER);
-    let client = ready(remembering(&server, &folder));
+    let client = ready(caching(&server, &folder));
     assert!(is_on(&client, "a"));
     assert_eq!(client.statistics().rulesets_accepted, 0);
     let conditions: Vec<_> = server
@@ -165,60 +165,60 @@ fn the_etag_is_remembered_and_an_answer_without_news_makes_it_fresh() {
     let modified = fs::metadata(folder.file()).and_then(|metadata| metadata.modified());
     assert!(modified.expect("its time").elapsed().expect("a time that is past") < SOON * 10);
     // A client that is to ask without conditions does.
-    ready(remembering(&server, &folder).conditional_fetch(false));
+    ready(caching(&server, &folder).conditional_fetch(false));
     assert_eq!(server.requests().last().expect("a request").header("if-none-match"), None);
 }
 
 #[test]
-fn an_equal_answer_makes_it_fresh() {
-    let (server, folder) = remembered("equal", r#"{"version": "1", "flags": []}"#);
+fn an_equal_response_makes_the_ruleset_fresh() {
+    let (server, folder) = cached("equal", r#"{"version": "1", "flags": []}"#);
     set_age(&folder.file(), NEVER);
-    let client = ready(remembering(&server, &folder));
+    let client = ready(caching(&server, &folder));
     assert_eq!(client.statistics().rulesets_accepted, 0);
-    let fresh = started(remembering(&server, &folder).cache_max_age(Duration::from_secs(600)));
+    let fresh = started(caching(&server, &folder).cache_max_age(Duration::from_secs(600)));
     assert!(fresh.is_ready());
     assert_eq!(server.requests_to(RULESET).len(), 2);
 }
 
 #[test]
-fn a_file_that_somebody_has_removed_is_written_again() {
+fn a_removed_file_is_written_again() {
     let folder = Folder::new("removed");
     let server = Server::start(|request| match request.header("if-none-match") {
         Some("\"one\"") => Reply::status(304),
         _ => Reply::json(ruleset(1, &["a"])).with("etag", "\"one\""),
     });
-    let client = ready(remembering(&server, &folder).polling_interval(RAPIDLY));
+    let client = ready(caching(&server, &folder).polling_interval(RAPIDLY));
     fs::remove_file(folder.file()).expect("a file to remove");
     wait_until("the file", || !folder.files().is_empty());
     client.stop();
 }
 
 #[test]
-fn it_is_replaced_by_what_the_service_sends() {
-    let (server, folder) = remembered("replaced", ruleset(1, &["a"]));
+fn rules_of_the_service_replace_the_cached_ruleset() {
+    let (server, folder) = cached("replaced", ruleset(1, &["a"]));
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
-    ready(remembering(&server, &folder)).stop();
+    ready(caching(&server, &folder)).stop();
     server.respond(|_| Reply::Hang);
-    let client = started(remembering(&server, &folder));
+    let client = started(caching(&server, &folder));
     assert!(is_on(&client, "b"));
     assert!(!is_on(&client, "a"));
     folder.file();
 }
 
 #[test]
-fn an_answer_that_is_no_ruleset_is_not_remembered() {
-    let (server, folder) = remembered("refused", ruleset(1, &["a"]));
+fn an_invalid_ruleset_is_not_cached() {
+    let (server, folder) = cached("refused", ruleset(1, &["a"]));
     let before = fs::read(folder.file()).expect("the file");
     server.respond(|_| Reply::json("{}"));
-    let client = started(remembering(&server, &folder));
+    let client = started(caching(&server, &folder));
     wait_until("the answer is refused", || client.statistics().rulesets_refused > 0);
     client.stop();
     assert_eq!(fs::read(folder.file()).expect("the file"), before);
 }
 
 #[test]
-fn another_key_and_another_service_have_their_own() {
-    let (server, folder) = remembered("others", ruleset(1, &["a"]));
+fn each_key_and_service_has_its_own_file() {
+    let (server, folder) = cached("others", ruleset(1, &["a"]));
     server.respond(|_| Reply::Hang);
     let other_key = PhaseFlagClient::builder(server.url(), "sdk-prod-2");
     let other_service = PhaseFlagClient::builder(server.url() + "/other", "sdk-dev-1");
@@ -232,7 +232,7 @@ fn another_key_and_another_service_have_their_own() {
 
 #[test]
 fn the_key_is_neither_in_the_name_nor_in_the_file() {
-    let (_server, folder) = remembered("key", ruleset(1, &["a"]));
+    let (_server, folder) = cached("key", ruleset(1, &["a"]));
     let file = folder.file();
     assert!(!file.to_str().expect("a name").contains("sdk-dev-1"));
     let bytes = fs::read(file).expect("the file");
@@ -240,11 +240,11 @@ fn the_key_is_neither_in_the_name_nor_in_the_file() {
 }
 
 #[test]
-fn flags_that_say_little_are_remembered_up_to_the_largest_body() {
+fn many_small_flags_are_cached_up_to_the_largest_body() {
     let flags: Vec<_> = (0..1000).map(|number| format!(r#"{{"key":"f{number}"}}"#)).collect();
     let rules = format!("[{}]", flags.join(","));
-    let (server, folder) = remembered("little", rules.clone());
-    let settings = remembering(&server, &folder).cache_max_age(NEVER).max_body_size(rules.len());
+    let (server, folder) = cached("little", rules.clone());
+    let settings = caching(&server, &folder).cache_max_age(NEVER).max_body_size(rules.len());
     let client = started(settings);
     assert!(client.is_ready(), "{:?}", folder.warnings());
     assert_eq!(client.flags().len(), 1000);
@@ -252,16 +252,16 @@ fn flags_that_say_little_are_remembered_up_to_the_largest_body() {
 
 #[cfg(unix)]
 #[test]
-fn only_the_owner_may_read_it() {
+fn only_the_owner_can_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
-    let (_server, folder) = remembered("owner", ruleset(1, &["a"]));
+    let (_server, folder) = cached("owner", ruleset(1, &["a"]));
     let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
     assert_eq!((mode(&folder.0), mode(&folder.file())), (0o700, 0o600));
 }
 
 /// Changes that make a file useless.
 #[test]
-fn a_file_that_cannot_be_used_counts_as_none() {
+fn an_unusable_file_is_ignored() {
     type Change = fn(Vec<u8>) -> Vec<u8>;
     let changes: [(&str, Change); 7] = [
         ("empty", |_| Vec::new()),
@@ -282,14 +282,14 @@ fn a_file_that_cannot_be_used_counts_as_none() {
         }),
         ("zeros", |bytes| vec![0; bytes.len()]),
     ];
-    let (server, folder) = remembered("bad", ruleset(1, &["a"]));
+    let (server, folder) = cached("bad", ruleset(1, &["a"]));
     let whole = fs::read(folder.file()).expect("the file");
     for (what, change) in changes {
         fs::write(folder.file(), change(whole.clone())).expect("the file");
         server.respond(|_| Reply::Hang);
         let requests = server.requests_to(RULESET).len();
         let warned = folder.warnings().len();
-        let settings = remembering(&server, &folder).cache_max_age(NEVER);
+        let settings = caching(&server, &folder).cache_max_age(NEVER);
         let client = started(settings.bootstrap_text(ruleset(0, &["b"])));
         server.wait_for(requests + 1, RULESET);
         assert!(!client.is_ready() && !is_on(&client, "a") && is_on(&client, "b"), "{what}");
@@ -298,19 +298,19 @@ fn a_file_that_cannot_be_used_counts_as_none() {
         assert!(warning.starts_with("failed to read the cached ruleset `"), "{warning}");
         // The next ruleset takes its place.
         server.respond(|_| Reply::json(ruleset(2, &["a"])));
-        ready(remembering(&server, &folder)).stop();
-        let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+        ready(caching(&server, &folder)).stop();
+        let client = started(caching(&server, &folder).cache_max_age(NEVER));
         assert!(client.is_ready() && is_on(&client, "a"), "{what}");
     }
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_counts_as_none() {
+fn an_unusable_folder_is_ignored() {
     let folder = Folder::new("unusable");
     fs::write(&folder.0, "no folder").expect("a file");
     let server = Server::start(|request| Reply::json(ruleset(request.number as u64, &["a"])));
     for clients in 1..=2 {
-        let settings = remembering(&server, &folder).cache_max_age(NEVER);
+        let settings = caching(&server, &folder).cache_max_age(NEVER);
         let client = ready(settings.polling_interval(RAPIDLY));
         assert!(is_on(&client, "a"));
         wait_until("some polls", || client.statistics().rulesets_accepted > 3);
@@ -322,23 +322,23 @@ fn a_folder_that_cannot_be_used_counts_as_none() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_in_its_place_is_not_waited_for() {
-    let (server, folder) = remembered("pipe", ruleset(1, &["a"]));
+fn a_pipe_instead_of_the_file_does_not_block() {
+    let (server, folder) = cached("pipe", ruleset(1, &["a"]));
     let file = folder.file();
     fs::remove_file(&file).expect("a file to remove");
     let made = std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo");
     assert!(made.success());
-    let client = ready(remembering(&server, &folder).cache_max_age(NEVER));
+    let client = ready(caching(&server, &folder).cache_max_age(NEVER));
     assert!(is_on(&client, "a"));
     assert!(fs::metadata(&file).expect("metadata").is_file());
 }
 
 #[test]
-fn in_offline_mode_it_makes_ready_while_the_service_is_down() {
-    let (server, folder) = remembered("offline", ruleset(1, &["a"]));
+fn in_offline_mode_a_cached_ruleset_makes_the_client_ready() {
+    let (server, folder) = cached("offline", ruleset(1, &["a"]));
     set_age(&folder.file(), NEVER);
     server.respond(|_| Reply::status(500));
-    let settings = remembering(&server, &folder).bootstrap_text(ruleset(0, &["b"]));
+    let settings = caching(&server, &folder).bootstrap_text(ruleset(0, &["b"]));
     let client = started(settings.offline_mode(true));
     assert!(client.is_ready());
     assert!(is_on(&client, "a"));
@@ -352,10 +352,10 @@ fn in_offline_mode_it_makes_ready_while_the_service_is_down() {
 }
 
 #[test]
-fn listeners_hear_of_it_and_of_what_differs_from_it() {
-    let (server, folder) = remembered("listeners", ruleset(1, &["a"]));
+fn listeners_hear_of_the_cached_ruleset_and_of_later_changes() {
+    let (server, folder) = cached("listeners", ruleset(1, &["a"]));
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let client = remembering(&server, &folder).build().expect("settings that are right");
+    let client = caching(&server, &folder).build().expect("settings that are right");
     let listening = heard.clone();
     server.respond(|_| Reply::json(ruleset(2, &["a", "b"])));
     client.on_flags_changed(move |flags| {
@@ -368,7 +368,7 @@ fn listeners_hear_of_it_and_of_what_differs_from_it() {
 
     // One that comes after the start hears of what differs.
     server.respond(|_| Reply::Hang);
-    let client = started(remembering(&server, &folder).polling_interval(RAPIDLY));
+    let client = started(caching(&server, &folder).polling_interval(RAPIDLY));
     assert!(is_on(&client, "a"));
     let late = Arc::new(Mutex::new(Vec::new()));
     let listening = late.clone();
@@ -382,7 +382,7 @@ fn listeners_hear_of_it_and_of_what_differs_from_it() {
 }
 
 #[test]
-fn a_flag_brings_what_it_refers_to() {
+fn a_flag_is_read_with_everything_it_refers_to() {
     let rules = r#"{"version": 1, "flags": [
         {"key": "top", "default_variation": "off",
          "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
@@ -401,9 +401,9 @@ fn a_flag_brings_what_it_refers_to() {
     // Enough others, so that a part is less than the whole.
     let others: Vec<_> = (0..100).map(|n| flag(&format!("other-{n}"), true)).collect();
     let rules = rules.replacen("\"flags\": [", &format!("\"flags\": [{},", others.join(",")), 1);
-    let (server, folder) = remembered("refers", rules);
+    let (server, folder) = cached("refers", rules);
     server.respond(|_| Reply::Hang);
-    let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+    let client = started(caching(&server, &folder).cache_max_age(NEVER));
     let context = phaseflag::EvaluationContext::new().attribute("kind", "person");
     let pro = context.clone().attribute("plan", "pro");
     for (key, context, served) in [
@@ -417,12 +417,12 @@ fn a_flag_brings_what_it_refers_to() {
 }
 
 #[test]
-fn threads_that_ask_at_once_get_the_same() {
+fn concurrent_threads_get_the_same_result() {
     let keys: Vec<String> = (0..200).map(|n| format!("flag-{n}")).collect();
     let names: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let (server, folder) = remembered("threads", ruleset(1, &names));
+    let (server, folder) = cached("threads", ruleset(1, &names));
     server.respond(|_| Reply::Hang);
-    let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+    let client = started(caching(&server, &folder).cache_max_age(NEVER));
     thread::scope(|scope| {
         for part in keys.chunks(50) {
             let client = &client;
@@ -438,12 +438,12 @@ fn threads_that_ask_at_once_get_the_same() {
 }
 
 #[test]
-fn nobody_finds_no_rules_while_the_whole_takes_the_place_of_its_parts() {
+fn rules_are_present_while_the_whole_ruleset_replaces_its_parts() {
     let keys: Vec<String> = (0..60).map(|n| format!("flag-{n}")).collect();
     let names: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let (server, folder) = remembered("race", ruleset(1, &names));
+    let (server, folder) = cached("race", ruleset(1, &names));
     for round in 0..200 {
-        let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+        let client = started(caching(&server, &folder).cache_max_age(NEVER));
         thread::scope(|scope| {
             scope.spawn(|| {
                 for key in keys.iter().cycle().take(500) {
@@ -458,14 +458,14 @@ fn nobody_finds_no_rules_while_the_whole_takes_the_place_of_its_parts() {
 }
 
 #[test]
-fn rules_that_somebody_else_has_put_there_are_not_made_fresh() {
-    let (server, folder) = remembered("foreign", ruleset(1, &["old"]));
+fn rules_written_by_another_process_are_not_made_fresh() {
+    let (server, folder) = cached("foreign", ruleset(1, &["old"]));
     let old = fs::read(folder.file()).expect("the file");
     server.respond(|request| match request.header("if-none-match") {
         Some("\"two\"") => Reply::status(304),
         _ => Reply::json(ruleset(2, &["new"])).with("etag", "\"two\""),
     });
-    let client = ready(remembering(&server, &folder).polling_interval(RAPIDLY));
+    let client = ready(caching(&server, &folder).polling_interval(RAPIDLY));
     let new = fs::read(folder.file()).expect("the file");
     fs::write(folder.0.join("aside"), &old).expect("a file");
     set_age(&folder.0.join("aside"), NEVER);
@@ -477,21 +477,21 @@ fn rules_that_somebody_else_has_put_there_are_not_made_fresh() {
 }
 
 #[test]
-fn writers_at_once_leave_a_whole_file() {
-    let (server, folder) = remembered("writers", ruleset(1, &["a"]));
+fn concurrent_writers_leave_a_complete_file() {
+    let (server, folder) = cached("writers", ruleset(1, &["a"]));
     server.respond(|request| Reply::json(ruleset(request.number as u64, &["a"])));
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..10 {
-                    let client = ready(remembering(&server, &folder));
+                    let client = ready(caching(&server, &folder));
                     assert!(is_on(&client, "a"));
                 }
             });
         }
         scope.spawn(|| {
             for _ in 0..40 {
-                let client = started(remembering(&server, &folder).cache_max_age(NEVER));
+                let client = started(caching(&server, &folder).cache_max_age(NEVER));
                 assert!(client.is_ready() && is_on(&client, "a"));
             }
         });
@@ -500,7 +500,7 @@ fn writers_at_once_leave_a_whole_file() {
 }
 
 #[test]
-fn without_a_service_nothing_is_remembered() {
+fn nothing_is_cached_without_a_service() {
     let folder = Folder::new("no-service");
     let client = started(
         PhaseFlagClient::builder("", "").cache_dir(&folder.0).bootstrap_text(ruleset(1, &["a"])),

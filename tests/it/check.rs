@@ -12,7 +12,7 @@ fn check(text: &str) -> Vec<String> {
 
 /// Holds what is found in a flag whose key is `f`, without `line 1, column …: flags[0]`.
 #[track_caller]
-fn finds(members: &str, expected: &[&str]) {
+fn assert_findings(members: &str, expected: &[&str]) {
     let text = format!(
         r#"{{"flags": [{{"key": "f", "default_variation": "off",
             "variations": [{{"key": "on", "value": true}}, {{"key": "off", "value": false}}], {members}}}],
@@ -28,7 +28,7 @@ fn finds(members: &str, expected: &[&str]) {
 }
 
 #[test]
-fn findings_come_in_the_order_of_the_text() {
+fn findings_are_in_text_order() {
     let text = "\u{feff}{\n  \"data\": {\"segments\": [\n    {\"key\": \"unused\"},\n    {\"key\": \"ü\", \"id\": 7}],\n\
         \t\"flags\": [\n    {\"key\": \"ä😀\", \"flag_type\": \"color\", \"targeting_rules\": [{}, 5,\n      \
         {\"percentage_rollout\": {\"variations\": [{\"weight\": 150, \"variation\": \"x\"}]}}]},\n    \
@@ -74,7 +74,7 @@ fn a_finding_can_be_read_in_parts() {
 }
 
 #[test]
-fn what_is_no_ruleset_is_refused_as_by_parse() {
+fn check_refuses_what_parse_refuses() {
     for text in ["", "{", "{\"flags\": 5}", "[1e999]", "{\"data\": {}}"] {
         assert_eq!(Ruleset::check(text).unwrap_err(), Ruleset::parse(text).unwrap_err());
     }
@@ -83,12 +83,12 @@ fn what_is_no_ruleset_is_refused_as_by_parse() {
 }
 
 #[test]
-fn a_sound_flag_has_no_findings() {
-    finds(r#""targeting_rules": []"#, &[]);
+fn a_valid_flag_has_no_findings() {
+    assert_findings(r#""targeting_rules": []"#, &[]);
 }
 
 #[test]
-fn weights_are_added_up() {
+fn weights_are_summed() {
     let sums = "warning rules[0].percentage_rollout: the weights sum to ";
     for (weights, expected) in [
         (vec![50.0, 50.0], None),
@@ -114,9 +114,9 @@ fn weights_are_added_up() {
         let entries = entries.collect::<Vec<_>>().join(",");
         let members = format!(r#""targeting_rules": [{{"percentage_rollout": [{entries}]}}]"#);
         let expected: Vec<_> = expected.map(|it| format!("{sums}{it}")).into_iter().collect();
-        finds(&members, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_findings(&members, &expected.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    finds(
+    assert_findings(
         r#""targeting_rules": [
             {"priority": 2, "variation": "on"},
             {"priority": 1, "percentage_rollout": {"variations": [{"variation": "on", "weight": 10}]}}]"#,
@@ -127,7 +127,7 @@ fn weights_are_added_up() {
 
 /// An entry of less than a whole bucket may fall between two of them.
 #[test]
-fn entries_that_no_bucket_falls_into_are_named() {
+fn entries_without_a_bucket_are_reported() {
     for (weights, expected) in [
         (
             vec![99.5, 0.5],
@@ -165,12 +165,12 @@ fn entries_that_no_bucket_falls_into_are_named() {
         let entries = entries.collect::<Vec<_>>().join(",");
         let members = format!(r#""targeting_rules": [{{"percentage_rollout": [{entries}]}}]"#);
         let expected = expected.map(|it| format!("warning rules[0].percentage_rollout: {it}"));
-        finds(&members, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_findings(&members, &expected.iter().map(String::as_str).collect::<Vec<_>>());
     }
 }
 
 #[test]
-fn rules_that_can_never_be_reached_are_named_with_the_one_that_comes_first() {
+fn unreachable_rules_are_reported_with_the_rule_before_them() {
     let pro = r#"{"attribute": "plan", "operator": "is", "value": "pro"}"#;
     let us = r#"{"attribute": "country", "operator": "one_of", "value": ["US", "CA"]}"#;
     let same_us = r#"{"attribute": "country", "operator": "one_of", "value": ["CA", "US", "CA"]}"#;
@@ -236,7 +236,7 @@ fn rules_that_can_never_be_reached_are_named_with_the_one_that_comes_first() {
 
 /// A rollout whose weights reach 100 serves everybody who has an identifier.
 #[test]
-fn rules_that_a_whole_rollout_leaves_nobody_are_named() {
+fn rules_behind_a_full_rollout_are_reported() {
     let rule = |conditions: &[&str], rest: &str| {
         format!(r#"{{"conditions": [{}], {rest}}}"#, conditions.join(","))
     };
@@ -309,9 +309,9 @@ fn rules_that_a_whole_rollout_leaves_nobody_are_named() {
 }
 
 #[test]
-fn rules_that_serve_nothing_are_named() {
+fn rules_that_serve_nothing_are_reported() {
     let message = "the rule serves nothing: the next rule is evaluated";
-    finds(
+    assert_findings(
         r#""targeting_rules": [{}, {"priority": 1}, {"variation": "on"}, {"conditions": []},
             {"conditions": [{"attribute": "a", "operator": "is", "value": 1}]},
             {"percentage_rollout": null, "variation": ""}]"#,
@@ -386,9 +386,9 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
 }
 
 #[test]
-fn flag_types_that_are_not_known_are_named() {
+fn unknown_flag_types_are_reported() {
     for kind in ["boolean", "string", "number", "json"] {
-        finds(&format!(r#""flag_type": "{kind}""#), &[]);
+        assert_findings(&format!(r#""flag_type": "{kind}""#), &[]);
     }
     let counts = "only the types of the values count";
     for (kind, expected) in [
@@ -397,12 +397,15 @@ fn flag_types_that_are_not_known_are_named() {
         ("[[5]]", format!("expected a string, found a list: {counts}")),
         ("7", format!("expected a string, found a number: {counts}")),
     ] {
-        finds(&format!(r#""flag_type": {kind}"#), &[&format!("warning flag_type: {expected}")]);
+        assert_findings(
+            &format!(r#""flag_type": {kind}"#),
+            &[&format!("warning flag_type: {expected}")],
+        );
     }
 }
 
 #[test]
-fn segments_that_no_rule_asks_for_are_named() {
+fn unused_segments_are_reported() {
     let text = r#"{"flags": [{"key": "f", "enabled": false, "targeting_rules": [
             {"segment_id": "by-id", "variation": "v"}, {"segment_id": "by-key", "variation": "v"}],
             "variations": [{"key": "v"}]}],
@@ -429,7 +432,7 @@ fn segments_that_no_rule_asks_for_are_named() {
 }
 
 #[test]
-fn of_a_member_that_stands_twice_the_last_one_counts() {
+fn the_last_of_repeated_members_counts() {
     let text = "[{\"key\": \"f\", \"enabled\": false, \"variations\": [5, {\"key\": 6}],\n\
                  \"v\\u0061riations\": [{\"key\": 7, \"key\": 8}]}]";
     assert_eq!(
@@ -494,7 +497,7 @@ fn many_findings_in_a_large_text_are_found_in_time() {
 
 /// Rules of which each might leave another nobody are compared with a bounded effort.
 #[test]
-fn rules_that_have_much_in_common_are_compared_in_time() {
+fn similar_rules_are_compared_in_time() {
     let condition =
         |value: usize| format!(r#"{{"attribute": "a", "operator": "is_not", "value": {value}}}"#);
     let common = condition(0);

@@ -153,14 +153,14 @@ fn fetches_and_serves() {
 }
 
 #[test]
-fn trims_the_slash_of_the_base_url() {
+fn trims_the_trailing_slash_of_the_base_url() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     ready(PhaseFlagClient::builder(server.url() + "/", "sdk-dev-1"));
     assert_eq!(server.requests()[0].path, "/api/v1/sdk/ruleset");
 }
 
 #[test]
-fn sends_the_key_with_every_call() {
+fn sends_the_key_with_every_request() {
     let (server, client) = serving(&ruleset(1, &["a"]));
     client.track_event(EvaluationEvent::new("a"));
     client.flush_events().unwrap();
@@ -192,7 +192,7 @@ fn sends_the_key_with_every_call() {
 }
 
 #[test]
-fn build_touches_nothing() {
+fn build_starts_no_thread_and_makes_no_request() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server).bootstrap_file("/no/such/file").build().unwrap();
     assert!(!client.is_ready());
@@ -269,9 +269,9 @@ fn its_threads_have_stacks_of_a_mebibyte() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn nothing_that_delivers_is_started_before_there_is_an_event() {
+fn the_event_thread_starts_with_the_first_event() {
     // In a process of its own: the threads of other tests have the same names.
-    if !is_alone("client::nothing_that_delivers_is_started_before_there_is_an_event") {
+    if !is_alone("client::the_event_thread_starts_with_the_first_event") {
         return;
     }
     let delivers = || {
@@ -300,7 +300,7 @@ fn nothing_that_delivers_is_started_before_there_is_an_event() {
 }
 
 #[test]
-fn starting_again_does_nothing_more() {
+fn a_second_start_does_nothing() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server).polling_interval(NEVER));
     for _ in 0..10 {
@@ -315,7 +315,7 @@ fn starting_again_does_nothing_more() {
 }
 
 #[test]
-fn two_threads_that_start_start_one_client() {
+fn concurrent_starts_start_one_client() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server).polling_interval(NEVER).build().unwrap();
     thread::scope(|scope| {
@@ -355,7 +355,7 @@ fn a_stopped_client_serves_the_last_rules() {
 }
 
 #[test]
-fn a_stopped_client_polls_no_more() {
+fn a_stopped_client_no_longer_polls() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     server.wait_for(5, "/sdk/ruleset");
@@ -371,7 +371,7 @@ fn a_stopped_client_polls_no_more() {
 }
 
 #[test]
-fn waiting_ends_with_the_time() {
+fn wait_until_ready_ends_after_its_timeout() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     let waited = Duration::from_millis(30);
     let start = Instant::now();
@@ -385,7 +385,7 @@ fn waiting_ends_with_the_time() {
 }
 
 #[test]
-fn waiting_says_what_the_last_failure_was() {
+fn wait_until_ready_returns_the_last_failure() {
     let server = Server::start(|_| Reply::status(500));
     let client = started(builder(&server));
     wait_until("a failure", || client.statistics().last_failure.is_some());
@@ -396,7 +396,7 @@ fn waiting_says_what_the_last_failure_was() {
 }
 
 #[test]
-fn waiting_ends_at_once_where_the_key_is_refused() {
+fn wait_until_ready_ends_at_once_if_the_key_is_refused() {
     for status in [401, 403] {
         let server =
             Server::start(move |_| Reply::status(status).with_body(r#"{"detail": "no such key"}"#));
@@ -413,7 +413,7 @@ fn waiting_ends_at_once_where_the_key_is_refused() {
 }
 
 #[test]
-fn waiting_ends_when_the_client_is_stopped() {
+fn wait_until_ready_ends_when_the_client_stops() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(builder(&server));
     thread::scope(|scope| {
@@ -425,7 +425,7 @@ fn waiting_ends_when_the_client_is_stopped() {
 }
 
 #[test]
-fn waiting_before_the_start_ends_with_readiness() {
+fn wait_until_ready_can_be_called_before_start() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server).build().unwrap();
     thread::scope(|scope| {
@@ -487,7 +487,7 @@ fn an_unknown_flag_gives_the_default() {
 }
 
 #[test]
-fn no_rules_yet_give_the_default() {
+fn no_rules_give_the_default() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(builder(&server));
     assert!(client.get_boolean_value("a", true, None));
@@ -516,14 +516,14 @@ fn the_default_context_is_for_calls_without_one() {
 }
 
 #[test]
-fn without_a_default_context_nobody_asks() {
+fn without_a_default_context_there_is_no_user() {
     let (_server, client) = serving(REASONS);
     assert!(!client.get_boolean_value("targeted", true, None));
     assert!(client.get_boolean_value("targeted", false, &pro()));
 }
 
 #[test]
-fn a_variation_says_value_reason_and_key() {
+fn a_variation_has_value_reason_and_key() {
     let (_server, client) = serving(REASONS);
     for (key, value, reason, variation_key) in [
         ("targeted", Value::from(true), "targeting_match", Some("on")),
@@ -551,7 +551,7 @@ fn a_result_outlives_its_client() {
 }
 
 #[test]
-fn flags_tell_key_kind_and_state() {
+fn flags_have_key_kind_and_state() {
     let (_server, client) = serving(KINDS);
     let flags = client.flags();
     let flags: Vec<_> = flags.iter().map(|flag| (flag.key(), flag.kind(), flag.is_on())).collect();
@@ -572,7 +572,7 @@ fn flags_tell_key_kind_and_state() {
 }
 
 #[test]
-fn all_flags_are_evaluated_as_one_by_one() {
+fn all_flags_agree_with_single_evaluations() {
     for rules in [KINDS, REASONS] {
         let (_server, client) = serving(rules);
         let all = client.evaluate_all(&pro());
@@ -584,7 +584,7 @@ fn all_flags_are_evaluated_as_one_by_one() {
 }
 
 #[test]
-fn all_flags_are_of_one_ruleset() {
+fn all_flags_come_from_one_ruleset() {
     let keys: Vec<_> = (0..40).map(|number| format!("flag-{number}")).collect();
     let rules = [true, false].map(|value| {
         let flags: Vec<_> = keys.iter().map(|key| flag(key, value)).collect();
@@ -640,7 +640,7 @@ fn a_dropped_clone_stops_nothing() {
 }
 
 #[test]
-fn the_last_clone_that_is_dropped_stops() {
+fn dropping_the_last_clone_stops_the_client() {
     let (server, client) = serving(&ruleset(1, &["a"]));
     let clones = [client.clone(), client.clone()];
     client.track_event(EvaluationEvent::new("a"));

@@ -103,9 +103,9 @@ fn resident() -> usize {
 }
 
 #[test]
-fn a_million_events_while_the_service_is_down_cost_a_queue() {
+fn a_million_events_in_an_outage_take_the_memory_of_one_queue() {
     // What other tests hold in memory would count.
-    if !is_alone("delivery::a_million_events_while_the_service_is_down_cost_a_queue") {
+    if !is_alone("delivery::a_million_events_in_an_outage_take_the_memory_of_one_queue") {
         return;
     }
     const CAPACITY: usize = 10_000;
@@ -164,7 +164,7 @@ fn tracking_does_not_wait_for_a_service_that_hangs() {
 }
 
 #[test]
-fn a_failure_that_may_pass_tries_the_same_batch_again() {
+fn a_transient_failure_retries_the_same_batch() {
     let slow = Duration::from_millis(500);
     let cases: Vec<(&str, Reply)> = vec![
         ("408", Reply::status(408)),
@@ -215,7 +215,7 @@ fn a_failure_that_may_pass_tries_the_same_batch_again() {
 }
 
 #[test]
-fn a_reset_tries_the_same_batch_again() {
+fn a_reset_retries_the_same_batch() {
     let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = bodies.clone();
     let wire = Wire::start(move |mut stream: TcpStream, _| {
@@ -241,7 +241,7 @@ fn a_reset_tries_the_same_batch_again() {
 }
 
 #[test]
-fn a_failure_that_stays_keeps_the_batch_and_is_not_tried_again_soon() {
+fn a_permanent_failure_keeps_the_batch_and_is_not_retried_soon() {
     let cases = [301, 302, 304, 307, 308, 401, 403, 404];
     thread::scope(|scope| {
         for status in cases {
@@ -274,7 +274,7 @@ fn a_failure_that_stays_keeps_the_batch_and_is_not_tried_again_soon() {
 }
 
 #[test]
-fn a_batch_that_is_refused_for_good_takes_no_other_with_it() {
+fn a_permanently_refused_batch_does_not_affect_others() {
     for status in [400, 402, 405, 406, 409, 410, 411, 414, 415, 418, 422, 451, 499] {
         let refused: Arc<Mutex<Vec<String>>> = Arc::default();
         let bad = refused.clone();
@@ -360,7 +360,7 @@ fn a_batch_that_is_too_large_is_split_down_to_single_events() {
 }
 
 #[test]
-fn after_a_request_that_took_too_long_fewer_are_sent_at_once() {
+fn a_request_timeout_makes_the_next_request_smaller() {
     let service = Service::start(|_, request| match keys_of(&request.body).len() {
         0..=10 => Reply::status(202),
         _ => Reply::Hang,
@@ -395,7 +395,7 @@ fn a_request_holds_at_most_500_events() {
 
 /// The answer is lost on the way; what it began with says that the events have arrived.
 #[test]
-fn a_success_counts_whatever_follows_its_status() {
+fn a_success_status_counts_even_if_the_body_is_lost() {
     let cases: Vec<(&str, Reply)> = vec![
         ("200", Reply::status(200)),
         ("201", Reply::status(201)),
@@ -447,7 +447,7 @@ fn a_success_counts_whatever_follows_its_status() {
 }
 
 #[test]
-fn order_and_number_survive_any_mix_of_failures() {
+fn order_and_count_survive_any_mix_of_failures() {
     let service = Service::start(|number, _| match number * 7 % 11 {
         0 => Reply::status(503),
         1 => Reply::status(429),
@@ -472,7 +472,7 @@ fn order_and_number_survive_any_mix_of_failures() {
 }
 
 #[test]
-fn delivery_comes_back_without_help() {
+fn delivery_recovers_by_itself() {
     let service = Service::start(|number, _| match number {
         0 => Reply::status(503),
         _ => Reply::status(202),
@@ -485,7 +485,7 @@ fn delivery_comes_back_without_help() {
 }
 
 #[test]
-fn a_bad_batch_in_the_middle_is_told_to_who_flushes() {
+fn a_flush_returns_the_error_of_a_batch_in_the_middle() {
     let service = Service::start(|number, _| match number {
         // In both forms of timestamps.
         0 | 1 => Reply::status(422).with_body(r#"{"error": {"message": "no such flag"}}"#),
@@ -563,7 +563,7 @@ fn a_body_is_valid_json_whatever_the_metadata_holds() {
 }
 
 #[test]
-fn metadata_too_deep_for_others_is_left_out() {
+fn metadata_nested_too_deeply_is_omitted() {
     let deep = (0..2_000).fold(Value::Null, |inner, _| [inner].into_iter().collect());
     let service = Service::start(|_, _| Reply::status(202));
     let client = started(builder(&service.server.url()));

@@ -44,7 +44,7 @@ fn line<T: std::fmt::Debug>(details: &EvaluationDetails<T>) -> String {
 }
 
 #[test]
-fn they_give_the_value_with_reason_and_variation() {
+fn details_have_value_reason_and_variation() {
     let client = client();
     let ada = EvaluationContext::new().user_id("ada");
     for (key, expected) in [
@@ -68,7 +68,7 @@ fn they_give_the_value_with_reason_and_variation() {
 }
 
 #[test]
-fn they_give_the_default_and_say_why() {
+fn details_have_the_default_and_its_cause() {
     let client = client();
     let snapshot = client.snapshot();
     for (key, code, sentence) in [
@@ -99,7 +99,7 @@ fn they_give_the_default_and_say_why() {
 }
 
 #[test]
-fn each_getter_names_what_it_asks_for() {
+fn each_getter_names_its_type() {
     let client = client();
     let sentence = |error: Option<&EvaluationError>| error.unwrap().to_string();
     let string = client.get_string_details("boolean", "default", None);
@@ -117,7 +117,7 @@ fn each_getter_names_what_it_asks_for() {
 }
 
 #[test]
-fn they_see_overrides_and_the_default_context() {
+fn details_use_overrides_and_the_default_context() {
     let ada = EvaluationContext::new().user_id("ada");
     let client = PhaseFlagClient::builder("", "")
         .bootstrap_text(RULES)
@@ -140,7 +140,7 @@ fn they_see_overrides_and_the_default_context() {
 }
 
 #[test]
-fn they_agree_with_the_getters() {
+fn details_agree_with_the_getters() {
     let client = client();
     client.set_override("string", true);
     for key in ["boolean", "string", "number", "list", "object", "null", "dangling", "unknown"] {
@@ -156,7 +156,7 @@ fn they_agree_with_the_getters() {
 }
 
 #[test]
-fn without_rules_they_say_why_there_are_none() {
+fn without_rules_details_name_the_cause() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     let why = |client: &PhaseFlagClient| {
         let details = client.get_boolean_details("a", true, None);
@@ -188,7 +188,7 @@ fn without_rules_they_say_why_there_are_none() {
 
 #[cfg(feature = "http")]
 #[test]
-fn without_an_answer_they_name_the_last_failure() {
+fn without_a_response_details_name_the_last_failure() {
     use crate::support::{RAPIDLY, Reply, Server, builder, ready, ruleset, started, wait_until};
 
     let server = Server::start(|_| Reply::status(503));
@@ -229,7 +229,7 @@ fn without_an_answer_they_name_the_last_failure() {
 
 #[cfg(feature = "http")]
 #[test]
-fn a_bootstrap_answers_before_the_client_is_ready() {
+fn details_use_the_bootstrap_before_the_client_is_ready() {
     use crate::support::{Reply, Server, builder, started};
 
     let server = Server::start(|_| Reply::status(503));

@@ -73,7 +73,7 @@ fn dripping(status: u16) -> Reply {
 }
 
 /// Goes through many cases at once, as most of the time is spent waiting.
-fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
+fn in_parallel<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
     let run = &run;
     thread::scope(|scope| {
         for case in cases {
@@ -139,8 +139,8 @@ fn stop_and_drop_do_not_wait_for_a_bootstrap_url_that_hangs() {
 }
 
 #[test]
-fn stop_and_drop_keep_to_their_time_behind_a_server_that_takes_no_events() {
-    at_once(
+fn stop_and_drop_keep_their_timeout_if_the_server_accepts_no_events() {
+    in_parallel(
         [
             ("no answer", Reply::Hang),
             ("a complaint that drips", dripping(503)),
@@ -176,7 +176,7 @@ fn stop_and_drop_keep_to_their_time_behind_a_server_that_takes_no_events() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn stop_keeps_to_its_time_behind_a_port_that_accepts_nothing() {
+fn stop_keeps_its_timeout_if_the_port_accepts_no_connection() {
     let blackhole = Blackhole::open();
     let client = started(
         builder(&blackhole.url())
@@ -189,7 +189,7 @@ fn stop_keeps_to_its_time_behind_a_port_that_accepts_nothing() {
 }
 
 #[test]
-fn a_shutdown_timeout_of_zero_waits_for_nothing() {
+fn a_shutdown_timeout_of_zero_does_not_wait() {
     let server = for_events(|_| Reply::Hang);
     let client = started(builder(&server.url()).shutdown_timeout(Duration::ZERO));
     track(&client, 3);
@@ -198,7 +198,7 @@ fn a_shutdown_timeout_of_zero_waits_for_nothing() {
 }
 
 #[test]
-fn stop_delivers_what_is_queued_and_no_more_than_once() {
+fn stop_delivers_queued_events_once() {
     let server = for_events(|_| Reply::status(202));
     let client = started(builder(&server.url()));
     track(&client, 250);
@@ -225,7 +225,7 @@ fn nothing_is_delivered_after_stop_has_given_up() {
         Time,
         Flush,
     }
-    at_once(
+    in_parallel(
         [("by count", Trigger::Count), ("by time", Trigger::Time), ("by a flush", Trigger::Flush)],
         |(what, trigger)| {
             let server = for_events(|_| {
@@ -268,7 +268,7 @@ fn nothing_is_delivered_after_stop_has_given_up() {
 }
 
 #[test]
-fn stop_twice_is_stop_once() {
+fn a_second_stop_does_nothing() {
     let server = for_events(|_| Reply::status(202));
     let client = started(builder(&server.url()));
     track(&client, 2);
@@ -280,7 +280,7 @@ fn stop_twice_is_stop_once() {
 }
 
 #[test]
-fn eight_threads_may_stop_at_once() {
+fn eight_threads_can_stop_at_once() {
     for (what, reply, delivered) in
         [("a server that answers", Reply::status(202), 5), ("a server that hangs", Reply::Hang, 0)]
     {
@@ -304,7 +304,7 @@ fn eight_threads_may_stop_at_once() {
 }
 
 #[test]
-fn nobody_waits_to_try_again_when_the_client_has_given_up() {
+fn stop_does_not_wait_to_retry_after_stop_now() {
     let server = for_events(|_| Reply::status(503).with("retry-after", "30"));
     let client = started(builder(&server.url()));
     track(&client, 1);
@@ -318,7 +318,7 @@ fn nobody_waits_to_try_again_when_the_client_has_given_up() {
 }
 
 #[test]
-fn nobody_waits_for_a_request_when_the_client_has_given_up() {
+fn stop_does_not_wait_for_a_request_after_stop_now() {
     let server = for_events(|_| Reply::Hang);
     let patient = Duration::from_secs(30);
     let settings = builder(&server.url()).request_timeout(patient).shutdown_timeout(patient);
@@ -334,7 +334,7 @@ fn nobody_waits_for_a_request_when_the_client_has_given_up() {
 }
 
 #[test]
-fn a_listener_may_stop_the_client() {
+fn a_listener_can_stop_the_client() {
     // On the poller's thread, and on the thread that starts.
     for bootstrapped in [false, true] {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
@@ -369,7 +369,7 @@ fn a_listener_may_stop_the_client() {
 }
 
 #[test]
-fn a_listener_may_drop_the_last_handle_on_the_pollers_own_thread() {
+fn a_listener_can_drop_the_last_handle_on_the_poller_thread() {
     for (what, reply, delivered) in
         [("a server that answers", Reply::status(202), 3), ("a server that hangs", Reply::Hang, 0)]
     {
@@ -436,7 +436,7 @@ fn stop_during_start_wins() {
 }
 
 #[test]
-fn start_and_stop_may_meet_at_any_moment() {
+fn start_and_stop_can_race() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     for _ in 0..100 {
         let client = builder(&server.url()).build().unwrap();
@@ -454,7 +454,7 @@ fn start_and_stop_may_meet_at_any_moment() {
 }
 
 #[test]
-fn a_stopped_client_answers_from_its_memory() {
+fn a_stopped_client_serves_its_last_rules() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = started(builder(&server.url()));
     client.wait_until_ready(SOON).unwrap();
@@ -479,7 +479,7 @@ fn a_stopped_client_answers_from_its_memory() {
 }
 
 #[test]
-fn a_client_stopped_before_it_was_started_stays_so() {
+fn a_client_stopped_before_start_stays_stopped() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server.url()).build().unwrap();
     within(AT_ONCE, "stop", || client.stop());
@@ -497,7 +497,7 @@ fn a_client_stopped_before_it_was_started_stays_so() {
 }
 
 #[test]
-fn stop_wakes_those_who_wait_until_ready() {
+fn stop_wakes_threads_in_wait_until_ready() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(builder(&server.url()));
     let waiting = client.clone();
@@ -537,7 +537,7 @@ fn every_event_tracked_while_the_client_stops_is_counted() {
 }
 
 #[test]
-fn an_event_tracked_at_the_very_moment_of_stop_is_counted() {
+fn an_event_tracked_during_stop_is_counted() {
     let server = for_events(|_| Reply::status(202));
     for round in 0..100 {
         let client = builder(&server.url()).event_queue_capacity(200).build().unwrap();
@@ -565,7 +565,7 @@ fn an_event_tracked_at_the_very_moment_of_stop_is_counted() {
 }
 
 #[test]
-fn a_client_lives_and_dies_inside_an_asynchronous_runtime() {
+fn a_client_works_inside_an_async_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(async {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
@@ -584,7 +584,7 @@ fn a_client_lives_and_dies_inside_an_asynchronous_runtime() {
 }
 
 #[test]
-fn a_clone_that_is_dropped_leaves_the_others_alone() {
+fn dropping_a_clone_does_not_affect_the_others() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = started(builder(&server.url()).polling_interval(Duration::from_millis(10)));
     client.wait_until_ready(SOON).unwrap();
@@ -602,7 +602,7 @@ fn a_clone_that_is_dropped_leaves_the_others_alone() {
 }
 
 #[test]
-fn a_flush_returns_at_once_where_nothing_is_queued() {
+fn a_flush_of_an_empty_queue_returns_at_once() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(builder(&server.url()));
     server.wait_for(1, "/sdk/ruleset");
@@ -611,7 +611,7 @@ fn a_flush_returns_at_once_where_nothing_is_queued() {
 }
 
 #[test]
-fn a_flush_waits_no_longer_than_for_a_request() {
+fn a_flush_waits_at_most_for_one_request() {
     let server = for_events(|_| Reply::Hang);
     let client = started(
         builder(&server.url())
@@ -628,7 +628,7 @@ fn a_flush_waits_no_longer_than_for_a_request() {
 }
 
 #[test]
-fn a_flush_includes_what_is_in_flight() {
+fn a_flush_includes_events_in_flight() {
     let (open, gate) = channel::<()>();
     let gate = Mutex::new(gate);
     let server = for_events(move |_| {
@@ -653,7 +653,7 @@ fn a_flush_includes_what_is_in_flight() {
 }
 
 #[test]
-fn a_flush_never_overtakes_what_was_tracked_before_it() {
+fn a_flush_never_overtakes_earlier_events() {
     let server = for_events(|_| Reply::status(202));
     let client = started(builder(&server.url()).event_batch_size(7));
     let arrived = || -> BTreeSet<String> {
@@ -717,7 +717,7 @@ impl Drop for Bomb {
 }
 
 #[test]
-fn a_listener_whose_panic_panics_does_not_end_the_polling() {
+fn a_panic_payload_that_panics_on_drop_does_not_end_polling() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client =
         builder(&server.url()).polling_interval(Duration::from_millis(10)).build().unwrap();
@@ -729,7 +729,7 @@ fn a_listener_whose_panic_panics_does_not_end_the_polling() {
 }
 
 #[test]
-fn a_client_may_be_dropped_while_its_thread_panics() {
+fn a_client_can_be_dropped_while_its_thread_panics() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let url = server.url();
     let panicked = thread::spawn(move || {
@@ -742,7 +742,7 @@ fn a_client_may_be_dropped_while_its_thread_panics() {
 }
 
 #[test]
-fn a_client_may_be_dropped_with_the_thread_that_keeps_it() {
+fn a_client_can_be_dropped_by_a_thread_local() {
     thread_local! {
         static CLIENT: std::cell::RefCell<Option<PhaseFlagClient>> = const {
             std::cell::RefCell::new(None)
@@ -761,7 +761,7 @@ fn a_client_may_be_dropped_with_the_thread_that_keeps_it() {
 }
 
 #[test]
-fn durations_of_any_length_are_kept_to() {
+fn the_shortest_and_longest_durations_work() {
     for duration in [Duration::ZERO, Duration::MAX] {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
         let not_zero = duration.max(Duration::from_nanos(1));
@@ -783,7 +783,7 @@ fn durations_of_any_length_are_kept_to() {
 }
 
 #[test]
-fn a_server_that_reads_nothing_holds_nobody() {
+fn a_server_that_reads_nothing_blocks_neither_flush_nor_stop() {
     // The streams are kept, and nobody reads from them.
     let kept = Mutex::new(Vec::new());
     let wire = wire::Wire::start(move |stream, _| kept.lock().unwrap().push(stream));

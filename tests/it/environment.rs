@@ -91,7 +91,7 @@ fn flags_of_other_environments_are_absent() {
 }
 
 #[test]
-fn an_environment_that_is_no_text_is_reported_if_one_is_asked_for() {
+fn a_non_string_environment_is_reported_if_an_environment_is_set() {
     for (environment, found) in
         [("7", "a number"), ("true", "a boolean"), ("[]", "a list"), ("{}", "an object")]
     {
@@ -111,7 +111,7 @@ fn an_environment_that_is_no_text_is_reported_if_one_is_asked_for() {
 }
 
 #[test]
-fn a_flag_says_which_environment_it_carries() {
+fn a_flag_returns_its_environment() {
     let text = document(1, &["production", "qa"].map(|name| flag(name, Some(name), name)));
     let ruleset = Ruleset::parse(&text).unwrap();
     let flags: Vec<_> = ruleset.flags().collect();
@@ -127,7 +127,7 @@ fn a_flag_says_which_environment_it_carries() {
 }
 
 #[test]
-fn of_several_flags_of_one_key_the_one_of_the_environment_wins_whatever_the_order() {
+fn among_flags_of_one_key_the_one_of_the_environment_wins_in_any_order() {
     let production = flag("f", Some("production"), "production");
     let again = flag("f", Some("production"), "again");
     let staging = flag("f", Some("staging"), "staging");
@@ -190,7 +190,7 @@ fn a_prerequisite_on_a_flag_of_another_environment_fails() {
 }
 
 #[test]
-fn what_an_overridden_flag_requires_does_not_count() {
+fn prerequisites_of_a_replaced_flag_are_ignored() {
     let gate = flag("gate", None, "gate");
     let generic = r#"{"key": "f", "variations": [{"key": "v", "value": "generic"}], "default_variation": "v",
         "prerequisites": [{"flag_key": "gone", "variation_key": "v"}]}"#;
@@ -210,7 +210,7 @@ fn what_an_overridden_flag_requires_does_not_count() {
 }
 
 #[test]
-fn a_document_that_is_none_is_refused_as_ever() {
+fn an_invalid_document_is_refused() {
     for text in ["", "{", "{}", "7", r#"{"flags": {}}"#, "[{\"key\": \"f\", 7}]", "[1e999]"] {
         let expected = Ruleset::parse(text).unwrap_err();
         assert_eq!(Ruleset::parse_for(text, "production").unwrap_err(), expected, "{text}");
@@ -285,7 +285,7 @@ fn a_watched_file_is_read_for_the_environment() {
 }
 
 #[test]
-fn everything_of_a_client_agrees() {
+fn every_method_of_a_client_uses_the_environment() {
     let builder = PhaseFlagClient::builder("", "").bootstrap_text(several(1));
     let client = support::started(builder.environment("production"));
     let keys: Vec<_> = client.flags().iter().map(|flag| flag.key().to_owned()).collect();
@@ -308,7 +308,7 @@ mod with_a_service {
     use crate::support::{NEVER, RAPIDLY, Reply, Server, builder, ready, started, wait_until};
 
     #[test]
-    fn polls_are_read_for_the_environment_and_fetched_rules_are_whole() {
+    fn polls_are_read_for_the_environment_and_fetches_are_not() {
         let server = Server::with_ruleset(several(1));
         let settings = builder(&server).polling_interval(RAPIDLY).environment("production");
         let client = ready(settings);
@@ -338,7 +338,7 @@ mod with_a_service {
     }
 
     #[test]
-    fn rules_of_the_bootstrap_address_are_read_for_the_environment() {
+    fn a_bootstrap_url_is_read_for_the_environment() {
         let server = Server::start(|request| match request.path.as_str() {
             "/bootstrap.json" => Reply::json(several(1)),
             _ => Reply::status(500),
@@ -350,7 +350,7 @@ mod with_a_service {
     }
 
     #[test]
-    fn clients_of_different_environments_share_what_is_remembered() {
+    fn clients_of_different_environments_share_the_cache() {
         let folder = std::env::temp_dir().join(format!("phaseflag-env-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         // Enough others, so that flags are read one by one.
@@ -373,7 +373,7 @@ mod with_a_service {
     }
 
     #[test]
-    fn a_part_fails_on_a_prerequisite_of_another_environment() {
+    fn a_single_cached_flag_fails_on_a_prerequisite_of_another_environment() {
         let folder =
             std::env::temp_dir().join(format!("phaseflag-env-part-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);

@@ -50,7 +50,7 @@ fn poll(settings: impl FnOnce(ClientBuilder) -> ClientBuilder, reply: Reply) -> 
 }
 
 #[test]
-fn settings_are_refused_by_name() {
+fn invalid_settings_are_refused_by_name() {
     let (zero, almost) = (Duration::ZERO, Duration::from_nanos(9_999_999));
     let watching = |interval| at("").bootstrap_file("flags.json").bootstrap_watch(interval);
     for (builder, reason) in [
@@ -143,7 +143,7 @@ fn settings_are_refused_by_name() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_refused() {
+fn an_unusable_proxy_is_refused() {
     for url in [
         "socks5://localhost:1080",
         "socks4://localhost",
@@ -163,7 +163,7 @@ fn a_proxy_that_cannot_be_used_is_refused() {
 }
 
 #[test]
-fn a_proxy_of_the_environment_that_cannot_be_used_is_refused() {
+fn an_unusable_proxy_of_the_environment_is_refused() {
     if std::env::var_os("HTTP_PROXY").is_some_and(|url| url == "ftp://nowhere") {
         let error = settings().build().unwrap_err();
         assert_eq!(
@@ -172,14 +172,14 @@ fn a_proxy_of_the_environment_that_cannot_be_used_is_refused() {
         );
         return;
     }
-    again(
-        "errors::a_proxy_of_the_environment_that_cannot_be_used_is_refused",
+    run_again(
+        "errors::an_unusable_proxy_of_the_environment_is_refused",
         ("HTTP_PROXY", "ftp://nowhere"),
     );
 }
 
 /// Runs a test again in a process of its own, with this variable.
-fn again(test: &str, (name, value): (&str, &str)) {
+fn run_again(test: &str, (name, value): (&str, &str)) {
     let mut child = Command::new(std::env::current_exe().expect("this program"));
     for variable in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
         child.env_remove(variable);
@@ -196,7 +196,7 @@ fn again(test: &str, (name, value): (&str, &str)) {
 }
 
 #[test]
-fn certificates_that_are_none_are_refused() {
+fn invalid_certificates_are_refused() {
     let malformed = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
     for (pem, reason) in [
         ("", "contains no certificate"),
@@ -238,7 +238,7 @@ fn https_needs_a_feature() {
 }
 
 #[test]
-fn what_is_right_is_accepted() {
+fn valid_settings_are_accepted() {
     let longest = Duration::MAX;
     for builder in [
         PhaseFlagClient::builder("", ""),
@@ -274,7 +274,7 @@ fn what_is_right_is_accepted() {
 }
 
 #[test]
-fn a_bootstrap_that_cannot_be_read() {
+fn an_unreadable_bootstrap_is_an_error() {
     let path = std::env::temp_dir().join(format!("phaseflag-errors-{}", std::process::id()));
     fs::write(&path, "{\"flags\": [\n  oops").unwrap();
     let file = path.display();
@@ -320,7 +320,7 @@ fn a_bootstrap_that_cannot_be_read() {
 }
 
 #[test]
-fn a_ruleset_that_is_none() {
+fn an_invalid_ruleset_is_an_error() {
     for (text, expected) in [
         (
             "",
@@ -340,7 +340,7 @@ fn a_ruleset_that_is_none() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_thread_that_cannot_be_started() {
+fn a_thread_that_cannot_be_started_is_an_error() {
     // No thread finds room for a stack of this size.
     const STACK: &str = "1125899906842624";
     if std::env::var_os("RUST_MIN_STACK").is_some_and(|size| size == STACK) {
@@ -356,11 +356,11 @@ fn a_thread_that_cannot_be_started() {
         assert_eq!(client.statistics().events.dropped_undelivered, 1);
         return;
     }
-    again("errors::a_thread_that_cannot_be_started", ("RUST_MIN_STACK", STACK));
+    run_again("errors::a_thread_that_cannot_be_started_is_an_error", ("RUST_MIN_STACK", STACK));
 }
 
 #[test]
-fn a_client_at_the_wrong_time_of_its_life() {
+fn calls_before_start_and_after_stop_are_errors() {
     let client = settings().build().unwrap();
     assert_eq!(chain(&client.flush_events().unwrap_err()), ["the client has not been started"]);
     assert_eq!(
@@ -378,7 +378,7 @@ fn a_client_at_the_wrong_time_of_its_life() {
 }
 
 #[test]
-fn a_client_that_is_not_ready() {
+fn a_client_that_does_not_become_ready_is_an_error() {
     let trouble =
         Reply::status(503).with_body(r#"{"error": {"code": 503, "message": "updating"}}"#);
     let (url, error) = poll(|builder| builder, trouble);
@@ -393,7 +393,7 @@ fn a_client_that_is_not_ready() {
 }
 
 #[test]
-fn a_key_that_is_refused() {
+fn a_refused_key_is_an_error() {
     for status in [401, 403] {
         let refusal = || Reply::status(status).with_body(r#"{"detail": "Invalid API key"}"#);
         let (url, error) = poll(|builder| builder, refusal());
@@ -418,7 +418,7 @@ fn a_key_that_is_refused() {
 }
 
 #[test]
-fn a_flag_that_the_service_does_not_evaluate() {
+fn a_flag_that_the_service_does_not_evaluate_is_an_error() {
     let (_server, error) = evaluate(Reply::json(
         r#"{"data": {"evaluations": {"checkout": {"value": null, "reason": "FLAG_NOT_FOUND"}}}}"#,
     ));
@@ -433,7 +433,7 @@ fn a_flag_that_the_service_does_not_evaluate() {
 }
 
 #[test]
-fn a_service_that_cannot_be_reached() {
+fn an_unreachable_service_is_an_error() {
     let server = Server::start(|_| Reply::status(404));
     let client = builder(&server).build().unwrap();
     let url = server.url();
@@ -453,7 +453,7 @@ fn a_service_that_cannot_be_reached() {
 }
 
 #[test]
-fn an_answer_that_does_not_come() {
+fn a_request_timeout_is_an_error() {
     let server = Server::start(|_| Reply::Hang);
     let client = builder(&server).request_timeout(Duration::from_millis(40)).build().unwrap();
     let url = server.url();
@@ -464,7 +464,7 @@ fn an_answer_that_does_not_come() {
 }
 
 #[test]
-fn a_status_that_is_no_success() {
+fn a_status_other_than_success_is_an_error() {
     for (status, body, message) in [
         (500, "", ""),
         (500, "<html>oops</html>", ""),
@@ -488,7 +488,7 @@ fn a_status_that_is_no_success() {
 }
 
 #[test]
-fn a_message_does_not_repeat_the_key_and_has_an_end() {
+fn a_message_is_cut_and_does_not_contain_the_key() {
     let body = format!(r#"{{"detail": "no key sdk-dev-1{}"}}"#, "!".repeat(1000));
     let (server, error) = evaluate(Reply::status(500).with_body(body));
     let text = error.to_string();
@@ -499,7 +499,7 @@ fn a_message_does_not_repeat_the_key_and_has_an_end() {
 }
 
 #[test]
-fn the_code_and_the_wait_can_be_read() {
+fn code_and_retry_after_can_be_read() {
     let reply = Reply::status(429)
         .with("retry-after", "7")
         .with_body(r#"{"error": {"code": "RATE_LIMITED", "message": "slow down"}}"#);
@@ -518,7 +518,7 @@ fn the_code_and_the_wait_can_be_read() {
 }
 
 #[test]
-fn a_304_that_was_not_asked_for() {
+fn an_unrequested_304_is_an_error() {
     let (url, error) = poll(|builder| builder, Reply::status(304));
     assert_eq!(
         chain(&error)[1],
@@ -527,7 +527,7 @@ fn a_304_that_was_not_asked_for() {
 }
 
 #[test]
-fn a_ruleset_that_is_not_there_suggests_the_path() {
+fn a_missing_ruleset_suggests_the_path() {
     for (body, message) in [
         ("", "does the base URL lack its `/api/v1`?"),
         (r#"{"detail": "Not Found"}"#, "Not Found (does the base URL lack its `/api/v1`?)"),
@@ -545,7 +545,7 @@ fn a_ruleset_that_is_not_there_suggests_the_path() {
 }
 
 #[test]
-fn a_body_that_is_too_large() {
+fn a_body_that_is_too_large_is_an_error() {
     let (url, error) = poll(|builder| builder.max_body_size(20), Reply::json(ruleset(1, &["a"])));
     assert_eq!(
         chain(&error)[1..],
@@ -565,7 +565,7 @@ fn a_body_of_the_largest_size_is_accepted() {
 }
 
 #[test]
-fn a_body_in_an_encoding_that_was_not_asked_for() {
+fn a_body_in_an_unrequested_encoding_is_an_error() {
     for encoding in ["br", "gzip", "deflate"] {
         if cfg!(feature = "gzip") && encoding == "gzip" {
             continue;
@@ -583,7 +583,7 @@ fn a_body_in_an_encoding_that_was_not_asked_for() {
 }
 
 #[test]
-fn a_body_that_is_no_ruleset() {
+fn a_body_that_is_no_ruleset_is_an_error() {
     for (body, cause) in [
         (
             "{\"flags\": [}",
@@ -608,7 +608,7 @@ fn a_body_that_is_no_ruleset() {
 }
 
 #[test]
-fn an_answer_that_is_none() {
+fn an_invalid_evaluation_is_an_error() {
     for (body, reason) in [
         (
             "[oops",
@@ -634,7 +634,7 @@ fn an_answer_that_is_none() {
 }
 
 #[test]
-fn events_that_are_not_delivered() {
+fn undelivered_events_are_an_error() {
     let server = Server::start(|_| Reply::status(503).with_body(r#"{"error": "updating"}"#));
     let client = started(builder(&server));
     for _ in 0..3 {
@@ -663,7 +663,7 @@ fn events_that_are_not_delivered() {
 }
 
 #[test]
-fn no_error_and_no_debug_text_holds_the_key() {
+fn no_error_or_debug_text_contains_the_key() {
     let server = Server::start(|_| Reply::status(401).with_body(r#"{"detail": "sdk-dev-1"}"#));
     let client = started(builder(&server).polling_interval(RAPIDLY));
     let error = client.wait_until_ready(SOON).unwrap_err();

@@ -272,7 +272,7 @@ fn chains_of_prerequisites_up_to_a_hundred_flags_hold() {
 }
 
 #[test]
-fn longer_chains_of_prerequisites_fail_from_the_first_flag_that_is_too_high() {
+fn longer_chains_of_prerequisites_fail_from_the_first_flag_beyond_the_limit() {
     for length in [102, 10_000] {
         let ruleset = chain(length);
         assert_eq!(
@@ -287,7 +287,7 @@ fn longer_chains_of_prerequisites_fail_from_the_first_flag_that_is_too_high() {
 }
 
 #[test]
-fn a_chain_counts_alike_wherever_its_flags_stand() {
+fn the_order_of_flags_does_not_change_the_length_of_a_chain() {
     let mut flags: Vec<String> = (0..102)
         .map(|key| requiring(key, &key.checked_sub(1).map_or(vec![], |it| vec![it])))
         .collect();
@@ -299,7 +299,7 @@ fn a_chain_counts_alike_wherever_its_flags_stand() {
 }
 
 #[test]
-fn a_flag_above_one_that_is_too_high_is_judged_by_the_default_that_it_serves() {
+fn a_prerequisite_beyond_the_limit_counts_as_its_default() {
     let mut flags: Vec<String> = (0..102)
         .map(|key| requiring(key, &key.checked_sub(1).map_or(vec![], |it| vec![it])))
         .collect();
@@ -314,7 +314,7 @@ fn a_flag_above_one_that_is_too_high_is_judged_by_the_default_that_it_serves() {
 }
 
 #[test]
-fn a_ring_of_ten_thousand_flags_serves_defaults() {
+fn a_cycle_of_ten_thousand_flags_serves_defaults() {
     let length = 10_000;
     let flags = (0..length).map(|key| requiring(key, &[(key + 1) % length]));
     let text = format!("[{}]", flags.collect::<Vec<_>>().join(","));
@@ -325,7 +325,7 @@ fn a_ring_of_ten_thousand_flags_serves_defaults() {
 }
 
 #[test]
-fn sixty_layers_that_require_the_layer_below_twice_are_sixty_evaluations() {
+fn sixty_layers_that_require_the_layer_below_twice_take_sixty_evaluations() {
     // Both of two ways to require a layer twice: one flag named twice, and two flags a layer.
     let one_flag = (0..60).map(|key: usize| match key.checked_sub(1) {
         None => requiring(key, &[]),
@@ -371,7 +371,7 @@ fn a_flag_that_is_required_many_times_is_evaluated_once() {
 }
 
 #[test]
-fn no_context_is_a_context_that_says_nothing() {
+fn no_context_equals_an_empty_context() {
     let ruleset = Ruleset::parse(&one_condition("is_not", Some(&Value::from("such")))).unwrap();
     let nobody = EvaluationContext::new();
     assert_eq!(ruleset.evaluate("f", None), ruleset.evaluate("f", &nobody));
@@ -431,7 +431,7 @@ mod patterns {
     }
 
     #[test]
-    fn that_back_track_elsewhere_are_linear_here() {
+    fn match_in_linear_time_without_backtracking() {
         for pattern in ["(a+)+$", "(a|aa)+$", "(.*)*!", "^(a?){100}a{100}$"] {
             let subject = format!("{}b", "a".repeat(9_999));
             let start = Instant::now();

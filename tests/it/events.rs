@@ -51,7 +51,7 @@ fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
 }
 
 #[test]
-fn they_go_by_count() {
+fn events_are_sent_by_count() {
     let server = server();
     let client = started(patient(&server).event_batch_size(3));
     track(&client, 0..3);
@@ -69,7 +69,7 @@ fn they_go_by_count() {
 }
 
 #[test]
-fn a_hundred_are_a_batch() {
+fn a_batch_is_a_hundred_events_by_default() {
     let server = server();
     let client = patient(&server).build().unwrap();
     track(&client, 0..299);
@@ -82,7 +82,7 @@ fn a_hundred_are_a_batch() {
 }
 
 #[test]
-fn a_batch_goes_whole_each_time() {
+fn each_batch_is_sent_whole() {
     let server = server();
     // A queue of so few that the thread never rests.
     let client = started(patient(&server).event_batch_size(3).event_queue_capacity(6));
@@ -106,7 +106,7 @@ fn shortest(mut time: impl FnMut() -> Duration) -> Duration {
 }
 
 #[test]
-fn none_waits_longer_than_the_interval() {
+fn no_event_waits_longer_than_the_interval() {
     for (interval, at_most) in [(10, 35), (60, 90), (200, 230)] {
         let took = shortest(|| {
             let server = server();
@@ -122,7 +122,7 @@ fn none_waits_longer_than_the_interval() {
 }
 
 #[test]
-fn a_flush_does_not_wait_for_the_thread_to_rest() {
+fn a_flush_does_not_wait_for_the_linger() {
     let server = server();
     let client = started(patient(&server));
     track(&client, 0..1);
@@ -137,7 +137,7 @@ fn a_flush_does_not_wait_for_the_thread_to_rest() {
 }
 
 #[test]
-fn half_a_queue_ends_the_rest_of_the_thread() {
+fn half_a_queue_ends_the_linger() {
     let server = server();
     let client = started(patient(&server).event_batch_size(5).event_queue_capacity(20));
     let took = shortest(|| {
@@ -153,7 +153,7 @@ fn half_a_queue_ends_the_rest_of_the_thread() {
 }
 
 #[test]
-fn a_complete_batch_goes_after_a_rest_at_most() {
+fn a_complete_batch_is_sent_after_one_linger_at_most() {
     let server = server();
     let client = started(patient(&server).event_batch_size(5));
     let took = shortest(|| {
@@ -166,7 +166,7 @@ fn a_complete_batch_goes_after_a_rest_at_most() {
 }
 
 #[test]
-fn a_batch_of_one_goes_at_once() {
+fn a_batch_of_one_is_sent_at_once() {
     let server = server();
     let client = started(patient(&server).event_batch_size(1));
     let took = shortest(|| {
@@ -179,7 +179,7 @@ fn a_batch_of_one_goes_at_once() {
 }
 
 #[test]
-fn they_go_by_time() {
+fn events_are_sent_by_time() {
     let server = server();
     let interval = Duration::from_millis(60);
     let client = started(builder(&server).event_flush_interval(interval));
@@ -207,7 +207,7 @@ fn no_request_holds_more_than_500() {
 }
 
 #[test]
-fn a_batch_of_more_than_500_goes_in_several_requests() {
+fn a_batch_of_more_than_500_is_sent_in_several_requests() {
     let server = server();
     let client = patient(&server).event_batch_size(700).build().unwrap();
     track(&client, 0..600);
@@ -238,7 +238,7 @@ fn a_flush_keeps_the_order_and_the_size_of_a_batch() {
 }
 
 #[test]
-fn a_flush_of_nothing_returns_at_once() {
+fn a_flush_of_an_empty_queue_returns_at_once() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(patient(&server));
     let start = Instant::now();
@@ -248,7 +248,7 @@ fn a_flush_of_nothing_returns_at_once() {
 }
 
 #[test]
-fn a_flush_waits_for_those_in_flight() {
+fn a_flush_waits_for_events_in_flight() {
     let server = Server::start(|_| {
         thread::sleep(Duration::from_millis(50));
         Reply::status(202)
@@ -262,7 +262,7 @@ fn a_flush_waits_for_those_in_flight() {
 }
 
 #[test]
-fn threads_may_flush_together() {
+fn threads_can_flush_at_once() {
     let server = server();
     let client = started(patient(&server).event_batch_size(7));
     thread::scope(|scope| {
@@ -282,7 +282,7 @@ fn threads_may_flush_together() {
 }
 
 #[test]
-fn a_flush_that_fails_keeps_what_is_queued() {
+fn a_failed_flush_keeps_the_queue() {
     let server = Server::start(|_| Reply::status(429));
     let client = started(patient(&server).event_batch_size(10));
     track(&client, 0..5);
@@ -303,7 +303,7 @@ fn a_flush_that_fails_keeps_what_is_queued() {
 }
 
 #[test]
-fn any_success_will_do() {
+fn any_success_status_is_accepted() {
     for status in [200, 201, 202, 204, 299] {
         let server = Server::start(move |_| Reply::status(status));
         let client = started(patient(&server));
@@ -314,7 +314,7 @@ fn any_success_will_do() {
 }
 
 #[test]
-fn the_service_gets_what_it_documents() {
+fn the_body_is_as_the_service_documents() {
     let server = server();
     let client = ready(patient(&server));
     client.track_event(
@@ -350,7 +350,7 @@ fn the_service_gets_what_it_documents() {
 }
 
 #[test]
-fn the_time_is_that_of_tracking() {
+fn the_timestamp_is_the_time_of_tracking() {
     let server = server();
     let client = started(patient(&server));
     let event = EvaluationEvent::new("tracked");
@@ -374,7 +374,7 @@ fn the_time_is_that_of_tracking() {
 }
 
 #[test]
-fn an_event_that_is_tracked_twice_is_two() {
+fn an_event_tracked_twice_is_sent_twice() {
     let server = server();
     let client = started(patient(&server));
     let event = EvaluationEvent::new("a");
@@ -385,7 +385,7 @@ fn an_event_that_is_tracked_twice_is_two() {
 }
 
 #[test]
-fn before_the_start_they_wait() {
+fn events_wait_for_the_start() {
     let server = server();
     let client = patient(&server).build().unwrap();
     track(&client, 0..3);
@@ -398,14 +398,14 @@ fn before_the_start_they_wait() {
 }
 
 #[test]
-fn before_the_start_even_a_flush_of_nothing_is_an_error() {
+fn a_flush_before_start_is_an_error_even_with_an_empty_queue() {
     let server = server();
     let client = patient(&server).build().unwrap();
     assert!(matches!(client.flush_events(), Err(Error::NotStarted)));
 }
 
 #[test]
-fn after_the_end_they_are_dropped_and_counted() {
+fn events_after_stop_are_dropped_and_counted() {
     let server = server();
     let client = started(patient(&server));
     client.stop();
@@ -419,7 +419,7 @@ fn after_the_end_they_are_dropped_and_counted() {
 }
 
 #[test]
-fn without_a_service_they_are_dropped_and_counted() {
+fn events_without_a_service_are_dropped_and_counted() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     track(&client, 0..2);
     client.flush_events().unwrap();
@@ -447,7 +447,7 @@ fn a_full_queue_drops_the_newest_and_counts() {
 }
 
 #[test]
-fn ten_thousand_fit_into_the_queue() {
+fn the_queue_holds_ten_thousand_events_by_default() {
     let server = server();
     let client = patient(&server).build().unwrap();
     track(&client, 0..10_001);
@@ -458,7 +458,7 @@ fn ten_thousand_fit_into_the_queue() {
 }
 
 #[test]
-fn those_in_flight_count_for_the_capacity() {
+fn events_in_flight_count_toward_the_capacity() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(
         patient(&server)
@@ -485,7 +485,7 @@ fn tracking_never_blocks() {
 }
 
 #[test]
-fn stop_delivers() {
+fn stop_delivers_events() {
     let server = server();
     let client = ready(patient(&server));
     track(&client, 0..250);
@@ -499,7 +499,7 @@ fn stop_delivers() {
 }
 
 #[test]
-fn a_drop_delivers() {
+fn drop_delivers_events() {
     let server = server();
     let client = ready(patient(&server));
     track(&client, 0..2);
@@ -508,7 +508,7 @@ fn a_drop_delivers() {
 }
 
 #[test]
-fn a_drop_right_after_the_start_delivers() {
+fn drop_right_after_start_delivers_events() {
     let server = server();
     for _ in 0..50 {
         let before = server.requests_to(EVENTS).len();
@@ -520,7 +520,7 @@ fn a_drop_right_after_the_start_delivers() {
 }
 
 #[test]
-fn a_client_that_was_never_started_delivers_at_its_end() {
+fn a_client_that_was_never_started_delivers_events_when_it_ends() {
     let server = server();
     let client = patient(&server).build().unwrap();
     track(&client, 0..2);
@@ -534,7 +534,7 @@ fn a_client_that_was_never_started_delivers_at_its_end() {
 }
 
 #[test]
-fn the_end_does_not_wait_where_nothing_is_queued() {
+fn stop_does_not_wait_if_nothing_is_queued() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(patient(&server));
     server.wait_for(1, "/sdk/ruleset");
@@ -545,7 +545,7 @@ fn the_end_does_not_wait_where_nothing_is_queued() {
 }
 
 #[test]
-fn the_end_waits_no_longer_than_it_may() {
+fn stop_waits_no_longer_than_the_shutdown_timeout() {
     let server = Server::start(|_| Reply::Hang);
     let timeout = Duration::from_millis(100);
     let client = started(patient(&server).shutdown_timeout(timeout));
@@ -572,7 +572,7 @@ fn clones_share_the_queue() {
 }
 
 #[test]
-fn evaluations_are_no_events() {
+fn evaluations_send_no_events_by_default() {
     let server = server();
     let client = ready(patient(&server));
     client.get_boolean_value("a", false, None);
@@ -585,7 +585,7 @@ fn evaluations_are_no_events() {
 }
 
 #[test]
-fn many_threads_lose_nothing() {
+fn many_threads_lose_no_event() {
     let server = server();
     let client = started(patient(&server));
     thread::scope(|scope| {
@@ -606,7 +606,7 @@ fn many_threads_lose_nothing() {
 }
 
 #[test]
-fn every_event_is_accounted_for_when_the_end_comes_amid_tracking() {
+fn every_event_is_accounted_for_if_stop_comes_during_tracking() {
     let server = server();
     for _ in 0..100 {
         let client = started(patient(&server).event_queue_capacity(100));
@@ -632,7 +632,7 @@ fn every_event_is_accounted_for_when_the_end_comes_amid_tracking() {
 }
 
 #[test]
-fn a_flush_that_meets_the_end_returns() {
+fn a_flush_during_stop_returns() {
     let server = server();
     for _ in 0..50 {
         let client = started(patient(&server));
@@ -657,7 +657,7 @@ fn a_flush_that_meets_the_end_returns() {
 }
 
 #[test]
-fn flushes_that_come_together_fail_together() {
+fn concurrent_flushes_fail_together() {
     let server = Server::start(|_| Reply::Hang);
     let limit = Duration::from_secs(1);
     let client = started(patient(&server).request_timeout(limit));
@@ -673,7 +673,7 @@ fn flushes_that_come_together_fail_together() {
 }
 
 #[test]
-fn stop_tries_again_while_there_is_time() {
+fn stop_retries_until_its_timeout() {
     let server = Server::start(|request| match request.number {
         0..4 => Reply::status(503),
         _ => Reply::status(202),
@@ -685,7 +685,7 @@ fn stop_tries_again_while_there_is_time() {
 }
 
 #[test]
-fn stop_waits_as_long_as_the_service_asks() {
+fn stop_honors_retry_after() {
     let server = Server::start(|request| match request.number {
         0 => Reply::status(429).with("retry-after", "1"),
         _ => Reply::status(202),
@@ -699,7 +699,7 @@ fn stop_waits_as_long_as_the_service_asks() {
 }
 
 #[test]
-fn a_success_without_its_body_is_a_success() {
+fn a_success_status_without_its_body_is_a_success() {
     let head = b"HTTP/1.1 202 Accepted\r\ncontent-length: 20\r\n\r\n ".to_vec();
     let server = Server::start(move |_| Reply::Drip(head.clone(), Duration::ZERO));
     let client = started(patient(&server));

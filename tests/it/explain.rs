@@ -58,7 +58,7 @@ fn explain(key: &str, context: &EvaluationContext) -> Explanation {
 
 /// Holds the text of an explanation.
 #[track_caller]
-fn reads(key: &str, context: &EvaluationContext, expected: &str) {
+fn assert_reads(key: &str, context: &EvaluationContext, expected: &str) {
     assert_eq!(explain(key, context).to_string(), expected.trim_start());
 }
 
@@ -72,7 +72,7 @@ fn context() -> EvaluationContext {
 
 #[test]
 #[cfg(feature = "regex")]
-fn every_part_is_said_on_a_line_of_its_own() {
+fn every_part_is_on_its_own_line() {
     let expected = r#"
 flag `checkout`: value null, percentage_rollout
   it is on
@@ -105,11 +105,11 @@ flag `checkout`: value null, percentage_rollout
   targeting_rules[0]: not reached
     no conditions
     serves a variation without a key"#;
-    reads("checkout", &context(), expected);
+    assert_reads("checkout", &context(), expected);
 }
 
 #[test]
-fn a_rule_that_decides_leaves_the_others_unreached() {
+fn rules_after_the_matching_one_are_unreached() {
     let context = context().attribute("age", 18.5).attribute("app", "1.10");
     let explanation = explain("checkout", &context);
     let fates = explanation.rules.iter().map(|rule| {
@@ -159,7 +159,7 @@ fn the_parts_of_a_condition_can_be_read() {
 }
 
 #[test]
-fn every_operator_is_named_as_the_service_does() {
+fn operators_have_the_names_of_the_service() {
     for (operator, target, shown) in [
         ("is", "1.0", r#""1""#),
         ("is_not", "false", r#""false""#),
@@ -191,7 +191,7 @@ fn every_operator_is_named_as_the_service_does() {
 }
 
 #[test]
-fn a_rollout_says_whose_bucket_it_goes_by() {
+fn a_rollout_names_the_identifier_that_it_buckets_by() {
     let ruleset = parse(
         r#"[{"key": "f", "default_variation": "a", "variations": [{"key": "a"}, {"key": "b"}],
             "targeting_rules": [
@@ -247,11 +247,11 @@ flag `switched-off`: `off`, value false, flag_inactive
   targeting_rules[0]: not reached
     no conditions
     serves `on`";
-    reads("switched-off", &context(), expected);
+    assert_reads("switched-off", &context(), expected);
 }
 
 #[test]
-fn prerequisites_that_fail_are_all_shown() {
+fn all_failed_prerequisites_are_shown() {
     let expected = "
 flag `needs-off`: `no`, value null, prerequisite_failed
   it is on
@@ -261,7 +261,7 @@ flag `needs-off`: `no`, value null, prerequisite_failed
   targeting_rules[0]: not reached
     no conditions
     serves `no`";
-    reads("needs-off", &context(), expected);
+    assert_reads("needs-off", &context(), expected);
     let explanation = explain("needs-off", &context());
     let read = explanation.prerequisites.iter().map(|it| {
         let served = it.served.key.as_deref();
@@ -279,12 +279,12 @@ flag `needs-off`: `no`, value null, prerequisite_failed
 flag `circle`: `no`, value 0, prerequisite_failed
   it is on
   its prerequisites can never hold";
-    reads("circle", &context(), expected);
+    assert_reads("circle", &context(), expected);
     assert!(explain("circle", &context()).prerequisites_never_hold);
 }
 
 #[test]
-fn there_is_no_explanation_of_an_unknown_flag() {
+fn an_unknown_flag_has_no_explanation() {
     assert!(parse(RULESET).explain("unknown", None).is_none());
     assert!(Ruleset::default().explain("", &context()).is_none());
 }
@@ -370,7 +370,7 @@ fn rollouts_share_the_identifier() {
 /// decides as the evaluation does.
 #[test]
 #[cfg(feature = "regex")]
-fn patterns_that_were_not_searched_for_are_neither_held_nor_failed() {
+fn patterns_beyond_the_budget_neither_hold_nor_fail() {
     let rule = |number: usize| {
         format!(
             r#"{{"variation": "on", "conditions": [
@@ -396,7 +396,7 @@ fn patterns_that_were_not_searched_for_are_neither_held_nor_failed() {
 /// say that they hold where the evaluation did not search for them.
 #[test]
 #[cfg(feature = "regex")]
-fn patterns_that_required_flags_left_nothing_for_are_not_said_to_hold() {
+fn patterns_do_not_hold_if_required_flags_used_up_the_budget() {
     let condition = |pattern: &str| {
         format!(r#"{{"attribute": "text", "operator": "matches_regex", "value": "{pattern}"}}"#)
     };
@@ -463,7 +463,7 @@ flag `f`: `off`, value null, default
 /// that hold.
 #[test]
 #[cfg(feature = "regex")]
-fn conditions_of_a_rule_that_matches_hold() {
+fn conditions_of_a_matching_rule_hold() {
     let expensive =
         r#"{"attribute": "text", "operator": "matches_regex", "value": "(a|b|c|d){1,60}x"}"#;
     let found = r#"{"attribute": "text", "operator": "matches_regex", "value": "^a"}"#;

@@ -14,7 +14,7 @@ fn failure(reply: Reply) -> (Error, String) {
 }
 
 #[test]
-fn returns_the_text_as_it_came() {
+fn returns_the_text_unchanged() {
     let text = format!(" {}\n", ruleset(7, &["a", "b"]));
     let server = Server::with_ruleset(text.clone());
     let client = builder(&server).build().unwrap();
@@ -26,7 +26,7 @@ fn returns_the_text_as_it_came() {
 }
 
 #[test]
-fn brings_nothing_into_force() {
+fn does_not_change_the_rules_in_use() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server).polling_interval(support::NEVER));
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
@@ -37,7 +37,7 @@ fn brings_nothing_into_force() {
 }
 
 #[test]
-fn works_before_the_start_and_after_the_end() {
+fn works_before_start_and_after_stop() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server).build().unwrap();
     client.fetch_ruleset().unwrap();
@@ -47,7 +47,7 @@ fn works_before_the_start_and_after_the_end() {
 }
 
 #[test]
-fn a_refused_key_is_an_error_of_its_own() {
+fn a_refused_key_has_its_own_error() {
     for status in [401, 403] {
         let (error, text) = failure(Reply::status(status).with_body(r#"{"detail": "bad key"}"#));
         assert!(matches!(error, Error::KeyRefused { .. }), "{error:?}");
@@ -61,7 +61,7 @@ fn a_refused_key_is_an_error_of_its_own() {
 }
 
 #[test]
-fn says_what_else_went_wrong() {
+fn other_failures_name_their_cause() {
     for (reply, expected) in [
         (Reply::status(500), "`URL/sdk/ruleset` responded with status 500"),
         (
@@ -87,7 +87,7 @@ fn says_what_else_went_wrong() {
 }
 
 #[test]
-fn a_path_that_is_not_there_suggests_the_usual_one() {
+fn a_missing_path_suggests_the_usual_one() {
     let server = Server::start(|_| Reply::status(404));
     let url = format!("http://{}", server.address());
     let client = phaseflag::PhaseFlagClient::builder(&url, "sdk-dev-1").build().unwrap();

@@ -28,7 +28,7 @@ fn read(text: &str) -> Value {
 }
 
 #[test]
-fn malformed_documents_are_refused_with_their_place() {
+fn malformed_documents_are_refused_with_their_position() {
     const VALUE: &str = "an unexpected character where a value was expected";
     const END: &str = "the end of the text where a value was expected";
     const STRING: &str = "a string without an end";
@@ -254,7 +254,7 @@ fn malformed_documents_are_refused_with_their_place() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_refused_with_their_place() {
+fn invalid_utf8_is_refused_with_its_position() {
     for (bytes, line, column) in [
         (&b"\xff"[..], 1, 1),
         (b"[\"\xc3\"]", 1, 3),
@@ -358,7 +358,7 @@ fn nesting_is_bounded_at_128() {
 }
 
 #[test]
-fn numbers_over_the_range_of_integers_are_exact() {
+fn integers_are_exact_over_their_whole_range() {
     for (text, signed, unsigned) in [
         ("0", Some(0), Some(0)),
         ("-0", Some(0), Some(0)),
@@ -414,7 +414,7 @@ fn every_finite_float_is_in_range() {
 }
 
 #[test]
-fn numbers_of_a_thousand_digits() {
+fn numbers_of_a_thousand_digits_are_read() {
     let zeros = "0".repeat(1000);
     let nines = "9".repeat(1000);
     refused(&nines, "a number out of range at line 1, column 1");
@@ -457,7 +457,7 @@ fn decimals_of_15_digits_read_back_as_they_were_written() {
 }
 
 #[test]
-fn values_of_one_worth_are_equal() {
+fn numbers_of_the_same_value_are_equal() {
     assert_eq!(Value::from(1), Value::from(1.0));
     assert_eq!(Value::from(0), Value::from(-0.0));
     assert_eq!(read("1"), read("1.0"));
@@ -481,7 +481,7 @@ fn values_of_one_worth_are_equal() {
 }
 
 #[test]
-fn each_type_answers_to_its_own_name_alone() {
+fn each_value_is_of_one_type() {
     let values = [
         Value::Null,
         Value::from(true),
@@ -530,7 +530,7 @@ fn indexing_never_fails() {
 }
 
 #[test]
-fn values_are_made_from_what_rust_has() {
+fn values_are_made_from_rust_types() {
     let owned = String::from("text");
     for (value, expected) in [
         (Value::from(true), "true"),

@@ -29,7 +29,7 @@ fn next(heard: &Receiver<FlagsChanged>) -> FlagsChanged {
 }
 
 /// The keys in the words of the test.
-fn told(change: &FlagsChanged) -> (usize, String, String, String, bool) {
+fn described(change: &FlagsChanged) -> (usize, String, String, String, bool) {
     (
         change.len(),
         change.added().join(" "),
@@ -80,7 +80,7 @@ fn segment(key: &str, plan: &str) -> String {
 }
 
 #[test]
-fn they_hear_what_was_added_removed_and_changed() {
+fn listeners_hear_which_flags_were_added_removed_and_changed() {
     let (_server, client) = serving(vec![
         document(&[flag("c", true), flag("a", true), flag("b", true)], ""),
         document(&[flag("a", true), flag("b", false), flag("d", true)], ""),
@@ -89,16 +89,16 @@ fn they_hear_what_was_added_removed_and_changed() {
     ]);
     let heard = hear(&client);
     client.start().unwrap();
-    assert_eq!(told(&next(&heard)), expected(3, "c a b", "", "", false));
-    assert_eq!(told(&next(&heard)), expected(3, "d", "c", "b", false));
+    assert_eq!(described(&next(&heard)), expected(3, "c a b", "", "", false));
+    assert_eq!(described(&next(&heard)), expected(3, "d", "c", "b", false));
     let change = next(&heard);
-    assert_eq!(told(&change), expected(0, "", "a b d", "", false));
+    assert_eq!(described(&change), expected(0, "", "a b d", "", false));
     assert!(change.is_empty());
-    assert_eq!(told(&next(&heard)), expected(1, "a", "", "", false));
+    assert_eq!(described(&next(&heard)), expected(1, "a", "", "", false));
 }
 
 #[test]
-fn they_hear_of_every_kind_of_change() {
+fn listeners_hear_of_every_kind_of_change() {
     let base = r#"{"key": "a", "flag_type": "boolean", "enabled": true, "default_variation": "off",
         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
         "prerequisites": [{"flag_key": "gate", "variation_key": "v"}],
@@ -128,12 +128,12 @@ fn they_hear_of_every_kind_of_change() {
         let heard = hear(&client);
         client.start().unwrap();
         next(&heard);
-        assert_eq!(told(&next(&heard)), expected(2, "", "", "a", false), "{new}");
+        assert_eq!(described(&next(&heard)), expected(2, "", "", "a", false), "{new}");
     }
 }
 
 #[test]
-fn they_hear_of_segments() {
+fn listeners_hear_of_segments() {
     let flags = [segmented("a", "beta"), flag("b", true)];
     let (_server, client) = serving(vec![
         document(&flags, ""),
@@ -143,14 +143,14 @@ fn they_hear_of_segments() {
     ]);
     let heard = hear(&client);
     client.start().unwrap();
-    assert_eq!(told(&next(&heard)), expected(2, "a b", "", "", false));
-    assert_eq!(told(&next(&heard)), expected(2, "", "", "", true));
-    assert_eq!(told(&next(&heard)), expected(2, "", "", "a", true));
-    assert_eq!(told(&next(&heard)), expected(2, "", "", "a", true));
+    assert_eq!(described(&next(&heard)), expected(2, "a b", "", "", false));
+    assert_eq!(described(&next(&heard)), expected(2, "", "", "", true));
+    assert_eq!(described(&next(&heard)), expected(2, "", "", "a", true));
+    assert_eq!(described(&next(&heard)), expected(2, "", "", "a", true));
 }
 
 #[test]
-fn a_rule_that_stands_elsewhere_and_is_looked_at_in_the_same_order_is_no_change() {
+fn moving_a_rule_without_changing_the_evaluation_order_is_no_change() {
     let flag = |rules: &str| {
         format!(r#"{{"key": "a", "variations": [{{"key": "on"}}], "targeting_rules": [{rules}]}}"#)
     };
@@ -163,7 +163,7 @@ fn a_rule_that_stands_elsewhere_and_is_looked_at_in_the_same_order_is_no_change(
     let heard = hear(&client);
     client.start().unwrap();
     next(&heard);
-    assert_eq!(told(&next(&heard)), expected(0, "", "a", "", false));
+    assert_eq!(described(&next(&heard)), expected(0, "", "a", "", false));
 }
 
 #[test]
@@ -182,16 +182,16 @@ fn the_order_of_targets_is_no_change() {
             serving(vec![targets(plans), targets(&reversed), targets(&plans[1..])]);
         let heard = hear(&client);
         client.start().unwrap();
-        assert_eq!(told(&next(&heard)), expected(1, "a", "", "", false));
+        assert_eq!(described(&next(&heard)), expected(1, "a", "", "", false));
         // Nothing came between: the rules that lack a target are the next change.
-        assert_eq!(told(&next(&heard)), expected(1, "", "", "a", false));
+        assert_eq!(described(&next(&heard)), expected(1, "", "", "a", false));
         wait_until("polls", || client.statistics().polls >= 4);
         assert!(heard.try_recv().is_err());
     }
 }
 
 #[test]
-fn segments_of_one_name_are_compared_in_their_order() {
+fn segments_of_the_same_name_are_compared_in_order() {
     let segments = |plans: [&str; 2]| {
         let [first, second] = plans.map(|plan| {
             format!(
@@ -206,8 +206,8 @@ fn segments_of_one_name_are_compared_in_their_order() {
     let (_server, client) = serving(rulesets.into());
     let heard = hear(&client);
     client.start().unwrap();
-    assert_eq!(told(&next(&heard)), expected(2, "a b", "", "", true));
-    assert_eq!(told(&next(&heard)), expected(2, "", "", "a b", true));
+    assert_eq!(described(&next(&heard)), expected(2, "a b", "", "", true));
+    assert_eq!(described(&next(&heard)), expected(2, "", "", "a b", true));
 }
 
 #[test]
@@ -229,8 +229,8 @@ fn the_version_and_the_time_alone_are_no_change() {
     ]);
     let heard = hear(&client);
     client.start().unwrap();
-    assert_eq!(told(&next(&heard)), expected(1, "a", "", "", false));
-    assert_eq!(told(&next(&heard)), expected(2, "b", "", "", false));
+    assert_eq!(described(&next(&heard)), expected(1, "a", "", "", false));
+    assert_eq!(described(&next(&heard)), expected(2, "b", "", "", false));
     assert_eq!(client.ruleset().unwrap().version(), &Value::from(3));
     assert_eq!(client.statistics().rulesets_accepted, 5);
 }
@@ -240,18 +240,18 @@ fn a_first_ruleset_without_flags_is_no_change() {
     let (server, client) = serving(vec![document(&[], ""), document(&[flag("a", true)], "")]);
     let heard = hear(&client);
     client.start().unwrap();
-    assert_eq!(told(&next(&heard)), expected(1, "a", "", "", false));
+    assert_eq!(described(&next(&heard)), expected(1, "a", "", "", false));
     server.wait_for(4, RULESET);
     assert!(heard.try_recv().is_err());
 }
 
 #[test]
-fn they_hear_of_the_bootstrap_and_of_the_first_fetch() {
+fn listeners_hear_of_the_bootstrap_and_of_the_first_fetch() {
     let server = Server::with_ruleset(ruleset(1, &["a", "b"]));
     let client = builder(&server).bootstrap_text(ruleset(0, &["a"])).build().unwrap();
     let (sender, heard) = channel();
     client.on_flags_changed(move |change| {
-        sender.send((told(change), thread::current().id())).unwrap();
+        sender.send((described(change), thread::current().id())).unwrap();
     });
     client.start().unwrap();
     let here = thread::current().id();
@@ -264,7 +264,7 @@ fn they_hear_of_the_bootstrap_and_of_the_first_fetch() {
 }
 
 #[test]
-fn a_fetch_that_brings_the_bootstrap_again_is_no_change() {
+fn a_fetch_equal_to_the_bootstrap_is_no_change() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server)
         .polling_interval(RAPIDLY)
@@ -279,7 +279,7 @@ fn a_fetch_that_brings_the_bootstrap_again_is_no_change() {
 }
 
 #[test]
-fn the_rules_are_in_force_when_they_hear() {
+fn the_rules_are_in_use_when_listeners_are_called() {
     let (_server, client) = serving(vec![ruleset(1, &["a"]), ruleset(2, &["b"])]);
     let (sender, heard) = channel();
     let asked = client.clone();
@@ -295,14 +295,14 @@ fn the_rules_are_in_force_when_they_hear() {
 }
 
 #[test]
-fn a_listener_that_comes_late_hears_the_next_change() {
+fn a_late_listener_hears_the_next_change() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     let polls = server.requests_to(RULESET).len();
     server.wait_for(polls + 2, RULESET);
     let heard = hear(&client);
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
-    assert_eq!(told(&next(&heard)), expected(1, "b", "a", "", false));
+    assert_eq!(described(&next(&heard)), expected(1, "b", "a", "", false));
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn dropping_a_subscription_keeps_the_listener() {
 }
 
 #[test]
-fn a_subscription_may_outlive_its_client() {
+fn a_subscription_can_outlive_its_client() {
     let (_server, client) = serving(vec![ruleset(1, &["a"])]);
     let subscription = client.on_flags_changed(|_| {});
     drop(client);
@@ -345,7 +345,7 @@ fn a_subscription_may_outlive_its_client() {
 }
 
 #[test]
-fn a_listener_may_unsubscribe_itself() {
+fn a_listener_can_unsubscribe_itself() {
     let (_server, client) = serving((1..=60).map(|n| ruleset(n, &[&n.to_string()])).collect());
     let own: Arc<OnceLock<Subscription>> = Arc::default();
     let count = Arc::new(AtomicUsize::new(0));
@@ -364,7 +364,7 @@ fn a_listener_may_unsubscribe_itself() {
 }
 
 #[test]
-fn a_listener_that_panics_stops_nobody() {
+fn a_panicking_listener_does_not_stop_the_others() {
     let (server, client) = serving((1..=60).map(|n| ruleset(n, &[&n.to_string()])).collect());
     let before = hear(&client);
     let panics = Arc::new(AtomicUsize::new(0));
@@ -389,7 +389,7 @@ fn a_listener_that_panics_stops_nobody() {
 }
 
 #[test]
-fn a_listener_that_panics_does_not_fail_the_start() {
+fn a_panicking_listener_does_not_fail_the_start() {
     let client =
         PhaseFlagClient::builder("", "").bootstrap_text(ruleset(1, &["a"])).build().unwrap();
     client.on_flags_changed(|_| panic::resume_unwind(Box::new("on purpose")));
@@ -399,7 +399,7 @@ fn a_listener_that_panics_does_not_fail_the_start() {
 }
 
 #[test]
-fn a_listener_may_call_any_method() {
+fn a_listener_can_call_any_method() {
     for bootstrap in [false, true] {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
         let mut builder = builder(&server).event_flush_interval(NEVER);
@@ -442,7 +442,7 @@ fn a_listener_may_call_any_method() {
 }
 
 #[test]
-fn a_listener_may_stop_the_client() {
+fn a_listener_can_stop_the_client() {
     let (server, client) = serving((1..=60).map(|n| ruleset(n, &[&n.to_string()])).collect());
     let (sender, heard) = channel();
     let stopped = client.clone();
@@ -462,7 +462,7 @@ fn a_listener_may_stop_the_client() {
 }
 
 #[test]
-fn a_listener_may_stop_the_client_while_it_starts() {
+fn a_listener_can_stop_the_client_while_it_starts() {
     let server = Server::with_ruleset(ruleset(1, &["a", "b"]));
     let client = builder(&server).bootstrap_text(ruleset(0, &["a"])).build().unwrap();
     let stopped = client.clone();
@@ -474,7 +474,7 @@ fn a_listener_may_stop_the_client_while_it_starts() {
 }
 
 #[test]
-fn a_listener_may_drop_the_last_handle() {
+fn a_listener_can_drop_the_last_handle() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server).build().unwrap();
     let held = Arc::new(Mutex::new(None));
@@ -498,7 +498,7 @@ fn a_listener_may_drop_the_last_handle() {
 }
 
 #[test]
-fn a_client_that_its_listener_holds_still_delivers_when_stopped() {
+fn a_client_held_by_its_listener_delivers_events_on_stop() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = started(builder(&server));
     let held = client.clone();
@@ -527,7 +527,7 @@ fn overrides_are_no_change() {
 }
 
 #[test]
-fn listeners_are_called_in_the_order_in_which_they_came() {
+fn listeners_are_called_in_subscription_order() {
     let (_server, client) = serving(vec![ruleset(1, &["a"])]);
     let (sender, heard) = channel();
     for number in 0..5 {
@@ -551,7 +551,7 @@ impl Drop for Grudge {
 }
 
 #[test]
-fn a_listener_that_panics_when_it_is_dropped_does_not_end_the_polling() {
+fn a_listener_that_panics_on_drop_does_not_end_polling() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server).polling_interval(RAPIDLY).build().unwrap();
     let own: Arc<OnceLock<Subscription>> = Arc::default();

@@ -55,7 +55,7 @@ fn records(events: usize, whim: fn(&PhaseFlagClient)) -> bool {
 }
 
 #[test]
-fn an_evaluation_is_recorded_whatever_a_logger_calls() {
+fn an_evaluation_is_recorded_whatever_the_logger_calls() {
     for events in [0, 2] {
         assert!(records(events, |client| {
             for key in ["a", "b", "c", "d"] {
@@ -70,7 +70,7 @@ fn an_evaluation_is_recorded_whatever_a_logger_calls() {
 }
 
 #[test]
-fn an_end_without_patience_returns_whatever_its_logger_calls() {
+fn stop_now_returns_whatever_the_logger_calls() {
     assert!(ends(
         |client| client.track_event(EvaluationEvent::new("e")),
         PhaseFlagClient::stop_now
@@ -80,14 +80,14 @@ fn an_end_without_patience_returns_whatever_its_logger_calls() {
 }
 
 #[test]
-fn a_logger_that_panics_ends_with_its_line() {
+fn a_panic_of_the_logger_does_not_reach_the_caller() {
     assert!(ends(|_| panic!("a logger"), PhaseFlagClient::stop_now));
     assert!(ends(|_| panic!("a logger"), PhaseFlagClient::stop));
 }
 
 /// A line says that the rules are in force before the listeners hear of them.
 #[test]
-fn a_listener_hears_of_no_rules_that_were_in_force_before_it() {
+fn a_new_listener_does_not_hear_of_the_rules_in_use() {
     logger::listen();
     let text = |flag: &str| format!(r#"{{"flags": [{{"key": "{flag}"}}]}}"#);
     let client = PhaseFlagClient::builder("", "").bootstrap_text(text("a")).build().unwrap();
@@ -128,7 +128,7 @@ fn starts(settings: ClientBuilder) -> Vec<String> {
 }
 
 #[test]
-fn polls_that_come_rapidly_are_warned_of_once_at_the_start() {
+fn rapid_polling_is_warned_of_once_at_the_start() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let millis = Duration::from_millis;
     for (interval, warning) in [
@@ -147,7 +147,7 @@ fn polls_that_come_rapidly_are_warned_of_once_at_the_start() {
 }
 
 #[test]
-fn a_start_returns_whatever_its_logger_calls() {
+fn start_returns_whatever_the_logger_calls() {
     logger::listen();
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let whims: [fn(&PhaseFlagClient); 3] = [

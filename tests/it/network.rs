@@ -226,7 +226,7 @@ fn episode(name: &str, fault: Act, expected: &str) {
 }
 
 /// Goes through many cases at once, as most of the time is spent waiting.
-fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
+fn in_parallel<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
     let run = &run;
     thread::scope(|scope| {
         for case in cases {
@@ -236,11 +236,11 @@ fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) 
 }
 
 fn episodes(cases: Vec<(&'static str, Act, &'static str)>) {
-    at_once(cases, |(name, fault, expected)| episode(name, fault, expected));
+    in_parallel(cases, |(name, fault, expected)| episode(name, fault, expected));
 }
 
 #[test]
-fn connections_that_break() {
+fn broken_connections_keep_the_rules_in_use() {
     let chunked = "HTTP/1.1 200 OK\ntransfer-encoding: chunked";
     let body = ruleset(9, &["z"]);
     let length = body.len();
@@ -310,7 +310,7 @@ fn connections_that_break() {
 }
 
 #[test]
-fn answers_that_do_not_end() {
+fn endless_responses_time_out() {
     let head = b"HTTP/1.1 200 OK\r\n";
     let dripping = [head.as_slice(), b"content-length: 9999\r\n\r\n", &[b' '; 9999]].concat();
     episodes(vec![
@@ -388,7 +388,7 @@ fn answers_that_do_not_end() {
 }
 
 #[test]
-fn answers_of_something_else() {
+fn responses_of_other_servers_are_failures() {
     let shape = |body: &str| whole(200, "", body);
     episodes(vec![
         (
@@ -495,7 +495,7 @@ fn answers_of_something_else() {
 }
 
 #[test]
-fn answers_of_failure() {
+fn error_responses_are_failures() {
     episodes(vec![
         ("500", whole(500, "", ""), "`URL` responded with status 500"),
         (
@@ -561,7 +561,7 @@ fn answers_of_failure() {
 }
 
 #[test]
-fn noise_around_an_answer_does_not_matter() {
+fn noise_around_a_response_is_ignored() {
     let body = ruleset(2, &["b"]);
     let length = body.len();
     let chunks = format!(
@@ -605,7 +605,7 @@ fn noise_around_an_answer_does_not_matter() {
 }
 
 #[test]
-fn bytes_after_an_answer_are_no_answer() {
+fn bytes_after_a_response_are_no_response() {
     let wire = Wire::start(move |mut stream, _| {
         while read_request(&mut stream).is_some() {
             // Both at once: what comes later could be the answer to the next request.
@@ -625,7 +625,7 @@ fn bytes_after_an_answer_are_no_answer() {
 }
 
 #[test]
-fn connections_that_the_server_closes_between_requests_are_no_failure() {
+fn connections_closed_between_requests_are_no_failure() {
     let wire = Wire::start(|mut stream, _| {
         let request = read_request(&mut stream).unwrap_or_default();
         let status = if request.starts_with("GET") { 200 } else { 202 };
@@ -643,7 +643,7 @@ fn connections_that_the_server_closes_between_requests_are_no_failure() {
 }
 
 #[test]
-fn a_connection_that_is_kept_is_used_again() {
+fn a_kept_connection_is_reused() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let wire = Wire::start({
         let address = server.address();
@@ -674,7 +674,7 @@ fn free_port() -> TcpListener {
 }
 
 #[test]
-fn a_refused_connection_is_an_episode_like_any_other() {
+fn a_refused_connection_is_logged_like_other_failures() {
     let since = logger::lines().len();
     let listener = free_port();
     let address = listener.local_addr().unwrap();
@@ -698,8 +698,8 @@ fn a_refused_connection_is_an_episode_like_any_other() {
 }
 
 #[test]
-fn a_service_that_is_down_at_the_start_is_found_when_it_is_up() {
-    at_once([500, 503], |status| {
+fn a_service_that_is_down_at_the_start_is_found_later() {
+    in_parallel([500, 503], |status| {
         let actor = Actor::start(whole(status, "", r#"{"error": {"message": "starting"}}"#));
         let client = started(builder(&actor.wire.url()));
         let error = client.wait_until_ready(Duration::from_millis(100)).unwrap_err();
@@ -716,8 +716,8 @@ fn a_service_that_is_down_at_the_start_is_found_when_it_is_up() {
 }
 
 #[test]
-fn a_refused_key_is_said_at_once_and_not_tried_again_soon() {
-    at_once([401, 403], |status| {
+fn a_refused_key_is_logged_at_once_and_not_retried_soon() {
+    in_parallel([401, 403], |status| {
         let actor = Actor::start(whole(status, "", r#"{"detail": "bad key"}"#));
         let url = actor.wire.url();
         let client = started(builder(&url).polling_interval(Duration::from_millis(10)));
@@ -736,7 +736,7 @@ fn a_refused_key_is_said_at_once_and_not_tried_again_soon() {
 }
 
 #[test]
-fn a_key_that_is_refused_later_leaves_the_rules_alone() {
+fn a_key_refused_later_keeps_the_rules_in_use() {
     let actor = Actor::start(good());
     let client = started(builder(&actor.wire.url()));
     client.wait_until_ready(SOON).unwrap();
@@ -748,7 +748,7 @@ fn a_key_that_is_refused_later_leaves_the_rules_alone() {
 }
 
 #[test]
-fn a_path_that_is_not_there_suggests_the_usual_one() {
+fn a_missing_path_suggests_the_usual_one() {
     let server = Server::start(|_| Reply::status(404).with_body(r#"{"detail": "Not Found"}"#));
     let url = format!("http://{}", server.address());
     let client = started(builder(&url));
@@ -760,7 +760,7 @@ fn a_path_that_is_not_there_suggests_the_usual_one() {
 }
 
 #[test]
-fn a_wait_that_the_service_asks_for_is_kept() {
+fn retry_after_is_honored() {
     let in_three_seconds = || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         http_date(now.as_secs() + 3)
@@ -771,7 +771,7 @@ fn a_wait_that_the_service_asks_for_is_kept() {
         // A date holds no fractions.
         ("a date", |date| date(), Duration::from_millis(1900)),
     ];
-    at_once(cases, |(name, wait, least)| {
+    in_parallel(cases, |(name, wait, least)| {
         let server = Server::start(move |request| match request.number {
             0 => Reply::status(429).with("retry-after", &wait(&in_three_seconds)),
             _ => Reply::json(ruleset(1, &["a"])),
@@ -790,8 +790,8 @@ fn a_wait_that_the_service_asks_for_is_kept() {
 }
 
 #[test]
-fn an_absurd_wait_neither_ends_the_client_nor_holds_it() {
-    at_once(
+fn a_huge_retry_after_does_not_block_the_client() {
+    in_parallel(
         [
             "86400",
             "18446744073709551615",
@@ -815,8 +815,8 @@ fn an_absurd_wait_neither_ends_the_client_nor_holds_it() {
 }
 
 #[test]
-fn a_wait_that_is_none_does_not_count() {
-    at_once(
+fn an_invalid_retry_after_is_ignored() {
+    in_parallel(
         ["soon", "-1", "1.5", "", "1e9", "+900", "0x99", "900 s", "900, 900", "９００"],
         |wait| {
             let server = Server::start(move |request| match request.number {
@@ -859,7 +859,7 @@ fn http_date(seconds: u64) -> String {
 }
 
 #[test]
-fn a_tag_is_kept_with_accepted_rules_alone() {
+fn an_etag_is_kept_only_with_accepted_rules() {
     let answer = |tag: &str, body: String| Reply::json(body).with("etag", tag);
     let script: Vec<(Reply, Option<&str>)> = vec![
         // What is answered, and the condition of the request that it answers.
@@ -950,7 +950,7 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 
 #[test]
 #[cfg(not(feature = "gzip"))]
-fn a_compressed_body_is_neither_asked_for_nor_read() {
+fn a_compressed_body_is_neither_requested_nor_read() {
     episodes(vec![(
         "gzip",
         whole(200, "content-encoding: gzip", b"\x1f\x8b\x08\0"),
@@ -977,7 +977,7 @@ fn a_compressed_body_is_read() {
 
 #[test]
 #[cfg(feature = "gzip")]
-fn a_compressed_body_is_bounded_by_what_it_becomes() {
+fn a_compressed_body_is_limited_by_its_decompressed_size() {
     let bomb = gzip(&vec![b' '; 200 * 1024 * 1024]);
     assert!(bomb.len() < 400_000);
     let body = gzip(ruleset(9, &["z"]).as_bytes());

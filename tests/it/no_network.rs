@@ -60,7 +60,7 @@ fn events_are_dropped_and_counted() {
 }
 
 #[test]
-fn asking_the_service_is_an_error() {
+fn requests_to_the_service_are_errors() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     client.start().unwrap();
     assert!(matches!(client.evaluate("a", None), Err(Error::NoService)));

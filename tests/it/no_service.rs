@@ -26,7 +26,7 @@ fn own_threads() -> Vec<String> {
 }
 
 #[test]
-fn is_ready_with_the_start_and_not_before() {
+fn is_ready_after_start_and_not_before() {
     let client = builder().build().unwrap();
     assert!(!client.is_ready());
     assert_eq!(client.state(), ClientState::NotReady);
@@ -92,7 +92,7 @@ fn without_rules_every_getter_gives_its_default() {
 }
 
 #[test]
-fn asking_the_service_is_an_error() {
+fn requests_to_the_service_are_errors() {
     let client = builder().bootstrap_text(RULES).build().unwrap();
     client.start().unwrap();
     assert!(matches!(client.evaluate("a", None), Err(Error::NoService)));
@@ -143,7 +143,7 @@ fn listeners_hear_of_the_bootstrap() {
 }
 
 #[test]
-fn ends_at_once() {
+fn stop_returns_at_once() {
     let client = builder().bootstrap_text(RULES).shutdown_timeout(Duration::MAX).build().unwrap();
     client.start().unwrap();
     client.track_event(EvaluationEvent::new("a"));

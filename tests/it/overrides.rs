@@ -21,7 +21,7 @@ fn client() -> PhaseFlagClient {
 }
 
 #[test]
-fn they_win_over_the_rules() {
+fn overrides_win_over_the_rules() {
     let client = client();
     client.set_override("gate", false);
     client.set_override("off", "yes");
@@ -32,7 +32,7 @@ fn they_win_over_the_rules() {
 }
 
 #[test]
-fn they_need_no_rules_and_no_start() {
+fn overrides_need_no_rules_and_no_start() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     client.set_override("boolean", true);
     client.set_override("string", "text");
@@ -47,7 +47,7 @@ fn they_need_no_rules_and_no_start() {
 }
 
 #[test]
-fn one_of_another_type_gives_the_default() {
+fn an_override_of_another_type_gives_the_default() {
     let client = client();
     client.set_override("gate", "true");
     assert!(!client.get_boolean_value("gate", false, None));
@@ -62,7 +62,7 @@ fn one_of_another_type_gives_the_default() {
 }
 
 #[test]
-fn their_reason_says_so() {
+fn overrides_have_their_own_reason() {
     let client = client();
     for (key, value) in
         [("gate", Value::from(false)), ("unknown", Value::from("x")), ("off", Value::Null)]
@@ -82,7 +82,7 @@ fn their_reason_says_so() {
 }
 
 #[test]
-fn all_flags_include_them() {
+fn all_flags_include_overrides() {
     let client = client();
     client.set_override("gate", 1);
     client.set_override("extra", 2);
@@ -103,7 +103,7 @@ fn all_flags_include_them() {
 }
 
 #[test]
-fn prerequisites_do_not_see_them() {
+fn prerequisites_ignore_overrides() {
     let client = client();
     client.set_override("gate", false);
     let result = client.get_variation("gated", None).unwrap();
@@ -112,7 +112,7 @@ fn prerequisites_do_not_see_them() {
 }
 
 #[test]
-fn they_can_be_set_again_and_cleared() {
+fn overrides_can_be_set_again_and_cleared() {
     let client = client();
     client.set_override("gate", false);
     client.set_override("gate", "again");
@@ -137,7 +137,7 @@ fn they_can_be_set_again_and_cleared() {
 }
 
 #[test]
-fn clones_share_them() {
+fn clones_share_overrides() {
     let client = client();
     let clone = client.clone();
     clone.set_override("gate", false);

@@ -141,7 +141,7 @@ fn remembered_rules_have_their_segments() {
 }
 
 #[test]
-fn the_same_rules_are_no_news_after_a_restart() {
+fn unchanged_rules_are_no_change_after_a_restart() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("restart"));
     run(&server, &folder);
     let stamped = WHOLE.replace("2026-11-28T14:53:29.951633", "2026-11-28T15:00:00");
@@ -204,7 +204,7 @@ fn paths_that_no_longer_exist_are_replaced() {
 }
 
 #[test]
-fn a_page_in_the_place_of_a_remembered_bootstrap_is_none() {
+fn a_page_instead_of_a_remembered_bootstrap_is_no_ruleset() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("page"));
     run(&server, &folder);
     server.respond(|request| match request.path.as_str() {
@@ -216,7 +216,7 @@ fn a_page_in_the_place_of_a_remembered_bootstrap_is_none() {
 }
 
 #[test]
-fn remembered_paths_that_both_are_missing_are_a_failed_request() {
+fn two_missing_remembered_paths_are_a_failed_request() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("both"));
     ask(&server, &folder);
     server.respond(|_| Reply::status(404).with_body(NO_PATH));
@@ -229,7 +229,7 @@ fn remembered_paths_that_both_are_missing_are_a_failed_request() {
 }
 
 #[test]
-fn an_unknown_flag_is_asked_for_on_the_remembered_path_alone() {
+fn an_unknown_flag_is_requested_only_on_the_remembered_path() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("unknown"));
     ask(&server, &folder);
     server.respond(|_| {
@@ -262,7 +262,7 @@ fn usual_paths_need_no_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_used_counts_as_none() {
+fn an_unusable_file_is_ignored() {
     type Damage = fn(&PathBuf);
     let broken: [(&str, Damage); 6] = [
         ("empty", |path| fs::write(path, "").unwrap()),
@@ -292,7 +292,7 @@ fn a_file_that_cannot_be_used_counts_as_none() {
 }
 
 #[test]
-fn a_file_that_was_removed_counts_as_none() {
+fn a_removed_file_is_ignored() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("removed"));
     run(&server, &folder);
     fs::remove_file(folder.paths()).unwrap();
@@ -323,7 +323,7 @@ fn a_cleared_folder_is_filled_again() {
 }
 
 #[test]
-fn each_service_and_key_has_its_own() {
+fn each_service_and_key_has_its_own_file() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("apart"));
     run(&server, &folder);
     let other = Server::start(self_hosted);
@@ -336,7 +336,7 @@ fn each_service_and_key_has_its_own() {
 }
 
 #[test]
-fn without_a_folder_nothing_is_remembered() {
+fn nothing_is_remembered_without_a_folder() {
     let server = Server::start(self_hosted);
     for _ in 0..2 {
         let client = || builder(&server).polling_interval(NEVER);
@@ -347,7 +347,7 @@ fn without_a_folder_nothing_is_remembered() {
 }
 
 #[test]
-fn the_file_holds_no_key_and_is_for_its_owner_alone() {
+fn the_file_holds_no_key_and_only_its_owner_can_read_it() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("owner"));
     run(&server, &folder);
     let path = folder.paths();
@@ -362,7 +362,7 @@ fn the_file_holds_no_key_and_is_for_its_owner_alone() {
 }
 
 #[test]
-fn a_remembered_etag_is_one_of_the_ruleset() {
+fn a_remembered_etag_belongs_to_the_ruleset() {
     let numbered = |text: &str| text.replace(r#""version":"2471210985""#, r#""version":7"#);
     let (rules, whole) = (numbered(RULES), numbered(WHOLE));
     assert_ne!(rules, RULES);

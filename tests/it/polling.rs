@@ -39,7 +39,7 @@ fn gaps(requests: &[Request]) -> Vec<Duration> {
 }
 
 #[test]
-fn the_first_poll_comes_at_once() {
+fn the_first_poll_is_made_at_once() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let start = Instant::now();
     ready(builder(&server).polling_interval(NEVER));
@@ -61,7 +61,7 @@ fn polls_at_its_interval() {
 }
 
 #[test]
-fn new_rules_come_into_force() {
+fn new_rules_take_effect() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
@@ -70,7 +70,7 @@ fn new_rules_come_into_force() {
 }
 
 #[test]
-fn asks_for_changes_only_where_the_version_is_a_number() {
+fn requests_are_conditional_only_if_the_version_is_a_number() {
     for (version, conditional, expected) in [
         ("42", None, Some(r#""tag""#)),
         ("4.5", None, Some(r#""tag""#)),
@@ -99,7 +99,7 @@ fn asks_for_changes_only_where_the_version_is_a_number() {
 }
 
 #[test]
-fn sends_the_etag_as_it_came() {
+fn sends_the_etag_unchanged() {
     for tag in [r#"W/"v 1,2""#, r#""""#, "bare"] {
         let server = Server::start(move |_| Reply::json(ruleset(1, &["a"])).with("etag", tag));
         let _client = started(builder(&server).polling_interval(RAPIDLY));
@@ -109,7 +109,7 @@ fn sends_the_etag_as_it_came() {
 }
 
 #[test]
-fn nothing_new_keeps_the_rules() {
+fn a_304_keeps_the_rules() {
     let server = Server::start(|request| match request.header("if-none-match") {
         Some(_) => Reply::status(304),
         None => Reply::json(ruleset(7, &["a"])).with("etag", r#""7""#),
@@ -182,7 +182,7 @@ fn a_new_etag_comes_with_an_equal_body() {
 }
 
 #[test]
-fn a_bad_answer_leaves_the_rules_in_use() {
+fn a_bad_response_keeps_the_rules_in_use() {
     for bad in [
         Reply::json("[oops"),
         Reply::json("{}"),
@@ -218,7 +218,7 @@ fn recovers_from_failures() {
 }
 
 #[test]
-fn zero_polls_until_one_ruleset_is_accepted() {
+fn an_interval_of_zero_polls_until_one_ruleset_is_accepted() {
     let server = Server::start(|request| match request.number {
         0 => Reply::json("[]oops"),
         _ => Reply::json(ruleset(1, &["a"])),
@@ -237,7 +237,7 @@ fn zero_polls_until_one_ruleset_is_accepted() {
 }
 
 #[test]
-fn zero_does_not_hammer_a_service_in_trouble() {
+fn an_interval_of_zero_backs_off_after_failures() {
     for trouble in [
         Reply::status(500),
         Reply::status(503).with("retry-after", "0"),
@@ -273,7 +273,7 @@ fn retry_after_is_a_minimum() {
 }
 
 #[test]
-fn a_refused_key_is_not_tried_again_soon() {
+fn a_refused_key_is_not_retried_soon() {
     for status in [401, 403] {
         let server = Server::start(move |_| Reply::status(status).with("retry-after", "0"));
         let client = started(builder(&server).polling_interval(RAPIDLY));
@@ -286,7 +286,7 @@ fn a_refused_key_is_not_tried_again_soon() {
 }
 
 #[test]
-fn a_poll_in_flight_does_not_hold_up_the_end() {
+fn a_poll_in_flight_does_not_delay_stop() {
     let server = Server::start(|_| Reply::Hang);
     let client = started(builder(&server));
     server.wait_for(1, RULESET);
@@ -296,7 +296,7 @@ fn a_poll_in_flight_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn an_answer_that_comes_after_the_end_changes_nothing() {
+fn a_response_after_stop_changes_nothing() {
     let (answer, answered) = std::sync::mpsc::channel::<()>();
     let answered = std::sync::Mutex::new(answered);
     let server = Server::start(move |_| {
@@ -348,7 +348,7 @@ fn the_longest_and_the_shortest_interval_are_accepted() {
 }
 
 #[test]
-fn nothing_new_may_name_an_encoding() {
+fn a_304_may_name_an_encoding() {
     let server = Server::start(|request| match request.header("if-none-match") {
         None => Reply::json(ruleset(1, &["a"])).with("etag", "\"1\""),
         Some(_) => Reply::status(304).with("content-encoding", "br"),

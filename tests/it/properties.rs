@@ -17,7 +17,7 @@ fn maker<'a>(u: &mut Unstructured<'a>, faults: bool) -> arbitrary::Result<Maker<
 }
 
 #[test]
-fn evaluation_is_total_and_answers_do_not_depend_on_how_they_are_asked_for() {
+fn evaluation_never_panics_and_every_getter_agrees() {
     arbtest(|u| {
         let mut maker = maker(u, true)?;
         let document = maker.ruleset()?.to_string();
@@ -31,7 +31,7 @@ fn evaluation_is_total_and_answers_do_not_depend_on_how_they_are_asked_for() {
 }
 
 #[test]
-fn well_formed_rulesets_answer_as_the_model_does() {
+fn well_formed_rulesets_evaluate_as_the_model_does() {
     let mut reasons = BTreeMap::new();
     arbtest(|u| {
         let mut maker = maker(u, false)?;
@@ -77,7 +77,7 @@ fn flags_of(document: &Value, environment: &str) -> Value {
 }
 
 #[test]
-fn the_rules_of_an_environment_answer_as_if_the_others_were_not_there() {
+fn an_environment_evaluates_as_if_there_were_no_others() {
     let mut fewer = 0;
     arbtest(|u| {
         let mut maker = maker(u, false)?;
@@ -144,7 +144,7 @@ fn a_user_in_the_first_entry_of_a_rollout_stays_in_as_it_grows() {
 }
 
 #[test]
-fn a_rollout_of_half_takes_in_about_half() {
+fn a_rollout_of_half_includes_about_half() {
     let text = r#"[{"key": "half", "variations": [{"key": "in"}],
         "targeting_rules": [{"percentage_rollout": [{"variation": "in", "percentage": 50}]}]}]"#;
     let ruleset = Ruleset::parse(text).unwrap();

@@ -95,7 +95,7 @@ fn an_explicit_proxy_carries_every_request_and_does_not_see_the_key() {
 }
 
 #[test]
-fn a_proxy_that_is_down_is_not_passed_by() {
+fn a_proxy_that_is_down_is_not_bypassed() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let closed = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -112,7 +112,7 @@ fn a_proxy_that_is_down_is_not_passed_by() {
 }
 
 #[test]
-fn an_explicit_proxy_that_cannot_be_used_is_refused_by_build() {
+fn an_unusable_explicit_proxy_is_refused_by_build() {
     for url in [
         "",
         " ",
@@ -144,7 +144,7 @@ fn in_environment<V: AsRef<OsStr>>(server: &Server, variables: &[(&str, V)]) -> 
         command.env_remove(variable);
     }
     command
-        .args(["--exact", "proxies::in_an_environment_of_its_own", "--ignored"])
+        .args(["--exact", "proxies::child_with_its_own_environment", "--ignored"])
         .arg("--nocapture")
         .env(SERVICE, server.url())
         .envs(variables.iter().map(|(name, value)| (name, value)));
@@ -156,7 +156,7 @@ fn in_environment<V: AsRef<OsStr>>(server: &Server, variables: &[(&str, V)]) -> 
 
 #[test]
 #[ignore = "the other tests run it in a process of its own"]
-fn in_an_environment_of_its_own() {
+fn child_with_its_own_environment() {
     let Ok(url) = std::env::var(SERVICE) else {
         return;
     };
@@ -199,7 +199,7 @@ fn the_environment_names_the_proxy_in_a_fixed_order() {
 }
 
 #[test]
-fn some_hosts_are_reached_without_the_proxy() {
+fn hosts_of_no_proxy_are_reached_directly() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let port = server.address().port();
     for (variable, value, direct) in [
@@ -225,7 +225,7 @@ fn some_hosts_are_reached_without_the_proxy() {
 }
 
 #[test]
-fn a_variable_that_cannot_be_used_is_named_by_build() {
+fn an_unusable_variable_is_named_by_build() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let proxy = Proxy::start();
     for (variable, value) in [
@@ -254,7 +254,7 @@ fn a_variable_that_cannot_be_used_is_named_by_build() {
 
 #[test]
 #[cfg(unix)]
-fn a_variable_that_is_no_text_is_named_by_build() {
+fn a_variable_that_is_not_unicode_is_named_by_build() {
     use std::os::unix::ffi::OsStringExt;
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let value = OsString::from_vec(b"http://\xff".to_vec());

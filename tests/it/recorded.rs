@@ -74,7 +74,7 @@ fn event(flag: &str, user: &str) -> String {
 }
 
 #[test]
-fn an_event_says_what_was_served_to_whom_and_why() {
+fn an_event_has_user_variation_and_reason() {
     let (server, client) = recorded();
     let context = user("u").session_id("s").attribute("plan", "pro");
     assert!(client.get_boolean_value("checkout", false, &context));
@@ -102,7 +102,7 @@ fn an_event_says_what_was_served_to_whom_and_why() {
 }
 
 #[test]
-fn identifiers_tell_evaluations_apart() {
+fn evaluations_of_different_identifiers_are_recorded() {
     let (server, client) = recorded();
     let nobody = EvaluationContext::new();
     let contexts = [
@@ -167,7 +167,7 @@ fn the_default_context_is_recorded() {
 }
 
 #[test]
-fn an_event_bears_the_time_of_its_evaluation() {
+fn an_event_has_the_time_of_its_evaluation() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(recording(&server));
     // Tracked events enclose it.
@@ -305,7 +305,7 @@ fn a_new_ruleset_changes_nothing() {
 }
 
 #[test]
-fn only_what_getters_evaluate_by_rules_is_recorded() {
+fn only_evaluations_of_getters_by_rules_are_recorded() {
     let (server, client) = recorded();
     client.set_override("theme", "light");
     client.set_override("no-such-flag", 1);
@@ -335,7 +335,7 @@ fn only_what_getters_evaluate_by_rules_is_recorded() {
 }
 
 #[test]
-fn a_snapshot_and_its_client_record_as_one() {
+fn a_snapshot_and_its_client_record_an_evaluation_once() {
     let server = Server::with_ruleset(ruleset(1, &["a", "b"]));
     let client = ready(recording(&server));
     let now = client.snapshot();
@@ -350,7 +350,7 @@ fn a_snapshot_and_its_client_record_as_one() {
 }
 
 #[test]
-fn after_the_end_nothing_is_recorded() {
+fn nothing_is_recorded_after_stop() {
     let server = Server::with_ruleset(ruleset(1, &["a", "b"]));
     let client = ready(recording(&server));
     let now = client.snapshot();
@@ -378,7 +378,7 @@ fn a_snapshot_does_not_keep_its_client_running() {
 }
 
 #[test]
-fn an_interval_has_room_for_so_many() {
+fn an_interval_records_a_limited_number_of_evaluations() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let settings = recording(&server).event_queue_capacity(3).event_batch_size(3);
     let client = ready(settings);
@@ -397,7 +397,7 @@ fn an_interval_has_room_for_so_many() {
 }
 
 #[test]
-fn an_interval_that_was_full_is_followed_by_one_that_is_not() {
+fn the_interval_after_a_full_one_records_again() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let settings = recording(&server).event_queue_capacity(1).event_batch_size(1);
     let client = ready(settings.event_flush_interval(Duration::from_millis(50)));
@@ -413,7 +413,7 @@ fn an_interval_that_was_full_is_followed_by_one_that_is_not() {
 }
 
 #[test]
-fn what_the_queue_has_no_room_for_is_counted_once() {
+fn an_evaluation_without_room_in_the_queue_is_counted_once() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(recording(&server).event_queue_capacity(2).event_batch_size(2));
     hang(&server, ruleset(1, &["a"]));
@@ -429,7 +429,7 @@ fn what_the_queue_has_no_room_for_is_counted_once() {
 }
 
 #[test]
-fn threads_that_race_record_each_once() {
+fn racing_threads_record_each_evaluation_once() {
     const THREADS: usize = 8;
     const USERS: usize = 500;
     let server = Server::with_ruleset(ruleset(1, &["a"]));
@@ -459,7 +459,7 @@ fn threads_that_race_record_each_once() {
 }
 
 #[test]
-fn what_is_left_at_the_end_goes_into_the_spool() {
+fn undelivered_evaluations_are_spooled() {
     let folder = env::temp_dir().join(format!("phaseflag-recorded-{}", process::id()));
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("spool");
@@ -476,7 +476,7 @@ fn what_is_left_at_the_end_goes_into_the_spool() {
 }
 
 #[test]
-fn every_end_delivers_what_was_recorded() {
+fn every_way_to_end_delivers_recorded_evaluations() {
     let ends: [fn(PhaseFlagClient); 2] = [|client| client.stop(), drop];
     for end in ends {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
@@ -490,7 +490,7 @@ fn every_end_delivers_what_was_recorded() {
 }
 
 #[test]
-fn nothing_is_recorded_that_was_not_asked_for() {
+fn nothing_is_recorded_by_default() {
     let settings: [fn(ClientBuilder) -> ClientBuilder; 2] = [
         |settings| settings,
         |settings| settings.record_evaluations(true).record_evaluations(false),
@@ -508,7 +508,7 @@ fn nothing_is_recorded_that_was_not_asked_for() {
 }
 
 #[test]
-fn without_a_service_nothing_is_recorded() {
+fn nothing_is_recorded_without_a_service() {
     let settings = PhaseFlagClient::builder("", "").record_evaluations(true);
     let client = started(settings.bootstrap_text(ruleset(1, &["a"])));
     assert!(client.get_boolean_value("a", false, &user("u")));

@@ -53,7 +53,7 @@ fn paths(server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn reads_the_documented_answer() {
+fn reads_the_documented_response() {
     let result = ask(documented(
         r#"{"value": {"a": [1]}, "reason": "TARGETING_RULE", "rule_id": "r1", "variation_key": "on"}"#,
     ))
@@ -64,7 +64,7 @@ fn reads_the_documented_answer() {
 }
 
 #[test]
-fn reads_the_older_answer() {
+fn reads_the_older_response() {
     let result = ask_older(bare("false", "percentage_rollout")).unwrap();
     assert_eq!(result.value(), &Value::from(false));
     assert_eq!(result.reason(), Reason::PercentageRollout);
@@ -72,7 +72,7 @@ fn reads_the_older_answer() {
 }
 
 #[test]
-fn accepts_either_answer_on_either_path() {
+fn accepts_either_response_on_either_path() {
     let data = documented(r#"{"value": 1, "reason": "DEFAULT", "variation_key": null}"#);
     let result = ask_older(data).unwrap();
     assert_eq!(result.value(), &Value::from(1));
@@ -115,7 +115,7 @@ fn null_is_a_value() {
 }
 
 #[test]
-fn asks_one_question_that_both_services_read() {
+fn sends_one_request_that_both_services_read() {
     let everything = EvaluationContext::new()
         .user_id("user-123")
         .session_id("sess-1")
@@ -197,7 +197,7 @@ fn the_default_context_applies_and_is_not_merged() {
 }
 
 #[test]
-fn remembers_that_the_documented_path_is_not_there() {
+fn remembers_that_the_documented_path_is_missing() {
     let server = older(|_| bare("true", "default"));
     let client = builder(&server).build().unwrap();
     for _ in 0..3 {
@@ -208,7 +208,7 @@ fn remembers_that_the_documented_path_is_not_there() {
 }
 
 #[test]
-fn remembers_it_after_an_answer_about_the_flag_as_well() {
+fn remembers_the_missing_path_after_a_response_about_the_flag() {
     for (status, body) in [
         (400, r#"{"detail": "Flag is not active"}"#),
         (404, r#"{"detail": "Flag 'checkout' not found"}"#),
@@ -223,7 +223,7 @@ fn remembers_it_after_an_answer_about_the_flag_as_well() {
 }
 
 #[test]
-fn both_paths_missing_is_a_failed_request() {
+fn two_missing_paths_are_a_failed_request() {
     for body in [
         "",
         r#"{"detail": "Not Found"}"#,
@@ -241,7 +241,7 @@ fn both_paths_missing_is_a_failed_request() {
 }
 
 #[test]
-fn paths_that_come_back_are_found_again() {
+fn restored_paths_are_found_again() {
     let server = Server::start(|_| Reply::status(404));
     let client = builder(&server).build().unwrap();
     client.evaluate("checkout", None).unwrap_err();
@@ -253,7 +253,7 @@ fn paths_that_come_back_are_found_again() {
 }
 
 #[test]
-fn an_unknown_flag_is_an_error_of_its_own() {
+fn an_unknown_flag_has_its_own_error() {
     let documented = [
         documented(r#"{"value": null, "reason": "FLAG_NOT_FOUND"}"#),
         Reply::status(404).with_body(r#"{"error": {"code": "FLAG_NOT_FOUND", "message": "x"}}"#),
@@ -281,7 +281,7 @@ fn an_unknown_flag_is_an_error_of_its_own() {
 }
 
 #[test]
-fn a_key_that_occurs_in_the_words_of_a_404_is_not_named_by_it() {
+fn the_words_not_found_do_not_name_a_flag() {
     let server = older(|_| bare("true", "default"));
     let client = builder(&server).build().unwrap();
     for key in ["o", "Not", "Found"] {
@@ -290,7 +290,7 @@ fn a_key_that_occurs_in_the_words_of_a_404_is_not_named_by_it() {
 }
 
 #[test]
-fn a_flag_that_is_not_active_is_an_error_of_its_own() {
+fn an_inactive_flag_has_its_own_error() {
     match ask_older(Reply::status(400).with_body(r#"{"detail": "Flag is not active"}"#)) {
         Err(Error::FlagInactive { flag, .. }) => assert_eq!(flag, "checkout"),
         other => panic!("{other:?}"),
@@ -306,7 +306,7 @@ fn a_bad_request_on_the_documented_path_is_a_failed_request() {
 }
 
 #[test]
-fn a_refused_key_is_an_error_of_its_own() {
+fn a_refused_key_has_its_own_error() {
     for status in [401, 403] {
         for ask in [ask, ask_older] {
             match ask(Reply::status(status)) {
@@ -342,7 +342,7 @@ fn nothing_is_retried() {
 }
 
 #[test]
-fn an_answer_that_does_not_come_is_a_failed_request() {
+fn a_request_timeout_is_a_failed_request() {
     let server = Server::start(|_| Reply::Hang);
     let client = builder(&server).request_timeout(Duration::from_millis(50)).build().unwrap();
     assert!(matches!(client.evaluate("checkout", None), Err(Error::Request { .. })));
@@ -350,7 +350,7 @@ fn an_answer_that_does_not_come_is_a_failed_request() {
 }
 
 #[test]
-fn both_paths_share_the_time_of_one_request() {
+fn both_paths_share_one_request_timeout() {
     let pause = Duration::from_millis(50);
     let server = Server::start(move |request| match request.path.as_str() {
         OLDER => Reply::Hang,
@@ -369,7 +369,7 @@ fn both_paths_share_the_time_of_one_request() {
 }
 
 #[test]
-fn overrides_answer_without_a_question() {
+fn overrides_need_no_request() {
     let server = Server::start(|_| bare("true", "default"));
     let client = builder(&server).build().unwrap();
     client.set_override("checkout", "mine");
@@ -387,7 +387,7 @@ fn overrides_answer_without_a_question() {
 }
 
 #[test]
-fn works_before_the_start_and_records_nothing() {
+fn works_before_start_and_records_nothing() {
     let server = Server::start(|_| bare("true", "default"));
     let client = builder(&server).polling_interval(NEVER).build().unwrap();
     client.evaluate("checkout", None).unwrap();
@@ -397,7 +397,7 @@ fn works_before_the_start_and_records_nothing() {
 }
 
 #[test]
-fn without_a_service_there_is_nobody_to_ask() {
+fn evaluation_without_a_service_is_an_error() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     assert!(matches!(client.evaluate("checkout", None), Err(Error::NoService)));
     client.set_override("checkout", true);
@@ -406,7 +406,7 @@ fn without_a_service_there_is_nobody_to_ask() {
 }
 
 #[test]
-fn any_404_of_a_path_that_is_known_is_about_the_flag() {
+fn any_404_of_a_known_path_is_about_the_flag() {
     let server = older(|request| match request.body.contains("checkout") {
         true => bare("true", "default"),
         false => {
@@ -435,7 +435,7 @@ fn a_service_that_moves_to_the_documented_path_is_followed() {
 }
 
 #[test]
-fn a_documented_path_that_only_fails_is_not_moved_to() {
+fn a_documented_path_that_fails_is_not_followed() {
     for status in [401, 403, 500, 503] {
         let server = older(|_| bare("true", "default"));
         let client = builder(&server).build().unwrap();

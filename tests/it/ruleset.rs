@@ -52,7 +52,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// `tests/data/malformed.json`: one malformed part each, in a flag between flags that are well.
 #[test]
-fn one_malformed_part_does_not_take_the_others_with_it() {
+fn one_malformed_part_does_not_affect_the_others() {
     let file = include_str!("../data/malformed.json");
     let cases: Value = file.parse().unwrap();
     let cases = cases.as_array().unwrap();
@@ -194,7 +194,7 @@ fn empty_documents_are_rulesets_without_flags() {
 }
 
 #[test]
-fn the_version_is_kept_as_it_came() {
+fn the_version_is_kept_unchanged() {
     for (text, version) in [
         (r#"{"version": 42, "flags": []}"#, Value::from(42)),
         (r#"{"version": "42", "flags": []}"#, Value::from("42")),
@@ -232,7 +232,7 @@ fn flags_are_listed_in_the_order_of_the_document() {
 }
 
 #[test]
-fn of_two_flags_of_one_key_the_last_wins_and_is_reported() {
+fn the_last_of_two_flags_of_one_key_wins_and_is_reported() {
     let flag = |value: i32| {
         format!(
             r#"{{"key": "f", "default_variation": "v", "variations": [{{"key": "v", "value": {value}}}]}}"#
@@ -262,7 +262,7 @@ fn two_variations_of_one_name_are_both_served_by_their_own_ids() {
 }
 
 #[test]
-fn a_bad_segment_does_not_take_the_others_with_it() {
+fn a_malformed_segment_does_not_affect_the_others() {
     let ruleset = parse(
         r#"{"segments": [7, {"id": 7}, {"id": "pro", "conditions": [
                 {"attribute": "plan", "operator": "is", "value": "pro"}]}, null],
@@ -282,7 +282,7 @@ fn a_bad_segment_does_not_take_the_others_with_it() {
 }
 
 #[test]
-fn paths_are_those_of_a_list_of_flags_whatever_stands_around_it() {
+fn paths_of_problems_do_not_depend_on_the_envelope() {
     let expected = "flags[1].variations[0]: expected an object, found a number: \
                     the variation is left out";
     let flags = r#"[{"key": "a"}, {"key": "b", "variations": [5]}]"#;
@@ -326,7 +326,7 @@ const PLACES: [(&str, &str, usize); 26] = [
 ];
 
 #[test]
-fn nesting_of_128_is_accepted_and_129_refused_wherever_it_is() {
+fn nesting_of_128_is_accepted_and_129_refused_at_every_position() {
     for (before, after, depth) in PLACES {
         for (open, close) in [("[", "]"), ("{\"x\": ", "}"), ("[{\"data\":", "}]")] {
             let levels = open.matches(['[', '{']).count();
@@ -362,7 +362,7 @@ fn a_million_levels_do_not_exhaust_the_stack() {
 }
 
 #[test]
-fn lists_of_five_million_numbers() {
+fn lists_of_five_million_numbers_are_read_in_time() {
     let zeros = "0,".repeat(5_000_000);
     let ruleset = within(MINUTE, || parse(&format!(r#"{{"ignored": [{zeros}0], "flags": []}}"#)));
     assert_eq!(ruleset.problems(), []);
@@ -420,7 +420,7 @@ fn problems_are_kept_up_to_ten_thousand() {
 }
 
 #[test]
-fn a_million_flags() {
+fn a_million_flags_are_read_in_time() {
     let count = 1_000_000;
     let mut text = String::from("[");
     for number in 0..count {
@@ -435,7 +435,7 @@ fn a_million_flags() {
 }
 
 #[test]
-fn a_flag_with_a_hundred_thousand_rules() {
+fn a_flag_with_a_hundred_thousand_rules_is_read_in_time() {
     let rules = (0..100_000).rev().map(|priority| {
         format!(
             r#"{{"priority": {priority}, "variation": "off", "conditions": [
@@ -485,7 +485,7 @@ fn a_hundred_thousand_targets_are_looked_up_and_not_scanned() {
 }
 
 #[test]
-fn many_variations_and_many_references_to_them() {
+fn many_variations_and_references_to_them_are_read_in_time() {
     let count = 50_000;
     let variations: Vec<String> =
         (0..count).map(|number| format!(r#"{{"key": "v{number}", "value": {number}}}"#)).collect();
@@ -504,7 +504,7 @@ fn many_variations_and_many_references_to_them() {
 
 /// Twice the prerequisites on a flag of twice the variations must not take four times as long.
 #[test]
-fn many_prerequisites_on_a_flag_of_many_variations() {
+fn many_prerequisites_on_a_flag_of_many_variations_take_linear_time() {
     let count = 10_000;
     let variations: Vec<String> =
         (0..count).map(|number| format!(r#"{{"key": "v{number}"}}"#)).collect();
@@ -533,7 +533,7 @@ fn many_prerequisites_on_a_flag_of_many_variations() {
 }
 
 #[test]
-fn keys_of_a_megabyte() {
+fn keys_of_a_megabyte_are_accepted() {
     let long = "k".repeat(1 << 20);
     let ruleset = within(MINUTE, || {
         parse(&format!(
@@ -554,7 +554,7 @@ fn keys_of_a_megabyte() {
 }
 
 #[test]
-fn every_character_may_be_in_a_key() {
+fn a_key_may_contain_any_character() {
     let ruleset = parse(
         r#"[{"key": "a\u0000b", "default_variation": "\u0000", "variations": [{"key": "\u0000", "value": 1}]},
             {"key": "a", "default_variation": "v", "variations": [{"key": "v", "value": 2}]},
@@ -585,7 +585,7 @@ fn every_character_may_be_in_a_key() {
 }
 
 #[test]
-fn numbers_of_a_thousand_digits_stand_where_numbers_may() {
+fn numbers_of_a_thousand_digits_are_accepted_everywhere() {
     let zeros = "0".repeat(1000);
     let ruleset = parse(&format!(
         r#"[{{"key": "f", "default_variation": "off",
@@ -669,7 +669,7 @@ fn colliding_keys() -> Vec<String> {
 
 /// In a table hashed by plain FNV-1a these would take 3 * 10^10 comparisons.
 #[test]
-fn keys_that_collide_cost_what_other_keys_cost() {
+fn colliding_keys_cost_the_same_as_other_keys() {
     let colliding = colliding_keys();
     let ordinary: Vec<String> =
         (0..colliding.len()).map(|number| format!("{number:0180}")).collect();
@@ -722,7 +722,7 @@ fn keys_that_collide_cost_what_other_keys_cost() {
 }
 
 #[test]
-fn what_stands_around_the_data_counts_where_the_data_is_silent() {
+fn the_envelope_supplies_members_that_the_data_lacks() {
     let ruleset = Ruleset::parse(
         r#"{"version": 7, "segments": [{"key": "all"}], "data": {"flags": [{"key": "f",
             "variations": [{"key": "v", "value": 1}],
@@ -736,7 +736,7 @@ fn what_stands_around_the_data_counts_where_the_data_is_silent() {
 }
 
 #[test]
-fn patterns_that_do_not_compile_leave_room_for_those_that_do() {
+fn invalid_patterns_do_not_use_up_the_limit() {
     let pattern = |pattern: &str| {
         format!(
             r#"{{"variation": "v", "conditions": [

@@ -94,7 +94,7 @@ fn one_poll_brings_the_rules_and_their_segments() {
 }
 
 #[test]
-fn later_polls_request_the_bootstrap_alone_and_see_an_edit_of_a_segment() {
+fn later_polls_request_only_the_bootstrap_and_see_an_edit_of_a_segment() {
     let server = service(RULES, Reply::json(WHOLE));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     let (heard, _subscription) = listen(&client);
@@ -110,7 +110,7 @@ fn later_polls_request_the_bootstrap_alone_and_see_an_edit_of_a_segment() {
 }
 
 #[test]
-fn a_bootstrap_that_is_only_stamped_anew_is_no_news() {
+fn a_bootstrap_with_only_a_new_timestamp_is_no_change() {
     let stamped = |number: usize| {
         let stamp = format!("2026-11-28T15:00:00.{number:06}");
         WHOLE
@@ -133,7 +133,7 @@ fn a_bootstrap_that_is_only_stamped_anew_is_no_news() {
 }
 
 #[test]
-fn a_client_goes_back_when_no_rule_names_a_segment() {
+fn a_client_requests_the_ruleset_again_when_no_rule_names_a_segment() {
     let server = service(RULES, Reply::json(WHOLE));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     server.wait_for(2, BOOTSTRAP);
@@ -150,7 +150,7 @@ fn a_client_goes_back_when_no_rule_names_a_segment() {
 }
 
 #[test]
-fn a_document_that_can_hold_segments_is_all_that_is_requested() {
+fn the_bootstrap_is_not_requested_if_the_ruleset_needs_no_segments() {
     let rule = |segment: &str| {
         format!(r#"[{{"key": "f", "targeting_rules": [{{"segment_id": {segment}}}]}}]"#)
     };
@@ -187,7 +187,7 @@ fn transient() -> Vec<Reply> {
 }
 
 #[test]
-fn a_bootstrap_that_fails_for_the_moment_leaves_the_rules_in_use() {
+fn a_transient_bootstrap_failure_keeps_the_rules_in_use() {
     for failure in transient() {
         let shown = format!("{failure:?}");
         let server = service(PLAIN, Reply::json(WHOLE));
@@ -209,7 +209,7 @@ fn a_bootstrap_that_fails_for_the_moment_leaves_the_rules_in_use() {
 }
 
 #[test]
-fn without_rules_those_without_their_segments_serve_for_the_moment() {
+fn rules_without_segments_are_served_if_there_are_no_others() {
     for failure in transient() {
         let shown = format!("{failure:?}");
         let server = service(RULES, failure);
@@ -233,7 +233,7 @@ fn without_rules_those_without_their_segments_serve_for_the_moment() {
 }
 
 #[test]
-fn a_bootstrap_that_asks_for_patience_is_heard() {
+fn retry_after_of_the_bootstrap_is_honored() {
     let failure = Reply::status(429).with("retry-after", "3600");
     let server = service(RULES, failure);
     let client = ready(builder(&server).polling_interval(RAPIDLY));
@@ -290,7 +290,7 @@ fn a_bootstrap_that_does_not_exist_is_not_requested_at_each_poll() {
 }
 
 #[test]
-fn a_key_that_is_refused_everywhere_is_refused() {
+fn a_key_refused_on_both_paths_is_refused() {
     for status in [401, 403] {
         let server = service(RULES, Reply::json(WHOLE));
         let client = ready(builder(&server).polling_interval(RAPIDLY));
@@ -304,7 +304,7 @@ fn a_key_that_is_refused_everywhere_is_refused() {
 }
 
 #[test]
-fn an_answer_that_is_no_ruleset_is_a_failure_once_the_bootstrap_was_one() {
+fn an_invalid_bootstrap_is_a_failure_after_a_valid_one() {
     for body in ["<!doctype html>", "{}", ""] {
         let server = service(RULES, Reply::json(WHOLE));
         let client = ready(builder(&server).polling_interval(RAPIDLY));
@@ -320,7 +320,7 @@ fn an_answer_that_is_no_ruleset_is_a_failure_once_the_bootstrap_was_one() {
 }
 
 #[test]
-fn a_bootstrap_that_goes_away_is_replaced_by_the_ruleset() {
+fn the_ruleset_replaces_a_bootstrap_that_no_longer_exists() {
     for status in [401, 403, 404, 410] {
         let server = service(RULES, Reply::json(WHOLE));
         let client = ready(builder(&server).polling_interval(RAPIDLY));
@@ -335,7 +335,7 @@ fn a_bootstrap_that_goes_away_is_replaced_by_the_ruleset() {
 }
 
 #[test]
-fn a_service_that_is_away_as_a_whole_has_lost_no_document() {
+fn a_404_on_both_paths_does_not_forget_the_bootstrap() {
     let server = service(RULES, Reply::json(WHOLE));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     server.respond(|_| Reply::status(404));
@@ -349,7 +349,7 @@ fn a_service_that_is_away_as_a_whole_has_lost_no_document() {
 }
 
 #[test]
-fn each_document_has_an_etag_of_its_own() {
+fn each_document_has_its_own_etag() {
     let numbered = |document: &str| document.replace(r#""version":"2471210985""#, r#""version":7"#);
     let (rules, whole) = (numbered(RULES), numbered(WHOLE));
     assert_ne!(rules, RULES);
@@ -391,7 +391,7 @@ fn each_document_has_an_etag_of_its_own() {
 }
 
 #[test]
-fn no_request_follows_the_end_of_the_client() {
+fn no_request_follows_stop() {
     let (came, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let server = Server::start({
         let (came, go) = (came.clone(), go.clone());

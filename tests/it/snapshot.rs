@@ -8,7 +8,7 @@ use phaseflag::{EvaluationContext, PhaseFlagClient, Snapshot, Value};
 use crate::support::{RAPIDLY, Reply, Server, builder, flag, ready, ruleset, wait_until};
 
 #[test]
-fn it_stays_as_it_is_while_newer_rules_come() {
+fn a_snapshot_does_not_change_with_newer_rules() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     client.set_override("o", "before");
@@ -33,7 +33,7 @@ fn it_stays_as_it_is_while_newer_rules_come() {
 }
 
 #[test]
-fn it_answers_as_the_client_does() {
+fn a_snapshot_agrees_with_its_client() {
     let flags = [
         flag("boolean", true),
         r#"{"key": "string", "variations": [{"key": "s", "value": "text"}],
@@ -83,7 +83,7 @@ fn it_answers_as_the_client_does() {
 }
 
 #[test]
-fn without_rules_it_gives_the_defaults() {
+fn a_snapshot_without_rules_gives_the_defaults() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     let now = client.snapshot();
     assert!(now.get_boolean_value("a", true, None));
@@ -94,13 +94,13 @@ fn without_rules_it_gives_the_defaults() {
 }
 
 #[test]
-fn it_may_be_used_after_a_panic() {
+fn a_snapshot_is_unwind_safe() {
     fn check<T: UnwindSafe + RefUnwindSafe>() {}
     check::<Snapshot>();
 }
 
 #[test]
-fn it_keeps_no_client_running() {
+fn a_snapshot_does_not_keep_its_client_running() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     let kept = client.snapshot();

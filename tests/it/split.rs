@@ -34,7 +34,7 @@ fn reasons(split: &Split) -> Vec<String> {
 }
 
 #[test]
-fn identifiers_are_counted_as_they_come() {
+fn every_identifier_is_counted() {
     // Buckets 41, 41, 14 and 68; the last but one has a rule of its own, and "" has no bucket.
     let identifiers = ["user-1", "user-1", "user-33", "cy", "user-123", ""];
     let split = split("rollout", &EvaluationContext::new(), &identifiers);
@@ -51,7 +51,7 @@ fn identifiers_are_counted_as_they_come() {
 }
 
 #[test]
-fn the_attributes_of_the_context_are_used_and_its_user_is_not() {
+fn the_attributes_of_the_context_are_used_but_not_its_user() {
     let context = EvaluationContext::new().user_id("user-123").attribute("plan", "pro");
     let split = split("rollout", &context, &["user-1", "user-123"]);
     assert_eq!(
@@ -79,7 +79,7 @@ fn an_empty_identifier_counts_as_none() {
 }
 
 #[test]
-fn of_no_identifiers_there_are_no_shares_to_speak_of() {
+fn without_identifiers_all_shares_are_zero() {
     let none = split("off", &EvaluationContext::new(), &[]);
     assert_eq!(none.total(), 0);
     assert_eq!(shares(&none), ["yes true: 0, 0", "no false: 0, 0"]);
@@ -93,7 +93,7 @@ fn of_no_identifiers_there_are_no_shares_to_speak_of() {
 }
 
 #[test]
-fn identifiers_may_be_owned_or_borrowed_and_an_unknown_flag_asks_for_none() {
+fn identifiers_may_be_owned_or_borrowed_and_an_unknown_flag_reads_none() {
     let ruleset = Ruleset::parse(RULESET).unwrap();
     let owned = ruleset.split("rollout", None, vec!["a".to_owned(), "b".to_owned()]);
     assert_eq!(owned, ruleset.split("rollout", &EvaluationContext::new(), ["a", "b"]));

@@ -87,7 +87,7 @@ fn names(numbers: Range<usize>) -> Vec<String> {
 }
 
 /// Leaves events in the spool.
-fn leave(server: &Server, folder: &Folder, numbers: Range<usize>) {
+fn leave_events(server: &Server, folder: &Folder, numbers: Range<usize>) {
     let client = started(spooling(server, folder));
     let count = numbers.len() as u64;
     track(&client, numbers);
@@ -96,7 +96,7 @@ fn leave(server: &Server, folder: &Folder, numbers: Range<usize>) {
 }
 
 #[test]
-fn what_could_not_be_delivered_is_left_and_the_next_client_delivers_it_first() {
+fn the_next_client_delivers_spooled_events_first() {
     let (server, folder) = (server(500), Folder::new("next"));
     let client = started(spooling(&server, &folder).shutdown_timeout(Duration::from_millis(300)));
     track(&client, 0..3);
@@ -117,9 +117,9 @@ fn what_could_not_be_delivered_is_left_and_the_next_client_delivers_it_first() {
 }
 
 #[test]
-fn what_is_tracked_while_they_are_delivered_is_not_late() {
+fn events_tracked_during_spool_delivery_are_not_late() {
     let (server, folder) = (server(202), Folder::new("late"));
-    leave(&server, &folder, 0..1);
+    leave_events(&server, &folder, 0..1);
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     server.respond(move |request| {
@@ -141,7 +141,7 @@ fn what_is_tracked_while_they_are_delivered_is_not_late() {
 }
 
 #[test]
-fn the_events_stay_as_they_were() {
+fn spooled_events_are_unchanged() {
     let (server, folder) = (server(202), Folder::new("same"));
     let client = started(spooling(&server, &folder));
     let event = EvaluationEvent::new("flag \"ü\"\n")
@@ -162,25 +162,25 @@ fn the_events_stay_as_they_were() {
 }
 
 #[test]
-fn a_client_that_only_runs_delivers_them() {
+fn a_running_client_delivers_the_spool() {
     let (server, folder) = (server(202), Folder::new("runs"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     let client = started(spooling(&server, &folder));
     assert_eq!(flags(&server.wait_for(1, EVENTS)), names(0..2));
     wait_until("it is counted", || client.statistics().events.delivered_spooled == 2);
 }
 
 #[test]
-fn a_client_that_ends_delivers_them() {
+fn stop_delivers_the_spool() {
     let (server, folder) = (server(202), Folder::new("ends"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     drop(started(spooling(&server, &folder)));
     assert_eq!(flags(&server.requests_to(EVENTS)), names(0..2));
     assert!(!folder.spool().exists());
 }
 
 #[test]
-fn an_end_without_patience_touches_no_network() {
+fn stop_now_makes_no_request() {
     let (server, folder) = (server(202), Folder::new("now"));
     let client = started(spooling(&server, &folder));
     track(&client, 0..3);
@@ -201,7 +201,7 @@ fn an_end_without_patience_touches_no_network() {
 }
 
 #[test]
-fn before_the_start_they_can_be_left_too() {
+fn a_client_that_was_never_started_spools_its_events() {
     let (server, folder) = (server(202), Folder::new("never-started"));
     let client = spooling(&server, &folder).build().expect("settings that are right");
     track(&client, 0..3);
@@ -210,7 +210,7 @@ fn before_the_start_they_can_be_left_too() {
 }
 
 #[test]
-fn an_end_amid_a_request_that_hangs_leaves_its_events() {
+fn stop_during_a_hanging_request_spools_its_events() {
     let (server, folder) = (server(202), Folder::new("hangs"));
     server.respond(|request| match request.path.ends_with(EVENTS) {
         true => Reply::Hang,
@@ -230,9 +230,9 @@ fn an_end_amid_a_request_that_hangs_leaves_its_events() {
 }
 
 #[test]
-fn an_end_after_another_waits_for_nothing_that_was_left() {
+fn a_second_stop_does_not_wait_for_the_spool() {
     let (server, folder) = (server(202), Folder::new("twice"));
-    leave(&server, &folder, 0..1);
+    leave_events(&server, &folder, 0..1);
     server.respond(|_| Reply::Hang);
     let settings = spooling(&server, &folder).request_timeout(NEVER).shutdown_timeout(SOON);
     let client = started(settings);
@@ -246,7 +246,7 @@ fn an_end_after_another_waits_for_nothing_that_was_left() {
 }
 
 #[test]
-fn an_end_that_runs_out_of_time_leaves_them() {
+fn stop_spools_events_when_its_timeout_ends() {
     let (server, folder) = (server(202), Folder::new("time"));
     server.respond(|_| Reply::Hang);
     let client = started(spooling(&server, &folder).shutdown_timeout(Duration::from_millis(100)));
@@ -256,9 +256,9 @@ fn an_end_that_runs_out_of_time_leaves_them() {
 }
 
 #[test]
-fn while_the_service_is_down_they_stay_and_nobody_waits() {
+fn spooled_events_stay_without_a_wait_while_the_service_is_down() {
     let (server, folder) = (server(202), Folder::new("down"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     answer(&server, 500);
     let client = started(spooling(&server, &folder).shutdown_timeout(NEVER));
     server.wait_for(1, EVENTS);
@@ -270,9 +270,9 @@ fn while_the_service_is_down_they_stay_and_nobody_waits() {
 }
 
 #[test]
-fn they_are_delivered_when_the_service_is_there_again() {
+fn spooled_events_are_delivered_when_the_service_is_back() {
     let (server, folder) = (server(202), Folder::new("again"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     answer(&server, 500);
     let client = started(spooling(&server, &folder));
     server.wait_for(1, EVENTS);
@@ -282,17 +282,17 @@ fn they_are_delivered_when_the_service_is_there_again() {
 }
 
 #[test]
-fn those_of_another_key_stay_for_its_client() {
+fn events_of_another_key_stay_in_the_spool() {
     let (server, folder) = (server(202), Folder::new("others"));
     let other = || {
         let settings = PhaseFlagClient::builder(server.url(), "sdk-prod-2");
         settings.event_spool(folder.spool()).polling_interval(NEVER)
     };
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     let client = started(other());
     track(&client, 10..12);
     client.stop_now();
-    leave(&server, &folder, 2..4);
+    leave_events(&server, &folder, 2..4);
     drop(started(spooling(&server, &folder)));
     assert_eq!(flags(&server.requests_to(EVENTS)), names(0..4));
     assert_eq!(folder.lines().len(), 2);
@@ -304,9 +304,9 @@ fn those_of_another_key_stay_for_its_client() {
 }
 
 #[test]
-fn the_oldest_are_dropped_to_keep_its_size() {
+fn the_oldest_events_are_dropped_to_keep_the_size() {
     let (server, folder) = (server(202), Folder::new("size"));
-    leave(&server, &folder, 10..20);
+    leave_events(&server, &folder, 10..20);
     let size = fs::metadata(folder.spool()).expect("the spool").len();
     let client = started(spooling(&server, &folder).event_spool_size(size as usize));
     track(&client, 20..24);
@@ -325,9 +325,9 @@ fn the_oldest_are_dropped_to_keep_its_size() {
 }
 
 #[test]
-fn many_go_in_requests_of_500() {
+fn spooled_events_are_sent_in_requests_of_500() {
     let (server, folder) = (server(202), Folder::new("many"));
-    leave(&server, &folder, 0..1201);
+    leave_events(&server, &folder, 0..1201);
     drop(started(spooling(&server, &folder)));
     let requests = server.requests_to(EVENTS);
     let sizes: Vec<_> =
@@ -337,9 +337,9 @@ fn many_go_in_requests_of_500() {
 }
 
 #[test]
-fn a_request_that_is_too_large_is_split_and_what_is_refused_is_dropped() {
+fn a_request_that_is_too_large_is_split_and_refused_events_are_dropped() {
     let (server, folder) = (server(202), Folder::new("split"));
-    leave(&server, &folder, 0..40);
+    leave_events(&server, &folder, 0..40);
     server.respond(|request| {
         if !request.path.ends_with(EVENTS) {
             return Reply::json(ruleset(1, &["a"]));
@@ -358,9 +358,9 @@ fn a_request_that_is_too_large_is_split_and_what_is_refused_is_dropped() {
 }
 
 #[test]
-fn after_a_request_that_took_too_long_fewer_are_sent_at_once() {
+fn a_request_timeout_makes_the_next_request_smaller() {
     let (server, folder) = (server(202), Folder::new("slow"));
-    leave(&server, &folder, 0..20);
+    leave_events(&server, &folder, 0..20);
     server.respond(|request| match request.path.ends_with(EVENTS) {
         true if flags(std::slice::from_ref(request)).len() > 10 => Reply::Hang,
         true => Reply::status(202),
@@ -378,15 +378,15 @@ fn after_a_request_that_took_too_long_fewer_are_sent_at_once() {
 }
 
 #[test]
-fn lines_that_are_nobodys_are_left_out() {
+fn malformed_lines_are_skipped() {
     let (server, folder) = (server(202), Folder::new("garbage"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     let whole = fs::read(folder.spool()).expect("the spool");
     let first = whole.split_inclusive(|byte| *byte == b'\n').next().expect("a line");
     // Somebody was killed amid a line; somebody else has scribbled.
     let torn = &first[..first.len() - 5];
     fs::write(folder.spool(), [b"\xff\xfe\n{}\n", &whole[..], torn].concat()).expect("a file");
-    leave(&server, &folder, 2..3);
+    leave_events(&server, &folder, 2..3);
     drop(started(spooling(&server, &folder)));
     assert_eq!(flags(&server.requests_to(EVENTS)), names(0..3));
     assert!(!folder.spool().exists());
@@ -398,7 +398,7 @@ fn lines_that_are_nobodys_are_left_out() {
 }
 
 #[test]
-fn a_spool_that_cannot_be_written_counts_as_none() {
+fn an_unwritable_spool_is_ignored() {
     let (server, folder) = (server(202), Folder::new("unwritable"));
     fs::create_dir_all(folder.spool()).expect("a folder in its place");
     let client = started(spooling(&server, &folder));
@@ -414,10 +414,10 @@ fn a_spool_that_cannot_be_written_counts_as_none() {
 
 #[cfg(unix)]
 #[test]
-fn only_the_owner_may_read_it() {
+fn only_the_owner_can_read_the_spool() {
     use std::os::unix::fs::PermissionsExt;
     let (server, folder) = (server(202), Folder::new("owner"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     let client = started(spooling(&server, &folder).event_spool_size(100));
     track(&client, 0..2);
     client.stop_now();
@@ -431,7 +431,7 @@ fn only_the_owner_may_read_it() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_made() {
+fn a_missing_folder_is_created() {
     let (server, folder) = (server(202), Folder::new("folder"));
     let path = folder.0.join("new").join("events");
     let client = started(builder(&server).event_spool(&path));
@@ -441,9 +441,9 @@ fn a_folder_that_is_not_there_is_made() {
 }
 
 #[test]
-fn a_lock_that_is_held_is_not_waited_for_long() {
+fn a_held_lock_is_waited_for_briefly() {
     let (server, folder) = (server(202), Folder::new("lock"));
-    leave(&server, &folder, 0..1);
+    leave_events(&server, &folder, 0..1);
     let lock = folder.0.join("events.lock");
     let held = File::options().write(true).open(lock).expect("the lock");
     held.lock().expect("a lock");
@@ -456,9 +456,9 @@ fn a_lock_that_is_held_is_not_waited_for_long() {
 }
 
 #[test]
-fn intervals_of_recorded_evaluations_end_while_they_are_delivered() {
+fn recording_intervals_end_during_spool_delivery() {
     let (server, folder) = (server(202), Folder::new("intervals"));
-    leave(&server, &folder, 0..1);
+    leave_events(&server, &folder, 0..1);
     server.respond(|request| match request.path.ends_with(EVENTS) {
         true => Reply::Hang,
         false => Reply::json(ruleset(1, &["a"])),
@@ -475,9 +475,9 @@ fn intervals_of_recorded_evaluations_end_while_they_are_delivered() {
 }
 
 #[test]
-fn what_another_client_delivers_holds_up_no_events() {
+fn delivery_by_another_client_does_not_delay_events() {
     let (server, folder) = (server(202), Folder::new("busy"));
-    leave(&server, &folder, 0..1);
+    leave_events(&server, &folder, 0..1);
     // The name of its lock holds that of its owner.
     let line = folder.lines().remove(0);
     let owner = line.split(' ').next().expect("an owner");
@@ -507,9 +507,9 @@ fn what_another_client_delivers_holds_up_no_events() {
 
 #[cfg(unix)]
 #[test]
-fn half_a_write_leaves_the_file_as_it_was() {
+fn a_partial_write_leaves_the_file_unchanged() {
     let (server, folder) = (server(202), Folder::new("half"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     let before = fs::read(folder.spool()).expect("the spool");
     let task = format!("{} {} 0", server.url(), folder.spool().display());
     // Blocks of 512 or of 1024 bytes; without the trap, the signal would end it.
@@ -542,11 +542,11 @@ fn child_without_room() {
 }
 
 #[test]
-fn of_clients_that_start_together_one_delivers() {
+fn one_of_several_concurrent_clients_delivers_the_spool() {
     let (server, folder) = (server(202), Folder::new("together"));
     for round in 0..5 {
         let numbers = round * 100..round * 100 + 50;
-        leave(&server, &folder, numbers.clone());
+        leave_events(&server, &folder, numbers.clone());
         let before = server.requests_to(EVENTS).len();
         let together = Arc::new(Barrier::new(4));
         let clients: Vec<_> = (0..4)
@@ -566,7 +566,7 @@ fn of_clients_that_start_together_one_delivers() {
 }
 
 #[test]
-fn threads_that_stop_together_count_each_event_once() {
+fn concurrent_stops_count_each_event_once() {
     let (server, folder) = (server(202), Folder::new("stop-together"));
     server.respond(|_| Reply::Hang);
     for round in 0..20 {
@@ -590,9 +590,9 @@ fn threads_that_stop_together_count_each_event_once() {
 }
 
 #[test]
-fn what_was_sent_is_taken_out_where_the_file_cannot_be_written_anew() {
+fn sent_events_are_removed_if_the_file_cannot_be_rewritten() {
     let (server, folder) = (server(202), Folder::new("blank"));
-    leave(&server, &folder, 0..600);
+    leave_events(&server, &folder, 0..600);
     let aside = folder.0.join("events.new");
     fs::create_dir_all(aside.join("full")).expect("a folder in its place");
     for _ in 0..3 {
@@ -602,11 +602,11 @@ fn what_was_sent_is_taken_out_where_the_file_cannot_be_written_anew() {
 }
 
 #[test]
-fn a_service_that_is_down_holds_up_nobody_elses_events() {
+fn a_service_that_is_down_does_not_delay_events_of_another() {
     let (down, server) = (server(500), server(202));
     let folder = Folder::new("starve");
-    leave(&down, &folder, 0..2);
-    leave(&server, &folder, 2..4);
+    leave_events(&down, &folder, 0..2);
+    leave_events(&server, &folder, 2..4);
     let _other = started(spooling(&down, &folder));
     down.wait_for(1, EVENTS);
     drop(started(spooling(&server, &folder)));
@@ -614,13 +614,13 @@ fn a_service_that_is_down_holds_up_nobody_elses_events() {
 }
 
 #[test]
-fn a_spool_larger_than_it_may_be_is_delivered_whole() {
+fn a_spool_beyond_its_limit_is_delivered_whole() {
     let (server, folder) = (server(202), Folder::new("smaller"));
-    leave(&server, &folder, 0..100);
+    leave_events(&server, &folder, 0..100);
     let client = started(spooling(&server, &folder).event_spool_size(1000));
     client.stop();
     assert_eq!(client.statistics().events.delivered_spooled, 100);
-    leave(&server, &folder, 0..100);
+    leave_events(&server, &folder, 0..100);
     let client = started(spooling(&server, &folder).event_spool_size(1000));
     track(&client, 100..101);
     client.stop_now();
@@ -630,9 +630,9 @@ fn a_spool_larger_than_it_may_be_is_delivered_whole() {
 }
 
 #[test]
-fn an_event_too_large_for_the_spool_takes_no_other_with_it() {
+fn an_event_too_large_for_the_spool_does_not_affect_the_others() {
     let (server, folder) = (server(202), Folder::new("large"));
-    leave(&server, &folder, 0..5);
+    leave_events(&server, &folder, 0..5);
     let client = started(spooling(&server, &folder).event_spool_size(2000));
     track(&client, 5..7);
     client.track_event(EvaluationEvent::new("large").metadata("text", "x".repeat(3000)));
@@ -643,9 +643,9 @@ fn an_event_too_large_for_the_spool_takes_no_other_with_it() {
 }
 
 #[test]
-fn after_one_that_is_too_large_requests_grow_again() {
+fn requests_grow_again_after_an_event_that_is_too_large() {
     let (server, folder) = (server(202), Folder::new("grow"));
-    leave(&server, &folder, 0..2000);
+    leave_events(&server, &folder, 0..2000);
     server.respond(|request| {
         let flags = match request.path.ends_with(EVENTS) {
             true => flags(std::slice::from_ref(request)),
@@ -662,9 +662,9 @@ fn after_one_that_is_too_large_requests_grow_again() {
 }
 
 #[test]
-fn a_flush_while_the_service_was_down_takes_them_along() {
+fn a_flush_after_an_outage_includes_the_spool() {
     let (server, folder) = (server(202), Folder::new("flush"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     answer(&server, 429);
     let client = started(spooling(&server, &folder));
     wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
@@ -686,9 +686,9 @@ fn fail_once(server: &Server) {
 }
 
 #[test]
-fn a_flush_that_fails_for_them_overtakes_none() {
+fn a_failed_flush_does_not_overtake_spooled_events() {
     let (server, folder) = (server(202), Folder::new("overtake"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     fail_once(&server);
     let client = started(spooling(&server, &folder));
     track(&client, 2..3);
@@ -699,9 +699,9 @@ fn a_flush_that_fails_for_them_overtakes_none() {
 }
 
 #[test]
-fn events_that_are_due_do_not_overtake_them() {
+fn due_events_do_not_overtake_spooled_events() {
     let (server, folder) = (server(202), Folder::new("due"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     fail_once(&server);
     let client = started(spooling(&server, &folder).event_batch_size(1));
     track(&client, 2..3);
@@ -710,9 +710,9 @@ fn events_that_are_due_do_not_overtake_them() {
 }
 
 #[test]
-fn an_end_tries_them_again_before_its_own() {
+fn stop_retries_spooled_events_before_queued_ones() {
     let (server, folder) = (server(202), Folder::new("again-at-the-end"));
-    leave(&server, &folder, 0..2);
+    leave_events(&server, &folder, 0..2);
     fail_once(&server);
     let client = started(spooling(&server, &folder).shutdown_timeout(SOON));
     track(&client, 2..3);
@@ -725,7 +725,7 @@ fn an_end_tries_them_again_before_its_own() {
 
 #[cfg(unix)]
 #[test]
-fn a_pipe_in_the_place_of_a_lock_is_not_waited_for() {
+fn a_pipe_instead_of_a_lock_does_not_block() {
     let (server, folder) = (server(202), Folder::new("pipe"));
     let made = Command::new("mkfifo").arg(folder.0.join("events.lock")).status().expect("mkfifo");
     assert!(made.success());
@@ -768,7 +768,7 @@ fn child() {
 /// Kills processes at random moments, two hundred times: what was left is delivered, and twice at
 /// most where a process was killed between sending it and reading the answer.
 #[test]
-fn whoever_is_killed_loses_nothing() {
+fn a_killed_process_loses_no_spooled_event() {
     let (server, folder) = (server(202), Folder::new("killed"));
     let mut left = BTreeSet::new();
     let mut finished = 0;

@@ -74,7 +74,7 @@ fn flags_of_each_type_are_served_at_once() {
 }
 
 #[test]
-fn without_flags_there_are_rules_all_the_same() {
+fn a_client_without_flags_has_rules() {
     let client = TestFlags::new().build().unwrap();
     assert!(client.is_ready() && client.has_rules());
     let details = client.get_boolean_details("a", true, None);
@@ -117,7 +117,7 @@ fn the_default_context_is_for_calls_that_pass_none() {
 }
 
 #[test]
-fn the_last_value_of_a_key_stays() {
+fn the_last_value_of_a_key_wins() {
     let base = TestFlags::new().boolean("a", true).for_user("a", "ada", "x");
     let client = base.clone().string("a", "one").string("a", "two").build().unwrap();
     assert_eq!(client.get_string_value("a", "", None), "two");
@@ -127,7 +127,7 @@ fn the_last_value_of_a_key_stays() {
 }
 
 #[test]
-fn rules_may_be_the_base_in_every_form() {
+fn every_form_of_rules_can_be_the_base() {
     let list = Value::from(RULES.parse::<Value>().unwrap()["flags"].as_array().unwrap());
     let segments = RULES.parse::<Value>().unwrap()["segments"].clone();
     let around = |flags: Value| {
@@ -158,7 +158,7 @@ fn nested(levels: usize) -> Value {
 }
 
 #[test]
-fn a_value_may_nest_as_deeply_as_rules_can_hold() {
+fn a_value_may_nest_as_deeply_as_rules_allow() {
     for rules in ["[]", r#"{"flags": []}"#, r#"{"data": {"flags": []}}"#] {
         let flags = TestFlags::new().rules(rules);
         let flags = flags.json("deep", nested(122)).for_user("theirs", "ada", nested(122));
@@ -192,7 +192,7 @@ fn a_number_is_exact_to_fifteen_digits() {
 }
 
 #[test]
-fn a_number_that_json_does_not_have_is_null() {
+fn a_non_finite_number_is_null() {
     let client = TestFlags::new()
         .json("json", f64::INFINITY)
         .number("number", 1.0)
@@ -206,7 +206,7 @@ fn a_number_that_json_does_not_have_is_null() {
 }
 
 #[test]
-fn what_cannot_be_served_is_an_error() {
+fn a_value_that_cannot_be_served_is_an_error() {
     let sentence = |flags: TestFlags| format!("{:#}", flags.build().unwrap_err());
     let no_key = "failed to build client: `TestFlags` has a flag without a key";
     assert_eq!(sentence(TestFlags::new().boolean("", true)), no_key);
@@ -231,7 +231,7 @@ fn what_cannot_be_served_is_an_error() {
 }
 
 #[test]
-fn events_are_recorded_in_their_order() {
+fn events_are_recorded_in_order() {
     let events = EventRecorder::new();
     let client = TestFlags::new().events(&events).build().unwrap();
     assert_eq!(events.all(), []);
@@ -273,7 +273,7 @@ fn events_are_recorded_in_their_order() {
 }
 
 #[test]
-fn events_after_the_end_are_dropped_and_counted() {
+fn events_after_stop_are_dropped_and_counted() {
     let events = EventRecorder::new();
     let client = TestFlags::new().boolean("a", true).events(&events).build().unwrap();
     client.track_event(EvaluationEvent::new("a"));
@@ -417,7 +417,7 @@ fn scoped_overrides_undo_themselves() {
 }
 
 #[test]
-fn nested_ones_may_be_dropped_in_any_order() {
+fn nested_scoped_overrides_can_be_dropped_in_any_order() {
     for before in [None, Some("before")] {
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
             let client = TestFlags::new().build().unwrap();
@@ -438,7 +438,7 @@ fn nested_ones_may_be_dropped_in_any_order() {
 }
 
 #[test]
-fn those_of_different_flags_are_told_apart() {
+fn scoped_overrides_of_different_flags_are_independent() {
     let client = TestFlags::new().build().unwrap();
     let values = || ["a", "b", "c"].map(|key| client.get_number_value(key, 0.0, None));
     let a = override_scoped(&client, "a", 1);
@@ -454,7 +454,7 @@ fn those_of_different_flags_are_told_apart() {
 }
 
 #[test]
-fn what_is_set_meanwhile_counts_until_the_latest_is_dropped() {
+fn a_later_override_lasts_until_the_latest_scope_is_dropped() {
     let client = TestFlags::new().build().unwrap();
     let first = override_scoped(&client, "theme", "first");
     let second = override_scoped(&client, "theme", "second");
@@ -532,9 +532,9 @@ fn many_threads_override_at_once_and_leave_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn it_starts_no_thread() {
+fn a_test_client_starts_no_thread() {
     // In a process of its own: other tests start threads.
-    if !is_alone("testing::it_starts_no_thread") {
+    if !is_alone("testing::a_test_client_starts_no_thread") {
         return;
     }
     let events = EventRecorder::new();

@@ -33,7 +33,7 @@ fn rules(version: usize) -> String {
 }
 
 #[test]
-fn nobody_sees_half_of_a_ruleset() {
+fn no_thread_sees_half_of_a_ruleset() {
     let server = Server::start(|request| Reply::json(rules(request.number)));
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     let (enough, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -75,7 +75,7 @@ fn nobody_sees_half_of_a_ruleset() {
 }
 
 #[test]
-fn everybody_may_do_everything_at_once() {
+fn threads_can_call_every_method_at_once() {
     let server = Server::start(|request| match request.path.as_str() {
         "/api/v1/sdk/ruleset" => Reply::json(rules(request.number)),
         "/api/v1/evaluate" => {
@@ -115,7 +115,7 @@ fn everybody_may_do_everything_at_once() {
 }
 
 #[test]
-fn everybody_who_waits_is_woken() {
+fn every_waiting_thread_is_woken() {
     let server = Server::start(|_| Reply::Hang);
     let client = builder(&server).polling_interval(RAPIDLY).build().unwrap();
     let ready = AtomicUsize::new(0);

@@ -99,7 +99,7 @@ fn builder(url: String) -> ClientBuilder {
 }
 
 #[test]
-fn an_authority_that_the_user_names_is_trusted_by_every_request() {
+fn a_configured_authority_is_trusted_by_every_request() {
     let both = format!("{STRANGER}\nSome words between.\n{AUTHORITY}");
     for (host, roots) in [
         ("localhost", AUTHORITY.to_owned()),
@@ -124,7 +124,7 @@ fn an_authority_that_the_user_names_is_trusted_by_every_request() {
 }
 
 #[test]
-fn an_authority_that_the_user_names_is_trusted_by_the_bootstrap_url() {
+fn a_configured_authority_is_trusted_by_the_bootstrap_url() {
     let service = Service::start(LOCALHOST);
     let base = format!("https://localhost:{}/missing", service.wire.address().port());
     let client =
@@ -133,7 +133,7 @@ fn an_authority_that_the_user_names_is_trusted_by_the_bootstrap_url() {
 }
 
 #[test]
-fn strangers_are_refused_before_the_key_is_sent() {
+fn untrusted_servers_are_refused_before_the_key_is_sent() {
     for (name, certificate, roots, expected) in [
         (
             "an authority that is not built in",
@@ -179,7 +179,7 @@ fn strangers_are_refused_before_the_key_is_sent() {
 }
 
 #[test]
-fn a_server_that_speaks_no_tls_is_a_failure_like_any_other() {
+fn a_server_without_tls_is_a_failed_request() {
     let plain = Wire::start(|mut stream, _| {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
         hang(stream);
@@ -192,7 +192,7 @@ fn a_server_that_speaks_no_tls_is_a_failure_like_any_other() {
 }
 
 #[test]
-fn certificates_that_are_none_are_refused_by_build() {
+fn invalid_certificates_are_refused_by_build() {
     let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
     for (name, pem) in [
         ("nothing", String::new()),

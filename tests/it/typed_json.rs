@@ -97,7 +97,7 @@ fn a_value_of_the_right_shape_is_read() {
 }
 
 #[test]
-fn the_first_place_that_is_wrong_is_named() {
+fn the_first_mismatch_is_named() {
     for (old, new, path, reason) in [
         (r#""dark""#, "7", "theme", "the number 7 was not expected"),
         (r#""dark""#, r#""blue""#, "theme", "a string was not expected"),
@@ -148,7 +148,7 @@ fn the_first_place_that_is_wrong_is_named() {
 }
 
 #[test]
-fn a_path_begins_where_the_value_does() {
+fn a_path_starts_at_the_value() {
     let error = value(r#"[[0], [1, "a"]]"#).read_as::<Vec<Vec<u8>>>().unwrap_err();
     assert_eq!(error.path(), "[1][1]");
     let error = value(r#"{"a": {"b": ["c"]}}"#);
@@ -171,7 +171,7 @@ fn odd_keys_are_quoted_in_a_path() {
 }
 
 #[test]
-fn what_nests_too_deeply_is_refused() {
+fn a_value_nested_too_deeply_is_refused() {
     let read = nested(128).read_as::<miniserde::json::Value>().unwrap();
     assert_eq!(value(&miniserde::json::to_string(&read)), nested(128));
     let error = nested(129).read_as::<miniserde::json::Value>().unwrap_err();
@@ -179,7 +179,7 @@ fn what_nests_too_deeply_is_refused() {
 }
 
 #[test]
-fn numbers_are_read_by_their_worth() {
+fn numbers_are_read_by_their_value() {
     assert_eq!(value("[3, 3.0, -3.0, -0.0]").read_as(), Ok(vec![3_i64, 3, -3, 0]));
     assert_eq!(value("[3, 3.0]").read_as(), Ok(vec![3_u8, 3]));
     assert_eq!(value("[3, -3, 0.1]").read_as(), Ok(vec![3.0_f64, -3.0, 0.1]));
@@ -208,7 +208,7 @@ fn scalars_and_null_are_read_too() {
 }
 
 #[test]
-fn the_json_of_miniserde_can_be_had() {
+fn a_miniserde_value_can_be_read() {
     let read: miniserde::json::Value = value(CHECKOUT).read_as().unwrap();
     assert_eq!(value(&miniserde::json::to_string(&read)), value(CHECKOUT));
 }
@@ -280,7 +280,7 @@ mod by_serde {
     }
 
     #[test]
-    fn the_first_place_that_is_wrong_is_named() {
+    fn the_first_mismatch_is_named() {
         for (text, sentence) in [
             (
                 r#"{"limits": {"items": "a", "retries": []}}"#,
@@ -328,7 +328,7 @@ mod by_serde {
     }
 
     #[test]
-    fn what_nests_too_deeply_is_refused() {
+    fn a_value_nested_too_deeply_is_refused() {
         assert_eq!(nested(128).read_as_serde(), Ok(nested(128)));
         let error = nested(129).read_as_serde::<Value>().unwrap_err();
         assert_eq!(error.to_string(), "failed to read the value: it nests deeper than 128 levels");
@@ -489,7 +489,7 @@ mod by_serde {
     }
 
     #[test]
-    fn what_serde_copies_ends_the_path_at_the_object() {
+    fn content_that_serde_buffers_ends_the_path_at_the_object() {
         #[derive(Debug, PartialEq, Deserialize)]
         struct Outer {
             inner: Flattened,
@@ -528,7 +528,7 @@ mod by_serde {
     }
 
     #[test]
-    fn numbers_are_read_by_their_worth() {
+    fn numbers_are_read_by_their_value() {
         assert_eq!(value("[3, 3.0, -3.0, -0.0]").read_as_serde(), Ok(vec![3_i64, 3, -3, 0]));
         assert_eq!(value("[3, -3, 0.1]").read_as_serde(), Ok(vec![3.0_f64, -3.0, 0.1]));
         assert_eq!(value("9007199254740993").read_as_serde(), Ok(9_007_199_254_740_993_i128));
@@ -575,7 +575,7 @@ mod by_serde {
     }
 
     #[test]
-    fn integers_and_floats_stay_what_they_are() {
+    fn integers_and_floats_keep_their_kind() {
         let json = serde_json::Value::from(value("[3, 3.0]"));
         assert_eq!((json[0].is_u64(), json[1].is_f64()), (true, true));
         assert_eq!(json.to_string(), "[3,3.0]");
@@ -592,7 +592,7 @@ mod by_serde {
     }
 
     #[test]
-    fn what_takes_a_value_takes_theirs() {
+    fn methods_that_take_a_value_take_serde_values() {
         let client = client(&[]);
         client.set_override("limits", json!({"items": 1, "retries": [1]}));
         let limits: Limits = client.get_json_as_serde("limits", None).unwrap();

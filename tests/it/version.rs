@@ -118,7 +118,7 @@ fn what_the_semver_crate_reads_is_a_version() {
 }
 
 #[test]
-fn a_prefix_missing_parts_and_zeros_in_front_do_not_count() {
+fn a_prefix_missing_parts_and_leading_zeros_are_ignored() {
     arbtest(|u| {
         let left = version(u)?;
         let right = close_to(&left, u)?;
@@ -143,7 +143,7 @@ fn a_prefix_missing_parts_and_zeros_in_front_do_not_count() {
 }
 
 #[test]
-fn beyond_semver() {
+fn versions_beyond_semver_are_ordered() {
     let nines = "9".repeat(200);
     let ten = format!("1{}", "0".repeat(200));
     for (left, right, expected) in [
@@ -198,7 +198,7 @@ fn beyond_semver() {
 }
 
 #[test]
-fn versions_of_many_parts() {
+fn versions_of_many_parts_are_ordered() {
     let long = vec!["1"; 100_000].join(".");
     let longer = format!("{long}.1");
     assert_eq!(compare(&long, &longer), Some(Ordering::Less));
