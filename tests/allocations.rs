@@ -1,4 +1,4 @@
-//! How much memory an evaluation takes, which is none, and how much a ruleset takes.
+//! Tests how much memory an evaluation (none) and a ruleset allocate.
 
 #[path = "../benches/src/realistic.rs"]
 mod realistic;
@@ -14,7 +14,7 @@ use allocation_counter::{AllocationInfo, measure};
 use phaseflag::{ClientBuilder, EvaluationEvent};
 use phaseflag::{EvaluationContext, PhaseFlagClient, Ruleset, Value};
 
-/// A flag of each kind that an evaluation may meet.
+/// A flag of each kind.
 const RULES: &str = r#"{"flags": [
     {"key": "plain", "default_variation": "on", "variations": [{"key": "on", "value": true}]},
     {"key": "off", "enabled": false, "default_variation": "on",
@@ -68,7 +68,7 @@ fn context() -> EvaluationContext {
         .attribute("version", "1.10.3")
 }
 
-/// Counts what a call allocates, once the thread is known to the client.
+/// Counts the allocations of a call after a first one, in which the client meets the thread.
 fn allocations<T>(call: impl Fn() -> T) -> u64 {
     drop(call());
     measure(|| drop(call())).count_total
@@ -114,7 +114,7 @@ fn a_number_allocates_nothing_and_a_string_only_its_text() {
 
 #[test]
 fn a_context_allocates_only_its_texts() {
-    // The identifier, the list of attributes, and of each attribute its name and its text.
+    // The identifier, the list of attributes, and the name and text of each attribute.
     let context = || EvaluationContext::new().user_id("user-001").attribute("plan", "pro");
     assert_eq!(allocations(context), 4);
 }
@@ -124,12 +124,12 @@ fn a_context_allocates_only_its_texts() {
 fn tracking_allocates_less_than_once_an_event() {
     let server = support::Server::start(|_| support::Reply::Hang);
     let client = support::started(support::builder(&server).shutdown_timeout(Duration::ZERO));
-    // The first one starts the thread that delivers.
+    // The first event starts the delivery thread.
     client.track_event(EvaluationEvent::new("plain"));
     let events: Vec<_> = (0..1000).map(|_| EvaluationEvent::new("plain")).collect();
     let count = measure(|| events.into_iter().for_each(|event| client.track_event(event)));
     assert_eq!(client.statistics().events.queued, 1001);
-    // The channel takes its memory in blocks of 31.
+    // The channel allocates blocks of 31 slots.
     assert!(count.count_total <= 1000 / 31 + 2, "{count:?}");
 }
 
@@ -168,7 +168,7 @@ fn kept(settings: ClientBuilder) -> i64 {
 #[cfg(feature = "http")]
 fn the_memory_of_recorded_evaluations_is_bounded() {
     let settings = || PhaseFlagClient::builder("http://127.0.0.1:9/api/v1", "sdk-dev-1");
-    // What the first client leaves for all others is not counted.
+    // Allocations that the first client makes for all others are not counted.
     kept(settings());
     for (settings, table) in
         [(settings(), 256 << 10), (settings().event_queue_capacity(usize::MAX), 16 << 20)]
@@ -185,7 +185,7 @@ fn a_ruleset_takes_about_as_much_as_its_text() {
     let mut ruleset = None;
     let AllocationInfo { bytes_current, bytes_max, count_total, .. } =
         measure(|| ruleset = Some(Ruleset::parse(&text).unwrap()));
-    // Without patterns, those that have one are problems.
+    // Without the feature `regex`, each pattern is a problem.
     assert_eq!(ruleset.unwrap().problems().is_empty(), cfg!(feature = "regex"));
     let times = |bytes: u64| bytes as f64 / text.len() as f64;
     let (kept, peak) = (times(bytes_current.unsigned_abs()), times(bytes_max));
@@ -194,8 +194,8 @@ fn a_ruleset_takes_about_as_much_as_its_text() {
     assert!(count_total < 50 * 10_000, "{count_total}");
 }
 
-/// Long lists of what is small, which cost the most for each of their bytes. Of 10,000 problems at
-/// most a note is kept.
+/// Long lists of small items, which take the most memory for each byte of text. At most 10,000
+/// problems are kept.
 #[test]
 fn the_memory_of_any_ruleset_is_bounded() {
     let of_rule = |rule: &str| {

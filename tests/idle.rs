@@ -1,6 +1,6 @@
-//! What the threads do between polls and flushes: nothing.
+//! Tests that the threads sleep between polls and flushes.
 //!
-//! One test alone: it looks at the threads of its whole process.
+//! The only test of its program, because it looks at all threads of the process.
 #![cfg(all(feature = "http", target_os = "linux"))]
 
 mod support;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use phaseflag::{ClientBuilder, EvaluationEvent};
 use support::{Reply, SOON, Server, builder, ready, ruleset, wait_until};
 
-/// How often each thread of the client has been put on a processor.
+/// Returns how often each thread of the client was scheduled.
 fn switches() -> BTreeMap<String, u64> {
     let mut switches = BTreeMap::new();
     for task in fs::read_dir("/proc/self/task").unwrap().flatten() {
@@ -36,11 +36,11 @@ fn threads_sleep_between_polls_and_flushes() {
     let hour = Duration::from_secs(3600);
     check(202, |settings| settings.event_flush_interval(hour));
     wait_until("the end of the threads", || switches().is_empty());
-    // The interval of what was recorded ends once.
+    // The recording interval ends once.
     let interval = Duration::from_millis(50);
     check(202, |settings| settings.event_flush_interval(interval).record_evaluations(true));
     wait_until("the end of the threads", || switches().is_empty());
-    // Nor does it end again and again while nothing can be delivered.
+    // The interval does not end repeatedly while nothing can be delivered.
     check(401, |settings| settings.event_flush_interval(interval).record_evaluations(true));
 }
 
@@ -58,7 +58,7 @@ fn check(events: u16, set: impl Fn(ClientBuilder) -> ClientBuilder) {
     client.track_event(EvaluationEvent::new("a"));
     assert_eq!(client.flush_events().is_ok(), events == 202);
 
-    // Until both threads have gone to sleep.
+    // Both threads go to sleep.
     let deadline = Instant::now() + SOON;
     let mut before = switches();
     loop {

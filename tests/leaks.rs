@@ -1,6 +1,6 @@
-//! What a thousand clients leave behind: no thread, socket or file descriptor.
+//! Tests that a thousand clients leak no thread, socket or file descriptor.
 //!
-//! One test alone: it counts what its whole process holds.
+//! The only test of its program, because it counts the resources of the process.
 #![cfg(all(feature = "http", target_os = "linux"))]
 
 mod support;
@@ -20,10 +20,10 @@ use wire::{Wire, answer, hang, read_request};
 const CLIENTS: usize = 1000;
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What the request timeout may become on a machine that is busy with something else.
+/// The longest that a request timeout takes on a busy machine.
 const AT_MOST: Duration = Duration::from_secs(5);
 
-/// How many of each kind of thing this process holds.
+/// Returns how many resources of each kind this process holds.
 fn held() -> BTreeMap<String, usize> {
     let mut held = BTreeMap::new();
     let mut count = |kind: String| *held.entry(kind).or_default() += 1;
@@ -42,7 +42,7 @@ fn held() -> BTreeMap<String, usize> {
     held
 }
 
-/// Waits until nothing is held that was not held before.
+/// Waits until the process holds no more than before.
 fn wait_until_nothing_is_left_open(before: &BTreeMap<String, usize>) {
     let begun = Instant::now();
     loop {
@@ -59,7 +59,7 @@ fn wait_until_nothing_is_left_open(before: &BTreeMap<String, usize>) {
     }
 }
 
-/// Answers, hangs, drips or closes, by turns.
+/// Responds, hangs, drips or closes, in turn.
 fn serve(mut stream: TcpStream, number: usize) {
     let Some(request) = read_request(&mut stream) else {
         return;
@@ -86,14 +86,14 @@ fn serve(mut stream: TcpStream, number: usize) {
 #[test]
 fn a_thousand_clients_leak_nothing() {
     let wire = Wire::start(serve);
-    // What the first use of anything keeps for good is no leak.
+    // Memory and files that the first use keeps are no leak.
     run(&wire.url(), 0);
     thread::sleep(Duration::from_millis(100));
     let before = held();
     let begun = Instant::now();
     for number in 0..CLIENTS {
         run(&wire.url(), number);
-        // The server's own threads would be the limit otherwise.
+        // A few at once, to limit the threads of the server.
         if number % 100 == 0 {
             wait_until_nothing_is_left_open(&before);
         }
@@ -117,7 +117,7 @@ fn run(url: &str, number: usize) {
     }
     match number % 3 {
         0 => client.stop(),
-        // Some are dropped in the midst of a request.
+        // Some clients are dropped during a request.
         1 => {
             let _ = client.wait_until_ready(Duration::from_millis(2));
         }

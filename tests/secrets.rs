@@ -1,6 +1,6 @@
-//! The key goes to the service and nowhere else: into no text and no log line of this crate.
+//! Tests that the key is only sent to the service, and is in no error, debug text or log line.
 //!
-//! One test alone: it keeps every log line of its process.
+//! The only test of its program, because it keeps every log line of the process.
 #![cfg(feature = "http")]
 
 mod support;
@@ -20,7 +20,7 @@ use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 use support::{Reply, Request, Server, ruleset, wait_until};
 use wire::{Wire, read_request};
 
-/// Found whole, and by any half of it.
+/// The key. The test finds it whole, and each half of it.
 const KEY: &str = "sdk-prod-5ecret-Key";
 const PARTS: [&str; 2] = ["5ecret", "prod-5ec"];
 
@@ -59,7 +59,7 @@ impl log::Log for Everything {
     fn flush(&self) {}
 }
 
-/// Whether the key can be read in a text, or in rows of 16 bytes that follow each other.
+/// Returns whether a text contains the key, or consecutive rows of 16 bytes do.
 fn contains_key(text: &str) -> bool {
     PARTS.iter().any(|part| text.contains(part)) || text.contains(PASSWORD)
 }
@@ -70,7 +70,7 @@ fn bytes_of_row(line: &str) -> Option<&str> {
     row.get(41..57)
 }
 
-/// What was found where the key must not be.
+/// The places that contain the key and must not.
 static BETRAYED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn check_text(what: &str, text: String) {
@@ -102,7 +102,7 @@ fn builder(url: &str) -> ClientBuilder {
         .event_batch_size(1)
 }
 
-/// Makes every kind of request, and looks at all that can be printed.
+/// Makes every kind of request, and checks everything that can be printed.
 fn exercise(what: &str, settings: ClientBuilder) {
     check(what, &settings);
     let client = settings.build().unwrap();
@@ -130,7 +130,7 @@ fn exercise(what: &str, settings: ClientBuilder) {
     check(what, &client);
 }
 
-/// A service that repeats the key wherever it can.
+/// A service that repeats the key in every part of a response.
 fn echo(shape: usize, request: &Request) -> Reply {
     let key = request.header("x-api-key").unwrap_or(KEY);
     let padding = "x".repeat(290);
@@ -142,7 +142,7 @@ fn echo(shape: usize, request: &Request) -> Reply {
         2 => Reply::status(500).with_body(format!(r#"{{"detail": "x-api-key={key}"}}"#)),
         3 => Reply::status(422).with_body(format!(r#"{{"detail": [{{"msg": "{key}"}}]}}"#)),
         4 => Reply::status(404).with_body(format!(r#"{{"detail": ["{key}"]}}"#)),
-        // Where the message is cut.
+        // The key is at the position where the message is cut.
         5 => Reply::status(503).with_body(format!(r#"{{"error": "{padding}{key}"}}"#)),
         6 => Reply::status(503).with_body(format!(r#"{{"error": "{}"}}"#, escaped(key))),
         7 => Reply::status(200).with("content-encoding", key).with_body("?"),
@@ -162,7 +162,7 @@ fn echo(shape: usize, request: &Request) -> Reply {
     }
 }
 
-/// The text as escapes of JSON alone.
+/// Returns the text as JSON escapes.
 fn escaped(text: &str) -> String {
     let escape = |unit: u16| format!("\\u{unit:04x}");
     text.encode_utf16().map(escape).collect()
@@ -188,7 +188,7 @@ fn the_key_is_in_no_error_debug_text_or_log_line() {
         "a proxy",
         builder(&good.url()).proxy(format!("http://me:{PASSWORD}@{}", proxy.address())),
     );
-    // `SECURITY.md` names it.
+    // The target that `SECURITY.md` names.
     assert_eq!(targets_that_log_the_key(), [("ureq_proto::util".to_owned(), Level::Trace)].into());
     thread::scope(|scope| {
         for shape in 0..=18 {
@@ -224,7 +224,7 @@ fn the_key_is_in_no_error_debug_text_or_log_line() {
         check_error(what, &error);
     }
 
-    // A service that repeats the key in its headers has those printed, too.
+    // If a service repeats the key in its headers, those are logged, too.
     assert_eq!(
         targets_that_log_the_key(),
         [
@@ -238,7 +238,7 @@ fn the_key_is_in_no_error_debug_text_or_log_line() {
     assert!(betrayed.is_empty(), "{betrayed:#?}");
 }
 
-/// The targets whose lines hold the key, with their levels.
+/// Returns the targets whose lines contain the key, with their levels.
 fn targets_that_log_the_key() -> BTreeSet<(String, Level)> {
     let lines = EVERYTHING.0.lock().unwrap_or_else(PoisonError::into_inner);
     assert!(lines.contains_key("phaseflag"), "{:?}", lines.keys());

@@ -1,6 +1,6 @@
-//! What a self-hosted service answered for each flag and context, beside what this client says.
+//! Compares evaluations of this client with the recorded results of a self-hosted service.
 //!
-//! Locally, by the documents that the service sent; remotely, by its own recorded answers.
+//! Local evaluations use the documents that the service sent, remote ones its recorded responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ const BOOTSTRAP: &str = include_str!("../data/service/bootstrap.json");
 const ANSWERS: &str = include_str!("../data/service/answers.json");
 const OTHERS: &str = include_str!("../data/service/others.json");
 
-/// Flags that this client answers otherwise, for how many of the recorded contexts, and why.
+/// Flags that this client evaluates differently: in how many of the recorded contexts, and why.
 const DIFFERENCES: [(&str, usize, &str); 19] = [
     ("bool-is", 1, "the service compares a boolean as the text `True`"),
     ("bool-text", 1, "the service compares a boolean as the text `True`"),
@@ -36,8 +36,8 @@ const DIFFERENCES: [(&str, usize, &str); 19] = [
     ("seg-key", 27, "the service takes a segment that is named by its key for everybody"),
 ];
 
-/// One recorded context, and the answer for each flag: the value, the variation and the reason,
-/// or a status and a body.
+/// One recorded context, and the result of each flag: value, variation and reason, or status and
+/// body.
 struct Recorded {
     context: Value,
     answers: BTreeMap<String, Value>,
@@ -76,7 +76,7 @@ fn context(recorded: &Value) -> EvaluationContext {
     context
 }
 
-/// The value, the variation and the reason of a result, as they are recorded.
+/// Returns value, variation and reason of a result in the form of the recording.
 fn answer(result: &EvaluationResult) -> Value {
     let variation = result.variation_key().map_or(Value::Null, Value::from);
     Value::from([result.value().clone(), variation, Value::from(result.reason().as_str())])
@@ -97,7 +97,7 @@ fn a_client_agrees_with_the_service_except_for_listed_differences() {
             compared += 1;
             let found = client.get_variation(flag, &context);
             if expected.as_array().is_none() {
-                // What the service refuses to evaluate, it does not send either.
+                // The service does not send flags that it refuses to evaluate.
                 assert_eq!(found, None, "{flag}");
                 continue;
             }
@@ -145,12 +145,12 @@ fn a_remote_evaluation_returns_the_result_of_the_service() {
         }
     }
     assert_eq!(evaluated, 29 * 42);
-    // The documented path was tried once.
+    // The documented path is tried once.
     assert_eq!(server.requests_to("/v1/evaluate").len(), 1);
     assert_eq!(server.requests().len(), evaluated + 1);
 }
 
-/// Answers as the service did: of its own path, what is recorded for the flag and the context.
+/// Responds as the service did. On its own path, returns the recorded result of flag and context.
 fn replay(request: &Request, answers: &[Recorded], contexts: &[EvaluationContext]) -> Reply {
     if request.path != "/api/v1/sdk/evaluate" {
         let other = other("POST /api/v1/evaluate", 404);
@@ -178,7 +178,7 @@ fn others() -> Vec<Value> {
     others.as_array().expect("a list").to_vec()
 }
 
-/// The recorded answer to a request that had this status.
+/// Returns the recorded response with this status.
 fn other(request: &str, status: i64) -> Value {
     let same = |other: &Value| {
         other["request"].as_str() == Some(request) && other["status"].as_i64() == Some(status)
@@ -216,7 +216,7 @@ fn each_refusal_of_the_service_has_its_own_error() {
                 assert!(matches!(fetched, Err(Error::KeyRefused { .. })), "{fetched:?}");
             }
             (Err(Error::FlagNotFound { .. }), 404) if request.starts_with("POST") => {}
-            // The service says so of a base URL that lacks its version.
+            // The response of the service to a base URL without the version.
             (Err(Error::Request { cause, .. }), 404) => {
                 assert_eq!(cause.status(), Some(404), "{request}");
                 assert!(cause.to_string().ends_with("Not Found"), "{cause}");

@@ -1,5 +1,5 @@
-//! Events that the service fails on, and outages: what a client delivers over the recorded behaviour
-//! of the self-hosted service and its neighbours.
+//! Delivery to a service that fails on some events or on all, as recorded from the self-hosted
+//! service.
 
 #[path = "../support/database.rs"]
 mod database;
@@ -17,7 +17,7 @@ use crate::support::{NEVER, Reply, Server, builder, ready, ruleset, started, wai
 
 const EVENTS: &str = "/sdk/events";
 
-/// The lines so far that hold this text.
+/// Returns the log lines so far that contain this text.
 fn lines_with(part: &str) -> Vec<String> {
     let lines = logger::lines();
     let lines = lines.iter().map(|line| format!("{} {}", line.level, line.text));
@@ -43,7 +43,7 @@ impl Service {
         Service::start(move |body| database.answer(body))
     }
 
-    /// Changes how events are answered from now on.
+    /// Changes the response to events from now on.
     fn answer(&self, answer: impl Fn(&str) -> Reply + Send + Sync + 'static) {
         let stored = self.stored.clone();
         self.server.respond(move |request| {
@@ -75,7 +75,7 @@ impl Service {
     }
 }
 
-/// A service that fails on the events of these flags, wherever they stand.
+/// Starts a service that fails on the events of these flags, at any position.
 fn failing_on(flags: &'static [&'static str]) -> impl Fn(&str) -> Reply + Send + Sync {
     move |body| match flags.iter().any(|flag| body.contains(&format!("\"{flag}\""))) {
         true => Reply::status(500),
@@ -96,7 +96,7 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// A path that goes with its test.
+/// A path that is removed when the test ends.
 struct Spool(PathBuf);
 
 impl Spool {
@@ -128,7 +128,7 @@ fn the_simulated_service_responds_like_the_recorded_one() {
         };
         let events =
             |count| format!("{{\"events\":[{}]}}", vec![r#"{"flag_key":"a"}"#; count].join(","));
-        // The recording leaves out what is too long for it.
+        // The recording omits texts that are too long.
         let request = match name {
             "metadata big 1 MB" => {
                 let text = "y".repeat(1 << 20);
@@ -163,7 +163,7 @@ fn forty_events_arrive_with_every_database() {
             let expected = format!("2026-04-04T15:00:00.{number:03}{zone}");
             assert_eq!(event["timestamp"].as_str(), Some(expected.as_str()), "{database:?}");
         }
-        // The form that proved itself stays: only the first request was made twice.
+        // The accepted form is kept: only the first request is made twice.
         let requests = if database == Database::WantsZone { 5 } else { 4 };
         assert_eq!(service.sizes().len(), requests, "{database:?}");
         assert_eq!(client.statistics().events.dropped(), 0, "{database:?}");
@@ -180,7 +180,7 @@ fn events_refused_in_both_forms_do_not_change_the_form() {
     track(&client, ["bad"]);
     client.flush_events().expect_err("it is refused");
     track(&client, names(0..2));
-    client.flush_events().expect("a delivery");
+    client.flush_events().expect("a flush");
     let bodies = service.server.requests_to(EVENTS);
     let zoned: Vec<_> = bodies.iter().map(|request| request.body.contains("Z\"")).collect();
     assert_eq!(zoned, [false, true, false]);
@@ -201,7 +201,7 @@ fn an_outage_after_a_refusal_keeps_the_events() {
     client.flush_events().expect_err("it is not known whether they are refused");
     assert_eq!(client.statistics().events.queued, 3);
     service.answer(|body| Database::WantsZone.answer(body));
-    client.flush_events().expect("a delivery");
+    client.flush_events().expect("a flush");
     assert_eq!(service.flags(), names(0..3));
 }
 
@@ -210,7 +210,7 @@ fn a_service_that_changes_its_timestamp_form_gets_all_events() {
     let service = Service::over(Database::WantsZone);
     let client = started(service.client());
     track(&client, names(0..2));
-    client.flush_events().expect("a delivery");
+    client.flush_events().expect("a flush");
     service.answer(|body| Database::Postgres.answer(body));
     track(&client, names(2..4));
     let _ = client.flush_events();
@@ -218,7 +218,8 @@ fn a_service_that_changes_its_timestamp_form_gets_all_events() {
     assert_eq!(sorted(service.flags()), names(0..4));
 }
 
-/// The row of the real service: good events, two that PostgreSQL cannot store, good events.
+/// Events in the order that a user reported: good ones, two that PostgreSQL cannot store, good
+/// ones.
 #[test]
 fn two_bad_events_do_not_delay_the_others() {
     for (database, stored) in [(Database::Postgres, 40), (Database::Sqlite, 42)] {
@@ -237,7 +238,7 @@ fn two_bad_events_do_not_delay_the_others() {
         assert_eq!((events.dropped_server_error, events.dropped()), (dropped, dropped));
         let flags = service.flags();
         assert_eq!(flags[..40], names(0..40));
-        // In a request of their own, which other services accept.
+        // They are sent in separate requests, which other services accept.
         assert_eq!(service.sizes()[..2], [40, 2]);
         for flag in [long, nul] {
             let lines = lines_with(&format!("`{flag}`"));
@@ -258,7 +259,7 @@ fn an_event_beyond_other_limits_is_dropped_at_any_position() {
         track(&client, events);
         wait_until("the others are delivered", || client.statistics().events.delivered == 40);
         assert_eq!(service.flags(), names(0..40), "{position}");
-        // Another event proves that the service takes others.
+        // Another event shows that the service accepts others.
         track(&client, ["e40"]);
         wait_until("nothing waits", || client.statistics().events.queued == 0);
         let events = client.statistics().events;
@@ -291,11 +292,11 @@ fn a_flush_delivers_around_a_bad_event_and_returns_an_error() {
     let error = client.flush_events().unwrap_err();
     assert!(matches!(error, Error::Flush { queued: 1, rejected: 0, .. }), "{error:?}");
     assert_eq!(service.flags(), names(0..40));
-    // It fails for the third time, and is dropped.
+    // The event fails for the third time and is dropped.
     client.flush_events().expect_err("it still fails");
     let error = client.flush_events().unwrap_err();
     assert!(matches!(error, Error::Flush { queued: 0, rejected: 1, .. }), "{error:?}");
-    client.flush_events().expect("nothing waits");
+    client.flush_events().expect("an empty queue");
     assert_eq!(client.statistics().events.dropped_server_error, 1);
 }
 
@@ -313,7 +314,7 @@ fn stop_delivers_around_a_bad_event() {
 
 #[test]
 fn an_outage_drops_nothing() {
-    // For everything, and for events alone.
+    // Once for all requests, and once for events only.
     for polls_fail in [true, false] {
         let service = Service::start(|_| Reply::status(500));
         if polls_fail {
@@ -332,12 +333,12 @@ fn an_outage_drops_nothing() {
         assert_eq!((statistics.events.queued, statistics.events.dropped()), (101, 0));
         assert_eq!(statistics.last_delivery_failure.unwrap().status(), Some(500));
         assert!(!lines_with("failed to deliver events").is_empty());
-        // Down to single events, one by one.
+        // The batch is split down to single events.
         let sizes = service.sizes();
         assert_eq!(sizes[..7], [100, 50, 25, 12, 6, 3, 1]);
         assert!(sizes[7..].iter().all(|size| *size == 1), "{sizes:?}");
         service.answer(|_| Reply::status(202));
-        client.flush_events().expect("a delivery");
+        client.flush_events().expect("a flush");
         assert_eq!(sorted(service.flags()), names(0..101));
         let statistics = client.statistics();
         assert_eq!((statistics.events.delivered, statistics.events.dropped()), (101, 0));
@@ -363,7 +364,7 @@ fn a_bad_event_in_the_spool_does_not_delay_later_processes() {
     let events = client.statistics().events;
     assert_eq!((events.delivered, events.delivered_spooled), (2, 40));
     assert_eq!((events.dropped_server_error, events.dropped()), (1, 1));
-    // The next one finds nothing.
+    // The next process finds an empty spool.
     assert_eq!(events.in_spool, 0);
     let before = service.sizes().len();
     drop(started(service.client().event_spool(&spool.0)));
@@ -383,7 +384,7 @@ fn a_spool_of_bad_events_alone_waits_for_an_event_that_is_accepted() {
         let events = client.statistics().events;
         assert_eq!((events.in_spool, events.dropped()), (1, 0));
     }
-    // Three processes make one request each: nobody waits for it.
+    // Each of three processes makes one request and does not wait for it.
     assert_eq!(service.sizes(), [1, 1, 1]);
 }
 
@@ -456,7 +457,7 @@ fn an_outage_that_accepts_empty_lists_drops_no_valid_event() {
     let events = client.statistics().events;
     assert_eq!((events.queued + events.dropped() as usize, events.delivered), (4, 0));
     service.answer(|_| Reply::status(202));
-    client.flush_events().expect("a delivery");
+    client.flush_events().expect("a flush");
     let mut flags = service.flags();
     flags.retain(|flag| flag != "long");
     assert_eq!(sorted(flags), names(0..3));
@@ -469,9 +470,9 @@ fn an_outage_of_a_service_that_requires_zones_drops_nothing() {
         let client = started(service.client());
         if known {
             track(&client, ["e0"]);
-            client.flush_events().expect("a delivery");
+            client.flush_events().expect("a flush");
         }
-        // It refuses the form as before, and fails on what it does not refuse.
+        // It refuses the form as before, and fails on all other requests.
         service.answer(|body| match body.contains("Z\"") {
             true => Reply::status(500),
             false => Reply::status(422),
@@ -483,7 +484,7 @@ fn an_outage_of_a_service_that_requires_zones_drops_nothing() {
         let events = client.statistics().events;
         assert_eq!((events.queued, events.dropped()), (20, 0), "{known}");
         service.answer(|body| Database::WantsZone.answer(body));
-        client.flush_events().expect("a delivery");
+        client.flush_events().expect("a flush");
         assert_eq!(client.statistics().events.delivered, if known { 21 } else { 20 });
     }
 }

@@ -1,4 +1,4 @@
-//! Rules that are there before the service answers: from a file, a text and an address.
+//! Bootstrap rules from a file, a text and a URL.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::support::{
 
 const RULESET: &str = "/sdk/ruleset";
 
-/// A file of this content in a directory of its own, which goes with it.
+/// A file in its own directory. Both are removed on drop.
 struct File(PathBuf);
 
 impl File {
@@ -32,7 +32,7 @@ impl Drop for File {
     }
 }
 
-/// A server whose service never answers, and which has a bootstrap.
+/// Starts a server whose service never responds, and which has a bootstrap.
 fn bootstrap_only() -> Server {
     Server::start(|request| match request.path.as_str() {
         "/bootstrap.json" => Reply::json(ruleset(0, &["b"])),
@@ -157,7 +157,7 @@ fn offline_mode_is_ready_after_every_source_has_failed() {
             client.wait_until_ready(SOON).unwrap();
             assert!(server.requests().len() >= before + requests, "{shown}");
             assert!(client.flags().is_empty(), "{shown}");
-            // Whoever finds it ready finds out why there are no rules.
+            // A thread that sees the client ready can read why there are no rules.
             assert!(matches!(client.state(), ClientState::Stale { age: None, .. }), "{shown}");
             assert!(client.statistics().last_failure.is_some(), "{shown}");
         }
@@ -166,7 +166,7 @@ fn offline_mode_is_ready_after_every_source_has_failed() {
 
 #[test]
 fn offline_mode_is_ready_even_if_the_key_is_refused() {
-    // Many times, as it may depend on who comes first.
+    // Repeated, because the order of the threads varies.
     for _ in 0..20 {
         let server = Server::start(|request| match request.path.as_str() {
             "/bootstrap.json" => Reply::json(ruleset(0, &["b"])),

@@ -1,4 +1,4 @@
-//! A bootstrap file that is replaced while the client runs, over real files.
+//! A bootstrap file that changes while the client runs.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use phaseflag::{ClientBuilder, Error, PhaseFlagClient};
 
 use crate::support::{RAPIDLY, SOON, started, wait_until};
 
-/// A folder that is gone after the test.
+/// A folder that is removed when the test ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -35,7 +35,7 @@ impl Drop for Folder {
     }
 }
 
-/// Rules with one flag, which serves a text.
+/// Returns rules with one flag that serves a text.
 fn rules(value: &str) -> String {
     format!(
         r#"[{{"key": "a", "default_variation": "v",
@@ -51,7 +51,7 @@ fn value(client: &PhaseFlagClient) -> String {
     client.get_string_value("a", "default", None)
 }
 
-/// Watches that nothing changes while the file is looked at a dozen times.
+/// Asserts that the value stays during a dozen looks at the file.
 fn assert_stays(client: &PhaseFlagClient, expected: &str) {
     let until = Instant::now() + 12 * RAPIDLY;
     while Instant::now() < until {
@@ -146,7 +146,7 @@ fn a_change_in_place_that_keeps_length_and_time_is_seen() {
     let path = folder.file("flags.json");
     let old = SystemTime::now() - Duration::from_secs(3600);
     let write = |text: &str| {
-        // In place: the same file, of the same length and the same time.
+        // The same file, with the same length and time.
         fs::write(&path, rules(text)).unwrap();
         File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
     };
@@ -223,7 +223,7 @@ fn the_watcher_ends_with_the_client() {
             assert_stays(&client, "one");
             drop(client);
         }
-        // The thread holds the listeners as long as it lives.
+        // The thread holds the listeners until it ends.
         wait_until("the end of the thread", || Arc::strong_count(&token) == 1);
     }
 }

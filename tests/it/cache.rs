@@ -1,4 +1,4 @@
-//! Rules that are remembered from one run to the next.
+//! The cache of rules between runs.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::support::{
 
 const RULESET: &str = "/sdk/ruleset";
 
-/// A folder that goes with its test.
+/// A folder that is removed when the test ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -27,7 +27,7 @@ impl Folder {
         Folder(path)
     }
 
-    /// The warnings that name the folder.
+    /// Returns the warnings that name the folder.
     fn warnings(&self) -> Vec<String> {
         logger::warnings_with(self.0.to_str().expect("a path"))
     }
@@ -37,13 +37,13 @@ impl Folder {
         entries.map(|entry| entry.expect("an entry").path()).collect()
     }
 
-    /// The one file whose name ends so.
+    /// Returns the one file whose name ends with this suffix.
     fn file_named(&self, end: &str) -> PathBuf {
         let ends = |path: &PathBuf| path.extension().is_some_and(|extension| extension == end);
         self.files().into_iter().find(ends).expect("a file")
     }
 
-    /// The one file that is there.
+    /// Returns the only file of the folder.
     fn file(&self) -> PathBuf {
         let files = self.files();
         assert_eq!(files.len(), 1, "{files:?}");
@@ -57,12 +57,12 @@ impl Drop for Folder {
     }
 }
 
-/// Settings for a client that asks once, and remembers.
+/// Settings of a client that polls once and caches the rules.
 fn caching(server: &Server, folder: &Folder) -> ClientBuilder {
     builder(server).cache_dir(&folder.0).polling_interval(Duration::ZERO)
 }
 
-/// A folder in which the ruleset of a server is remembered, and the server.
+/// Returns a server and a folder that caches its ruleset.
 fn cached(name: &str, rules: impl Into<String>) -> (Server, Folder) {
     let (server, folder) = (Server::with_ruleset(rules), Folder::new(name));
     ready(caching(&server, &folder)).stop();
@@ -88,7 +88,7 @@ fn a_cached_ruleset_is_served_before_the_service_responds() {
     assert_eq!(client.get_variation("b", None).expect("a result").variation_key(), Some("v"));
     assert!(client.has_rules() && !client.is_ready());
     assert_eq!(client.state(), ClientState::NotReady);
-    // As a whole, too.
+    // The whole ruleset is there, too.
     assert_eq!(client.flags().len(), 2);
     assert_eq!(client.evaluate_all(None).len(), 2);
     assert_eq!(client.ruleset().expect("rules").version().as_i64(), Some(1));
@@ -163,8 +163,8 @@ fn the_etag_is_cached_and_a_304_makes_the_ruleset_fresh() {
         .collect();
     assert_eq!(conditions, [None, Some("\"one\"".to_owned())]);
     let modified = fs::metadata(folder.file()).and_then(|metadata| metadata.modified());
-    assert!(modified.expect("its time").elapsed().expect("a time that is past") < SOON * 10);
-    // A client that is to ask without conditions does.
+    assert!(modified.expect("its time").elapsed().expect("a past time") < SOON * 10);
+    // Without `conditional_fetch`, the request has no condition.
     ready(caching(&server, &folder).conditional_fetch(false));
     assert_eq!(server.requests().last().expect("a request").header("if-none-match"), None);
 }
@@ -188,7 +188,7 @@ fn a_removed_file_is_written_again() {
         _ => Reply::json(ruleset(1, &["a"])).with("etag", "\"one\""),
     });
     let client = ready(caching(&server, &folder).polling_interval(RAPIDLY));
-    fs::remove_file(folder.file()).expect("a file to remove");
+    fs::remove_file(folder.file()).expect("a removed file");
     wait_until("the file", || !folder.files().is_empty());
     client.stop();
 }
@@ -259,7 +259,7 @@ fn only_the_owner_can_read_the_file() {
     assert_eq!((mode(&folder.0), mode(&folder.file())), (0o700, 0o600));
 }
 
-/// Changes that make a file useless.
+/// Changes that make a file unusable.
 #[test]
 fn an_unusable_file_is_ignored() {
     type Change = fn(Vec<u8>) -> Vec<u8>;
@@ -296,7 +296,7 @@ fn an_unusable_file_is_ignored() {
         let warnings = folder.warnings();
         let [warning] = &warnings[warned..] else { panic!("{what}: {warnings:?}") };
         assert!(warning.starts_with("failed to read the cached ruleset `"), "{warning}");
-        // The next ruleset takes its place.
+        // The next ruleset replaces it.
         server.respond(|_| Reply::json(ruleset(2, &["a"])));
         ready(caching(&server, &folder)).stop();
         let client = started(caching(&server, &folder).cache_max_age(NEVER));
@@ -317,7 +317,7 @@ fn an_unusable_folder_is_ignored() {
         client.stop();
         assert_eq!(folder.warnings().len(), clients, "{:?}", folder.warnings());
     }
-    fs::remove_file(&folder.0).expect("a file to remove");
+    fs::remove_file(&folder.0).expect("a removed file");
 }
 
 #[cfg(unix)]
@@ -325,7 +325,7 @@ fn an_unusable_folder_is_ignored() {
 fn a_pipe_instead_of_the_file_does_not_block() {
     let (server, folder) = cached("pipe", ruleset(1, &["a"]));
     let file = folder.file();
-    fs::remove_file(&file).expect("a file to remove");
+    fs::remove_file(&file).expect("a removed file");
     let made = std::process::Command::new("mkfifo").arg(&file).status().expect("mkfifo");
     assert!(made.success());
     let client = ready(caching(&server, &folder).cache_max_age(NEVER));
@@ -355,18 +355,18 @@ fn in_offline_mode_a_cached_ruleset_makes_the_client_ready() {
 fn listeners_hear_of_the_cached_ruleset_and_of_later_changes() {
     let (server, folder) = cached("listeners", ruleset(1, &["a"]));
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let client = caching(&server, &folder).build().expect("settings that are right");
+    let client = caching(&server, &folder).build().expect("valid settings");
     let listening = heard.clone();
     server.respond(|_| Reply::json(ruleset(2, &["a", "b"])));
     client.on_flags_changed(move |flags| {
         listening.lock().expect("a lock").push(flags.added().to_vec());
     });
-    client.start().expect("a start");
+    client.start().expect("a started client");
     client.wait_until_ready(SOON).expect("a ready client");
     wait_until("both", || heard.lock().expect("a lock").len() == 2);
     assert_eq!(*heard.lock().expect("a lock"), [["a"], ["b"]]);
 
-    // One that comes after the start hears of what differs.
+    // A listener that is added after the start hears of differences.
     server.respond(|_| Reply::Hang);
     let client = started(caching(&server, &folder).polling_interval(RAPIDLY));
     assert!(is_on(&client, "a"));
@@ -398,7 +398,7 @@ fn a_flag_is_read_with_everything_it_refers_to() {
         {"id": "s1", "key": "people", "conditions": [{"attribute": "kind", "operator": "is", "value": "person"}]},
         {"id": "s2", "key": "vips", "conditions": [{"attribute": "plan", "operator": "is", "values": "pro"}]}
     ]}"#;
-    // Enough others, so that a part is less than the whole.
+    // Many other flags, so that one flag is read alone.
     let others: Vec<_> = (0..100).map(|n| flag(&format!("other-{n}"), true)).collect();
     let rules = rules.replacen("\"flags\": [", &format!("\"flags\": [{},", others.join(",")), 1);
     let (server, folder) = cached("refers", rules);
@@ -469,7 +469,7 @@ fn rules_written_by_another_process_are_not_made_fresh() {
     let new = fs::read(folder.file()).expect("the file");
     fs::write(folder.0.join("aside"), &old).expect("a file");
     set_age(&folder.0.join("aside"), NEVER);
-    fs::rename(folder.0.join("aside"), folder.file_named("rules")).expect("a move");
+    fs::rename(folder.0.join("aside"), folder.file_named("rules")).expect("a renamed file");
     wait_until("the newer rules are kept again", || {
         fs::read(folder.file_named("rules")).is_ok_and(|bytes| bytes == new)
     });

@@ -1,4 +1,4 @@
-//! What `Ruleset::check` finds: problems and warnings, with line and column.
+//! The findings of `Ruleset::check`: problems and warnings, with line and column.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ fn check(text: &str) -> Vec<String> {
     findings.iter().map(line).collect()
 }
 
-/// Holds what is found in a flag whose key is `f`, without `line 1, column …: flags[0]`.
+/// Asserts the findings in a flag with the key `f`, without `line 1, column …: flags[0]`.
 #[track_caller]
 fn assert_findings(members: &str, expected: &[&str]) {
     let text = format!(
@@ -125,7 +125,7 @@ fn weights_are_summed() {
     );
 }
 
-/// An entry of less than a whole bucket may fall between two of them.
+/// An entry of less than one bucket may contain no bucket.
 #[test]
 fn entries_without_a_bucket_are_reported() {
     for (weights, expected) in [
@@ -188,23 +188,23 @@ fn unreachable_rules_are_reported_with_the_rule_before_them() {
         (vec![rule(&[us, pro], serving), rule(&[pro, same_us], rollout)], vec![(1, 0)]),
         (vec![rule(&[us, pro], serving), rule(&[pro], serving)], vec![]),
         (vec![rule(&[pro], serving), rule(&[us], serving)], vec![]),
-        // A rollout leaves those without an identifier.
+        // A rollout does not match contexts without an identifier.
         (vec![rule(&[], rollout), rule(&[pro], serving)], vec![]),
-        // The order is that of the priorities.
+        // Rules are in the order of their priorities.
         (
             vec![rule(&[pro], r#""variation": "on", "priority": 2"#), rule(&[pro], serving)],
             vec![(0, 1)],
         ),
         (vec![rule(&[pro], serving), rule(&[pro], &in_segment(serving))], vec![(1, 0)]),
         (vec![rule(&[], &in_segment(serving)), rule(&[pro], &in_segment(rollout))], vec![(1, 0)]),
-        // A segment without conditions holds everybody.
+        // A segment without conditions contains every context.
         (vec![rule(&[], &in_segment(serving)), rule(&[pro], serving)], vec![(1, 0)]),
         (vec![rule(&[pro], &in_segment(serving)), rule(&[pro, us], serving)], vec![(1, 0)]),
         (vec![rule(&[], r#""variation": "on", "segment_id": "u""#), rule(&[], serving)], vec![]),
         (vec![rule(&[none], serving), rule(&[none, pro], serving)], vec![]),
-        // The first one serves nobody; the second is behind it all the same.
+        // The first rule matches no context, but the second is still behind it.
         (vec![rule(&[never], serving), rule(&[never, pro], serving)], vec![]),
-        // The second one is unreachable, and so no obstacle itself.
+        // The second rule is unreachable, so it hides no other rule.
         (
             vec![rule(&[pro], serving), rule(&[pro, us], serving), rule(&[pro, us, us], serving)],
             vec![(1, 0), (2, 0)],
@@ -234,7 +234,7 @@ fn unreachable_rules_are_reported_with_the_rule_before_them() {
     }
 }
 
-/// A rollout whose weights reach 100 serves everybody who has an identifier.
+/// A rollout with a weight of 100 serves every context with an identifier.
 #[test]
 fn rules_behind_a_full_rollout_are_reported() {
     let rule = |conditions: &[&str], rest: &str| {
@@ -270,15 +270,15 @@ fn rules_behind_a_full_rollout_are_reported() {
         ("user_id", "one_of", r#"["u", "v"]"#, true),
         ("user_id", "gt", "5", true),
         ("session_id", "version_lt", "5", true),
-        // One that is empty is none.
+        // An empty identifier counts as missing.
         ("user_id", "is", r#""""#, false),
         ("user_id", "contains", r#""""#, false),
         ("session_id", "one_of", r#"["u", ""]"#, false),
-        // And these hold for nobody, too.
+        // These match no context either.
         ("user_id", "is_not", r#""""#, false),
         ("user_id", "not_contains", r#""u""#, false),
         ("session_id", "not_one_of", r#"["u"]"#, false),
-        // As does this, which is another attribute.
+        // This is another attribute, so the rule is reachable.
         ("plan", "is", r#""u""#, false),
         ("user_id", "one_of", "[]", false),
     ] {
@@ -342,7 +342,7 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
                   the value served is null if no rule decides",
             ],
         ),
-        // A problem already.
+        // Already reported as a problem.
         (
             r#"{"key": "f", "variations": [{"key": "on"}], "default_variation_id": "off"}"#,
             vec![
@@ -372,7 +372,7 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
                   there is no variation `off`: the value served is null",
             ],
         ),
-        // Of two flags of one key the last is in force.
+        // The last of two flags with one key is in use.
         (
             r#"{"key": "f"}, {"key": "f", "enabled": false}"#,
             vec![
@@ -442,7 +442,7 @@ fn the_last_of_repeated_members_counts() {
     );
 }
 
-/// As many findings as are kept, in one flag, in many, and in a deep part of one.
+/// The maximum of findings: in one flag, in many flags, and in a deep part of a flag.
 #[test]
 fn many_findings_in_a_large_text_are_found_in_time() {
     let filler = " ".repeat(700);
@@ -485,7 +485,7 @@ fn many_findings_in_a_large_text_are_found_in_time() {
         let took = start.elapsed();
         let count = |severity| findings.iter().filter(|it| it.severity() == severity).count();
         assert_eq!((count(Severity::Problem), count(Severity::Warning)), (problems, warnings));
-        // What was left out is said once, at the list.
+        // Omitted findings are reported once, at the list.
         let omitted = findings.iter().filter(|it| it.path() == "flags");
         let omitted: Vec<_> = omitted.map(ToString::to_string).collect();
         assert_eq!(omitted.join(""), expected, "{}", text.len());
@@ -495,7 +495,7 @@ fn many_findings_in_a_large_text_are_found_in_time() {
     }
 }
 
-/// Rules of which each might leave another nobody are compared with a bounded effort.
+/// The comparison of rules that might hide each other is bounded.
 #[test]
 fn similar_rules_are_compared_in_time() {
     let condition =
@@ -515,7 +515,7 @@ fn similar_rules_are_compared_in_time() {
     assert!(took < Duration::from_secs(60), "{took:?}");
 }
 
-/// A name in a message starts no line of its own, and commands no terminal.
+/// A name in a message can neither start a line nor control a terminal.
 #[test]
 fn control_characters_in_messages_are_escaped() {
     let evil = r"\n\u001b[1m\u007f\u0085é";

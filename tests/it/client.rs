@@ -1,4 +1,4 @@
-//! What a user does with a client: its settings, its life, and what its getters give.
+//! The client as a user sees it: settings, start and stop, and getters.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ fn pro() -> EvaluationContext {
     EvaluationContext::new().user_id("user-1").attribute("plan", "pro")
 }
 
-/// A client of these rules, and the server that it got them from.
+/// Starts a server with these rules and a client of it.
 fn serving(rules: &str) -> (Server, PhaseFlagClient) {
     let server = Server::with_ruleset(rules);
     let client = ready(builder(&server));
@@ -212,7 +212,7 @@ fn start_does_not_wait_for_the_network() {
 #[test]
 #[cfg(target_os = "linux")]
 fn its_threads_have_names() {
-    // In a process of its own: the threads of other tests have the same names.
+    // Runs in a separate process, because threads of other tests have the same names.
     if !is_alone("client::its_threads_have_names") {
         return;
     }
@@ -228,20 +228,20 @@ fn its_threads_have_names() {
             .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok())
             .collect()
     };
-    // The system keeps fifteen bytes of a name.
+    // The kernel keeps fifteen bytes of a name.
     for name in ["phaseflag-polle\n", "phaseflag-event\n", "phaseflag-file\n"] {
         wait_until(name, || names().iter().any(|other| other == name));
     }
 }
 
-/// How many bytes of this thread's stack are left.
+/// Returns how many bytes of the stack of this thread are free.
 #[cfg(target_os = "linux")]
 fn stack_left() -> usize {
     let local = 0_u8;
     let here = std::ptr::from_ref(&local).addr();
     let address = |text: &str| usize::from_str_radix(text, 16).unwrap();
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    // What is below a stack is no part of its mapping, but for a page or so that guards it.
+    // Below the mapping of a stack there are only guard pages.
     let start = maps.lines().find_map(|line| {
         let (start, end) = line.split_once(' ')?.0.split_once('-')?;
         (address(start)..address(end)).contains(&here).then(|| address(start))
@@ -252,7 +252,7 @@ fn stack_left() -> usize {
 #[test]
 #[cfg(target_os = "linux")]
 fn its_threads_have_stacks_of_a_mebibyte() {
-    // In a process of its own: a thread may be given the larger stack of one that has ended.
+    // Runs in a separate process, because a thread may reuse the larger stack of an ended one.
     if !is_alone("client::its_threads_have_stacks_of_a_mebibyte") {
         return;
     }
@@ -270,7 +270,7 @@ fn its_threads_have_stacks_of_a_mebibyte() {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_event_thread_starts_with_the_first_event() {
-    // In a process of its own: the threads of other tests have the same names.
+    // Runs in a separate process, because threads of other tests have the same names.
     if !is_alone("client::the_event_thread_starts_with_the_first_event") {
         return;
     }
@@ -306,7 +306,7 @@ fn a_second_start_does_nothing() {
     for _ in 0..10 {
         client.start().unwrap();
     }
-    // A poller that should not be would have asked by the time that these are answered.
+    // A second poller would have made a request before these responses.
     for _ in 0..5 {
         client.evaluate("a", None).unwrap_err();
     }
@@ -360,7 +360,7 @@ fn a_stopped_client_no_longer_polls() {
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     server.wait_for(5, "/sdk/ruleset");
     client.stop();
-    // One that was on its way may still arrive; the answers to these come after it.
+    // A poll in flight may still arrive; these responses come after it.
     client.evaluate("a", None).unwrap_err();
     let polls = server.requests_to("/sdk/ruleset").len();
     for _ in 0..10 {

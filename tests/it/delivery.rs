@@ -1,4 +1,4 @@
-//! What becomes of events whatever the service does: bounded, in order, once each, and counted.
+//! Delivery of events under failures: bounded, in order, once each, and counted.
 
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,10 @@ use crate::logger;
 use crate::support::{Reply, Request, Server, ruleset, wait_until};
 use crate::wire::{Wire, answer, read_request, within};
 
-/// Far beyond the time of any test here.
+/// A time that no test here reaches.
 const FOREVER: Duration = Duration::from_secs(600);
 
-/// How often this thread has said that the queue is full.
+/// Returns how often this thread has logged that the queue is full.
 fn said_full() -> usize {
     let lines = logger::lines();
     let own = lines.iter().filter(|line| {
@@ -58,8 +58,8 @@ fn numbers(numbers: std::ops::Range<usize>) -> Vec<String> {
     numbers.map(|number| number.to_string()).collect()
 }
 
-/// A service whose answers to events a script decides, by how many came before; what is answered
-/// with a success is what has arrived.
+/// A service whose responses to events come from a script, by the number of earlier requests.
+/// Events of a successful response have arrived.
 struct Service {
     server: Server,
     arrived: Arc<Mutex<Vec<String>>>,
@@ -94,7 +94,7 @@ impl Service {
     }
 }
 
-/// What this process holds in memory, in bytes.
+/// Returns the resident memory of this process, in bytes.
 #[cfg(target_os = "linux")]
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -104,7 +104,7 @@ fn resident() -> usize {
 
 #[test]
 fn a_million_events_in_an_outage_take_the_memory_of_one_queue() {
-    // What other tests hold in memory would count.
+    // Runs in a separate process, because memory of other tests would count.
     if !is_alone("delivery::a_million_events_in_an_outage_take_the_memory_of_one_queue") {
         return;
     }
@@ -133,15 +133,15 @@ fn a_million_events_in_an_outage_take_the_memory_of_one_queue() {
     };
     assert_eq!(queued, CAPACITY);
     *down.lock().unwrap() = false;
-    // It comes back without help; the test has no time for a long backoff.
+    // The client recovers by itself; the flush only shortens a long backoff.
     client.flush_events().unwrap();
-    // Only those that the service has failed on alone have lost their place.
+    // Only events that failed alone have lost their position.
     let mut arrived = service.arrived();
     arrived.sort_by_key(|number| number.parse::<usize>().unwrap());
     assert!(arrived == numbers(0..CAPACITY));
     let events = client.statistics().events;
     assert_eq!((events.queued, events.delivered), (0, CAPACITY as u64));
-    // The next time that it is full is said again.
+    // The next time that the queue is full is logged again.
     *down.lock().unwrap() = true;
     track(&client, 0..CAPACITY + 7);
     assert_eq!(said_full(), 2);
@@ -157,7 +157,7 @@ fn tracking_does_not_wait_for_a_service_that_hangs() {
     within(Duration::from_secs(5), "100,000 events", || {
         track(&client, 100..100_100);
     });
-    // What is in flight takes its place in the queue.
+    // Events in flight count toward the queue.
     let events = client.statistics().events;
     assert_eq!((events.queued, events.dropped_queue_full), (100, 100_000));
     assert_eq!(said_full(), 1);
@@ -257,7 +257,7 @@ fn a_permanent_failure_keeps_the_batch_and_is_not_retried_soon() {
                 );
                 track(&client, 0..2);
                 service.server.wait_for(1, "/sdk/events");
-                // Any other failure is tried again within a second.
+                // Any other failure is retried within a second.
                 thread::sleep(Duration::from_millis(1200));
                 track(&client, 2..3);
                 assert_eq!(service.bodies().len(), 1, "{status}");
@@ -283,7 +283,7 @@ fn a_permanently_refused_batch_does_not_affect_others() {
             if !keys.contains(&"2".to_owned()) {
                 return Reply::status(202);
             }
-            // A batch may come twice, in two forms of timestamps.
+            // A batch may be sent twice, in two forms of timestamps.
             let mut bad = bad.lock().unwrap();
             bad.retain(|key| !keys.contains(key));
             bad.extend(keys);
@@ -291,7 +291,7 @@ fn a_permanently_refused_batch_does_not_affect_others() {
         });
         let client = started(builder(&service.server.url()).event_batch_size(2));
         track(&client, 0..6);
-        // The batch may have gone before.
+        // The batch may have been sent before.
         let _ = client.flush_events();
         let refused = refused.lock().unwrap().clone();
         assert!(matches!(refused.len(), 1 | 2), "{status}: {refused:?}");
@@ -393,7 +393,7 @@ fn a_request_holds_at_most_500_events() {
     }
 }
 
-/// The answer is lost on the way; what it began with says that the events have arrived.
+/// The rest of the response is lost, but its status shows that the events have arrived.
 #[test]
 fn a_success_status_counts_even_if_the_body_is_lost() {
     let cases: Vec<(&str, Reply)> = vec![

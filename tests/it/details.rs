@@ -1,4 +1,4 @@
-//! The details of an evaluation: the value, its reason and variation, or why it is the default.
+//! The details of an evaluation: value, reason and variation, or the cause of the default.
 
 use std::error::Error as StdError;
 
@@ -28,14 +28,14 @@ const RULES: &str = r#"{"flags": [
      "variations": [{"key": "yes", "value": true}, {"key": "no", "value": false}],
      "targeting_rules": [{"percentage_rollout": [{"variation": "yes", "percentage": 100}]}]}]}"#;
 
-/// A client that serves these rules, without a service.
+/// Returns a client that serves these rules, without a service.
 fn client() -> PhaseFlagClient {
     let client = PhaseFlagClient::builder("", "").bootstrap_text(RULES).build().unwrap();
     client.start().unwrap();
     client
 }
 
-/// Value, reason, variation and error in one line.
+/// Formats value, reason, variation and error in one line.
 fn line<T: std::fmt::Debug>(details: &EvaluationDetails<T>) -> String {
     let reason = details.reason().map_or("-".to_owned(), |reason| reason.to_string());
     let variation = details.variation_key().unwrap_or("-");
@@ -125,7 +125,7 @@ fn details_use_overrides_and_the_default_context() {
         .build()
         .unwrap();
     client.set_override("extra", 7);
-    // They need no start.
+    // Overrides need no start.
     assert_eq!(line(&client.get_number_details("extra", 0.0, None)), "7.0 override - -");
     assert_eq!(line(&client.get_boolean_details("extra", true, None)), "true - - wrong_type");
     client.start().unwrap();
@@ -171,7 +171,7 @@ fn without_rules_details_name_the_cause() {
     assert_eq!(format!("{error:?}"), why(&client));
     let snapshot = client.snapshot();
     client.start().unwrap();
-    // It is ready, and knows no flags; and so does what is taken of it now.
+    // The client is ready without flags, and so is a snapshot of it.
     assert_eq!(why(&client), "there is no flag `a`");
     let later = client.snapshot().get_boolean_details("a", true, None);
     assert_eq!(later.error().unwrap().to_string(), "there is no flag `a`");
@@ -206,7 +206,7 @@ fn without_a_response_details_name_the_last_failure() {
     };
     assert!(matches!(**cause, phaseflag::Error::Request { .. }));
 
-    // Also where nobody waits for it any more.
+    // Also after the wait for readiness has ended.
     let client = started(builder(&server).offline_mode(true));
     wait_until("ready without rules", || client.is_ready());
     for details in [
@@ -220,7 +220,7 @@ fn without_a_response_details_name_the_last_failure() {
         whole
     );
 
-    // Once it has answered, a flag that is not found is unknown.
+    // After the first response, a flag that is not found is unknown.
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(builder(&server));
     assert_eq!(line(&client.get_boolean_details("a", false, None)), "true default v -");

@@ -1,4 +1,4 @@
-//! How a client ends: without a wait, within its time, from anywhere, and leaving nothing behind.
+//! `stop`, `stop_now` and `Drop`: their time limits, concurrency and the fate of events.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -12,15 +12,15 @@ use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient, Value};
 use crate::support::{Reply, Request, SOON, Server, ruleset, wait_until};
 use crate::wire::{self, Blackhole, within};
 
-/// What takes no measurable time, on a machine that is busy with something else.
+/// The longest that an immediate call takes on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// Far beyond the time of any test here.
+/// A time that no test here reaches.
 const FOREVER: Duration = Duration::from_secs(600);
 
 const SHUTDOWN: Duration = Duration::from_millis(300);
 
-/// What `SHUTDOWN` may become on a machine that is busy with something else.
+/// The longest that `SHUTDOWN` takes on a busy machine.
 const SHUTDOWN_AT_MOST: Duration = Duration::from_secs(3);
 
 fn builder(url: &str) -> ClientBuilder {
@@ -43,7 +43,7 @@ fn track(client: &PhaseFlagClient, count: usize) {
     }
 }
 
-/// The keys of the events in requests, in the order in which they came.
+/// Returns the keys of the events in requests, in order.
 fn keys(requests: &[Request]) -> Vec<String> {
     let mut keys = Vec::new();
     for request in requests {
@@ -57,7 +57,7 @@ fn keys(requests: &[Request]) -> Vec<String> {
     keys
 }
 
-/// A ruleset for polls, and this for events.
+/// Starts a server with a ruleset for polls and this response for events.
 fn for_events(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
     Server::start(move |request| match request.path.as_str() {
         "/api/v1/sdk/ruleset" => Reply::json(ruleset(1, &["a"])),
@@ -72,7 +72,7 @@ fn dripping(status: u16) -> Reply {
     Reply::Drip(bytes, Duration::from_millis(5))
 }
 
-/// Goes through many cases at once, as most of the time is spent waiting.
+/// Runs many cases in parallel, because each spends its time waiting.
 fn in_parallel<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
     let run = &run;
     thread::scope(|scope| {
@@ -217,7 +217,7 @@ fn stop_delivers_the_events_of_a_client_that_was_never_started() {
     assert_eq!(keys(&server.requests()), ["0", "1", "2"]);
 }
 
-/// What stop has given up and counted must not go out behind the program's back.
+/// Events that stop has counted as dropped must not be sent later.
 #[test]
 fn nothing_is_delivered_after_stop_has_given_up() {
     enum Trigger {
@@ -238,7 +238,7 @@ fn nothing_is_delivered_after_stop_has_given_up() {
                 Trigger::Count | Trigger::Flush => settings,
             });
             if matches!(trigger, Trigger::Flush) {
-                // Fewer than a batch at first, so that it is the flush that takes them.
+                // Fewer than a batch at first, so that the flush sends them.
                 track(&client, 9);
                 let flushing = client.clone();
                 thread::spawn(move || flushing.flush_events());
@@ -249,8 +249,8 @@ fn nothing_is_delivered_after_stop_has_given_up() {
             let events = client.statistics().events;
             let arrived = server.requests_to("/sdk/events").len();
             assert!(arrived < 30, "{what}: the server was too fast to tell");
-            // The request that was on its way may arrive, and then it is quiet for ten times as long
-            // as a request takes.
+            // The request in flight may arrive. Then no request follows for ten times the time of a
+            // request.
             let quiet = Duration::from_secs(1);
             let (mut last, mut since) = (arrived, Instant::now());
             while since.elapsed() < quiet {
@@ -335,7 +335,7 @@ fn stop_does_not_wait_for_a_request_after_stop_now() {
 
 #[test]
 fn a_listener_can_stop_the_client() {
-    // On the poller's thread, and on the thread that starts.
+    // On the poller thread, and on the thread that calls start.
     for bootstrapped in [false, true] {
         let server = Server::with_ruleset(ruleset(1, &["a"]));
         let mut settings = builder(&server.url()).polling_interval(Duration::from_millis(10));
@@ -385,7 +385,7 @@ fn a_listener_can_drop_the_last_handle_on_the_poller_thread() {
         let own = last.clone();
         client.on_flags_changed(move |_| {
             let handle = loop {
-                // The test's thread gives its handle up in a moment.
+                // The thread of the test is about to drop its handle.
                 if let Some(handle) = own.lock().unwrap().take() {
                     break handle;
                 }
@@ -418,7 +418,7 @@ fn stop_during_start_wins() {
     let client = builder(&server.url()).bootstrap_file(&fifo).build().unwrap();
     let starting = client.clone();
     let starting = thread::spawn(move || starting.start());
-    // Opening it to write waits for the client to open it to read.
+    // Opening the pipe for writing waits until the client opens it for reading.
     let pipe = std::fs::OpenOptions::new().write(true).open(&fifo);
     let mut pipe = pipe.unwrap();
     assert!(matches!(client.flush_events(), Err(Error::NotStarted)));
@@ -784,7 +784,7 @@ fn the_shortest_and_longest_durations_work() {
 
 #[test]
 fn a_server_that_reads_nothing_blocks_neither_flush_nor_stop() {
-    // The streams are kept, and nobody reads from them.
+    // The streams stay open and unread.
     let kept = Mutex::new(Vec::new());
     let wire = wire::Wire::start(move |stream, _| kept.lock().unwrap().push(stream));
     let client = started(builder(&wire.url()).request_timeout(SHUTDOWN).shutdown_timeout(SHUTDOWN));

@@ -1,10 +1,10 @@
-//! Flags of several environments in one document: which of them a client sees.
+//! Flags of several environments in one document.
 
 use phaseflag::{EvaluationContext, PhaseFlagClient, Reason, Ruleset};
 
 use crate::support;
 
-/// A flag that serves a text to everybody, and carries an environment.
+/// Returns a flag of an environment that serves a text to every context.
 fn flag(key: &str, environment: Option<&str>, value: &str) -> String {
     let environment =
         environment.map(|name| format!(r#""environment": "{name}", "#)).unwrap_or_default();
@@ -18,7 +18,7 @@ fn document(version: u64, flags: &[String]) -> String {
     format!(r#"{{"version": {version}, "flags": [{}]}}"#, flags.join(","))
 }
 
-/// One flag in each environment, one in none, and one key in two of them.
+/// A flag in each environment, one without, and one key in two environments.
 fn several(version: u64) -> String {
     let (production, staging) = (Some("production"), Some("staging"));
     document(
@@ -50,7 +50,7 @@ fn value(client: &PhaseFlagClient, key: &str) -> String {
     client.get_string_value(key, "absent", None)
 }
 
-/// What a client of an environment sees of `several`.
+/// Returns the flags of `several` that a client of an environment sees.
 fn seen(client: &PhaseFlagClient) -> [String; 4] {
     ["live", "plain", "both", "trial"].map(|key| value(client, key))
 }
@@ -353,7 +353,7 @@ mod with_a_service {
     fn clients_of_different_environments_share_the_cache() {
         let folder = std::env::temp_dir().join(format!("phaseflag-env-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
-        // Enough others, so that flags are read one by one.
+        // Many other flags, so that flags are read one by one.
         let others = (0..100).map(|n| flag(&format!("other-{n}"), None, "other"));
         let others = others.collect::<Vec<_>>().join(",");
         let rules = several(1).replacen('[', &format!("[{others},"), 1);

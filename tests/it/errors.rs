@@ -1,4 +1,4 @@
-//! The sentence of each error, and its cause, provoked by what leads to it.
+//! The text of each error and its causes, each provoked by its situation.
 
 use std::error::Error as StdError;
 use std::fs;
@@ -9,7 +9,7 @@ use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient, RequestE
 
 use crate::support::{RAPIDLY, Reply, SOON, Server, builder, ruleset, started, wait_until};
 
-/// The error and its causes, one text each.
+/// Returns the texts of the error and its causes.
 fn chain(error: &dyn StdError) -> Vec<String> {
     let mut texts = vec![error.to_string()];
     let mut source = error.source();
@@ -32,7 +32,7 @@ fn with_key(key: &str) -> ClientBuilder {
     PhaseFlagClient::builder("http://localhost:8000/api/v1", key)
 }
 
-/// Asks a service that answers so to evaluate the flag `checkout`.
+/// Evaluates the flag `checkout` by a service with this response.
 fn evaluate(reply: Reply) -> (Server, Error) {
     let server = Server::start(move |_| reply.clone());
     let client = builder(&server).build().unwrap();
@@ -40,7 +40,7 @@ fn evaluate(reply: Reply) -> (Server, Error) {
     (server, error)
 }
 
-/// The last failure of a client that polls a service that answers so.
+/// Returns the last failure of a client that polls a service with this response.
 fn poll(settings: impl FnOnce(ClientBuilder) -> ClientBuilder, reply: Reply) -> (String, Error) {
     let server = Server::start(move |_| reply.clone());
     let client = started(settings(builder(&server)));
@@ -178,7 +178,7 @@ fn an_unusable_proxy_of_the_environment_is_refused() {
     );
 }
 
-/// Runs a test again in a process of its own, with this variable.
+/// Runs a test again in a separate process with this environment variable.
 fn run_again(test: &str, (name, value): (&str, &str)) {
     let mut child = Command::new(std::env::current_exe().expect("this program"));
     for variable in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"] {
@@ -189,7 +189,7 @@ fn run_again(test: &str, (name, value): (&str, &str)) {
         .args(["--exact", test, "--test-threads=1"])
         .env(name, value)
         .output()
-        .expect("a child");
+        .expect("a child process");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("1 passed"), "{text}");
@@ -283,7 +283,7 @@ fn an_unreadable_bootstrap_is_an_error() {
             at("").bootstrap_file("/no/such/file"),
             [
                 "failed to load bootstrap `/no/such/file`".to_owned(),
-                // What this system says.
+                // The error text of this system.
                 fs::read("/no/such/file").unwrap_err().to_string(),
             ],
         ),
@@ -341,7 +341,7 @@ fn an_invalid_ruleset_is_an_error() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_thread_that_cannot_be_started_is_an_error() {
-    // No thread finds room for a stack of this size.
+    // No thread can have a stack of this size.
     const STACK: &str = "1125899906842624";
     if std::env::var_os("RUST_MIN_STACK").is_some_and(|size| size == STACK) {
         let client = settings().build().unwrap();
@@ -438,7 +438,7 @@ fn an_unreachable_service_is_an_error() {
     let client = builder(&server).build().unwrap();
     let url = server.url();
     drop(server);
-    // The port answers until the thread that accepts is gone.
+    // The port accepts connections until the server thread has ended.
     let mut texts = Vec::new();
     for _ in 0..100 {
         let error = client.evaluate("checkout", None).unwrap_err();

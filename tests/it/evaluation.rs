@@ -1,7 +1,7 @@
-//! Evaluation, held against cases that are data: `tests/data/*.json`, read by one adapter.
+//! Evaluation, tested by cases in data files: `tests/data/*.json`, read by one adapter.
 //!
 //! A file is a list of groups. A group has `rulesets` (or one as verbatim `text`) that must all
-//! answer its `cases` alike, and the paths of the `problems` that each of them must report. A
+//! evaluate its `cases` alike, and the paths of the `problems` that each of them must report. A
 //! table has `attributes` and `rows` instead: a row is one condition, and says for which of the
 //! attributes it holds.
 
@@ -36,7 +36,7 @@ files! {
     versions
 }
 
-/// Runs every case of a file, and names each one that fails.
+/// Runs every case of a file and reports each failure.
 fn run(file: &str, text: &str) {
     let groups: Value = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
     let mut failures = Vec::new();
@@ -191,7 +191,7 @@ fn one_condition(operator: &str, target: Option<&Value>) -> String {
     )
 }
 
-/// An object has its members in the order of their names: `attributes` come first.
+/// Objects have sorted members, so `attributes` come first.
 fn context(document: &Value) -> EvaluationContext {
     let mut context = EvaluationContext::new();
     let Some(members) = document.as_object() else {
@@ -234,7 +234,8 @@ fn string(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("no string: {value}"))
 }
 
-/// A flag that serves `on` to everyone and requires `on` of others; `off` is its default.
+/// Returns a flag that serves `on` to every context and requires `on` of others. Its default is
+/// `off`.
 fn requiring(key: usize, required: &[usize]) -> String {
     let required =
         required.iter().map(|key| format!(r#"{{"flag_key": "{key}", "variation_key": "on"}}"#));
@@ -250,7 +251,7 @@ fn requiring(key: usize, required: &[usize]) -> String {
     )
 }
 
-/// A chain of flags, of which each but flag 0 requires the one before it.
+/// Returns a chain of flags: each except flag 0 requires the one before it.
 fn chain(length: usize) -> Ruleset {
     let flags =
         (0..length).map(|key| requiring(key, &key.checked_sub(1).map_or(vec![], |it| vec![it])));
@@ -326,7 +327,7 @@ fn a_cycle_of_ten_thousand_flags_serves_defaults() {
 
 #[test]
 fn sixty_layers_that_require_the_layer_below_twice_take_sixty_evaluations() {
-    // Both of two ways to require a layer twice: one flag named twice, and two flags a layer.
+    // Two ways to require a layer twice: one flag named twice, and two flags per layer.
     let one_flag = (0..60).map(|key: usize| match key.checked_sub(1) {
         None => requiring(key, &[]),
         Some(below) => requiring(key, &[below, below]),

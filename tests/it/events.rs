@@ -1,4 +1,4 @@
-//! Events: when they go, what the service gets, and what becomes of those that cannot go.
+//! Events: when they are sent, what the service receives, and what happens if it fails.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +17,7 @@ fn server() -> Server {
     Server::with_ruleset(ruleset(1, &["a"]))
 }
 
-/// Settings with which events go by count or when they are asked to, and not by time.
+/// Settings of a client that sends events by count or on a flush, but not by time.
 fn patient(server: &Server) -> ClientBuilder {
     builder(server).event_flush_interval(NEVER)
 }
@@ -29,7 +29,7 @@ fn track(client: &PhaseFlagClient, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// The events of a request.
+/// Returns the events of a request.
 fn events(request: &Request) -> Vec<Value> {
     let body = request.json();
     assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
@@ -40,7 +40,7 @@ fn sizes(requests: &[Request]) -> Vec<usize> {
     requests.iter().map(|request| events(request).len()).collect()
 }
 
-/// The flags of all events, in the order in which they came.
+/// Returns the flags of all events, in order.
 fn flags(requests: &[Request]) -> Vec<String> {
     let events = requests.iter().flat_map(events);
     events.map(|event| event["flag_key"].as_str().unwrap().to_owned()).collect()
@@ -84,7 +84,7 @@ fn a_batch_is_a_hundred_events_by_default() {
 #[test]
 fn each_batch_is_sent_whole() {
     let server = server();
-    // A queue of so few that the thread never rests.
+    // With such a small queue the thread never lingers.
     let client = started(patient(&server).event_batch_size(3).event_queue_capacity(6));
     for round in 0..300 {
         for number in 0..3 {
@@ -100,7 +100,7 @@ fn each_batch_is_sent_whole() {
     assert!(sizes(&requests).iter().all(|&size| size == 3));
 }
 
-/// The shortest of several times: what a busy machine adds to the others does not count.
+/// Returns the shortest of several times, which a busy machine distorts least.
 fn shortest(mut time: impl FnMut() -> Duration) -> Duration {
     (0..8).map(|_| time()).min().unwrap()
 }
@@ -141,7 +141,7 @@ fn half_a_queue_ends_the_linger() {
     let server = server();
     let client = started(patient(&server).event_batch_size(5).event_queue_capacity(20));
     let took = shortest(|| {
-        // What these bring about is followed by a rest.
+        // A linger follows the delivery of these events.
         track(&client, 0..5);
         wait_until("delivery", || client.statistics().events.queued == 0);
         let start = Instant::now();
@@ -668,7 +668,7 @@ fn concurrent_flushes_fail_together() {
             scope.spawn(|| client.flush_events().unwrap_err());
         }
     });
-    // One request for those who came first, and one for all who came during it.
+    // One request for the first flushes, and one for all flushes that came during it.
     assert!(start.elapsed() < limit * 10, "{:?}", start.elapsed());
 }
 

@@ -1,8 +1,8 @@
-//! The examples as a user runs them: as programs of their own, over loopback.
+//! Runs the examples as separate programs, over loopback.
 //!
 //! `cargo test` builds the examples first; `cargo test --test it` alone does not.
 
-// Without the service there are fewer examples to run.
+// Without the feature `http` there are fewer examples.
 #![cfg_attr(not(feature = "http"), allow(dead_code, unused_imports))]
 
 #[path = "../support/program.rs"]
@@ -73,7 +73,7 @@ fn watch_sees_the_rules_change() {
     assert!(watch.end().success());
 }
 
-/// The path of an example that `cargo test` has built.
+/// Returns the path of an example that `cargo test` has built.
 fn example(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
@@ -91,6 +91,6 @@ fn example(name: &str) -> PathBuf {
 fn start(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Program {
     let mut command = Command::new(example(name));
     command.args(arguments).envs(environment.iter().copied());
-    // No proxy of this machine may stand in the way.
+    // A proxy of this machine must not interfere.
     Program::start(command.env("NO_PROXY", "127.0.0.1"))
 }

@@ -1,4 +1,4 @@
-//! Why a flag serves what it serves: the text of each explanation, and what its parts say.
+//! Explanations: their text and their parts.
 
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ fn explain(key: &str, context: &EvaluationContext) -> Explanation {
     explanation
 }
 
-/// Holds the text of an explanation.
+/// Asserts the text of an explanation.
 #[track_caller]
 fn assert_reads(key: &str, context: &EvaluationContext, expected: &str) {
     assert_eq!(explain(key, context).to_string(), expected.trim_start());
@@ -289,7 +289,7 @@ fn an_unknown_flag_has_no_explanation() {
     assert!(Ruleset::default().explain("", &context()).is_none());
 }
 
-/// The rules of required flags are not taken for those of the flag itself.
+/// The rules of required flags are not mistaken for those of the flag.
 #[test]
 fn rules_of_required_flags_are_told_apart() {
     let flag = |key: &str, required: &str| {
@@ -315,7 +315,7 @@ fn rules_of_required_flags_are_told_apart() {
     }
 }
 
-/// What many rules share is explained once, and long texts are cut where they are printed.
+/// Shared parts are explained once, and long texts are cut when they are printed.
 #[test]
 fn an_explanation_is_not_much_larger_than_its_ruleset() {
     let condition = r#"{"attribute": "a", "operator": "is_not", "value": "x"}"#;
@@ -343,7 +343,7 @@ fn an_explanation_is_not_much_larger_than_its_ruleset() {
     assert!(took < Duration::from_secs(60), "{took:?}");
 }
 
-/// However many rollouts there are, a long identifier is kept once.
+/// A long identifier is kept once for all rollouts.
 #[test]
 fn rollouts_share_the_identifier() {
     let rollout = r#"{"percentage_rollout": [{"variation": "on", "percentage": 0}]}"#;
@@ -366,8 +366,7 @@ fn rollouts_share_the_identifier() {
     assert!(identifiers.iter().all(|it| std::ptr::eq(*it, identifiers[0])));
 }
 
-/// Patterns that cost more than one evaluation may search do not match, and the explanation
-/// decides as the evaluation does.
+/// Patterns beyond the budget of an evaluation do not match, and the explanation agrees.
 #[test]
 #[cfg(feature = "regex")]
 fn patterns_beyond_the_budget_neither_hold_nor_fail() {
@@ -392,8 +391,8 @@ fn patterns_beyond_the_budget_neither_hold_nor_fail() {
     assert!(explanation.rules.iter().all(|rule| rule.matches == Some(false)));
 }
 
-/// Required flags may have used up what the patterns of a flag may cost: an explanation does not
-/// say that they hold where the evaluation did not search for them.
+/// Required flags may use up the budget of a flag. The explanation does not report its patterns as
+/// held if the evaluation did not search for them.
 #[test]
 #[cfg(feature = "regex")]
 fn patterns_do_not_hold_if_required_flags_used_up_the_budget() {
@@ -459,8 +458,8 @@ flag `f`: `off`, value null, default
     assert_eq!(verdicts, [None, Some(false), None, Some(true), Some(true)]);
 }
 
-/// What is looked at beside the evaluation costs, too: a rule that matches does so by conditions
-/// that hold.
+/// An explanation also searches patterns that the evaluation skips. The conditions of a matching
+/// rule still hold.
 #[test]
 #[cfg(feature = "regex")]
 fn conditions_of_a_matching_rule_hold() {
@@ -486,7 +485,7 @@ fn conditions_of_a_matching_rule_hold() {
     assert_eq!(second.segment.as_ref().unwrap().conditions[0].holds, Some(true));
 }
 
-/// Nothing that a ruleset or a context holds starts a line of its own, or commands a terminal.
+/// No text of a ruleset or context can start a line or control a terminal.
 #[test]
 fn control_characters_are_escaped() {
     let evil = r"\n\u001b[1m\u007f\u0085é\u0000";
@@ -514,7 +513,7 @@ fn control_characters_are_escaped() {
         Some(&*format!("s{evil}"))
     );
     let names = r"\n\u{1b}[1m\u{7f}\u{85}é\u{0}";
-    // As Rust and JSON write texts in quotes.
+    // As Rust and JSON quote texts.
     let (texts, json) = (r"\n\u{1b}[1m\u{7f}\u{85}é\0", r"\n\u001b[1m\u{7f}\u{85}é\u0000");
     let expected = format!(
         r#"

@@ -1,10 +1,10 @@
-//! One ruleset, asked for by the program: its text, or why there is none.
+//! `fetch_ruleset`: the text of the ruleset, or the error.
 
 use phaseflag::{Error, Ruleset};
 
 use crate::support::{self, Reply, Server, builder, ready, ruleset};
 
-/// Asks a service that answers so, and returns the error with its causes.
+/// Fetches from a service with this response, and returns the error with its causes.
 fn failure(reply: Reply) -> (Error, String) {
     let server = Server::start(move |_| reply.clone());
     let error = builder(&server).build().unwrap().fetch_ruleset().unwrap_err();

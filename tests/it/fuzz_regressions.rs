@@ -1,5 +1,4 @@
-//! The bodies of the fuzz targets, run over every input that once failed, every seed and some
-//! hundreds of fresh inputs.
+//! Runs the bodies of the fuzz targets over past failures, all seeds and hundreds of fresh inputs.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! JSON text: what is refused and where, what is accepted, and what a `Value` keeps of it.
+//! The JSON parser: refused texts with their positions, accepted texts, and the resulting `Value`.
 
 use std::borrow::Cow;
 
@@ -43,7 +43,7 @@ fn malformed_documents_are_refused_with_their_position() {
     const KEY: &str = "a missing key";
     const COLON: &str = "a missing `:`";
     for (text, fault, line, column) in [
-        // No value.
+        // Missing values.
         ("", END, 1, 1),
         (" ", END, 1, 2),
         ("\n\n", END, 3, 1),
@@ -352,7 +352,7 @@ fn nesting_is_bounded_at_128() {
             );
         }
     }
-    // Brackets that close do not count.
+    // Closing brackets do not count.
     let wide = format!("[{}0]", "[],{},".repeat(10_000));
     assert_eq!(read(&wide).as_array().unwrap().len(), 20_001);
 }
@@ -634,7 +634,7 @@ fn numbers_read_back_from_their_string_form() {
     });
 }
 
-/// A value without floats, which JSON's parser here reads to 15 digits.
+/// Returns a value without floats, because the parser reads those to 15 digits.
 fn arbitrary_value(u: &mut Unstructured<'_>, depth: u8) -> arbitrary::Result<Value> {
     Ok(match u.int_in_range(0..=if depth > 0 { 6 } else { 4 })? {
         0 => Value::Null,
@@ -664,7 +664,7 @@ fn a_value_reads_back_from_its_text() {
     });
 }
 
-/// Text made of the pieces of JSON, most of it malformed.
+/// Returns text of JSON tokens, most of it malformed.
 fn json_like(u: &mut Unstructured<'_>) -> arbitrary::Result<String> {
     const PIECES: [&str; 57] = [
         "{",
@@ -739,7 +739,7 @@ fn json_like(u: &mut Unstructured<'_>) -> arbitrary::Result<String> {
     Ok(text)
 }
 
-/// A document, perhaps with one character removed, replaced or put in.
+/// Returns a document, perhaps with one character removed, replaced or inserted.
 fn nearly_json(u: &mut Unstructured<'_>) -> arbitrary::Result<String> {
     let mut text: Vec<char> = arbitrary_value(u, 4)?.to_string().chars().collect();
     let position = u.choose_index(text.len())?;
@@ -755,8 +755,7 @@ fn nearly_json(u: &mut Unstructured<'_>) -> arbitrary::Result<String> {
     Ok(text.into_iter().collect())
 }
 
-/// Every refusal has a reason of its own: what the parser refuses, the search for the fault
-/// must find, too.
+/// Every text that the parser refuses has an error with a reason and a position.
 fn refusals_are_explained(text: &str) {
     let value = text.parse::<Value>();
     if let Err(error) = &value {

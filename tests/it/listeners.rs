@@ -1,4 +1,4 @@
-//! What listeners hear, and what they may do.
+//! Listeners: which changes they hear of, and what they may call.
 
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ fn next(heard: &Receiver<FlagsChanged>) -> FlagsChanged {
     heard.recv_timeout(SOON).expect("a change")
 }
 
-/// The keys in the words of the test.
+/// Describes the keys of a change in one line.
 fn described(change: &FlagsChanged) -> (usize, String, String, String, bool) {
     (
         change.len(),
@@ -49,8 +49,8 @@ fn expected(
     (len, added.to_owned(), removed.to_owned(), changed.to_owned(), segments)
 }
 
-/// A client that polls rapidly, not yet started, and the server that serves these rulesets one
-/// after another, the last one from then on.
+/// Returns a client that polls rapidly and is not started, and a server that serves these rulesets
+/// in turn and then repeats the last one.
 fn serving(rulesets: Vec<String>) -> (Server, PhaseFlagClient) {
     let server = Server::start(move |request| {
         let last = rulesets.len() - 1;
@@ -64,7 +64,7 @@ fn document(flags: &[String], segments: &str) -> String {
     format!(r#"{{"flags": [{}], "segments": [{segments}]}}"#, flags.join(","))
 }
 
-/// A flag that serves `true` to those of a segment.
+/// Returns a flag that serves `true` to a segment.
 fn segmented(key: &str, segment: &str) -> String {
     format!(
         r#"{{"key": "{key}", "default_variation": "off",
@@ -183,7 +183,7 @@ fn the_order_of_targets_is_no_change() {
         let heard = hear(&client);
         client.start().unwrap();
         assert_eq!(described(&next(&heard)), expected(1, "a", "", "", false));
-        // Nothing came between: the rules that lack a target are the next change.
+        // No change came between: the rules that lack a target are the next one.
         assert_eq!(described(&next(&heard)), expected(1, "", "", "a", false));
         wait_until("polls", || client.statistics().polls >= 4);
         assert!(heard.try_recv().is_err());
@@ -371,7 +371,7 @@ fn a_panicking_listener_does_not_stop_the_others() {
     let counted = panics.clone();
     client.on_flags_changed(move |_| {
         counted.fetch_add(1, Ordering::SeqCst);
-        // Unwinds as a panic does, and leaves the output of the tests alone.
+        // Unwinds like a panic, without its output.
         panic::resume_unwind(Box::new("on purpose"));
     });
     let after = hear(&client);
@@ -431,7 +431,7 @@ fn a_listener_can_call_any_method() {
             sender.send((flushed, waited, state)).unwrap();
         });
         client.start().unwrap();
-        // A bootstrap comes while the client is being started.
+        // The bootstrap is loaded during the start.
         let expected = match bootstrap {
             true => (false, false, (false, 1)),
             false => (true, true, (true, 0)),
@@ -539,7 +539,7 @@ fn listeners_are_called_in_subscription_order() {
     assert_eq!(order, [0, 1, 2, 3, 4]);
 }
 
-/// Panics where it is dropped.
+/// Panics on drop.
 struct Grudge;
 
 impl Drop for Grudge {

@@ -11,8 +11,8 @@ use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 use crate::logger::{self, WHIM};
 use crate::support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started};
 
-/// Ends a client that has an event on a thread whose logger has a whim, and returns whether that
-/// returned, and without a panic.
+/// Ends a client with a queued event on a thread whose logger calls `whim`. Returns whether the
+/// call returned without a panic.
 fn ends(whim: fn(&PhaseFlagClient), end: fn(&PhaseFlagClient)) -> bool {
     logger::listen();
     let server = Server::with_ruleset(ruleset(1, &["a"]));
@@ -28,8 +28,8 @@ fn ends(whim: fn(&PhaseFlagClient), end: fn(&PhaseFlagClient)) -> bool {
     outcome.recv_timeout(SOON).unwrap_or(false)
 }
 
-/// Lets a client record evaluations until a line says that there is no more room, of the queue or
-/// of the interval, on a thread whose logger has a whim; returns whether that returned.
+/// Records evaluations until a line reports that the queue or the interval is full, on a thread
+/// whose logger calls `whim`. Returns whether the call returned.
 fn records(events: usize, whim: fn(&PhaseFlagClient)) -> bool {
     logger::listen();
     let server = Server::with_ruleset(ruleset(1, &["a", "b", "c", "d"]));
@@ -85,7 +85,7 @@ fn a_panic_of_the_logger_does_not_reach_the_caller() {
     assert!(ends(|_| panic!("a logger"), PhaseFlagClient::stop));
 }
 
-/// A line says that the rules are in force before the listeners hear of them.
+/// The line about new rules is logged before the listeners are called.
 #[test]
 fn a_new_listener_does_not_hear_of_the_rules_in_use() {
     logger::listen();
@@ -108,14 +108,14 @@ fn a_new_listener_does_not_hear_of_the_rules_in_use() {
     assert_eq!(changes.try_iter().collect::<Vec<_>>(), [("early", vec!["a".to_owned()])]);
 }
 
-/// The warnings that this thread has logged.
+/// Returns the warnings that this thread has logged.
 fn own_warnings() -> Vec<String> {
     let lines = logger::lines();
     let own = lines.iter().filter(|line| line.thread == thread::current().id());
     own.filter(|line| line.level == Level::Warn).map(|line| line.text.clone()).collect()
 }
 
-/// The warnings of a start, and of a second one.
+/// Returns the warnings of a start, and of a second one.
 fn starts(settings: ClientBuilder) -> Vec<String> {
     logger::listen();
     let before = own_warnings().len();

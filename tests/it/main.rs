@@ -1,4 +1,4 @@
-//! One program for all that can be tested in one process, with a module for each subject.
+//! The tests that can share one process, with a module for each subject.
 
 #[path = "../support/alone.rs"]
 mod alone;

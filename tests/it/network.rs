@@ -1,5 +1,5 @@
-//! What the network and the service may do to a client: the rules in use stay, the cause can be
-//! read, one line is logged when it begins and one when it is over.
+//! Failures of the network and the service: the rules in use stay, the cause can be read, and one
+//! line is logged at the begin and at the end of a failure.
 
 use std::collections::HashSet;
 use std::error::Error as _;
@@ -18,19 +18,19 @@ use crate::logger;
 use crate::support::{Reply, Request, SOON, Server, ruleset, wait_until};
 use crate::wire::{Wire, answer, read_request, within};
 
-/// What takes no measurable time, on a machine that is busy with something else.
+/// The longest that an immediate call takes on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// Far beyond the time of any test here.
+/// A time that no test here reaches.
 const FOREVER: Duration = Duration::from_secs(600);
 
-/// Long for an answer on loopback, and short for a test.
+/// Long for a response on loopback, and short for a test.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 const MAX_BODY: usize = 100_000;
 
-/// The lines since then of the threads that have named this address. A port may have been somebody
-/// else's before.
+/// Returns the lines, from this one on, of threads that have named this address. Another test may
+/// have used the port before.
 fn lines_about(address: SocketAddr, since: usize) -> Vec<(Level, String)> {
     let address = address.to_string();
     let lines = &logger::lines()[since..];
@@ -44,27 +44,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is done with a request.
+/// What the server does with a request.
 #[derive(Clone)]
 enum Act {
-    /// An answer of 200 with this body; the connection goes on.
+    /// A response of 200 with this body; the connection stays open.
     Answer(String),
-    /// These bytes, and then the end of the connection.
+    /// These bytes, then the end of the connection.
     Bytes(Vec<u8>),
-    /// These bytes, and then a reset of the connection.
+    /// These bytes, then a reset of the connection.
     Reset(Vec<u8>),
     /// These bytes, one at a time.
     Drip(Vec<u8>),
-    /// These bytes, and then those again and again.
+    /// The first bytes once, then the second ones repeatedly.
     Flood(Vec<u8>, Vec<u8>),
     Hang,
 }
 
-/// A server that does the same with every request, until it is told otherwise.
+/// A server that handles every request alike, until that is changed.
 struct Actor {
     wire: Wire,
     act: Arc<Mutex<Act>>,
-    /// How many lines had been logged before.
+    /// The number of lines that were logged before.
     since: usize,
 }
 
@@ -88,7 +88,7 @@ impl Actor {
         Actor { wire, act, since }
     }
 
-    /// What the client of this server has logged.
+    /// Returns the lines that the client of this server has logged.
     fn lines(&self) -> Vec<(Level, String)> {
         lines_about(self.wire.address(), self.since)
     }
@@ -98,10 +98,10 @@ impl Actor {
     }
 }
 
-/// Returns whether the connection goes on.
+/// Returns whether the connection stays open.
 fn perform(act: Act, stream: &mut TcpStream) -> bool {
     if let Act::Reset(bytes) = act {
-        // With input that nobody has read, the kernel resets.
+        // The kernel resets a connection that is closed with unread input.
         let _ = stream.write_all(&bytes);
         return false;
     }
@@ -136,13 +136,13 @@ fn perform(act: Act, stream: &mut TcpStream) -> bool {
     false
 }
 
-/// An answer of these bytes, with this head.
+/// Returns a response with this head and these bytes.
 fn raw(head: &str, body: impl AsRef<[u8]>) -> Act {
     let head = head.replace('\n', "\r\n");
     Act::Bytes([head.as_bytes(), b"\r\n\r\n", body.as_ref()].concat())
 }
 
-/// An answer that says how long it is.
+/// Returns a response with its `Content-Length`.
 fn whole(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Act {
     let length = body.as_ref().len();
     let separator = if headers.is_empty() { "" } else { "\n" };
@@ -168,7 +168,7 @@ fn started(builder: ClientBuilder) -> PhaseFlagClient {
     client
 }
 
-/// The last failure in full, without the address.
+/// Returns the last failure with its causes, without the address.
 fn last_failure(client: &PhaseFlagClient, url: &str) -> String {
     let failure = client.statistics().last_failure.expect("a failure");
     let mut sentence = failure.to_string();
@@ -180,7 +180,7 @@ fn last_failure(client: &PhaseFlagClient, url: &str) -> String {
     sentence.replace(&format!("{url}/sdk/ruleset"), "URL")
 }
 
-/// Waits as long as a few retries may take: the time between them doubles.
+/// Waits as long as a few retries may take, with their doubling delays.
 fn eventually(what: &str, client: &PhaseFlagClient, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
@@ -190,8 +190,7 @@ fn eventually(what: &str, client: &PhaseFlagClient, condition: impl Fn() -> bool
     }
 }
 
-/// Goes through an episode: the rules come, the fault comes and stays for two polls at least, and
-/// goes.
+/// Runs an episode: the rules arrive, a fault lasts for at least two polls, and ends.
 fn episode(name: &str, fault: Act, expected: &str) {
     let actor = Actor::start(good());
     let url = actor.wire.url();
@@ -225,7 +224,7 @@ fn episode(name: &str, fault: Act, expected: &str) {
     assert_eq!(lines[1].1, "the service responds again", "{name}");
 }
 
-/// Goes through many cases at once, as most of the time is spent waiting.
+/// Runs many cases in parallel, because each spends its time waiting.
 fn in_parallel<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
     let run = &run;
     thread::scope(|scope| {
@@ -608,7 +607,7 @@ fn noise_around_a_response_is_ignored() {
 fn bytes_after_a_response_are_no_response() {
     let wire = Wire::start(move |mut stream, _| {
         while read_request(&mut stream).is_some() {
-            // Both at once: what comes later could be the answer to the next request.
+            // Both at once: later bytes could be taken for the response to the next request.
             let mut bytes = Vec::new();
             answer(&mut bytes, 200, &ruleset(1, &["a"]));
             answer(&mut bytes, 200, &ruleset(9, &["forged"]));
@@ -661,11 +660,11 @@ fn a_kept_connection_is_reused() {
         client.track_event(EvaluationEvent::new("a"));
         client.flush_events().unwrap();
     }
-    // One for the poll; another one where a connection was still being put back.
+    // One for the poll, and another one if a connection was not yet back in the pool.
     assert!(wire.connections() <= 4, "{} connections", wire.connections());
 }
 
-/// A port that nothing else is likely to take while nothing listens to it.
+/// Returns a port that is unlikely to be taken while nothing listens on it.
 fn free_port() -> TcpListener {
     let first = 20_000 + (std::process::id() % 10_000) as u16;
     (first..first + 1000)
@@ -680,7 +679,7 @@ fn a_refused_connection_is_logged_like_other_failures() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let url = format!("http://{address}/api/v1");
-    // What this system says.
+    // The error text of this system.
     let refused = TcpStream::connect(address).unwrap_err();
     let client = started(builder(&url).bootstrap_text(ruleset(0, &["old"])));
     wait_until("two failures", || client.statistics().polls >= 2);
@@ -728,7 +727,7 @@ fn a_refused_key_is_logged_at_once_and_not_retried_soon() {
         let expected = format!("`{url}/sdk/ruleset` responded with status {status}: bad key");
         assert_eq!(cause, Some(expected));
         assert_eq!(client.state(), ClientState::KeyRefused);
-        // Any other failure is tried again within a second.
+        // Any other failure is retried within a second.
         thread::sleep(Duration::from_millis(1200));
         assert_eq!(client.statistics().polls, 1);
         assert_eq!(actor.lines().len(), 1);
@@ -768,7 +767,7 @@ fn retry_after_is_honored() {
     type Wait = fn(&dyn Fn() -> String) -> String;
     let cases: [(&str, Wait, Duration); 2] = [
         ("seconds", |_| "1".to_owned(), Duration::from_secs(1)),
-        // A date holds no fractions.
+        // A date has no fractions of a second.
         ("a date", |date| date(), Duration::from_millis(1900)),
     ];
     in_parallel(cases, |(name, wait, least)| {
@@ -807,7 +806,7 @@ fn a_huge_retry_after_does_not_block_the_client() {
             thread::sleep(Duration::from_millis(300));
             assert_eq!(server.requests_to("/sdk/ruleset").len(), 1, "{wait}");
             assert_eq!(server.requests_to("/sdk/events").len(), 1, "{wait}");
-            // A flush is asked for, and does not wait.
+            // A flush does not wait for the delay.
             assert!(within(AT_ONCE, wait, || client.flush_events()).is_err());
             within(AT_ONCE, wait, || drop(client));
         },
@@ -834,14 +833,14 @@ fn an_invalid_retry_after_is_ignored() {
     );
 }
 
-/// The second of a day of this month, written as HTTP does.
+/// Formats a time as an HTTP date.
 fn http_date(seconds: u64) -> String {
     const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let (mut day, second) = (seconds / 86_400, seconds % 86_400);
     let weekday = WEEKDAYS[(day % 7) as usize];
     let mut year = 1970;
-    // Every fourth year has another day, until 2100.
+    // Every fourth year is a leap year, until 2100.
     let leap = |year| u64::from(year % 4 == 0);
     while day >= 365 + leap(year) {
         day -= 365 + leap(year);
@@ -862,7 +861,7 @@ fn http_date(seconds: u64) -> String {
 fn an_etag_is_kept_only_with_accepted_rules() {
     let answer = |tag: &str, body: String| Reply::json(body).with("etag", tag);
     let script: Vec<(Reply, Option<&str>)> = vec![
-        // What is answered, and the condition of the request that it answers.
+        // The response, and the condition of its request.
         (answer("\"bad-0\"", "<html>".to_owned()), None),
         (Reply::status(503).with("etag", "\"bad-1\""), None),
         (answer("W/\"good-1\"", ruleset(1, &["a"])), None),
@@ -929,7 +928,7 @@ fn the_key_reaches_no_second_host() {
 fn a_bootstrap_elsewhere_is_fetched_without_the_key() {
     let stranger = Server::start(|_| Reply::json(ruleset(1, &["a"])));
     let server = Server::start(|_| Reply::status(500));
-    // The same host by another port, and by another name.
+    // The same host with another port, and with another name.
     for host in ["127.0.0.1", "localhost"] {
         let bootstrap = format!("http://{host}:{}/b.json", stranger.address().port());
         let client = started(builder(&server.url()).bootstrap_url(bootstrap));

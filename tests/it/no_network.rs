@@ -1,5 +1,4 @@
-//! The crate without the feature `http`: no network at all, and a clear word where one is asked
-//! for.
+//! The crate without the feature `http`: no network, and clear errors for requests.
 
 use std::fs;
 

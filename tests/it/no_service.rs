@@ -1,4 +1,4 @@
-//! A client without a `base_url`: no thread, no network, and everything else.
+//! A client without a `base_url`: no thread and no network, and everything else works.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn builder() -> ClientBuilder {
     PhaseFlagClient::builder("", "")
 }
 
-/// The threads of this process that the crate has started, by name.
+/// Returns the names of the threads of this process that the crate has started.
 #[cfg(target_os = "linux")]
 fn own_threads() -> Vec<String> {
     let threads = fs::read_dir("/proc/self/task").expect("the list of threads");
@@ -44,7 +44,7 @@ fn is_ready_after_start_and_not_before() {
 #[test]
 #[cfg(target_os = "linux")]
 fn starts_no_thread() {
-    // In a process of its own: other tests start threads.
+    // Runs in a separate process, because other tests start threads.
     if !is_alone("no_service::starts_no_thread") {
         return;
     }

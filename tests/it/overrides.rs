@@ -1,4 +1,4 @@
-//! Values that a program sets itself.
+//! Overrides: values that a program sets for flags.
 
 use phaseflag::{EvaluationContext, PhaseFlagClient, Reason, Value};
 
@@ -13,7 +13,7 @@ const RULES: &str = r#"{"version": 1, "flags": [
     {"key": "off", "enabled": false, "default_variation": "off",
      "variations": [{"key": "off", "value": "no"}]}]}"#;
 
-/// A client that serves these rules, without a service.
+/// Returns a client that serves these rules, without a service.
 fn client() -> PhaseFlagClient {
     let client = PhaseFlagClient::builder("", "").bootstrap_text(RULES).build().unwrap();
     client.start().unwrap();

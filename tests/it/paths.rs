@@ -1,4 +1,4 @@
-//! Paths of the service that a client remembers, so that a short program makes one request.
+//! The remembered paths of the service, by which a short program makes one request.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,14 +14,14 @@ const BOOTSTRAP: &str = "/api/v1/sdk/bootstrap";
 const DOCUMENTED: &str = "/api/v1/evaluate";
 const OLDER: &str = "/api/v1/sdk/evaluate";
 
-/// What a self-hosted service sent.
+/// Documents of a self-hosted service.
 const RULES: &str = include_str!("../data/service/ruleset.json");
 const WHOLE: &str = include_str!("../data/service/bootstrap.json");
 const NO_PATH: &str = r#"{"error":{"code":404,"message":"Not Found"}}"#;
 const RESULT: &str = r#"{"flag_key": "f", "variation_id": "v", "variation_key": "on",
     "value": true, "reason": "default"}"#;
 
-/// A folder that goes with its test.
+/// A folder that is removed when the test ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -33,7 +33,7 @@ impl Folder {
         Folder(path)
     }
 
-    /// The file whose name ends so, if there is one.
+    /// Returns the file whose name ends with this suffix, or `None`.
     fn file(&self, end: &str) -> Option<PathBuf> {
         let entries = fs::read_dir(&self.0).into_iter().flatten();
         let mut paths = entries.map(|entry| entry.expect("an entry").path());
@@ -44,7 +44,7 @@ impl Folder {
         self.file("paths").expect("a file of paths")
     }
 
-    /// The warnings that name the folder.
+    /// Returns the warnings that name the folder.
     fn warnings(&self) -> Vec<String> {
         logger::warnings_with(self.0.to_str().expect("a path"))
     }
@@ -56,7 +56,7 @@ impl Drop for Folder {
     }
 }
 
-/// A self-hosted service.
+/// Starts a self-hosted service.
 fn self_hosted(request: &Request) -> Reply {
     match request.path.as_str() {
         RULESET => Reply::json(RULES),
@@ -66,7 +66,7 @@ fn self_hosted(request: &Request) -> Reply {
     }
 }
 
-/// A service without the paths of a self-hosted one.
+/// Starts a service without the paths of a self-hosted one.
 fn hosted(request: &Request) -> Reply {
     match request.path.as_str() {
         RULESET => Reply::json(RULES),
@@ -75,12 +75,12 @@ fn hosted(request: &Request) -> Reply {
     }
 }
 
-/// Settings of a program that asks once.
+/// Settings of a program that makes one request.
 fn short(server: &Server, folder: &Folder) -> ClientBuilder {
     builder(server).cache_dir(&folder.0).polling_interval(Duration::ZERO)
 }
 
-/// The paths that are requested meanwhile.
+/// Returns the paths that are requested during the call.
 fn requested<T>(server: &Server, act: impl FnOnce() -> T) -> Vec<String> {
     let before = server.requests().len();
     act();
@@ -125,7 +125,7 @@ fn a_short_program_makes_one_request_for_an_evaluation() {
     for _ in 0..3 {
         assert_eq!(ask(&server, &folder), [OLDER]);
     }
-    // Both are remembered beside each other.
+    // Both paths are remembered independently.
     assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
     assert_eq!(ask(&server, &folder), [OLDER]);
     assert_eq!(run(&server, &folder), [BOOTSTRAP]);
@@ -180,7 +180,7 @@ fn a_bootstrap_that_does_not_exist_is_remembered_for_an_hour() {
     fs::write(folder.paths(), format!("{start} {an_hour_ago}\n")).unwrap();
     assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
     assert_eq!(run(&server, &folder), [RULESET]);
-    // It may come to be there.
+    // The bootstrap may exist later.
     server.respond(self_hosted);
     fs::write(folder.paths(), format!("{start} {an_hour_ago}\n")).unwrap();
     assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
@@ -197,7 +197,7 @@ fn paths_that_no_longer_exist_are_replaced() {
     assert_eq!(run(&server, &folder), [RULESET]);
     assert_eq!(ask(&server, &folder), [OLDER, DOCUMENTED]);
     assert_eq!(ask(&server, &folder), [DOCUMENTED]);
-    // And the other way.
+    // And in the other direction.
     server.respond(self_hosted);
     assert_eq!(ask(&server, &folder), [DOCUMENTED, OLDER]);
     assert_eq!(ask(&server, &folder), [OLDER]);
@@ -223,7 +223,7 @@ fn two_missing_remembered_paths_are_a_failed_request() {
     let client = short(&server, &folder).build().unwrap();
     let error = client.evaluate("f", None).unwrap_err();
     assert!(matches!(error, Error::Request { .. }), "{error:?}");
-    // Nothing was learned from that.
+    // The failure changes nothing.
     server.respond(self_hosted);
     assert_eq!(ask(&server, &folder), [OLDER]);
 }
@@ -251,7 +251,7 @@ fn usual_paths_need_no_file() {
     let plain = Server::with_ruleset(support::ruleset(1, &["a"]));
     run(&plain, &folder);
     assert_eq!(folder.file("paths"), None);
-    // The file goes when they are usual again.
+    // The file is removed when the usual paths work again.
     server.respond(self_hosted);
     ask(&server, &folder);
     assert!(folder.file("paths").is_some());
@@ -298,10 +298,10 @@ fn a_removed_file_is_ignored() {
     fs::remove_file(folder.paths()).unwrap();
     assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
     assert_eq!(run(&server, &folder), [BOOTSTRAP]);
-    // Rules that were removed are fetched on the path that is known.
+    // Removed rules are fetched on the remembered path.
     fs::remove_file(folder.file("rules").unwrap()).unwrap();
     assert_eq!(run(&server, &folder), [BOOTSTRAP]);
-    // The same of a service without a bootstrap, whose ruleset has not changed.
+    // The same for a service without a bootstrap, with an unchanged ruleset.
     let (server, folder) = (Server::start(hosted), Folder::new("removed-missing"));
     run(&server, &folder);
     fs::remove_file(folder.paths()).unwrap();
@@ -380,7 +380,7 @@ fn a_remembered_etag_belongs_to_the_ruleset() {
     };
     assert_eq!(conditions(&server, &folder), [None, None]);
     assert_eq!(conditions(&server, &folder), [None]);
-    // Whatever becomes of the file of paths.
+    // Whatever happens to the file of paths.
     fs::remove_file(folder.paths()).unwrap();
     assert_eq!(conditions(&server, &folder), [None, None]);
     let plain = Server::start(|request| match request.header("if-none-match") {
@@ -390,7 +390,7 @@ fn a_remembered_etag_belongs_to_the_ruleset() {
     let tag = || Some(r#""rules""#.to_owned());
     assert_eq!(conditions(&plain, &folder), [None]);
     assert_eq!(conditions(&plain, &folder), [tag()]);
-    // A file of paths that does not belong to the rules: the tag is not sent to another path.
+    // The file of paths does not match the rules: the ETag is not sent to another path.
     let text = fs::read_to_string(folder.paths()).unwrap();
     for entry in fs::read_dir(&folder.0).unwrap() {
         let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! How the client keeps its rules fresh.
+//! Polling: intervals, conditions, failures and the end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,12 +14,12 @@ use crate::support::{
 
 const RULESET: &str = "/sdk/ruleset";
 
-/// A ruleset whose version is this JSON text.
+/// Returns a ruleset whose version is this JSON text.
 fn versioned(version: &str, keys: &[&str]) -> String {
     ruleset(0, keys).replacen(r#""version": 0"#, &format!(r#""version": {version}"#), 1)
 }
 
-/// A client that counts how often its listeners are called.
+/// Adds a listener that counts its calls.
 fn counting(client: &PhaseFlagClient) -> Arc<AtomicUsize> {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = count.clone();
@@ -33,7 +33,7 @@ fn conditions(requests: &[Request]) -> Vec<Option<&str>> {
     requests.iter().map(|request| request.header("if-none-match")).collect()
 }
 
-/// The times between the requests.
+/// Returns the times between the requests.
 fn gaps(requests: &[Request]) -> Vec<Duration> {
     requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect()
 }
@@ -225,7 +225,7 @@ fn an_interval_of_zero_polls_until_one_ruleset_is_accepted() {
     });
     let client = ready(builder(&server).polling_interval(Duration::ZERO));
     assert_eq!(server.requests().len(), 2);
-    // Many times as long as a poll of no interval takes.
+    // Much longer than a poll without an interval takes.
     for _ in 0..20 {
         client.evaluate("a", None).unwrap_err();
     }

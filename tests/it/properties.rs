@@ -1,7 +1,7 @@
-//! What holds for every ruleset and every context, made from random bytes.
+//! Properties of random rulesets and contexts.
 //!
-//! The strongest of them is a second reading of the rules of evaluation: a model that walks the
-//! document itself, without tables, and must give the same answers.
+//! The strongest test is a model of evaluation that walks the document itself, without tables, and
+//! must give the same results.
 
 use std::collections::BTreeMap;
 
@@ -58,11 +58,11 @@ fn well_formed_rulesets_evaluate_as_the_model_does() {
     .size_max(8192)
     .budget_ms(3000)
     .run();
-    // All five were met: the rulesets are not trivial ones.
+    // All five reasons occur: the rulesets are not trivial.
     assert_eq!(reasons.len(), 5, "{reasons:?}");
 }
 
-/// The flags of the environment, and of those of none the keys that it does not have.
+/// Returns the flags of the environment, and the flags without one whose key it does not have.
 fn flags_of(document: &Value, environment: &str) -> Value {
     let root = document.get("data").unwrap_or(document);
     let flags = root["flags"].as_array().unwrap();
@@ -157,9 +157,9 @@ fn a_rollout_of_half_includes_about_half() {
     assert!((4_500..5_500).contains(&count), "{count}");
 }
 
-/// The rules of evaluation, read a second time: slow, and over the document as it is.
+/// A second implementation of evaluation: slow, and over the raw document.
 ///
-/// It takes documents that are well formed; references in them may lead nowhere.
+/// It accepts well-formed documents; their references may be dangling.
 mod model {
     use std::cmp::Ordering;
     use std::collections::HashSet;
@@ -216,7 +216,7 @@ mod model {
             self.flags.iter().rev().find(named)
         }
 
-        /// Whether a flag is among all those that another one requires.
+        /// Returns whether another flag requires this flag, directly or indirectly.
         fn requires(&self, key: &str, sought: &str, seen: &mut HashSet<String>) -> bool {
             let Some(flag) = self.flag(key) else {
                 return false;
@@ -370,7 +370,7 @@ mod model {
         text.trim().parse().ok().and_then(Number::from_f64)
     }
 
-    /// A version as something that is ordered as versions are.
+    /// Parses a version into an ordered form.
     fn version(text: &str) -> Option<impl Ord + use<>> {
         let number = |text: &str| {
             let digits = text.trim_start_matches('0').to_owned();
@@ -398,7 +398,7 @@ mod model {
         Some((numbers, prerelease.is_none(), prerelease))
     }
 
-    /// The few patterns that the maker of rulesets knows, written out.
+    /// The few patterns of the ruleset generator, implemented by hand.
     fn found(pattern: &str, text: &str) -> bool {
         if cfg!(not(feature = "regex")) {
             return false;

@@ -1,4 +1,4 @@
-//! Which proxy requests go through, and that one which cannot be used is never passed by.
+//! Proxies: which one requests use, and that an unusable one is never bypassed.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -24,10 +24,10 @@ const VARIABLES: [&str; 8] = [
     "no_proxy",
 ];
 
-/// Names the service to the process that is a test of the environment.
+/// The variable that names the service to a child process.
 const SERVICE: &str = "PHASEFLAG_TEST_SERVICE";
 
-/// A proxy that notes what it was asked for.
+/// A proxy that records the requests.
 struct Proxy {
     wire: Wire,
     heads: Arc<Mutex<Vec<String>>>,
@@ -137,7 +137,7 @@ fn an_unusable_explicit_proxy_is_refused_by_build() {
     }
 }
 
-/// What the client of a process with these variables does: the error of `build`, or nothing.
+/// Runs a client in a process with these variables. Returns the error of `build`, or an empty text.
 fn in_environment<V: AsRef<OsStr>>(server: &Server, variables: &[(&str, V)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     for variable in VARIABLES {
@@ -150,7 +150,7 @@ fn in_environment<V: AsRef<OsStr>>(server: &Server, variables: &[(&str, V)]) -> 
         .envs(variables.iter().map(|(name, value)| (name, value)));
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let (_, rest) = text.split_once("<<").expect("the child's word");
+    let (_, rest) = text.split_once("<<").expect("the output of the child");
     rest.split_once(">>").unwrap().0.to_owned()
 }
 
@@ -177,14 +177,14 @@ fn child_with_its_own_environment() {
 #[test]
 fn the_environment_names_the_proxy_in_a_fixed_order() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    // On Windows, the two spellings are one variable.
+    // On Windows, both spellings name the same variable.
     let step = if cfg!(windows) { 2 } else { 1 };
     for first in (0..6).step_by(step) {
         let proxies: Vec<_> = (first..6).step_by(step).map(|_| Proxy::start()).collect();
         let named = VARIABLES[..6].iter().skip(first).step_by(step);
         let mut variables: Vec<_> =
             named.zip(&proxies).map(|(name, proxy)| (*name, proxy.url())).collect();
-        // An empty one does not count.
+        // An empty variable is ignored.
         let empty = VARIABLES[..first].iter().step_by(step);
         variables.extend(empty.map(|name| (*name, String::new())));
         assert_eq!(in_environment(&server, &variables), "");
@@ -212,7 +212,7 @@ fn hosts_of_no_proxy_are_reached_directly() {
         ("NO_PROXY", "127.0.*", true),
         ("NO_PROXY", "", false),
         ("NO_PROXY", "localhost", false),
-        // What ureq does not understand.
+        // Patterns that ureq does not support.
         ("NO_PROXY", "example.com, 127.0.0.1", false),
         ("NO_PROXY", "127.0.0.0/8", false),
         ("NO_PROXY", &format!("127.0.0.1:{port}"), false),
@@ -236,7 +236,7 @@ fn an_unusable_variable_is_named_by_build() {
         ("https_proxy", "ftp://127.0.0.1"),
         ("http_proxy", "not a proxy"),
     ] {
-        // A good one that comes later does not hide it.
+        // A later valid variable does not hide it.
         let mut variables = vec![(variable, value.to_owned())];
         if variable != "http_proxy" {
             variables.push(("http_proxy", proxy.url()));

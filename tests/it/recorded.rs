@@ -1,4 +1,4 @@
-//! Evaluations that become events by themselves.
+//! Automatic recording of evaluations as events.
 
 use std::sync::Barrier;
 use std::thread;
@@ -13,7 +13,7 @@ use crate::support::{
 
 const EVENTS: &str = "/sdk/events";
 
-/// A flag of each kind, the first of which is required by the second.
+/// A flag of each kind. The second one requires the first.
 const RULES: &str = r#"{"flags": [
     {"key": "gate", "default_variation": "open", "variations": [{"key": "open", "value": true}]},
     {"key": "checkout", "default_variation": "off",
@@ -36,19 +36,19 @@ fn user(id: &str) -> EvaluationContext {
     EvaluationContext::new().user_id(id)
 }
 
-/// Settings that record, and deliver when they are told to.
+/// Settings of a client that records evaluations and delivers on a flush.
 fn recording(server: &Server) -> ClientBuilder {
     builder(server).record_evaluations(true).event_flush_interval(NEVER).polling_interval(NEVER)
 }
 
-/// A server and a client that records what it evaluates by the rules above.
+/// Starts a server with the rules above and a client that records evaluations.
 fn recorded() -> (Server, PhaseFlagClient) {
     let server = Server::with_ruleset(RULES);
     let client = ready(recording(&server));
     (server, client)
 }
 
-/// The events that have come, each as text without its time.
+/// Returns the received events, each as text without its time.
 fn events(server: &Server) -> Vec<String> {
     let mut events = Vec::new();
     for request in server.requests_to(EVENTS) {
@@ -60,13 +60,13 @@ fn events(server: &Server) -> Vec<String> {
     events
 }
 
-/// Delivers what is queued, and returns all events that have come.
+/// Flushes the queue, and returns all received events.
 fn delivered(client: &PhaseFlagClient, server: &Server) -> Vec<String> {
     client.flush_events().unwrap();
     events(server)
 }
 
-/// The event of a flag that serves its default variation `v` to a user.
+/// Returns the event of a flag that serves its default variation `v` to a user.
 fn event(flag: &str, user: &str) -> String {
     format!(
         r#"{{"flag_key":"{flag}","metadata":{{"reason":"default","source":"evaluation"}},"user_id":"{user}","variation_key":"v"}}"#
@@ -85,7 +85,7 @@ fn an_event_has_user_variation_and_reason() {
     assert!(client.get_variation("off", &context).is_some());
     assert!(client.get_boolean_value("shut", false, &context));
     assert_eq!(client.get_number_value("bare", 7.0, &context), 7.0);
-    // Of another type than the getter's.
+    // The type differs from that of the getter.
     assert_eq!(client.get_string_value("gate", "x", &context), "x");
     let expected = [
         r#"{"flag_key":"checkout","metadata":{"reason":"targeting_match","source":"evaluation"},"user_id":"u","variation_key":"on"}"#,
@@ -170,7 +170,7 @@ fn the_default_context_is_recorded() {
 fn an_event_has_the_time_of_its_evaluation() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = ready(recording(&server));
-    // Tracked events enclose it.
+    // The times of tracked events enclose it.
     client.track_event(EvaluationEvent::new("before"));
     client.get_boolean_value("a", false, &user("u"));
     client.track_event(EvaluationEvent::new("after"));
@@ -201,8 +201,7 @@ fn neither_a_flush_nor_a_batch_begins_an_interval() {
     assert_eq!(events(&server), ["a", "b", "c"].map(|key| event(key, "u")));
 }
 
-/// Evaluates until so many events are there, and returns how many there are for each interval
-/// that has begun meanwhile.
+/// Evaluates until that many events have arrived, and returns how many there are per interval.
 fn rate(client: &PhaseFlagClient, interval: Duration, count: usize) -> f64 {
     let begin = Instant::now();
     let recorded = || {
@@ -242,7 +241,7 @@ fn intervals_end_while_the_service_refuses_events() {
     client.stop_now();
 }
 
-/// Takes no more answers from the service to events.
+/// Lets the service hang on events.
 fn hang(server: &Server, rules: String) {
     server.respond(move |request| match request.path.ends_with(EVENTS) {
         true => Reply::Hang,
@@ -268,7 +267,7 @@ fn an_interval_that_is_full_ends_while_a_delivery_hangs() {
     let settings = settings.event_flush_interval(Duration::from_millis(50));
     let client = ready(settings.request_timeout(NEVER));
     hang(&server, ruleset(1, &["a"]));
-    // The queue has room for the first alone, and each interval for one.
+    // The queue has room for only the first, and each interval for one.
     wait_until("three more intervals", || {
         client.get_boolean_value("a", false, &user("1"));
         client.get_boolean_value("a", false, &user("2"));
@@ -287,7 +286,7 @@ fn a_new_ruleset_changes_nothing() {
     for key in ["a", "b"] {
         client.get_boolean_value(key, false, &user("u"));
     }
-    // The same flags in other places, and one of them serves something else.
+    // The same flags in another order, and one of them serves another variation.
     let other = r#"{"key": "b", "variations": [{"key": "w", "value": true}],
         "default_variation": "w"}"#;
     let rules = format!("[{}, {other}, {}]", flag("c", true), flag("a", true));
@@ -328,7 +327,7 @@ fn only_evaluations_of_getters_by_rules_are_recorded() {
     ruleset.explain("checkout", &context).unwrap();
     ruleset.split("checkout", &context, ["1", "2"]).unwrap();
     assert_eq!(client.statistics().events.queued, 0);
-    // Without the flag that it requires.
+    // The flag that it requires is missing.
     client.get_boolean_value("checkout", false, &context);
     assert_eq!(client.statistics().events.queued, 1);
     assert_eq!(delivered(&client, &server).len(), 1);
@@ -390,7 +389,7 @@ fn an_interval_records_a_limited_number_of_evaluations() {
     assert_eq!((counts.dropped_interval_full, counts.dropped()), (4, 0));
     let expected = ["1", "2", "3"].map(|id| event("a", id));
     assert_eq!(delivered(&client, &server), expected);
-    // There is room in the queue, and none in the interval.
+    // The queue has room, but the interval does not.
     client.get_boolean_value("a", false, &user("6"));
     assert_eq!(client.statistics().events.dropped_interval_full, 5);
     assert_eq!(client.statistics().events.queued, 0);

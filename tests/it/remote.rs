@@ -1,4 +1,4 @@
-//! Flags that the service evaluates: the question, both answers, and everything that is none.
+//! Evaluation by the service: the request, both forms of response, and failures.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{NEVER, Reply, Request, Server, builder};
 const DOCUMENTED: &str = "/api/v1/evaluate";
 const OLDER: &str = "/api/v1/sdk/evaluate";
 
-/// Asks a service that answers so on its documented path for the flag `checkout`.
+/// Evaluates the flag `checkout` by a service with this response on the documented path.
 fn ask(reply: Reply) -> Result<EvaluationResult, Error> {
     let server = Server::start(move |_| reply.clone());
     let client = builder(&server).build().unwrap();
@@ -20,7 +20,7 @@ fn ask(reply: Reply) -> Result<EvaluationResult, Error> {
     result
 }
 
-/// Asks a service that has the older path alone, which answers so.
+/// Evaluates it by a service that has only the older path, with this response.
 fn ask_older(reply: Reply) -> Result<EvaluationResult, Error> {
     let server = older(move |_| reply.clone());
     let client = builder(&server).build().unwrap();

@@ -1,4 +1,4 @@
-//! Bad and hostile rulesets: what is refused, what is left out and reported, and at what cost.
+//! Malformed and hostile rulesets: what is refused, what is skipped and reported, and the cost.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ fn refused(text: &str, expected: &str) {
     }
 }
 
-/// The answer in one line, such as `true targeting_match on`.
+/// Returns the result in one line, such as `true targeting_match on`.
 fn answer(ruleset: &Ruleset, key: &str) -> String {
     let context = EvaluationContext::new().user_id("user-123").attribute("plan", "pro");
     match ruleset.evaluate(key, &context) {
@@ -38,7 +38,7 @@ fn problems(ruleset: &Ruleset) -> Vec<String> {
     problems.map(ToString::to_string).collect()
 }
 
-/// Runs something with a bound that is far above what it takes.
+/// Runs a closure with a time limit far above what it takes.
 #[track_caller]
 fn within<T>(limit: Duration, run: impl FnOnce() -> T) -> T {
     let start = Instant::now();
@@ -50,7 +50,7 @@ fn within<T>(limit: Duration, run: impl FnOnce() -> T) -> T {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// `tests/data/malformed.json`: one malformed part each, in a flag between flags that are well.
+/// `tests/data/malformed.json`: one malformed part each, in a flag between valid flags.
 #[test]
 fn one_malformed_part_does_not_affect_the_others() {
     let file = include_str!("../data/malformed.json");
@@ -105,7 +105,7 @@ fn one_malformed_part_does_not_affect_the_others() {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-/// A flag with some of its members replaced: the last of two of one name counts.
+/// Returns a flag with some members replaced: the last of two members of one name counts.
 fn broken(members: &Value) -> String {
     let members = members.as_object().unwrap().iter();
     let members = members.map(|(name, value)| format!(", {}: {value}", Value::from(name)));
@@ -295,7 +295,7 @@ fn paths_of_problems_do_not_depend_on_the_envelope() {
     }
 }
 
-/// Every place where something may be nested, and the depth that it stands at.
+/// Every position that may hold nested values, and its depth.
 const PLACES: [(&str, &str, usize); 26] = [
     (r#"{"flags": [], "ignored": "#, "}", 1),
     (r#"{"flags": [], "version": "#, "}", 1),
@@ -475,7 +475,7 @@ fn a_hundred_thousand_targets_are_looked_up_and_not_scanned() {
         let context = EvaluationContext::new().user_id(user);
         ruleset.evaluate("f", &context).unwrap().value().as_bool()
     };
-    // Scanning would be 10^9 comparisons.
+    // A scan would take 10^9 comparisons.
     within(MINUTE, || {
         for _ in 0..10_000 {
             assert_eq!(ask("user-99999"), Some(true));
@@ -502,7 +502,7 @@ fn many_variations_and_references_to_them_are_read_in_time() {
     assert_eq!(answer(&ruleset, "f"), "49999 default v49999");
 }
 
-/// Twice the prerequisites on a flag of twice the variations must not take four times as long.
+/// Twice the prerequisites on a flag with twice the variations must not take four times as long.
 #[test]
 fn many_prerequisites_on_a_flag_of_many_variations_take_linear_time() {
     let count = 10_000;
@@ -602,7 +602,7 @@ fn numbers_of_a_thousand_digits_are_accepted_everywhere() {
     );
 }
 
-/// FNV-1a of 64 bits as it is published, from its public starting state.
+/// Computes the 64-bit FNV-1a hash from its published initial state.
 fn fnv1a(state: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(state, |state, byte| (state ^ u64::from(*byte)).wrapping_mul(FNV_PRIME))
 }
@@ -611,15 +611,16 @@ const FNV_PRIME: u64 = 0x100_0000_01b3;
 const FNV_START: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Whole numbers `e` with `sum(e[i] * FNV_PRIME^(9 - i)) == 0` modulo 2^64, found by lattice
-/// reduction. Wherever two texts of ten bytes drive the hash through states whose steps differ
-/// by exactly these numbers, they end in one state.
+/// reduction. If the steps of two texts of ten bytes differ by exactly these numbers, both texts
+/// end in the same state.
 const RELATION: [i64; 10] = [40, -15, 7, -5, -18, 34, 10, 11, -41, 5];
 
-/// Two texts of ten printable bytes that take the hash from one state to one other state.
+/// Returns two texts of ten printable bytes that take the hash from one state to the same next
+/// state.
 ///
 /// A step is `(state ^ byte) * FNV_PRIME`, and `state ^ byte` is `state` plus a small number that
-/// the byte chooses. The first text's byte chooses it freely; the second's must choose it larger
-/// by the relation's next number. Bytes are tried in turn, with a step back where none fits.
+/// depends on the byte. The number of the second text must be larger than that of the first by the
+/// next number of the relation. Bytes are tried in turn, with backtracking if none fits.
 fn colliding_pair(state: u64) -> (String, String) {
     fn extend(states: (u64, u64), texts: &mut (Vec<u8>, Vec<u8>)) -> bool {
         let Some(difference) = RELATION.get(texts.0.len()) else {
@@ -650,8 +651,8 @@ fn colliding_pair(state: u64) -> (String, String) {
     (text(texts.0), text(texts.1))
 }
 
-/// 2^18 texts of one hash: each is a path through 18 pairs, where either text of a pair leads
-/// to the state that the next pair was made for.
+/// Returns 2^18 texts with the same hash: each is a path through 18 pairs. Both texts of a pair
+/// lead to the state for which the next pair was made.
 fn colliding_keys() -> Vec<String> {
     let mut state = FNV_START;
     let mut keys = vec![String::new()];
@@ -773,7 +774,7 @@ fn a_flag_says_how_many_rules_it_has_and_its_default() {
         format!("{:?}", flags[1]),
         "FlagInfo { key: \"by id\", kind: Boolean, environment: None, on: true, rules: 2, default_variation: Some(\"b\") }"
     );
-    // They are compared by what they say, and outlive the ruleset.
+    // Flags are compared by value and outlive the ruleset.
     drop(ruleset);
     let other = parse(r#"[{"key": "before"}, {"key": "plain"}]"#);
     assert!(other.flags().nth(1).as_ref() == flags.first());

@@ -1,5 +1,5 @@
-//! Segments that `/sdk/ruleset` does not hold: when `/sdk/bootstrap` is requested, and what a
-//! client does if that fails or does not exist.
+//! Segments that `/sdk/ruleset` lacks: when `/sdk/bootstrap` is requested, and what a client does
+//! if that fails or does not exist.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,17 +14,17 @@ use crate::support::{
 const RULESET: &str = "/api/v1/sdk/ruleset";
 const BOOTSTRAP: &str = "/api/v1/sdk/bootstrap";
 
-/// What a self-hosted service sent: the same flags, and in the second one the segments, too.
+/// Documents of a self-hosted service: the flags, and the flags with their segments.
 const RULES: &str = include_str!("../data/service/ruleset.json");
 const WHOLE: &str = include_str!("../data/service/bootstrap.json");
 
-/// A flag that the service's segment `beta-testers` decides alone.
+/// A flag that depends only on the segment `beta-testers`.
 const FLAG: &str = "seg-only";
 
 /// Rules that name no segment.
 const PLAIN: &str = r#"{"version": "7", "flags": [{"key": "plain"}]}"#;
 
-/// Somebody in the segment `beta-testers`.
+/// Returns a user in the segment `beta-testers`.
 fn tester() -> EvaluationContext {
     EvaluationContext::new().user_id("u").attribute("plan", "beta").attribute("country", "SE")
 }
@@ -33,7 +33,7 @@ fn is_tester(client: &PhaseFlagClient) -> bool {
     client.get_boolean_value(FLAG, false, &tester())
 }
 
-/// The rules of the service without the segment's members from Sweden.
+/// Returns the rules of the service, with Sweden removed from the segment.
 fn edited() -> String {
     let edited = WHOLE.replace(r#"["SE","NO"]"#, r#"["NO"]"#);
     assert_ne!(edited, WHOLE);
@@ -58,7 +58,7 @@ fn paths(server: &Server) -> Vec<String> {
     server.requests().into_iter().map(|request| request.path).collect()
 }
 
-/// What changed, once for each time that a listener was called.
+/// Returns a list of changes, one for each call of a listener.
 type Heard = Arc<Mutex<Vec<(Vec<String>, bool)>>>;
 
 fn listen(client: &PhaseFlagClient) -> (Heard, phaseflag::Subscription) {
@@ -127,7 +127,7 @@ fn a_bootstrap_with_only_a_new_timestamp_is_no_change() {
     wait_until("some polls", || client.statistics().polls > 5);
     assert_eq!(client.statistics().rulesets_accepted, 1);
     assert!(heard.lock().unwrap().is_empty());
-    // What is not a stamp is news, wherever it stands.
+    // A change of anything but the timestamp counts, at any position.
     server.respond(answer(RULES, Reply::json(edited())));
     wait_until("the edit is in force", || !is_tester(&client));
 }
@@ -144,7 +144,7 @@ fn a_client_requests_the_ruleset_again_when_no_rule_names_a_segment() {
     let before = server.requests_to(BOOTSTRAP).len();
     server.wait_for(server.requests_to(RULESET).len() + 3, RULESET);
     assert_eq!(server.requests_to(BOOTSTRAP).len(), before);
-    // And forth again.
+    // And back to the bootstrap.
     server.respond(answer(RULES, Reply::json(WHOLE)));
     wait_until("the segments", || is_tester(&client));
 }
@@ -171,7 +171,7 @@ fn the_bootstrap_is_not_requested_if_the_ruleset_needs_no_segments() {
     }
 }
 
-/// Ways in which `/sdk/bootstrap` fails for the moment.
+/// Transient failures of `/sdk/bootstrap`.
 fn transient() -> Vec<Reply> {
     vec![
         Reply::status(500),
@@ -214,7 +214,7 @@ fn rules_without_segments_are_served_if_there_are_no_others() {
         let shown = format!("{failure:?}");
         let server = service(RULES, failure);
         let timeout = Duration::from_millis(300);
-        // One ruleset is enough, but not one that lacks its segments.
+        // One ruleset is enough, but not without its segments.
         let settings = builder(&server).request_timeout(timeout).polling_interval(Duration::ZERO);
         let client = ready(settings);
         assert!(!is_tester(&client), "{shown}");
@@ -280,7 +280,7 @@ fn a_bootstrap_that_does_not_exist_is_not_requested_at_each_poll() {
         assert_eq!(server.requests_to(BOOTSTRAP).len(), 1, "{shown}");
         assert_eq!(client.state(), ClientState::Ready, "{shown}");
         assert_eq!(client.statistics().rulesets_accepted, 1, "{shown}");
-        // The rule matches nobody, and not everybody.
+        // The rule matches no context instead of every context.
         assert!(!is_tester(&client), "{shown}");
         assert_eq!(client.get_number_value("limit", 0.0, None), 10.0, "{shown}");
         let ruleset = client.ruleset().unwrap();
@@ -310,7 +310,7 @@ fn an_invalid_bootstrap_is_a_failure_after_a_valid_one() {
         let client = ready(builder(&server).polling_interval(RAPIDLY));
         server.respond(answer(RULES, Reply::status(200).with_body(body)));
         wait_until("a failed poll", || matches!(client.state(), ClientState::Stale { .. }));
-        // An answer to the program alone changes nothing of that.
+        // A fetch of the program does not change that.
         client.fetch_ruleset().unwrap_err();
         server.wait_for(server.requests_to(BOOTSTRAP).len() + 1, BOOTSTRAP);
         assert!(is_tester(&client), "{body}");
@@ -373,7 +373,7 @@ fn each_document_has_its_own_etag() {
     let whole = Some(r#""whole""#.to_owned());
     assert_eq!(tags(BOOTSTRAP)[..3], [None, whole.clone(), whole]);
     assert_eq!(client.statistics().rulesets_accepted, 1);
-    // The ruleset of before is not the one in use: it is requested without a condition.
+    // The earlier ruleset is not in use, so the request has no condition.
     let others = plain.replace("plain", "rules");
     server.respond(move |request| match request.path.as_str() {
         BOOTSTRAP => Reply::json(plain.clone()).with("etag", r#""plain""#),
@@ -383,7 +383,7 @@ fn each_document_has_its_own_etag() {
     server.wait_for(3, RULESET);
     let rules = Some(r#""rules""#.to_owned());
     assert_eq!(tags(RULESET)[..3], [None, None, rules.clone()]);
-    // Nor is a tag of the ruleset one of the bootstrap.
+    // An ETag of the ruleset is not sent for the bootstrap.
     let before = server.requests_to(BOOTSTRAP).len();
     server.respond(answer(numbered(RULES), Reply::json(numbered(WHOLE))));
     server.wait_for(before + 1, BOOTSTRAP);
@@ -407,7 +407,7 @@ fn no_request_follows_stop() {
     wait_until("a request", || came.load(Ordering::Acquire) == 1);
     client.stop();
     go.store(1, Ordering::Release);
-    // A thread that went on would make its request at once.
+    // A thread that continued would make its request at once.
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(paths(&server), [RULESET]);
 }

@@ -1,4 +1,4 @@
-//! What a client knows at one moment.
+//! Snapshots of a client.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;

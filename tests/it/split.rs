@@ -1,4 +1,4 @@
-//! How a rollout divides identifiers: counts, shares and reasons.
+//! `split`: how a rollout divides identifiers into counts, shares and reasons.
 
 use phaseflag::{EvaluationContext, Reason, Ruleset, Split, Value};
 
@@ -20,7 +20,7 @@ fn split(key: &str, context: &EvaluationContext, identifiers: &[&str]) -> Split 
     ruleset.split(key, context, identifiers).unwrap()
 }
 
-/// Each share in one line, such as `a 1: 2, 0.5`.
+/// Formats each share in one line, such as `a 1: 2, 0.5`.
 fn shares(split: &Split) -> Vec<String> {
     let line = |share: &phaseflag::Share| {
         let key = share.variation_key().unwrap_or("-");
@@ -35,7 +35,7 @@ fn reasons(split: &Split) -> Vec<String> {
 
 #[test]
 fn every_identifier_is_counted() {
-    // Buckets 41, 41, 14 and 68; the last but one has a rule of its own, and "" has no bucket.
+    // Buckets 41, 41, 14 and 68; the last but one has its own rule, and "" has no bucket.
     let identifiers = ["user-1", "user-1", "user-33", "cy", "user-123", ""];
     let split = split("rollout", &EvaluationContext::new(), &identifiers);
     assert_eq!(split.total(), 6);
@@ -68,7 +68,7 @@ fn the_attributes_of_the_context_are_used_but_not_its_user() {
     assert_eq!(reasons(&split), ["targeting_match 2"]);
 }
 
-/// As in an evaluation: the session stands in for a user without an identifier.
+/// As in an evaluation, the session replaces an empty user identifier.
 #[test]
 fn an_empty_identifier_counts_as_none() {
     let context = EvaluationContext::new().session_id("user-1");

@@ -1,4 +1,4 @@
-//! Events that outlive their program: left at the end, delivered by a later client.
+//! The spool: events that one process leaves and a later client delivers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use crate::support::{
 
 const EVENTS: &str = "/sdk/events";
 
-/// A folder that goes with its test, and the path of a spool in it.
+/// A folder that is removed when the test ends, and the path of a spool in it.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -35,7 +35,7 @@ impl Folder {
         self.0.join("events")
     }
 
-    /// The lines of the spool; none where it is not there.
+    /// Returns the lines of the spool; none if it does not exist.
     fn lines(&self) -> Vec<String> {
         let text = fs::read_to_string(self.spool()).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -48,7 +48,7 @@ impl Drop for Folder {
     }
 }
 
-/// A server that takes events, or answers them with this status.
+/// Starts a server that responds to events with this status.
 fn server(events: u16) -> Server {
     let server = Server::with_ruleset("");
     answer(&server, events);
@@ -73,7 +73,7 @@ fn track(client: &PhaseFlagClient, numbers: Range<usize>) {
     }
 }
 
-/// The flags of the events of requests that were answered with success.
+/// Returns the flags of events in successful requests.
 fn flags(requests: &[Request]) -> Vec<String> {
     let events = requests.iter().flat_map(|request| {
         let events = request.json()["events"].as_array().expect("events").to_vec();
@@ -109,7 +109,7 @@ fn the_next_client_delivers_spooled_events_first() {
     let before = server.requests_to(EVENTS).len();
     let client = started(spooling(&server, &folder));
     track(&client, 3..5);
-    client.flush_events().expect("a delivery");
+    client.flush_events().expect("a flush");
     assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(0..5));
     let counts = client.statistics().events;
     assert_eq!((counts.delivered, counts.delivered_spooled, counts.dropped()), (2, 3, 0));
@@ -191,7 +191,7 @@ fn stop_now_makes_no_request() {
     drop(client);
     assert_eq!(folder.lines().len(), 3);
     assert_eq!(server.requests_to(EVENTS).len(), 0);
-    // Nor does it without a spool, and then they are dropped.
+    // Without a spool it makes no request either, and drops the events.
     let client = started(builder(&server));
     track(&client, 0..3);
     client.stop_now();
@@ -203,7 +203,7 @@ fn stop_now_makes_no_request() {
 #[test]
 fn a_client_that_was_never_started_spools_its_events() {
     let (server, folder) = (server(202), Folder::new("never-started"));
-    let client = spooling(&server, &folder).build().expect("settings that are right");
+    let client = spooling(&server, &folder).build().expect("valid settings");
     track(&client, 0..3);
     client.stop_now();
     assert_eq!(client.statistics().events.spooled, 3);
@@ -314,7 +314,7 @@ fn the_oldest_events_are_dropped_to_keep_the_size() {
     let counts = client.statistics().events;
     assert_eq!((counts.spooled, counts.dropped_spool_full, counts.dropped()), (4, 4, 4));
     assert_eq!(fs::metadata(folder.spool()).expect("the spool").len(), size);
-    // More than would fit at all.
+    // More events than the spool can hold.
     let client = started(spooling(&server, &folder).event_spool_size(size as usize));
     track(&client, 30..50);
     client.stop_now();
@@ -369,7 +369,7 @@ fn a_request_timeout_makes_the_next_request_smaller() {
     let client = started(spooling(&server, &folder).request_timeout(Duration::from_secs(1)));
     track(&client, 20..21);
     client.flush_events().expect_err("no answer");
-    client.flush_events().expect("a delivery");
+    client.flush_events().expect("a flush");
     let requests = server.requests_to(EVENTS);
     let sizes: Vec<_> =
         requests.iter().map(|request| flags(std::slice::from_ref(request)).len()).collect();
@@ -383,14 +383,14 @@ fn malformed_lines_are_skipped() {
     leave_events(&server, &folder, 0..2);
     let whole = fs::read(folder.spool()).expect("the spool");
     let first = whole.split_inclusive(|byte| *byte == b'\n').next().expect("a line");
-    // Somebody was killed amid a line; somebody else has scribbled.
+    // One process was killed while writing a line; another has written garbage.
     let torn = &first[..first.len() - 5];
     fs::write(folder.spool(), [b"\xff\xfe\n{}\n", &whole[..], torn].concat()).expect("a file");
     leave_events(&server, &folder, 2..3);
     drop(started(spooling(&server, &folder)));
     assert_eq!(flags(&server.requests_to(EVENTS)), names(0..3));
     assert!(!folder.spool().exists());
-    // Nothing but garbage.
+    // Only garbage.
     fs::write(folder.spool(), [&b"\0\0\n"[..], torn].concat()).expect("a file");
     drop(started(spooling(&server, &folder)));
     assert!(!folder.spool().exists());
@@ -478,7 +478,7 @@ fn recording_intervals_end_during_spool_delivery() {
 fn delivery_by_another_client_does_not_delay_events() {
     let (server, folder) = (server(202), Folder::new("busy"));
     leave_events(&server, &folder, 0..1);
-    // The name of its lock holds that of its owner.
+    // The name of the lock contains its owner.
     let line = folder.lines().remove(0);
     let owner = line.split(' ').next().expect("an owner");
     let lock = File::create(folder.0.join(format!("events.{owner}.sending"))).expect("the lock");
@@ -487,7 +487,8 @@ fn delivery_by_another_client_does_not_delay_events() {
     for record in [false, true] {
         let settings = spooling(&server, &folder).record_evaluations(record);
         let client = ready(settings.event_flush_interval(interval));
-        // The first delivery finds the other client, which is then looked for after 30 seconds.
+        // The first delivery finds the lock of the other client, and tries it again after 30
+        // seconds.
         for count in 1..4 {
             let begin = Instant::now();
             if !record {
@@ -497,7 +498,7 @@ fn delivery_by_another_client_does_not_delay_events() {
                 client.get_boolean_value("a", false, None);
                 client.statistics().events.delivered >= count
             });
-            // Until the thread does not only rest.
+            // The thread no longer lingers.
             wait_until("its sleep", || begin.elapsed() > Duration::from_millis(150));
         }
         assert_eq!(client.statistics().events.delivered_spooled, 0);
@@ -512,27 +513,28 @@ fn a_partial_write_leaves_the_file_unchanged() {
     leave_events(&server, &folder, 0..2);
     let before = fs::read(folder.spool()).expect("the spool");
     let task = format!("{} {} 0", server.url(), folder.spool().display());
-    // Blocks of 512 or of 1024 bytes; without the trap, the signal would end it.
+    // The limit is in blocks of 512 or 1024 bytes. Without the trap, the signal would end the
+    // process.
     let output = Command::new("sh")
         .args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$@""#, "sh"])
         .arg(std::env::current_exe().expect("this program"))
         .args(["spool::child_without_room", "--exact", "--ignored"])
         .env("PHASEFLAG_TEST_SPOOL", task)
         .output()
-        .expect("a process");
+        .expect("a child process");
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && printed.contains("1 passed"), "{output:?}");
     let after = fs::read(folder.spool()).expect("the spool");
     assert_eq!(String::from_utf8_lossy(&after), String::from_utf8_lossy(&before));
 }
 
-/// What the process of the test above does: leaves more than its files may hold.
+/// The child process of the test above: spools more than its files may hold.
 #[test]
 #[ignore = "the test above runs it, as a process of its own"]
 fn child_without_room() {
     let task = std::env::var("PHASEFLAG_TEST_SPOOL").expect("a task");
     let mut words = task.split(' ');
-    let mut word = || words.next().expect("another word");
+    let mut word = || words.next().expect("another argument");
     let settings = PhaseFlagClient::builder(word(), "sdk-dev-1").event_spool(word());
     let client = started(settings.polling_interval(NEVER));
     track(&client, 0..1000);
@@ -559,7 +561,8 @@ fn one_of_several_concurrent_clients_delivers_the_spool() {
                 })
             })
             .collect();
-        let delivered: u64 = clients.into_iter().map(|client| client.join().expect("an end")).sum();
+        let delivered: u64 =
+            clients.into_iter().map(|client| client.join().expect("a stopped client")).sum();
         assert_eq!(delivered, 50);
         assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(numbers));
     }
@@ -671,11 +674,11 @@ fn a_flush_after_an_outage_includes_the_spool() {
     answer(&server, 202);
     let before = server.requests_to(EVENTS).len();
     track(&client, 2..3);
-    client.flush_events().expect("a delivery");
+    client.flush_events().expect("a flush");
     assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(0..3));
 }
 
-/// Makes the server take no events once, and take them after that.
+/// Makes the server fail once, and accept events after that.
 fn fail_once(server: &Server) {
     let failed = AtomicBool::new(false);
     server.respond(move |request| match request.path.ends_with(EVENTS) {
@@ -694,7 +697,7 @@ fn a_failed_flush_does_not_overtake_spooled_events() {
     track(&client, 2..3);
     let error = client.flush_events().unwrap_err();
     assert!(matches!(error, Error::Flush { queued: 1, .. }), "{error:#}");
-    client.flush_events().expect("a delivery");
+    client.flush_events().expect("a flush");
     assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..3));
 }
 
@@ -737,13 +740,13 @@ fn a_pipe_instead_of_a_lock_does_not_block() {
     assert_eq!(client.statistics().events.dropped_undelivered, 2);
 }
 
-/// What a process of the next test does: leaves events, or delivers what is left, as it is told.
+/// A child process of the next test: spools events or delivers the spool, by its command.
 #[test]
 #[ignore = "the next test runs it, as processes of their own"]
 fn child() {
     let task = std::env::var("PHASEFLAG_TEST_SPOOL").expect("a task");
     let mut words = task.split(' ');
-    let mut word = || words.next().expect("another word").to_owned();
+    let mut word = || words.next().expect("another argument").to_owned();
     let (url, path, first) = (word(), word(), word());
     let first: usize = first.parse().expect("a number");
     let mut output = std::io::stdout();
@@ -753,20 +756,20 @@ fn child() {
         let numbers = first + run * 10..first + run * 10 + 10;
         track(&client, numbers.clone());
         client.stop_now();
-        // Only now they count as left.
-        writeln!(output, "left {} {}", numbers.start, numbers.end).expect("an output");
-        output.flush().expect("an output");
+        // Only now do they count as spooled.
+        writeln!(output, "left {} {}", numbers.start, numbers.end).expect("the output");
+        output.flush().expect("the output");
         if run % 2 == 1 {
             let settings = PhaseFlagClient::builder(&url, "sdk-dev-1").event_spool(&path);
             started(settings.polling_interval(NEVER)).stop();
-            writeln!(output, "delivered").expect("an output");
-            output.flush().expect("an output");
+            writeln!(output, "delivered").expect("the output");
+            output.flush().expect("the output");
         }
     }
 }
 
-/// Kills processes at random moments, two hundred times: what was left is delivered, and twice at
-/// most where a process was killed between sending it and reading the answer.
+/// Kills processes at random moments, two hundred times. Spooled events are delivered; twice at
+/// most, if a process was killed between sending them and reading the response.
 #[test]
 fn a_killed_process_loses_no_spooled_event() {
     let (server, folder) = (server(202), Folder::new("killed"));
@@ -784,7 +787,7 @@ fn a_killed_process_loses_no_spooled_event() {
             .env("PHASEFLAG_TEST_SPOOL", task)
             .stdout(Stdio::piped())
             .spawn()
-            .expect("a process");
+            .expect("a child process");
         let lines = BufReader::new(child.stdout.take().expect("its output"));
         let (begun, first) = mpsc::channel();
         let reader = thread::spawn(move || {
@@ -798,18 +801,18 @@ fn a_killed_process_loses_no_spooled_event() {
             });
             lines.collect()
         });
-        // Every other one is killed while it starts, or soon after it has.
+        // Every other process is killed during or soon after its start.
         if round % 2 == 1 {
-            first.recv_timeout(SOON).expect("a process that has begun");
+            first.recv_timeout(SOON).expect("a started process");
         }
         thread::sleep(Duration::from_micros(random % 40_000));
-        child.kill().expect("a process to kill");
-        child.wait().expect("its end");
+        child.kill().expect("a killed process");
+        child.wait().expect("the end of the process");
         let lines: Vec<String> = reader.join().expect("its output");
         for line in &lines {
             if let Some(numbers) = line.strip_prefix("left ") {
                 let (start, end) = numbers.split_once(' ').expect("two numbers");
-                left.extend(names(start.parse().expect("one")..end.parse().expect("one")));
+                left.extend(names(start.parse().expect("a number")..end.parse().expect("one")));
             }
         }
         finished += lines.iter().filter(|line| *line == "delivered").count();
@@ -822,7 +825,7 @@ fn a_killed_process_loses_no_spooled_event() {
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     let mut repeated_requests = 0;
     let requests = server.requests_to(EVENTS);
-    // Of all the others, the process was killed before it had said that it had the answer.
+    // The process was killed before it reported the response.
     let killed_amid_sending = requests.len().saturating_sub(finished);
     for request in requests {
         let mut repeated = false;

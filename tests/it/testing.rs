@@ -1,4 +1,4 @@
-//! What the crate offers to the tests of programs.
+//! The test helpers of the crate for programs that use it.
 
 use std::error::Error as StdError;
 use std::sync::Barrier;
@@ -14,7 +14,7 @@ use phaseflag::{
 #[cfg(target_os = "linux")]
 use crate::alone::is_alone;
 
-/// Two flags, of which one has a rule, and a segment.
+/// Two flags, one of them with a rule, and a segment.
 const RULES: &str = r#"{
     "segments": [{"key": "pros", "conditions": [
         {"attribute": "plan", "operator": "is", "value": "pro"}]}],
@@ -152,7 +152,7 @@ fn every_form_of_rules_can_be_the_base() {
     }
 }
 
-/// A value of so many lists, one in the other.
+/// Returns a value of that many nested lists.
 fn nested(levels: usize) -> Value {
     (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]))
 }
@@ -336,13 +336,13 @@ fn evaluations_may_be_recorded() {
     let counts = client.statistics().events;
     assert_eq!((counts.delivered, counts.queued, counts.dropped()), (4, 0, 0));
 
-    // After the end nothing is, nor counted as dropped.
+    // After stop, evaluations are neither recorded nor counted as dropped.
     client.stop();
     assert!(!client.get_boolean_value("beta", true, &user("eve")));
     assert_eq!((events.all(), client.statistics().events.dropped()), (vec![], 0));
     drop(light);
 
-    // It has to be asked for, and have somewhere to go.
+    // Recording needs both the setting and a recorder.
     for flags in [flags, TestFlags::new().boolean("beta", true).record_evaluations(true)] {
         let client = flags.build().unwrap();
         client.get_boolean_value("beta", false, None);
@@ -404,11 +404,11 @@ fn scoped_overrides_undo_themselves() {
     assert_eq!(theme(&client), "light");
     assert_eq!(client.get_variation("theme", None).unwrap().reason(), Reason::Default);
 
-    // The override of before is back.
+    // The earlier override is back.
     client.set_override("theme", "dim");
     drop(override_scoped(&client, "theme", "dark"));
     assert_eq!(theme(&client), "dim");
-    // Another flag's is not touched.
+    // The override of another flag is unchanged.
     let extra = override_scoped(&client, "extra", true);
     client.clear_override("theme");
     drop(extra);
@@ -489,7 +489,7 @@ fn a_scoped_override_can_be_kept_and_sent() {
     thread::spawn(move || drop(guard)).join().unwrap();
     assert_eq!(theme(&fixture.client), "default");
 
-    // A test that fails leaves nothing behind.
+    // A failed test leaves no override behind.
     let clone = fixture.client.clone();
     let failed = thread::spawn(move || {
         let _theme = override_scoped(&clone, "theme", "dark");
@@ -498,7 +498,7 @@ fn a_scoped_override_can_be_kept_and_sent() {
     assert!(failed.join().is_err());
     assert_eq!(theme(&fixture.client), "default");
 
-    // It keeps its client running.
+    // A scoped override keeps its client running.
     let guard = override_scoped(&fixture.client, "theme", "dark");
     drop(fixture);
     drop(guard);
@@ -533,7 +533,7 @@ fn many_threads_override_at_once_and_leave_nothing() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_test_client_starts_no_thread() {
-    // In a process of its own: other tests start threads.
+    // Runs in a separate process, because other tests start threads.
     if !is_alone("testing::a_test_client_starts_no_thread") {
         return;
     }

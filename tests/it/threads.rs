@@ -1,4 +1,4 @@
-//! Many threads that ask while the rules change under them.
+//! Many threads that evaluate while the rules change.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -9,11 +9,11 @@ use crate::support::{RAPIDLY, Reply, SOON, Server, builder, ready, wait_until};
 
 const THREADS: usize = 8;
 
-/// How many times the rules change while the threads ask.
+/// How many times the rules change during the evaluations.
 const CHANGES: u64 = 60;
 
-/// Rules of which every flag serves the version, under a variation key and to a plan that name
-/// the version, too; there are as many flags as the version's last digit, and ten.
+/// Returns rules in which every flag serves the version. Variation key and plan name the version,
+/// too. There are ten flags more than the last digit of the version.
 fn rules(version: usize) -> String {
     let flags: Vec<_> = (0..10 + version % 10)
         .map(|number| {
@@ -58,7 +58,7 @@ fn no_thread_sees_half_of_a_ruleset() {
                     assert_eq!(flags[0].key(), "gate");
                     assert!((11..=20).contains(&flags.len()));
 
-                    // One thread never sees the rules go back.
+                    // A thread never sees older rules after newer ones.
                     let number = client.get_number_value("flag-0", -1.0, None);
                     assert!(number >= newest, "{number} after {newest}");
                     newest = number;
@@ -90,7 +90,7 @@ fn threads_can_call_every_method_at_once() {
             scope.spawn(move || {
                 client.start().unwrap();
                 client.wait_until_ready(SOON).unwrap();
-                // What is ready has rules, whichever thread asks.
+                // A ready client has rules on every thread.
                 assert!(client.get_number_value("gate", -1.0, None) >= 0.0);
                 let own = format!("own-{thread}");
                 for round in 0..50 {

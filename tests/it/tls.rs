@@ -39,7 +39,7 @@ const LOCALHOST: [&str; 2] =
 const ELSEWHERE: [&str; 2] =
     [include_str!("../data/tls/elsewhere.pem"), include_str!("../data/tls/elsewhere.key")];
 
-/// A service over TLS, and what it was asked.
+/// A service over TLS that records its requests.
 struct Service {
     wire: Wire,
     requests: Arc<Mutex<Vec<String>>>,
@@ -157,7 +157,7 @@ fn untrusted_servers_are_refused_before_the_key_is_sent() {
     ] {
         let service = Service::start(certificate);
         let mut settings = builder(service.url("localhost"))
-            // What is built in is replaced, and what the user names first by what comes last.
+            // Configured authorities replace the built-in ones, and the last setting wins.
             .bootstrap_url("/bootstrap.json");
         if let Some(roots) = roots {
             settings = settings.root_certificates_pem(roots);
@@ -168,7 +168,7 @@ fn untrusted_servers_are_refused_before_the_key_is_sent() {
         let url = service.url("localhost");
         assert_eq!(failure.to_string(), format!("failed to reach `{url}/sdk/ruleset`"), "{name}");
         let cause = failure.source().unwrap().to_string();
-        // The system's library has its own words.
+        // The TLS library of the system has its own error texts.
         assert!(cause.contains(expected) || !cfg!(feature = "rustls"), "{name}: {cause}");
         client.track_event(EvaluationEvent::new("a"));
         assert!(client.flush_events().is_err(), "{name}");

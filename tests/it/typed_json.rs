@@ -1,4 +1,4 @@
-//! JSON flags as types of the program, and the sentence where one does not fit.
+//! JSON flags as types of the program, and the errors of mismatches.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
@@ -31,12 +31,12 @@ struct Limits {
     by_country: BTreeMap<String, Vec<u64>>,
 }
 
-/// A value of the right shape, to be spoilt.
+/// A valid value, from which the tests make invalid ones.
 const CHECKOUT: &str = r#"{"theme": "dark", "unknown": {"deeply": [null]}, "limits": {
     "items": 50, "ratio": 0.5, "retries": [1, -2, 4], "pair": [true, false],
     "by_country": {"CH": [1], "DE": [18446744073709551615]}}}"#;
 
-/// Values whose innermost is no number, and the path of that.
+/// Values whose innermost part is not a number, and its path.
 const ODD_KEYS: [(&str, &str); 8] = [
     (r#"{"a": {"b": ["x"]}}"#, "a.b[0]"),
     (r#"{"é1": {"a-b_c": ["x"]}}"#, "é1.a-b_c[0]"),
@@ -48,19 +48,19 @@ const ODD_KEYS: [(&str, &str); 8] = [
     (r#"{"$ref": {"1": ["x"]}}"#, r#"["$ref"].1[0]"#),
 ];
 
-/// A value of so many lists, one in the other.
+/// Returns a value of that many nested lists.
 fn nested(levels: usize) -> Value {
     (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]))
 }
 
-/// What the values with odd keys are read as.
+/// The type of the values with odd keys.
 type Numbers = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
 fn value(text: &str) -> Value {
     text.parse().unwrap()
 }
 
-/// A client that serves these values, each by the flag of its key.
+/// Returns a client with a flag for each of these values.
 fn client(values: &[(&str, &str)]) -> PhaseFlagClient {
     let flags = values.iter().map(|(key, value)| {
         format!(
@@ -536,7 +536,7 @@ mod by_serde {
         for text in ["1e300", "-1e19", "0.5"] {
             assert!(value(text).read_as_serde::<i64>().is_err(), "{text}");
         }
-        // The sign of zero is kept where there is a place for it.
+        // The sign of zero is kept if the type has one.
         let float: f64 = value("-0.0").read_as_serde().unwrap();
         assert!(float == 0.0 && float.is_sign_negative());
         let json: serde_json::Value = value("[-0.0, 0.0]").read_as_serde().unwrap();
@@ -586,7 +586,7 @@ mod by_serde {
         assert_eq!(read, Object::from([("a", 2), ("b", 3)]));
         assert_eq!(value(r#"{"a": 2, "b": 3}"#).read_as_serde(), Ok(read));
         assert!(serde_json::from_str::<Object>("[]").is_err());
-        // A struct of the program may hold a value as it is.
+        // A struct of the program may have a field of type `Value`.
         let read: BTreeMap<String, Value> = value(r#"{"a": {"b": 1}}"#).read_as_serde().unwrap();
         assert_eq!(read["a"]["b"], Value::from(1));
     }

@@ -1,5 +1,4 @@
-//! Version comparison, held against the `semver` crate, and by cases where versions here are
-//! more than SemVer.
+//! Version comparison, checked against the `semver` crate, and by cases that SemVer does not allow.
 
 use std::cmp::Ordering;
 
@@ -7,8 +6,7 @@ use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
 use phaseflag::{EvaluationContext, Ruleset, Value};
 
-/// How the conditions `version_gt` and `version_lt` order an attribute and a target; `None` where
-/// they do not.
+/// How the conditions `version_gt` and `version_lt` order an attribute and a target, or `None`.
 fn compare(attribute: &str, target: &str) -> Option<Ordering> {
     let target = Value::from(target);
     let flag = |operator: &str| {
@@ -34,12 +32,12 @@ fn compare(attribute: &str, target: &str) -> Option<Ordering> {
     }
 }
 
-/// Whether the text is a version: then it is newer than the oldest one, or older than the newest.
+/// Returns whether the text is a version: newer than the oldest one, or older than the newest.
 fn is_version(text: &str) -> bool {
     compare(text, "0-0").is_some() || compare(text, "0").is_some()
 }
 
-/// A number without leading zeros; small ones are likely, so that versions are often close.
+/// Returns a number without leading zeros. Small ones are likely, so that versions are often close.
 fn number(u: &mut Unstructured<'_>) -> Result<u64> {
     Ok(match u.int_in_range(0..=9)? {
         0 => u.arbitrary()?,
@@ -72,7 +70,7 @@ fn version(u: &mut Unstructured<'_>) -> Result<String> {
     Ok(text)
 }
 
-/// Another version that differs from one in a single place, or not at all.
+/// Returns a version that differs from this one in at most one part.
 fn close_to(text: &str, u: &mut Unstructured<'_>) -> Result<String> {
     Ok(match u.int_in_range(0..=4)? {
         0 => text.to_owned(),

@@ -1,11 +1,11 @@
-//! Tests that look at their whole process, and are run in one of their own.
+//! Runs a test in a separate process, for tests that look at their whole process.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::env;
 use std::process::Command;
 
-/// Returns whether this process runs this test alone. If not, runs the test in a process that does.
-/// The name includes the module.
+/// Returns whether this process runs only this test. If not, runs the test in such a process. The
+/// name includes the module.
 pub fn is_alone(test: &str) -> bool {
     const ALONE: &str = "PHASEFLAG_TEST_ALONE";
     if env::var_os(ALONE).is_some() {

@@ -1,4 +1,4 @@
-//! How the self-hosted service answers events, over each database that was recorded; see
+//! Simulates how the self-hosted service responds to events, with each recorded database; see
 //! `tests/data/service/events.json`.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
@@ -12,19 +12,19 @@ const MAX_EVENTS: usize = 500;
 /// The longest key or identifier that PostgreSQL stores there, in characters.
 const MAX_CHARACTERS: usize = 255;
 
-/// What a service keeps its events in.
+/// The database of a service.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Database {
     /// Fails on timestamps with a zone, long texts and NUL.
     Postgres,
     /// Takes nearly everything.
     Sqlite,
-    /// A service that refuses timestamps without a zone.
+    /// Refuses timestamps without a zone.
     WantsZone,
 }
 
 impl Database {
-    /// Answers the body of a request.
+    /// Returns the response to the body of a request.
     pub fn answer(self, body: &str) -> Reply {
         if has_half_a_pair(body) {
             return failure();
@@ -77,7 +77,7 @@ impl Database {
     }
 }
 
-/// Our own parser takes no half of a surrogate pair, which no string of Rust holds.
+/// The parser of this crate refuses half of a surrogate pair, because a Rust string cannot hold it.
 fn has_half_a_pair(body: &str) -> bool {
     body.contains("\\ud800\"")
 }

@@ -1,4 +1,4 @@
-//! One request over HTTP to a program that a test has started, and its whole answer.
+//! One HTTP request to a program that a test has started, and its whole response.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use phaseflag::Value;
 
 use super::SOON;
 
-/// An answer over HTTP.
+/// An HTTP response.
 pub struct Answer {
     pub status: u16,
     head: String,
@@ -27,12 +27,12 @@ impl Answer {
     }
 }
 
-/// Asks for a page.
+/// Sends a GET request.
 pub fn get(url: &str) -> Answer {
     exchange("GET", url, &[], "")
 }
 
-/// Sends one request, and reads the whole answer.
+/// Sends one request and reads the whole response.
 pub fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let rest = url.strip_prefix("http://").unwrap();
     let (address, path) = rest.split_at(rest.find('/').unwrap());

@@ -1,4 +1,4 @@
-//! The logger of a test program, which has but one: it keeps lines, and calls back.
+//! The logger of a test program: it keeps lines and calls back.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::cell::RefCell;
@@ -16,11 +16,11 @@ pub struct Line {
     pub text: String,
 }
 
-/// What a thread does when it logs a line.
+/// What the logger calls when this thread logs a line.
 pub type Whim = Box<dyn Fn()>;
 
 thread_local! {
-    /// What this thread does at its next line, of any level.
+    /// What the logger calls at the next line of this thread, of any level.
     pub static WHIM: RefCell<Option<Whim>> = const { RefCell::new(None) };
 }
 
@@ -41,7 +41,7 @@ impl Log for Lines {
             let (thread, level) = (thread::current().id(), record.level());
             lines().push(Line { thread, level, text: record.args().to_string() });
         }
-        // Once: what it does may log, too.
+        // Only once, because the call may log, too.
         let whim = WHIM.with(|whim| whim.borrow_mut().take());
         if let Some(whim) = whim {
             whim();
@@ -53,17 +53,17 @@ impl Log for Lines {
 
 /// Keeps the lines from now on.
 pub fn listen() {
-    // Another test may have set it.
+    // Another test may have set the logger.
     let _ = log::set_logger(&Lines);
     log::set_max_level(LevelFilter::Trace);
 }
 
-/// The errors, warnings and information of every test so far.
+/// Returns the errors, warnings and information of every test so far.
 pub fn lines() -> MutexGuard<'static, Vec<Line>> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The texts of the warnings so far that contain this.
+/// Returns the warnings so far that contain this text.
 pub fn warnings_with(part: &str) -> Vec<String> {
     let lines = lines();
     let warnings = lines.iter().filter(|line| line.level <= Level::Warn);

@@ -1,4 +1,4 @@
-//! A small HTTP server on loopback whose every byte a test decides.
+//! A small HTTP server on loopback. A test controls every byte that it sends.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,31 +10,31 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, PhaseFlagClient, Value};
 
-/// The shortest time between polls that a client takes.
+/// The shortest polling interval that a client accepts.
 pub const RAPIDLY: Duration = Duration::from_millis(10);
 
 /// A time that no test reaches.
 pub const NEVER: Duration = Duration::from_secs(3600);
 
-/// The longest that a test waits for something that should come soon.
+/// The longest that a test waits for a condition.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
     pub path: String,
-    /// Names in lower case.
+    /// The names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// How many requests came before, of any path.
+    /// The number of earlier requests, of any path.
     pub number: usize,
-    /// When it was read.
+    /// The time at which the request was read.
     pub at: Instant,
 }
 
 impl Request {
-    /// The body as JSON.
+    /// Returns the body as JSON.
     pub fn json(&self) -> Value {
         self.body.parse().expect("a body of JSON")
     }
@@ -48,13 +48,13 @@ impl Request {
 /// What the server does with a request.
 #[derive(Clone, Debug)]
 pub enum Reply {
-    /// A whole answer; `Content-Length` is added.
+    /// A whole response; `Content-Length` is added.
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
-    /// These bytes, and then the end of the connection.
+    /// These bytes, then the end of the connection.
     Raw(Vec<u8>),
-    /// These bytes, one at a time with this time between, until the client goes away.
+    /// These bytes, one at a time with this delay, until the client disconnects.
     Drip(Vec<u8>, Duration),
-    /// Nothing, until the client goes away or the server ends.
+    /// No response, until the client disconnects or the server ends.
     Hang,
 }
 
@@ -133,7 +133,7 @@ impl Server {
         Server { address, shared }
     }
 
-    /// Starts a server that answers with this ruleset and takes all events.
+    /// Starts a server that serves this ruleset and accepts all events.
     pub fn with_ruleset(ruleset: impl Into<String>) -> Server {
         let ruleset = ruleset.into();
         Server::start(move |request| match request.path.as_str() {
@@ -152,22 +152,22 @@ impl Server {
         self.address
     }
 
-    /// The base URL of the service that this server plays.
+    /// Returns the base URL of the server.
     pub fn url(&self) -> String {
         format!("http://{}/api/v1", self.address)
     }
 
-    /// The requests so far.
+    /// Returns the requests so far.
     pub fn requests(&self) -> Vec<Request> {
         lock(&self.shared.requests).clone()
     }
 
-    /// The requests so far whose path ends so.
+    /// Returns the requests so far whose path ends with this suffix.
     pub fn requests_to(&self, path: &str) -> Vec<Request> {
         self.requests().into_iter().filter(|request| request.path.ends_with(path)).collect()
     }
 
-    /// Waits until that many requests have come whose path ends so, and returns them.
+    /// Waits for that many requests whose path ends with this suffix, and returns them.
     pub fn wait_for(&self, count: usize, path: &str) -> Vec<Request> {
         let few = |requests: &mut Vec<Request>| {
             requests.iter().filter(|request| request.path.ends_with(path)).count() < count
@@ -195,7 +195,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Release);
         self.close_connections();
-        // Wakes the thread that accepts, so that it sees the end.
+        // Wakes the accepting thread, so that it ends.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -243,7 +243,7 @@ impl Shared {
         Some(request)
     }
 
-    /// Writes the reply, and returns whether the connection goes on.
+    /// Writes the reply, and returns whether the connection stays open.
     fn write(&self, writer: &mut TcpStream, reply: Reply) -> bool {
         match reply {
             Reply::Answer { status, headers, body } => {
@@ -280,15 +280,15 @@ impl Shared {
     }
 }
 
-/// Settings for a client of this server.
+/// Returns settings for a client of this server.
 pub fn builder(server: &Server) -> ClientBuilder {
     PhaseFlagClient::builder(server.url(), "sdk-dev-1")
 }
 
 /// Builds a client and starts it.
 pub fn started(builder: ClientBuilder) -> PhaseFlagClient {
-    let client = builder.build().expect("settings that are right");
-    client.start().expect("a start");
+    let client = builder.build().expect("valid settings");
+    client.start().expect("a started client");
     client
 }
 
@@ -308,13 +308,13 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// A ruleset of dialect D with one boolean flag for each key, on for everybody.
+/// Returns a ruleset of dialect D with one boolean flag for each key, on for every context.
 pub fn ruleset(version: u64, keys: &[&str]) -> String {
     let flags: Vec<_> = keys.iter().map(|key| flag(key, true)).collect();
     format!(r#"{{"data": {{"version": {version}, "flags": [{}]}}}}"#, flags.join(","))
 }
 
-/// A boolean flag that serves the same to everybody.
+/// Returns a boolean flag that serves the same value to every context.
 pub fn flag(key: &str, value: bool) -> String {
     format!(
         r#"{{"key": "{key}", "variations": [{{"key": "v", "value": {value}}}], "default_variation": "v"}}"#

@@ -1,4 +1,4 @@
-//! A program that runs beside a test, which reads its lines as they come.
+//! A program that runs beside a test, whose output the test reads by lines.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::SOON;
 
-/// A running program. It is killed when this is dropped.
+/// A running program. It is killed on drop.
 pub struct Program {
     child: Child,
     input: ChildStdin,
     lines: Receiver<String>,
-    /// Lines that have come, and that no test has taken yet.
+    /// Lines that the test has not taken yet.
     untaken: Vec<String>,
 }
 
@@ -39,8 +39,8 @@ impl Program {
         Program { child, input, lines, untaken: Vec::new() }
     }
 
-    /// Takes the first line of output or errors that contains this; waits for it where it has not
-    /// come yet.
+    /// Takes the first line of standard output or error that contains this text, and waits for it
+    /// if necessary.
     #[track_caller]
     pub fn line(&mut self, part: &str) -> String {
         let deadline = Instant::now() + SOON;
@@ -62,18 +62,18 @@ impl Program {
         writeln!(self.input, "{line}").unwrap();
     }
 
-    /// The lines that have come and that no test has taken.
+    /// Returns the lines that the test has not taken yet.
     pub fn untaken(&mut self) -> &[String] {
         self.untaken.extend(self.lines.try_iter());
         &self.untaken
     }
 
-    /// The number that the system knows it by.
+    /// Returns the process ID.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until the program has ended by itself.
+    /// Waits for the end of the program.
     pub fn end(mut self) -> ExitStatus {
         let deadline = Instant::now() + SOON;
         loop {

@@ -1,4 +1,4 @@
-//! The command's service as a program beside a test.
+//! Runs `phaseflag serve` beside a test.
 //!
 //! `cargo test` builds the command first; the tests of another package alone do not.
 #![allow(dead_code, reason = "each test file uses its own part")]
@@ -35,13 +35,13 @@ impl Service {
         &self.base_url
     }
 
-    /// Takes the next event that it has accepted; waits for it if it has not come yet.
+    /// Takes the next accepted event, and waits for it if necessary.
     #[track_caller]
     pub fn event(&mut self) -> Value {
         self.program.line("event ").strip_prefix("event ").unwrap().parse().unwrap()
     }
 
-    /// Returns whether it has accepted no event that was not taken.
+    /// Returns whether all accepted events were taken.
     pub fn has_no_more_events(&mut self) -> bool {
         self.program.untaken().iter().all(|line| !line.starts_with("event "))
     }

@@ -1,4 +1,4 @@
-//! A server on loopback that works on bare connections, for what no HTTP server would do.
+//! A server on loopback for raw connections, for behaviour that no HTTP server has.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A running server. It accepts no more when it is dropped.
+/// A running server. It stops accepting connections on drop.
 pub struct Wire {
     address: SocketAddr,
     accepted: Arc<AtomicUsize>,
@@ -16,12 +16,12 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Starts a server that hands each connection, and how many came before, to a thread.
+    /// Starts a server that handles each connection, with the number of earlier ones, on a thread.
     pub fn start(handler: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Wire {
         Wire::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), handler)
     }
 
-    /// Does the same with a listener that is there.
+    /// Does the same with an existing listener.
     pub fn on(
         listener: TcpListener,
         handler: impl Fn(TcpStream, usize) + Send + Sync + 'static,
@@ -51,12 +51,12 @@ impl Wire {
         self.address
     }
 
-    /// The base URL of the service that this server plays.
+    /// Returns the base URL of the server.
     pub fn url(&self) -> String {
         format!("http://{}/api/v1", self.address)
     }
 
-    /// How many connections have come.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.accepted.load(Ordering::Acquire)
     }
@@ -65,19 +65,19 @@ impl Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Release);
-        // Wakes the thread that accepts, so that it sees the end.
+        // Wakes the accepting thread, so that it ends.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// Waits for the first byte of a request, writes this, and resets the connection: the kernel does
-/// that where a socket is closed with input that nobody has read.
+/// Waits for the first byte of a request, writes this, and resets the connection: the kernel resets
+/// a socket that is closed with unread input.
 pub fn reset_after(mut stream: TcpStream, bytes: &[u8]) {
     let _ = stream.peek(&mut [0]);
     let _ = stream.write_all(bytes);
 }
 
-/// Reads one request, and returns it as it came; `None` at the end of the connection.
+/// Reads one request and returns its bytes, or `None` at the end of the connection.
 pub fn read_request(stream: &mut impl Read) -> Option<String> {
     let mut request = Vec::new();
     let mut byte = [0];
@@ -96,20 +96,20 @@ pub fn read_request(stream: &mut impl Read) -> Option<String> {
     Some(head + &String::from_utf8(body).ok()?)
 }
 
-/// Writes an answer of JSON that keeps the connection.
+/// Writes a JSON response that keeps the connection open.
 pub fn answer(stream: &mut impl Write, status: u16, body: &str) -> bool {
     let length = body.len();
     let answer = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n{body}");
     stream.write_all(answer.as_bytes()).is_ok() && stream.flush().is_ok()
 }
 
-/// Reads until the other side goes away.
+/// Reads until the peer disconnects.
 pub fn hang(mut stream: TcpStream) {
     let mut rest = [0; 1024];
     while matches!(stream.read(&mut rest), Ok(1..)) {}
 }
 
-/// A port that is listened to and accepts nothing: who connects to it waits.
+/// A port with a full backlog: a connection to it waits.
 pub struct Blackhole {
     listener: TcpListener,
     queued: Vec<TcpStream>,
@@ -136,7 +136,7 @@ impl Blackhole {
     }
 }
 
-/// Runs something that must be over in time, and returns what it returns.
+/// Runs a closure that must return in time, and returns its result.
 pub fn within<T>(limit: Duration, what: &str, run: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let result = run();
