@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{EvaluationEvent, PhaseFlagClient};
 use support::{SOON, ruleset};
-use wire::{Wire, answer, hang, read_request};
+use wire::{Wire, hang, read_request, write_response};
 
 const CLIENTS: usize = 1000;
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(500);
@@ -68,7 +68,7 @@ fn serve(mut stream: TcpStream, number: usize) {
         0 => hang(stream),
         1 => {
             for _ in 0..1000 {
-                if !answer(&mut stream, 102, "") {
+                if !write_response(&mut stream, 102, "") {
                     return;
                 }
                 thread::sleep(Duration::from_millis(5));
@@ -78,7 +78,9 @@ fn serve(mut stream: TcpStream, number: usize) {
         _ => {
             let status = if request.starts_with("GET") { 200 } else { 202 };
             let body = ruleset(1, &["a"]);
-            while answer(&mut stream, status, &body) && read_request(&mut stream).is_some() {}
+            while write_response(&mut stream, status, &body) && read_request(&mut stream).is_some()
+            {
+            }
         }
     }
 }

@@ -77,7 +77,7 @@ fn context(recorded: &Value) -> EvaluationContext {
 }
 
 /// Returns value, variation and reason of a result in the form of the recording.
-fn answer(result: &EvaluationResult) -> Value {
+fn outcome(result: &EvaluationResult) -> Value {
     let variation = result.variation_key().map_or(Value::Null, Value::from);
     Value::from([result.value().clone(), variation, Value::from(result.reason().as_str())])
 }
@@ -101,7 +101,7 @@ fn a_client_agrees_with_the_service_except_for_listed_differences() {
                 assert_eq!(found, None, "{flag}");
                 continue;
             }
-            let found = answer(&found.expect("a result"));
+            let found = outcome(&found.expect("a result"));
             if found != *expected {
                 let difference = format!("{found}, not {expected}, for {recorded}");
                 different.entry(flag.clone()).or_default().push(difference);
@@ -135,7 +135,7 @@ fn a_remote_evaluation_returns_the_result_of_the_service() {
             evaluated += 1;
             let result = client.evaluate(flag, context);
             match (result, expected["status"].as_i64()) {
-                (Ok(result), None) => assert_eq!(answer(&result), *expected, "{flag} {shown}"),
+                (Ok(result), None) => assert_eq!(outcome(&result), *expected, "{flag} {shown}"),
                 (Err(Error::FlagNotFound { flag: named, .. }), Some(404))
                 | (Err(Error::FlagInactive { flag: named, .. }), Some(400)) => {
                     assert_eq!(named, *flag);

@@ -35,16 +35,16 @@ impl Service {
         logger::listen();
         let service =
             Service { server: Server::start(|_| Reply::status(503)), stored: Arc::default() };
-        service.answer(answer);
+        service.respond(answer);
         service
     }
 
     fn over(database: Database) -> Service {
-        Service::start(move |body| database.answer(body))
+        Service::start(move |body| database.respond(body))
     }
 
     /// Changes the response to events from now on.
-    fn answer(&self, answer: impl Fn(&str) -> Reply + Send + Sync + 'static) {
+    fn respond(&self, answer: impl Fn(&str) -> Reply + Send + Sync + 'static) {
         let stored = self.stored.clone();
         self.server.respond(move |request| {
             if !request.path.ends_with(EVENTS) {
@@ -138,7 +138,7 @@ fn the_simulated_service_responds_like_the_recorded_one() {
             "500 events" => events(500),
             _ => exchange["request"].as_str().unwrap().to_owned(),
         };
-        let Reply::Answer { status, body, .. } = database.answer(&request) else {
+        let Reply::Answer { status, body, .. } = database.respond(&request) else {
             panic!("no answer");
         };
         assert_eq!(Value::from(status), exchange["status"], "{database:?} {name}");
@@ -174,7 +174,7 @@ fn forty_events_arrive_with_every_database() {
 fn events_refused_in_both_forms_do_not_change_the_form() {
     let service = Service::start(|body| match body {
         body if body.contains("bad") => Reply::status(422),
-        body => Database::Postgres.answer(body),
+        body => Database::Postgres.respond(body),
     });
     let client = started(service.client());
     track(&client, ["bad"]);
@@ -200,7 +200,7 @@ fn an_outage_after_a_refusal_keeps_the_events() {
     track(&client, names(0..3));
     client.flush_events().expect_err("it is not known whether they are refused");
     assert_eq!(client.statistics().events.queued, 3);
-    service.answer(|body| Database::WantsZone.answer(body));
+    service.respond(|body| Database::WantsZone.respond(body));
     client.flush_events().expect("a flush");
     assert_eq!(service.flags(), names(0..3));
 }
@@ -211,7 +211,7 @@ fn a_service_that_changes_its_timestamp_form_gets_all_events() {
     let client = started(service.client());
     track(&client, names(0..2));
     client.flush_events().expect("a flush");
-    service.answer(|body| Database::Postgres.answer(body));
+    service.respond(|body| Database::Postgres.respond(body));
     track(&client, names(2..4));
     let _ = client.flush_events();
     wait_until("all are delivered", || client.statistics().events.delivered == 4);
@@ -337,7 +337,7 @@ fn an_outage_drops_nothing() {
         let sizes = service.sizes();
         assert_eq!(sizes[..7], [100, 50, 25, 12, 6, 3, 1]);
         assert!(sizes[7..].iter().all(|size| *size == 1), "{sizes:?}");
-        service.answer(|_| Reply::status(202));
+        service.respond(|_| Reply::status(202));
         client.flush_events().expect("a flush");
         assert_eq!(sorted(service.flags()), names(0..101));
         let statistics = client.statistics();
@@ -397,7 +397,7 @@ fn events_spooled_in_an_outage_keep_their_order() {
     track(&client, names(0..30));
     client.stop();
     assert_eq!(client.statistics().events.in_spool, 30);
-    service.answer(|body| Database::Postgres.answer(body));
+    service.respond(|body| Database::Postgres.respond(body));
     let client = started(service.client().event_spool(&spool.0));
     client.stop();
     assert_eq!(service.flags(), names(0..30));
@@ -456,7 +456,7 @@ fn an_outage_that_accepts_empty_lists_drops_no_valid_event() {
     }
     let events = client.statistics().events;
     assert_eq!((events.queued + events.dropped() as usize, events.delivered), (4, 0));
-    service.answer(|_| Reply::status(202));
+    service.respond(|_| Reply::status(202));
     client.flush_events().expect("a flush");
     let mut flags = service.flags();
     flags.retain(|flag| flag != "long");
@@ -473,7 +473,7 @@ fn an_outage_of_a_service_that_requires_zones_drops_nothing() {
             client.flush_events().expect("a flush");
         }
         // It refuses the form as before, and fails on all other requests.
-        service.answer(|body| match body.contains("Z\"") {
+        service.respond(|body| match body.contains("Z\"") {
             true => Reply::status(500),
             false => Reply::status(422),
         });
@@ -483,7 +483,7 @@ fn an_outage_of_a_service_that_requires_zones_drops_nothing() {
         }
         let events = client.statistics().events;
         assert_eq!((events.queued, events.dropped()), (20, 0), "{known}");
-        service.answer(|body| Database::WantsZone.answer(body));
+        service.respond(|body| Database::WantsZone.respond(body));
         client.flush_events().expect("a flush");
         assert_eq!(client.statistics().events.delivered, if known { 21 } else { 20 });
     }

@@ -10,7 +10,7 @@ use phaseflag::{ClientBuilder, Error, EvaluationEvent, Object, PhaseFlagClient, 
 use crate::alone::is_alone;
 use crate::logger;
 use crate::support::{Reply, Request, Server, ruleset, wait_until};
-use crate::wire::{Wire, answer, read_request, within};
+use crate::wire::{Wire, read_request, within, write_response};
 
 /// A time that no test here reaches.
 const FOREVER: Duration = Duration::from_secs(600);
@@ -223,13 +223,13 @@ fn a_reset_retries_the_same_batch() {
             return;
         };
         if request.starts_with("GET") {
-            answer(&mut stream, 200, &ruleset(1, &["a"]));
+            write_response(&mut stream, 200, &ruleset(1, &["a"]));
             return;
         }
         let mut seen = seen.lock().unwrap();
         seen.push(request.split_once("\r\n\r\n").unwrap().1.to_owned());
         if seen.len() > 1 {
-            answer(&mut stream, 202, "{}");
+            write_response(&mut stream, 202, "{}");
         }
     });
     let client = started(builder(&wire.url()).event_batch_size(3));

@@ -77,7 +77,7 @@ fn cases(group: &Value, check: Check<'_>) {
             let flag = string(&case["flag"]);
             let result = ruleset.evaluate(flag, &context);
             let name = format!("{} (ruleset {number})", string(&case["name"]));
-            check(name, same_answer(case, result));
+            check(name, same_result(case, result));
         }
     }
 }
@@ -93,7 +93,7 @@ fn same_problems(ruleset: &Ruleset, expected: &Value) -> Result<(), String> {
     Err(format!("expected {expected:?}, found {:#?}", ruleset.problems()))
 }
 
-fn same_answer(case: &Value, result: Option<EvaluationResult>) -> Result<(), String> {
+fn same_result(case: &Value, result: Option<EvaluationResult>) -> Result<(), String> {
     let answer = match &result {
         None => "unknown".to_owned(),
         Some(result) => {

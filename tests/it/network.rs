@@ -16,7 +16,7 @@ use phaseflag::{
 
 use crate::logger;
 use crate::support::{Reply, Request, SOON, Server, ruleset, wait_until};
-use crate::wire::{Wire, answer, read_request, within};
+use crate::wire::{Wire, read_request, within, write_response};
 
 /// The longest that an immediate call takes on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -109,7 +109,7 @@ fn perform(act: Act, stream: &mut TcpStream) -> bool {
         return false;
     }
     match act {
-        Act::Answer(body) => return answer(stream, 200, &body),
+        Act::Answer(body) => return write_response(stream, 200, &body),
         Act::Bytes(bytes) => {
             let _ = stream.write_all(&bytes);
         }
@@ -609,8 +609,8 @@ fn bytes_after_a_response_are_no_response() {
         while read_request(&mut stream).is_some() {
             // Both at once: later bytes could be taken for the response to the next request.
             let mut bytes = Vec::new();
-            answer(&mut bytes, 200, &ruleset(1, &["a"]));
-            answer(&mut bytes, 200, &ruleset(9, &["forged"]));
+            write_response(&mut bytes, 200, &ruleset(1, &["a"]));
+            write_response(&mut bytes, 200, &ruleset(9, &["forged"]));
             if stream.write_all(&bytes).is_err() {
                 return;
             }
@@ -628,7 +628,7 @@ fn connections_closed_between_requests_are_no_failure() {
     let wire = Wire::start(|mut stream, _| {
         let request = read_request(&mut stream).unwrap_or_default();
         let status = if request.starts_with("GET") { 200 } else { 202 };
-        answer(&mut stream, status, &ruleset(1, &["a"]));
+        write_response(&mut stream, status, &ruleset(1, &["a"]));
     });
     let client = started(builder(&wire.url()).polling_interval(Duration::from_millis(30)));
     client.wait_until_ready(SOON).unwrap();
@@ -895,7 +895,7 @@ fn the_key_reaches_no_second_host() {
     for status in [300, 301, 302, 303, 307, 308] {
         for form in ["http://{}/api/v1/x", "//{}/x"] {
             let stranger = Wire::start(|mut stream, _| {
-                answer(&mut stream, 200, &ruleset(9, &["stolen"]));
+                write_response(&mut stream, 200, &ruleset(9, &["stolen"]));
             });
             let location = form.replace("{}", &stranger.address().to_string());
             let server = Server::start(move |_| Reply::status(status).with("location", &location));

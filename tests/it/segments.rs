@@ -41,7 +41,7 @@ fn edited() -> String {
 }
 
 /// A service with both documents.
-fn answer<R: Into<String>>(rules: R, whole: Reply) -> impl Fn(&Request) -> Reply + use<R> {
+fn responses<R: Into<String>>(rules: R, whole: Reply) -> impl Fn(&Request) -> Reply + use<R> {
     let rules = rules.into();
     move |request| match request.path.as_str() {
         RULESET => Reply::json(rules.clone()),
@@ -51,7 +51,7 @@ fn answer<R: Into<String>>(rules: R, whole: Reply) -> impl Fn(&Request) -> Reply
 }
 
 fn service(rules: &str, whole: Reply) -> Server {
-    Server::start(answer(rules.to_owned(), whole))
+    Server::start(responses(rules.to_owned(), whole))
 }
 
 fn paths(server: &Server) -> Vec<String> {
@@ -100,7 +100,7 @@ fn later_polls_request_only_the_bootstrap_and_see_an_edit_of_a_segment() {
     let (heard, _subscription) = listen(&client);
     server.wait_for(4, BOOTSTRAP);
     assert!(is_tester(&client));
-    server.respond(answer(RULES, Reply::json(edited())));
+    server.respond(responses(RULES, Reply::json(edited())));
     wait_until("the edit is heard", || !heard.lock().unwrap().is_empty());
     assert!(!is_tester(&client));
     let (changed, segments) = heard.lock().unwrap()[0].clone();
@@ -128,7 +128,7 @@ fn a_bootstrap_with_only_a_new_timestamp_is_no_change() {
     assert_eq!(client.statistics().rulesets_accepted, 1);
     assert!(heard.lock().unwrap().is_empty());
     // A change of anything but the timestamp counts, at any position.
-    server.respond(answer(RULES, Reply::json(edited())));
+    server.respond(responses(RULES, Reply::json(edited())));
     wait_until("the edit is in force", || !is_tester(&client));
 }
 
@@ -139,13 +139,13 @@ fn a_client_requests_the_ruleset_again_when_no_rule_names_a_segment() {
     server.wait_for(2, BOOTSTRAP);
     let plain = |key: &str| PLAIN.replace("plain", key);
     let whole = plain("whole").replace("}]}", r#"}], "segments": [{"id": "unused"}]}"#);
-    server.respond(answer(plain("rules"), Reply::json(whole)));
+    server.respond(responses(plain("rules"), Reply::json(whole)));
     wait_until("the rules of the other path", || client.flags()[0].key() == "rules");
     let before = server.requests_to(BOOTSTRAP).len();
     server.wait_for(server.requests_to(RULESET).len() + 3, RULESET);
     assert_eq!(server.requests_to(BOOTSTRAP).len(), before);
     // And back to the bootstrap.
-    server.respond(answer(RULES, Reply::json(WHOLE)));
+    server.respond(responses(RULES, Reply::json(WHOLE)));
     wait_until("the segments", || is_tester(&client));
 }
 
@@ -194,14 +194,14 @@ fn a_transient_bootstrap_failure_keeps_the_rules_in_use() {
         let timeout = Duration::from_millis(300);
         let client = ready(builder(&server).request_timeout(timeout).polling_interval(RAPIDLY));
         let (heard, _subscription) = listen(&client);
-        server.respond(answer(RULES, failure));
+        server.respond(responses(RULES, failure));
         wait_until("a failed poll", || matches!(client.state(), ClientState::Stale { .. }));
         assert_eq!(client.flags()[0].key(), "plain", "{shown}");
         assert_eq!(client.statistics().rulesets_accepted, 1, "{shown}");
         assert!(heard.lock().unwrap().is_empty(), "{shown}");
         let failure = client.statistics().last_failure.unwrap().to_string();
         assert!(failure.contains("/sdk/bootstrap"), "{failure}");
-        server.respond(answer(RULES, Reply::json(WHOLE)));
+        server.respond(responses(RULES, Reply::json(WHOLE)));
         wait_until("the segments", || is_tester(&client));
         assert_eq!(client.statistics().rulesets_accepted, 2, "{shown}");
         assert_eq!(client.state(), ClientState::Ready, "{shown}");
@@ -224,7 +224,7 @@ fn rules_without_segments_are_served_if_there_are_no_others() {
         assert_eq!(statistics.rulesets_accepted, 1, "{shown}");
         assert!(statistics.last_failure.is_some(), "{shown}");
         let (heard, _subscription) = listen(&client);
-        server.respond(answer(RULES, Reply::json(WHOLE)));
+        server.respond(responses(RULES, Reply::json(WHOLE)));
         wait_until("the segments", || is_tester(&client));
         wait_until("the listener is called", || heard.lock().unwrap().len() == 1);
         assert!(heard.lock().unwrap()[0].1, "{shown}");
@@ -250,7 +250,7 @@ fn rules_of_a_file_stay_while_segments_cannot_be_fetched() {
     wait_until("a failed poll", || client.statistics().polls > 0);
     assert_eq!(client.flags()[0].key(), "plain");
     assert_eq!(client.state(), ClientState::NotReady);
-    server.respond(answer(RULES, Reply::json(WHOLE)));
+    server.respond(responses(RULES, Reply::json(WHOLE)));
     client.wait_until_ready(SOON).unwrap();
     assert!(is_tester(&client));
 }
@@ -308,7 +308,7 @@ fn an_invalid_bootstrap_is_a_failure_after_a_valid_one() {
     for body in ["<!doctype html>", "{}", ""] {
         let server = service(RULES, Reply::json(WHOLE));
         let client = ready(builder(&server).polling_interval(RAPIDLY));
-        server.respond(answer(RULES, Reply::status(200).with_body(body)));
+        server.respond(responses(RULES, Reply::status(200).with_body(body)));
         wait_until("a failed poll", || matches!(client.state(), ClientState::Stale { .. }));
         // A fetch of the program does not change that.
         client.fetch_ruleset().unwrap_err();
@@ -325,7 +325,7 @@ fn the_ruleset_replaces_a_bootstrap_that_no_longer_exists() {
         let server = service(RULES, Reply::json(WHOLE));
         let client = ready(builder(&server).polling_interval(RAPIDLY));
         server.wait_for(2, BOOTSTRAP);
-        server.respond(answer(RULES, Reply::status(status)));
+        server.respond(responses(RULES, Reply::status(status)));
         wait_until("the rules without segments", || !is_tester(&client));
         assert_eq!(client.state(), ClientState::Ready);
         let before = server.requests_to(BOOTSTRAP).len();
@@ -341,7 +341,7 @@ fn a_404_on_both_paths_does_not_forget_the_bootstrap() {
     server.respond(|_| Reply::status(404));
     wait_until("a failed poll", || matches!(client.state(), ClientState::Stale { .. }));
     assert!(is_tester(&client));
-    server.respond(answer(RULES, Reply::json(edited())));
+    server.respond(responses(RULES, Reply::json(edited())));
     wait_until("the edit of the segment", || !is_tester(&client));
     assert_eq!(client.state(), ClientState::Ready);
     let last = server.requests().pop().unwrap();
@@ -385,7 +385,7 @@ fn each_document_has_its_own_etag() {
     assert_eq!(tags(RULESET)[..3], [None, None, rules.clone()]);
     // An ETag of the ruleset is not sent for the bootstrap.
     let before = server.requests_to(BOOTSTRAP).len();
-    server.respond(answer(numbered(RULES), Reply::json(numbered(WHOLE))));
+    server.respond(responses(numbered(RULES), Reply::json(numbered(WHOLE))));
     server.wait_for(before + 1, BOOTSTRAP);
     assert_eq!(tags(BOOTSTRAP)[before], None);
 }

@@ -51,11 +51,11 @@ impl Drop for Folder {
 /// Starts a server that responds to events with this status.
 fn server(events: u16) -> Server {
     let server = Server::with_ruleset("");
-    answer(&server, events);
+    respond_to_events(&server, events);
     server
 }
 
-fn answer(server: &Server, events: u16) {
+fn respond_to_events(server: &Server, events: u16) {
     server.respond(move |request| match request.path.ends_with(EVENTS) {
         true => Reply::status(events).with_body("{}"),
         false => Reply::json(ruleset(1, &["a"])),
@@ -105,7 +105,7 @@ fn the_next_client_delivers_spooled_events_first() {
     assert_eq!((counts.queued, counts.spooled, counts.dropped()), (0, 3, 0));
     assert_eq!(folder.lines().len(), 3);
 
-    answer(&server, 202);
+    respond_to_events(&server, 202);
     let before = server.requests_to(EVENTS).len();
     let client = started(spooling(&server, &folder));
     track(&client, 3..5);
@@ -224,7 +224,7 @@ fn stop_during_a_hanging_request_spools_its_events() {
     client.stop_now();
     assert!(begin.elapsed() < Duration::from_secs(2));
     assert_eq!(client.statistics().events.spooled, 5);
-    answer(&server, 202);
+    respond_to_events(&server, 202);
     drop(started(spooling(&server, &folder)));
     assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..5));
 }
@@ -259,7 +259,7 @@ fn stop_spools_events_when_its_timeout_ends() {
 fn spooled_events_stay_without_a_wait_while_the_service_is_down() {
     let (server, folder) = (server(202), Folder::new("down"));
     leave_events(&server, &folder, 0..2);
-    answer(&server, 500);
+    respond_to_events(&server, 500);
     let client = started(spooling(&server, &folder).shutdown_timeout(NEVER));
     server.wait_for(1, EVENTS);
     wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
@@ -273,10 +273,10 @@ fn spooled_events_stay_without_a_wait_while_the_service_is_down() {
 fn spooled_events_are_delivered_when_the_service_is_back() {
     let (server, folder) = (server(202), Folder::new("again"));
     leave_events(&server, &folder, 0..2);
-    answer(&server, 500);
+    respond_to_events(&server, 500);
     let client = started(spooling(&server, &folder));
     server.wait_for(1, EVENTS);
-    answer(&server, 202);
+    respond_to_events(&server, 202);
     wait_until("they are delivered", || client.statistics().events.delivered_spooled == 2);
     assert!(!folder.spool().exists());
 }
@@ -668,10 +668,10 @@ fn requests_grow_again_after_an_event_that_is_too_large() {
 fn a_flush_after_an_outage_includes_the_spool() {
     let (server, folder) = (server(202), Folder::new("flush"));
     leave_events(&server, &folder, 0..2);
-    answer(&server, 429);
+    respond_to_events(&server, 429);
     let client = started(spooling(&server, &folder));
     wait_until("the failure", || client.statistics().last_delivery_failure.is_some());
-    answer(&server, 202);
+    respond_to_events(&server, 202);
     let before = server.requests_to(EVENTS).len();
     track(&client, 2..3);
     client.flush_events().expect("a flush");

@@ -30,7 +30,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::{SOON, ruleset, started, wait_until};
-use crate::wire::{Wire, answer, hang, read_request};
+use crate::wire::{Wire, hang, read_request, write_response};
 
 const AUTHORITY: &str = include_str!("../data/tls/authority.pem");
 const STRANGER: &str = include_str!("../data/tls/stranger.pem");
@@ -77,7 +77,7 @@ impl Service {
                     "/api/v1/sdk/events" => (202, r#"{"accepted": 1}"#.to_owned()),
                     _ => (500, String::new()),
                 };
-                if !answer(&mut stream, status, &body) {
+                if !write_response(&mut stream, status, &body) {
                     return;
                 }
             }

@@ -25,7 +25,7 @@ pub enum Database {
 
 impl Database {
     /// Returns the response to the body of a request.
-    pub fn answer(self, body: &str) -> Reply {
+    pub fn respond(self, body: &str) -> Reply {
         if has_half_a_pair(body) {
             return failure();
         }
