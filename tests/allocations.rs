@@ -157,7 +157,7 @@ fn a_repeated_recorded_evaluation_allocates_nothing() {
     assert_eq!(client.statistics().events.queued, BOOLEANS.len() + 2);
 }
 
-/// How many bytes a client keeps.
+/// Returns how many bytes a client keeps allocated.
 #[cfg(feature = "http")]
 fn kept(settings: ClientBuilder) -> i64 {
     let mut client = None;

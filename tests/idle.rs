@@ -44,7 +44,7 @@ fn threads_sleep_between_polls_and_flushes() {
     check(401, |settings| settings.event_flush_interval(interval).record_evaluations(true));
 }
 
-/// Checks that both threads sleep with a service that answers events with this status.
+/// Checks that both threads sleep if a service responds to events with this status.
 fn check(events: u16, set: impl Fn(ClientBuilder) -> ClientBuilder) {
     let hour = Duration::from_secs(3600);
     let server = Server::with_ruleset(ruleset(1, &["a"]));

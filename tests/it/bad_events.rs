@@ -64,7 +64,7 @@ impl Service {
         stored.iter().map(|event| event["flag_key"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// How many events each request held.
+    /// Returns the number of events of each request.
     fn sizes(&self) -> Vec<usize> {
         let requests = self.server.requests_to(EVENTS).into_iter();
         requests.map(|request| request.json()["events"].as_array().unwrap().len()).collect()

@@ -110,7 +110,7 @@ fn a_changed_symlink_is_followed() {
     std::os::unix::fs::symlink(folder.file("one"), &path).unwrap();
     let client = started(watching(&path));
     for name in ["two", "one", "two"] {
-        // Same length, same time, another file.
+        // Another file of the same length and time.
         std::os::unix::fs::symlink(folder.file(name), &aside).unwrap();
         fs::rename(&aside, &path).unwrap();
         wait_until(name, || value(&client) == name);

@@ -501,18 +501,18 @@ fn no_rules_give_the_default() {
 fn the_default_context_is_for_calls_without_one() {
     let server = Server::with_ruleset(REASONS);
     let client = ready(builder(&server).default_context(pro()));
-    let nobody = EvaluationContext::new();
+    let no_user = EvaluationContext::new();
     let other = EvaluationContext::new().user_id("user-2");
     assert!(client.get_boolean_value("targeted", false, None));
-    assert!(!client.get_boolean_value("targeted", true, &nobody));
+    assert!(!client.get_boolean_value("targeted", true, &no_user));
     assert!(!client.get_boolean_value("targeted", true, &other));
     assert!(client.get_boolean_value("targeted", false, &pro()));
     let reason = |context| client.get_variation("rolled-out", context).unwrap().reason();
     assert_eq!(reason(None), Reason::PercentageRollout);
-    assert_eq!(reason(Some(&nobody)), Reason::Default);
+    assert_eq!(reason(Some(&no_user)), Reason::Default);
     let all = |context| client.evaluate_all(context)["targeted"].reason();
     assert_eq!(all(None), Reason::TargetingMatch);
-    assert_eq!(all(Some(&nobody)), Reason::Default);
+    assert_eq!(all(Some(&no_user)), Reason::Default);
 }
 
 #[test]

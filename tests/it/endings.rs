@@ -363,7 +363,7 @@ fn a_listener_can_stop_the_client() {
         assert_eq!(client.statistics().events.queued, 0);
         let polls = server.requests_to("/sdk/ruleset").len();
         assert_eq!(polls, usize::from(!bootstrapped));
-        // The listener holds the client, and the client the listener.
+        // The listener and the client hold each other.
         subscription.unsubscribe();
     }
 }
@@ -705,7 +705,7 @@ fn stop_does_not_wait_for_a_listener_that_blocks() {
     drop(open);
 }
 
-/// A panic whose payload panics when it is dropped.
+/// A panic payload that panics on drop.
 struct Bomb;
 
 impl Drop for Bomb {

@@ -374,9 +374,9 @@ fn a_flag_that_is_required_many_times_is_evaluated_once() {
 #[test]
 fn no_context_equals_an_empty_context() {
     let ruleset = Ruleset::parse(&one_condition("is_not", Some(&Value::from("such")))).unwrap();
-    let nobody = EvaluationContext::new();
-    assert_eq!(ruleset.evaluate("f", None), ruleset.evaluate("f", &nobody));
-    assert_eq!(ruleset.evaluate_all(None), ruleset.evaluate_all(&nobody));
+    let no_user = EvaluationContext::new();
+    assert_eq!(ruleset.evaluate("f", None), ruleset.evaluate("f", &no_user));
+    assert_eq!(ruleset.evaluate_all(None), ruleset.evaluate_all(&no_user));
     assert_eq!(ruleset.evaluate("f", None).unwrap().reason().to_string(), "targeting_match");
 }
 

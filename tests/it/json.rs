@@ -73,7 +73,7 @@ fn malformed_documents_are_refused_with_their_position() {
         ("]", VALUE, 1, 1),
         ("}", VALUE, 1, 1),
         ("(1)", VALUE, 1, 1),
-        // Words.
+        // Literals.
         ("n", VALUE, 1, 1),
         ("nul", VALUE, 1, 1),
         ("nulL", VALUE, 1, 1),

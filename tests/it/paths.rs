@@ -87,12 +87,12 @@ fn requested<T>(server: &Server, act: impl FnOnce() -> T) -> Vec<String> {
     server.requests().into_iter().skip(before).map(|request| request.path).collect()
 }
 
-/// Runs a program that waits for the rules, and returns what it requested.
+/// Runs a program that waits for the rules, and returns the paths of its requests.
 fn run(server: &Server, folder: &Folder) -> Vec<String> {
     requested(server, || ready(short(server, folder)).stop())
 }
 
-/// Runs a program that evaluates a flag and is never started, and returns what it requested.
+/// Runs a program that evaluates a flag without a start, and returns the paths of its requests.
 fn ask(server: &Server, folder: &Folder) -> Vec<String> {
     requested(server, || {
         let client = short(server, folder).build().unwrap();

@@ -155,7 +155,7 @@ fn in_environment<V: AsRef<OsStr>>(server: &Server, variables: &[(&str, V)]) -> 
 }
 
 #[test]
-#[ignore = "the other tests run it in a process of its own"]
+#[ignore = "the other tests run it in separate processes"]
 fn child_with_its_own_environment() {
     let Ok(url) = std::env::var(SERVICE) else {
         return;

@@ -104,14 +104,14 @@ fn an_event_has_user_variation_and_reason() {
 #[test]
 fn evaluations_of_different_identifiers_are_recorded() {
     let (server, client) = recorded();
-    let nobody = EvaluationContext::new();
+    let no_user = EvaluationContext::new();
     let contexts = [
         user("1"),
         user("2"),
         user("1").session_id("s").attribute("plan", "free"),
-        nobody.clone().session_id("1"),
+        no_user.clone().session_id("1"),
         user("").session_id("2"),
-        nobody.clone(),
+        no_user.clone(),
         user("").session_id("").attribute("plan", "free"),
     ];
     for context in contexts.iter().chain(&contexts) {

@@ -126,7 +126,7 @@ fn sends_one_request_that_both_services_read() {
         .attribute("unknown", f64::NAN);
     let session = EvaluationContext::new().session_id("sess-1");
     let user = EvaluationContext::new().user_id("user-123");
-    let nobody = EvaluationContext::new();
+    let no_user = EvaluationContext::new();
     let attributes = EvaluationContext::new()
         .attribute("user_id", 42)
         .attribute("session_id", true)
@@ -139,7 +139,7 @@ fn sends_one_request_that_both_services_read() {
         ),
         (&session, r#"{"user_key": "sess-1", "session_id": "sess-1", "attributes": {}}"#),
         (&user, r#"{"user_key": "user-123", "user_id": "user-123", "attributes": {}}"#),
-        (&nobody, r#"{"attributes": {}}"#),
+        (&no_user, r#"{"attributes": {}}"#),
         (
             &attributes,
             r#"{"user_key": "42", "user_id": "42", "session_id": "true",

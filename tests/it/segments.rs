@@ -40,7 +40,7 @@ fn edited() -> String {
     edited
 }
 
-/// A service with both documents.
+/// Returns the responses of a service with both documents.
 fn responses<R: Into<String>>(rules: R, whole: Reply) -> impl Fn(&Request) -> Reply + use<R> {
     let rules = rules.into();
     move |request| match request.path.as_str() {
@@ -237,7 +237,7 @@ fn retry_after_of_the_bootstrap_is_honored() {
     let failure = Reply::status(429).with("retry-after", "3600");
     let server = service(RULES, failure);
     let client = ready(builder(&server).polling_interval(RAPIDLY));
-    // Many intervals.
+    // Wait for many polling intervals.
     std::thread::sleep(RAPIDLY * 40);
     assert_eq!(client.statistics().polls, 1);
     assert_eq!(paths(&server), [RULESET, BOOTSTRAP]);

@@ -55,8 +55,8 @@ fn a_snapshot_agrees_with_its_client() {
     let client = ready(builder(&server).default_context(vip));
     client.set_override("overridden", 7);
     let now = client.snapshot();
-    let nobody = EvaluationContext::new();
-    for context in [None, Some(&nobody)] {
+    let no_user = EvaluationContext::new();
+    for context in [None, Some(&no_user)] {
         assert_eq!(now.evaluate_all(context), client.evaluate_all(context));
         for key in ["boolean", "string", "number", "json", "vip", "overridden", "unknown"] {
             assert_eq!(now.get_variation(key, context), client.get_variation(key, context));
@@ -79,7 +79,7 @@ fn a_snapshot_agrees_with_its_client() {
         }
     }
     assert!(now.get_boolean_value("vip", false, None));
-    assert!(!now.get_boolean_value("vip", false, &nobody));
+    assert!(!now.get_boolean_value("vip", false, &no_user));
 }
 
 #[test]

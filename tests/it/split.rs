@@ -74,8 +74,8 @@ fn an_empty_identifier_counts_as_none() {
     let context = EvaluationContext::new().session_id("user-1");
     let by_session = split("rollout", &context, &["", ""]);
     assert_eq!(by_session.shares(), split("rollout", &context, &["user-1"; 2]).shares());
-    let nobody = split("rollout", &EvaluationContext::new(), &["", ""]);
-    assert_eq!(reasons(&nobody), ["default 2"]);
+    let no_user = split("rollout", &EvaluationContext::new(), &["", ""]);
+    assert_eq!(reasons(&no_user), ["default 2"]);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn names(numbers: Range<usize>) -> Vec<String> {
     numbers.map(|number| format!("e{number}")).collect()
 }
 
-/// Leaves events in the spool.
+/// Makes a client that leaves these events in the spool.
 fn leave_events(server: &Server, folder: &Folder, numbers: Range<usize>) {
     let client = started(spooling(server, folder));
     let count = numbers.len() as u64;
@@ -530,7 +530,7 @@ fn a_partial_write_leaves_the_file_unchanged() {
 
 /// The child process of the test above: spools more than its files may hold.
 #[test]
-#[ignore = "the test above runs it, as a process of its own"]
+#[ignore = "the test above runs it in a separate process"]
 fn child_without_room() {
     let task = std::env::var("PHASEFLAG_TEST_SPOOL").expect("a task");
     let mut words = task.split(' ');
@@ -742,7 +742,7 @@ fn a_pipe_instead_of_a_lock_does_not_block() {
 
 /// A child process of the next test: spools events or delivers the spool, by its command.
 #[test]
-#[ignore = "the next test runs it, as processes of their own"]
+#[ignore = "the next test runs it in separate processes"]
 fn child() {
     let task = std::env::var("PHASEFLAG_TEST_SPOOL").expect("a task");
     let mut words = task.split(' ');

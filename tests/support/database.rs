@@ -17,7 +17,7 @@ const MAX_CHARACTERS: usize = 255;
 pub enum Database {
     /// Fails on timestamps with a zone, long texts and NUL.
     Postgres,
-    /// Takes nearly everything.
+    /// Accepts nearly everything.
     Sqlite,
     /// Refuses timestamps without a zone.
     WantsZone,

@@ -57,7 +57,7 @@ impl Program {
         }
     }
 
-    /// Writes a line to its input.
+    /// Writes a line to the standard input of the program.
     pub fn say(&mut self, line: &str) {
         writeln!(self.input, "{line}").unwrap();
     }
@@ -88,7 +88,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The program may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
