@@ -377,7 +377,7 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
             r#"{"key": "f"}, {"key": "f", "enabled": false}"#,
             vec![
                 "problem line 1, column 16: flags[1]: \
-                  an earlier flag has the key `f`: the last one wins",
+                  a flag `f` stands before this one: the last one wins",
             ],
         ),
     ] {
@@ -531,7 +531,7 @@ fn control_characters_in_messages_are_escaped() {
         messages,
         [
             format!("no active rule uses the segment `s{shown}`"),
-            format!("an earlier flag has the key `f{shown}`: the last one wins"),
+            format!("a flag `f{shown}` stands before this one: the last one wins"),
             format!("the flag type `t{shown}` is not known: only the types of the values count"),
             format!("there is no variation `v{shown}`: the value served is null"),
         ]

@@ -132,9 +132,9 @@ fn among_flags_of_one_key_the_one_of_the_environment_wins_in_any_order() {
     let again = flag("f", Some("production"), "again");
     let staging = flag("f", Some("staging"), "staging");
     let none = flag("f", None, "none");
-    let last = "an earlier flag has the key `f`: the last one wins";
-    let carries = "an earlier flag has the key `f`: the one with the environment wins";
-    let this = "an earlier flag has the key `f`: this one wins, since it has the environment";
+    let last = "a flag `f` stands before this one: the last one wins";
+    let carries = "a flag `f` stands before this one: the one with the environment wins";
+    let this = "a flag `f` stands before this one: this one wins, since it has the environment";
     for (flags, environment, value, expected) in [
         (vec![&production, &staging], Some("production"), "production", vec![]),
         (vec![&staging, &production], Some("production"), "production", vec![]),

@@ -245,7 +245,7 @@ fn the_last_of_two_flags_of_one_key_wins_and_is_reported() {
         problems(&ruleset),
         [
             "flags[2]: expected an object, found a number: the flag is left out",
-            "flags[3]: an earlier flag has the key `f`: the last one wins",
+            "flags[3]: a flag `f` stands before this one: the last one wins",
         ]
     );
     let ruleset = parse(&format!("[{}]", vec![flag(1); 1000].join(",")));

@@ -78,7 +78,7 @@ impl Compiler {
             Naming::Repeated(name) => self.problems.report(
                 path,
                 format_args!(
-                    "an earlier segment has the name `{}`: the last one wins",
+                    "a segment `{}` stands before this one: the last one wins",
                     excerpt(&name)
                 ),
             ),

@@ -98,7 +98,7 @@ impl Consumer for Compiler {
                 _ => "the last one wins",
             };
             let loses = has_environment(earlier) && !has_environment(&flag);
-            let message = format_args!("an earlier flag has the key `{key}`: {winner}");
+            let message = format_args!("a flag `{key}` stands before this one: {winner}");
             self.problems.report(path, message);
             if loses {
                 return;

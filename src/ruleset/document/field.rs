@@ -36,7 +36,7 @@ impl Found {
             Found::String => "a string",
             Found::List => "a list",
             Found::Object => "an object",
-            Found::EmptyObject => "one without the required fields",
+            Found::EmptyObject => "one that says nothing",
         }
     }
 }
