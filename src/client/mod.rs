@@ -169,8 +169,9 @@ impl PhaseFlagClient {
     /// ruleset that is in force when the listener is added.
     ///
     /// The function runs on the thread that loaded the ruleset, usually a thread of the client
-    /// with a stack of 1 MiB (or `RUST_MIN_STACK`). It may call any method of the client. Two calls
-    /// may overlap. A panic of the function is caught and logged.
+    /// with a stack of 1 MiB (or `RUST_MIN_STACK`). While it runs, that thread loads no other
+    /// ruleset. It may call any method of the client. Two calls may overlap. A panic of the
+    /// function is caught and logged.
     ///
     /// A listener that owns a handle of the client keeps the client alive: call
     /// [`stop`](PhaseFlagClient::stop) or unsubscribe instead of relying on `Drop`.
@@ -268,16 +269,16 @@ impl PhaseFlagClient {
     /// this is done. Returns at once if no events are queued.
     ///
     /// Each batch is sent once and takes at most `request_timeout`. If the service fails on a batch
-    /// (status 500 or more), the batch is halved, so that one bad event does not delay the others.
+    /// (status 500 to 599), the batch is halved, so that one bad event does not delay the others.
     /// The spool is skipped while another client delivers from it.
     ///
     /// # Errors
     ///
-    /// Returns [`Error::Flush`] at the first transient failure; the undelivered events stay queued.
-    /// Events that the service refuses, or fails on for the third time, are dropped, and reported
-    /// by [`Error::Flush`] after the others were sent. Returns [`Error::NotStarted`] before
-    /// `start`, [`Error::Stopped`] if the client is stopped meanwhile, and [`Error::Thread`] if the
-    /// system cannot start a thread.
+    /// Returns [`Error::Flush`] at the first failure that is not about single events, such as an
+    /// outage or a refused key; the undelivered events stay queued. Events that the service
+    /// rejects, or fails on for the third time, are dropped, and reported by [`Error::Flush`] after
+    /// the others were sent. Returns [`Error::NotStarted`] before `start`, [`Error::Stopped`] if the
+    /// client is stopped meanwhile, and [`Error::Thread`] if the system cannot start a thread.
     pub fn flush_events(&self) -> Result<(), Error> {
         match &self.inner.service {
             None => Ok(()),
