@@ -75,7 +75,7 @@ pub enum Error {
     Flush {
         /// The number of events that wait for the next try.
         queued: usize,
-        /// The number of events that the service refused. They are dropped.
+        /// The number of events that the service rejected. They are dropped.
         rejected: usize,
         /// The failure of the last request.
         cause: RequestError,
@@ -137,7 +137,7 @@ impl Error {
             }
             Error::Flush { queued, rejected, .. } => write!(
                 f,
-                "failed to deliver events: {queued} wait for the next try, {rejected} were refused and dropped"
+                "failed to deliver events: {queued} wait for the next try, {rejected} were rejected and dropped"
             ),
         }
     }

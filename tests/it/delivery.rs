@@ -497,7 +497,7 @@ fn a_flush_returns_the_error_of_a_batch_in_the_middle() {
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(
         error.to_string(),
-        "failed to deliver events: 0 wait for the next try, 5 were refused and dropped"
+        "failed to deliver events: 0 wait for the next try, 5 were rejected and dropped"
     );
     let url = service.server.url();
     assert_eq!(cause, format!("`{url}/sdk/events` responded with status 422: no such flag"));

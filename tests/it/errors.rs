@@ -653,7 +653,7 @@ fn undelivered_events_are_an_error() {
     assert_eq!(
         texts,
         [
-            "failed to deliver events: 0 wait for the next try, 3 were refused and dropped"
+            "failed to deliver events: 0 wait for the next try, 3 were rejected and dropped"
                 .to_owned(),
             format!("`{url}/sdk/events` responded with status 422: no such flag"),
         ]
