@@ -92,11 +92,14 @@ impl PhaseFlagClient {
     ///
     /// # Errors
     ///
-    /// Returns [`Error::NotReady`] with the last failure after the timeout,
-    /// [`Error::KeyRefused`] at once if the service refuses the key, and [`Error::Stopped`] if the
-    /// client is stopped.
+    /// Returns [`Error::NotReady`] with the last failure after the timeout, or
+    /// [`Error::NotStarted`] if the client was not started by then; [`Error::KeyRefused`] at once
+    /// if the service refuses the key, and [`Error::Stopped`] if the client is stopped.
     pub fn wait_until_ready(&self, timeout: Duration) -> Result<(), Error> {
-        self.inner.flags.readiness.wait(timeout)
+        self.inner.flags.readiness.wait(timeout).map_err(|error| match error {
+            Error::NotReady { .. } if self.inner.run_state() == RunState::New => Error::NotStarted,
+            error => error,
+        })
     }
 
     /// Returns whether the client is ready; see

@@ -372,16 +372,29 @@ fn a_stopped_client_no_longer_polls() {
 
 #[test]
 fn wait_until_ready_ends_after_its_timeout() {
+    let server = Server::start(|_| Reply::Hang);
+    let client = started(builder(&server));
+    let waited = Duration::from_millis(30);
+    let start = Instant::now();
+    let error = client.wait_until_ready(waited).unwrap_err();
+    assert!((waited..waited + SOON).contains(&start.elapsed()));
+    assert_eq!(error.to_string(), "the client was not ready within 30ms: no response yet");
+    assert!(matches!(
+        client.wait_until_ready(Duration::ZERO),
+        Err(Error::NotReady { cause: None, .. })
+    ));
+}
+
+#[test]
+fn wait_until_ready_waits_for_a_start_and_says_that_none_came() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     let waited = Duration::from_millis(30);
     let start = Instant::now();
     let error = client.wait_until_ready(waited).unwrap_err();
     assert!((waited..waited + SOON).contains(&start.elapsed()));
-    assert!(matches!(error, Error::NotReady { cause: None, .. }));
-    assert!(matches!(
-        client.wait_until_ready(Duration::ZERO),
-        Err(Error::NotReady { cause: None, .. })
-    ));
+    assert!(matches!(error, Error::NotStarted));
+    client.start().unwrap();
+    client.wait_until_ready(Duration::ZERO).unwrap();
 }
 
 #[test]

@@ -30,10 +30,8 @@ fn is_ready_after_start_and_not_before() {
     let client = builder().build().unwrap();
     assert!(!client.is_ready());
     assert_eq!(client.state(), ClientState::NotReady);
-    assert!(matches!(
-        client.wait_until_ready(Duration::from_millis(10)),
-        Err(Error::NotReady { cause: None, .. })
-    ));
+    let unready = client.wait_until_ready(Duration::from_millis(10));
+    assert!(matches!(unready, Err(Error::NotStarted)));
     client.start().unwrap();
     assert!(client.is_ready());
     assert_eq!(client.state(), ClientState::Ready);
