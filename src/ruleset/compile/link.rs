@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::check::Unusable;
 use super::prerequisites::obstacles;
+use super::read_fields::Unusable;
 use super::{Compiler, FLAGS, RULE_MATCHES_NOBODY, Requirement, SegmentUse};
 use crate::ruleset::document::{
     Document, Entry, List, PrerequisiteDocument, SegmentDocument, Shape,

@@ -1,13 +1,14 @@
-//! Compiles documents to tables, flag by flag: types, weights, operators, variations.
+//! Compiles documents to tables, flag by flag: types, operators, variations, rules.
 //!
 //! What is unusable is left out or made to match nobody, and reported with its path. Segments and
 //! prerequisites are linked when all flags are known.
 
-mod check;
 mod environment;
 mod link;
 mod part;
 mod prerequisites;
+mod read_fields;
+mod rollout;
 mod variations;
 
 pub(super) use environment::parse_for;
@@ -17,16 +18,16 @@ pub(crate) use part::{NeedsWhole, Piece, PieceSource};
 
 use std::mem::take;
 
-use self::check::Unusable;
+use self::read_fields::Unusable;
 use self::variations::Variations;
 use crate::ruleset::document::{
     ConditionDocument, Consumer, Entry, Field, FlagDocument, Found, List, PrerequisiteDocument,
-    RolloutDocument, RolloutEntryDocument, RuleDocument, Shape, VariationDocument, Word,
+    RuleDocument, VariationDocument, Word,
 };
 use crate::ruleset::problem::{Path, Problems};
 use crate::ruleset::tables::{
-    Attribute, BucketSeed, Condition, Flag, FlagKind, Index, Patterns, Prerequisites, Rollout,
-    Rule, Serves, Test, TextMap, Variation, excerpt,
+    Attribute, BucketSeed, Condition, Flag, FlagKind, Index, Patterns, Prerequisites, Rule, Serves,
+    Test, TextMap, Variation, excerpt,
 };
 use crate::value::Number;
 
@@ -305,73 +306,6 @@ impl Compiler {
         };
         let rule = Rule { index: 0, conditions, segment: None, serves };
         Ok((priority.unwrap_or(0_u64.into()), rule))
-    }
-
-    fn rollout(
-        &mut self,
-        path: Path<'_>,
-        document: Option<&mut RolloutDocument>,
-        variations: &Variations,
-    ) -> Result<Option<Rollout>, Unusable> {
-        let Some(document) = document else { return Ok(None) };
-        match document.shape {
-            Shape::Absent => return Ok(None),
-            Shape::Given => {}
-            Shape::Malformed(found) => {
-                self.problems.mismatch(path, "a list or an object", found, RULE_MATCHES_NOBODY);
-                return Err(Unusable);
-            }
-        }
-        let entries_path = path.field("variations");
-        let path = if document.wrapped { entries_path } else { path };
-        self.problems.list(path, &document.entries, RULE_MATCHES_NOBODY)?;
-        if self.problems.faults(path, &document.entries, RULE_MATCHES_NOBODY) {
-            return Err(Unusable);
-        }
-        let mut sum = 0.0;
-        let mut entries = Vec::with_capacity(document.entries.entries.len());
-        for Entry { index, object, .. } in &mut document.entries.entries {
-            let (weight, variation) = self.rollout_entry(path.item(*index), object, variations)?;
-            sum += weight;
-            entries.push((sum, variation));
-        }
-        Ok(Some(entries.into()))
-    }
-
-    fn rollout_entry(
-        &mut self,
-        path: Path<'_>,
-        document: &mut RolloutEntryDocument,
-        variations: &Variations,
-    ) -> Result<(f64, Option<u32>), Unusable> {
-        let weight = take(&mut document.weight);
-        let weight = self.problems.read(path.field("weight"), weight, RULE_MATCHES_NOBODY)?;
-        let percentage = take(&mut document.percentage);
-        let percentage =
-            self.problems.read(path.field("percentage"), percentage, RULE_MATCHES_NOBODY)?;
-        let weight = weight.or(percentage).map_or(0.0, Number::as_f64);
-        if weight < 0.0 {
-            self.problems
-                .report(path, format_args!("the weight is negative: {RULE_MATCHES_NOBODY}"));
-            return Err(Unusable);
-        }
-        let reference = self.problems.reference(
-            path,
-            [
-                ("variation_id", take(&mut document.variation_id)),
-                ("variation", take(&mut document.variation)),
-            ],
-            RULE_MATCHES_NOBODY,
-        )?;
-        let variation = match reference {
-            Some((field, name)) => self.resolve(path.field(field), &name, variations),
-            None => {
-                self.problems
-                    .report(path, format_args!("the entry names no variation: {VALUE_IS_NULL}"));
-                None
-            }
-        };
-        Ok((weight, variation))
     }
 
     /// Compiles conditions. An unusable condition never holds.
