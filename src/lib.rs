@@ -31,7 +31,8 @@
 //!
 //! - [`ClientBuilder`] has all settings with their defaults.
 //! - [`PhaseFlagClient`] starts, evaluates flags, tracks events and stops.
-//! - [`Ruleset`] is the evaluator alone: pure, total, and usable without a client.
+//! - [`Ruleset`] is the evaluator alone. It needs no client, has no side effects, and evaluates
+//!   without errors.
 //! - [`EvaluationResult`] holds a value with its variation and [`Reason`]. [`Ruleset::explain`]
 //!   reports an evaluation step by step, [`Ruleset::split`] counts the shares of many users, and
 //!   [`Ruleset::check`] finds mistakes in a ruleset.
