@@ -68,8 +68,8 @@ settings! {
     root_certificates_pem: Option<Vec<u8>> = None;
 }
 
-/// The environment whose flags are used. It brings its parser along, so that the linker drops that
-/// from programs without this setting.
+/// The environment whose flags are used. It holds its parser as a function pointer, so that the
+/// linker drops the parser from programs without this setting.
 #[derive(Clone)]
 pub(crate) struct Environment {
     pub(crate) name: Arc<str>,

@@ -38,7 +38,7 @@ pub(crate) enum Identifier<'a> {
     Missing,
 }
 
-/// The context of an evaluation without one.
+/// The context for evaluations to which no context is passed.
 pub(crate) static EMPTY_CONTEXT: EvaluationContext =
     EvaluationContext { user_id: None, session_id: None, attributes: Vec::new() };
 

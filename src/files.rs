@@ -34,8 +34,8 @@ pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result
     moved
 }
 
-/// Returns the length of a regular file in bytes. Any other file is an error: to open a pipe would
-/// block.
+/// Returns the length of a regular file in bytes. Any other file is an error: opening a
+/// pipe would block.
 pub(crate) fn length(path: &Path) -> io::Result<u64> {
     let metadata = fs::metadata(path)?;
     match metadata.is_file() {

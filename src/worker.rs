@@ -28,7 +28,7 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            // To drop the payload would run foreign code, which may panic again.
+            // Dropping the payload would run foreign code, which may panic again.
             std::mem::forget(payload);
             None
         }

@@ -1,8 +1,8 @@
 //! The getters of `PhaseFlagClient` and `Snapshot`.
 
 /// Adds the getters to a type with these methods: `read` and `variation` evaluate a flag,
-/// `rules_loaded` returns whether a missing flag does not exist, and `not_ready` returns the error
-/// otherwise.
+/// `rules_loaded` returns whether there are rules, so that a missing flag does not exist, and
+/// `not_ready` returns the error if there are none.
 macro_rules! getters {
     () => {
         /// Returns the boolean that the flag serves, or the default if the flag is unknown or serves

@@ -113,7 +113,7 @@ impl PhaseFlagClient {
     /// spool, or are dropped and counted if there is no spool. If another process is writing to the
     /// spool, this waits up to a second more.
     ///
-    /// Getters keep serving the last rules. Any thread may call this, a listener included, and more
+    /// Getters keep serving the last rules. Any thread may call this, also from a listener, and more
     /// than once.
     pub fn stop(&self) {
         self.inner.stop(self.inner.config.shutdown_timeout);
@@ -123,7 +123,7 @@ impl PhaseFlagClient {
     /// are dropped and counted if there is no spool. Events of a request in flight are among them,
     /// and may be delivered twice.
     ///
-    /// Any thread may call this, a listener included, and more than once.
+    /// Any thread may call this, also from a listener, and more than once.
     pub fn stop_now(&self) {
         self.inner.stop(Duration::ZERO);
     }
@@ -167,8 +167,7 @@ impl PhaseFlagClient {
         self.inner.flags.current()
     }
 
-    /// Calls a function each time a ruleset comes into force in which a flag or a segment was
-    /// added, removed or changed. This includes the first ruleset and a bootstrap, but not the
+    /// Calls a function each time a new ruleset adds, removes or changes a flag or a segment. This includes the first ruleset and a bootstrap, but not the
     /// ruleset that is in force when the listener is added.
     ///
     /// The function runs on the thread that loaded the ruleset, usually a thread of the client
@@ -352,7 +351,7 @@ impl PhaseFlagClient {
         &self.inner.overrides
     }
 
-    /// Returns whether a flag that is not found does not exist, rather than is not loaded yet.
+    /// Returns whether the rules are loaded, so that a flag that is not found does not exist.
     fn rules_loaded(&self) -> bool {
         self.started_without_service() || self.has_rules()
     }
@@ -361,7 +360,7 @@ impl PhaseFlagClient {
         self.inner.service.is_none() && self.is_ready()
     }
 
-    /// Returns the error for a flag that is not loaded yet.
+    /// Returns the error for a flag if no rules are loaded yet.
     fn not_ready(&self, key: &str) -> EvaluationError {
         let cause = match self.inner.run_state() {
             RunState::New => Some(Error::NotStarted),

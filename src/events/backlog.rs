@@ -54,7 +54,7 @@ impl Backlog {
         self.pending.load(Ordering::Acquire)
     }
 
-    /// Claims the backlog, if `may_claim` and unless that was done before, and reads it.
+    /// Claims the backlog and reads it, if `may_claim` is true and it is not claimed yet.
     pub(super) fn open(&mut self, may_claim: bool) {
         if may_claim {
             self.claim();

@@ -207,7 +207,7 @@ impl IntervalRecorder {
         }
         let now = Instant::now();
         self.end_due_interval(now);
-        // Known since a moment ago or, without a timer, all along.
+        // Another thread may have just recorded it. Without a timer, known evaluations come here too.
         if self.fast_path.fingerprints.contains(fingerprint) {
             return;
         }

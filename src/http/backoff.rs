@@ -22,7 +22,7 @@ const PERMANENT_RETRY: Duration = Duration::from_secs(300);
 pub(crate) enum Retry {
     /// The failure may soon pass, so back off exponentially.
     Transient,
-    /// The service asks for this delay.
+    /// The service requires this delay.
     After(Duration),
     /// The failure lasts until someone changes the service or the settings.
     Permanent,
@@ -51,7 +51,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Returns the delays of requests that are made once an interval.
+    /// Returns the delays of requests that are made once per interval.
     pub(crate) fn new(interval: Duration) -> Backoff {
         Backoff {
             interval,

@@ -1,4 +1,4 @@
-//! The paths that requests use, as far as services differ in them.
+//! The paths of requests for which services differ.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -188,7 +188,7 @@ impl Paths {
     fn lock(&self) -> MutexGuard<'_, KnownPaths> {
         if self.known.get().is_none() {
             let stored = self.keeper.as_ref().and_then(|keeper| keeper.recall_paths());
-            // Fails if another thread was faster, whose paths then count.
+            // Fails if another thread was faster: its paths are then used.
             let _ = self.known.set(Mutex::new(stored.unwrap_or_default()));
         }
         self.known.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)

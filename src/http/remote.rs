@@ -26,7 +26,7 @@ pub(super) enum RemoteResponse {
 pub(crate) struct Remote {
     http: Arc<Http>,
     paths: Arc<Paths>,
-    /// Whether the older path is known to exist, from a response to this process.
+    /// Whether a response to this process showed that the older path exists.
     older_exists: AtomicBool,
 }
 

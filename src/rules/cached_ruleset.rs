@@ -25,7 +25,7 @@ pub(super) struct CachedRuleset {
 #[derive(Debug)]
 struct CompiledParts {
     parts: Vec<(Box<str>, Ruleset)>,
-    /// The number of bytes that may still be read for parts. Beyond that, to compile the whole is
+    /// The number of bytes that may still be read for parts. Beyond that, compiling the whole is
     /// less work.
     allowed: usize,
 }

@@ -237,7 +237,7 @@ impl Fetcher {
             Some(_) => parse_for(self.environment.as_ref(), &body).map_err(refused)?,
             None => whole.clone(),
         };
-        // Services whose version is a string derive the ETag from the flags' keys alone.
+        // Services whose version is a string derive the `ETag` from the flags' ids alone.
         let reliable = matches!(ruleset.version(), Value::Number(_));
         let etag = etag.filter(|_| self.conditional.unwrap_or(reliable));
         Ok(Some(NewRuleset {

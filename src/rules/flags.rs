@@ -45,7 +45,7 @@ pub(crate) trait LazyRuleset: Send + Sync + fmt::Debug {
     fn text(&self) -> &[u8];
 }
 
-/// A replacement of the ruleset that the listeners have not heard of yet.
+/// A replacement of the ruleset of which the listeners are not notified yet.
 #[must_use]
 pub(super) struct Installed<'a> {
     ruleset: &'a Ruleset,
@@ -157,7 +157,7 @@ impl Flags {
         let (before, listeners_end) = {
             let mut precedence = self.precedence();
             while !self.listeners.is_empty() && self.lazy().is_some() {
-                // Listeners hear of the difference from the whole ruleset.
+                // Listeners receive the difference from the whole ruleset.
                 drop(precedence);
                 self.complete();
                 precedence = self.precedence();
@@ -213,7 +213,7 @@ impl Flags {
         }
     }
 
-    /// Keeps the rules in use: no source may replace them any longer.
+    /// Closes the rules in use: no source may replace them any more.
     pub(crate) fn close(&self) {
         self.precedence().closed = true;
     }

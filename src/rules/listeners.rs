@@ -1,4 +1,4 @@
-//! Listeners: callbacks that hear what a new ruleset changed.
+//! Listeners: callbacks that receive the changes of each new ruleset.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

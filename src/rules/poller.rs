@@ -149,7 +149,7 @@ impl Poller {
         }
     }
 
-    /// Uses a new ruleset. Listeners hear of it last: a program that ends in a listener finds the
+    /// Uses a new ruleset. Listeners are called last: a program that ends in a listener finds the
     /// ruleset in the cache at its next start.
     fn accept(&mut self, new: &NewRuleset) {
         self.fetcher.accept(new);

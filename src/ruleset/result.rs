@@ -109,11 +109,11 @@ impl fmt::Debug for EvaluationResult {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A rule matched that names the variation.
+    /// A rule matched, and it names the variation.
     TargetingMatch,
-    /// A rule matched whose rollout selected the variation.
+    /// A rule matched, and its rollout selected the variation.
     PercentageRollout,
-    /// No rule decided.
+    /// No rule served a variation.
     Default,
     /// The flag is off.
     FlagInactive,

@@ -1,6 +1,6 @@
-//! Parses JSON text by miniserde, with a limit of nesting and an error position.
+//! Parses JSON text with miniserde, limits the nesting, and finds the position of an error.
 //!
-//! miniserde has neither: visitors count the depth by `deeper`, and after a failure the scanner
+//! miniserde does neither: visitors count the depth with `deeper`, and after a failure the scanner
 //! reads the text again to find the position.
 
 use miniserde::de::{Deserialize, Map, Seq, Visitor};

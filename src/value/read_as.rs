@@ -1,7 +1,7 @@
 //! `Value::read_as`: converts a value into a type that derives miniserde's `Deserialize`.
 //!
-//! miniserde's errors have no path. So this file drives the visitors itself, and the first one
-//! that fails gives the path.
+//! miniserde's errors have no path. So this file calls the visitors itself, and the first one that
+//! fails gives the path.
 
 use miniserde::de::{Deserialize, Visitor};
 

@@ -204,7 +204,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         }
     }
 
-    /// The name of a member or a variant: a number is none, although serde knows them by those, too.
+    /// The name of a member or a variant. Not a number, although serde accepts that too.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
         match self {
             Reader::Key(_) | Reader::Value(Value::String(_)) => self.deserialize_any(visitor),

@@ -1,7 +1,7 @@
 //! A compiled condition: an attribute, an operator and its target.
 //!
-//! To add an operator, add a variant to `Test`, and an arm each to `Test::compile`, `Test::holds`
-//! and `Test::parts`.
+//! To add an operator, add a variant to `Test`, and one arm to each of `Test::compile`,
+//! `Test::holds` and `Test::parts`.
 
 use std::cmp::Ordering;
 
