@@ -1,17 +1,17 @@
-//! The rules of the house: which room may use which, and which may name each dependency.
+//! The rules of DESIGN.md: which module may use which, and which may name each dependency.
 
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-#[path = "structure/house.rs"]
-mod house;
 #[path = "structure/names.rs"]
 mod names;
+#[path = "structure/package.rs"]
+mod package;
 #[path = "structure/snippets.rs"]
 mod snippets;
 
-use house::{DOORS, Fault, House, MAX_ENTRIES};
+use package::{DEPENDENCIES, Fault, MAX_ENTRIES, Package};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,11 +37,11 @@ fn sources(folder: &str) -> Vec<(String, String)> {
 }
 
 /// The library, the command and the OpenFeature provider.
-static HOUSES: LazyLock<[House; 3]> =
-    LazyLock::new(|| ["src", "cli/src", "openfeature/src"].map(|f| House::new(sources(f), f)));
+static PACKAGES: LazyLock<[Package; 3]> =
+    LazyLock::new(|| ["src", "cli/src", "openfeature/src"].map(|f| Package::new(sources(f), f)));
 
-fn library() -> &'static House {
-    &HOUSES[0]
+fn library() -> &'static Package {
+    &PACKAGES[0]
 }
 
 #[track_caller]
@@ -51,18 +51,18 @@ fn none(faults: Vec<Fault>) {
 }
 
 #[test]
-fn a_room_uses_only_rooms_above_it() {
+fn a_module_uses_only_modules_above_it() {
     let library = library();
     assert!(library.uses() > 300, "{}", library.uses());
     none(library.upward());
 }
 
 #[test]
-fn a_room_is_used_through_its_door() {
-    for house in HOUSES.iter() {
-        none(house.past_doors());
+fn a_folder_is_used_through_its_mod_file() {
+    for package in PACKAGES.iter() {
+        none(package.bypasses());
     }
-    assert_eq!(library().unused_side_doors(), [""; 0]);
+    assert_eq!(library().unused_exceptions(), [""; 0]);
 }
 
 #[test]
@@ -71,34 +71,34 @@ fn the_core_is_pure() {
 }
 
 #[test]
-fn each_dependency_has_its_doors() {
+fn each_dependency_is_named_in_its_modules() {
     none(library().dependencies());
     let manifest = text("Cargo.toml");
     let listed = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let mut listed: Vec<_> =
         listed.lines().map(|line| line.split(' ').next().unwrap().replace('-', "_")).collect();
-    let mut doors = DOORS.map(|(dependency, _)| dependency);
+    let mut named = DEPENDENCIES.map(|(dependency, _)| dependency);
     listed.sort();
-    doors.sort();
-    assert_eq!(listed, doors);
+    named.sort();
+    assert_eq!(listed, named);
 }
 
 #[test]
 fn no_files_use_each_other_in_a_circle() {
-    for house in HOUSES.iter() {
-        none(house.circles());
+    for package in PACKAGES.iter() {
+        none(package.circles());
     }
 }
 
 #[test]
 fn each_file_begins_with_its_purpose() {
-    for house in HOUSES.iter() {
-        none(house.without_purpose());
+    for package in PACKAGES.iter() {
+        none(package.without_purpose());
     }
 }
 
 #[test]
-fn the_library_is_a_few_rooms_of_short_files() {
+fn the_library_is_a_few_modules_of_short_files() {
     let entries = fs::read_dir(root().join("src")).unwrap().count();
     assert!(entries <= MAX_ENTRIES, "src has {entries} entries");
     none(library().long());

@@ -1,10 +1,10 @@
-//! What the rules find in small files, and what they leave alone.
+//! What the rules find in small files, and what they accept.
 
-use crate::house::{Fault, House};
+use crate::package::{Fault, Package};
 
-type Rule = fn(&House) -> Vec<Fault>;
+type Rule = fn(&Package) -> Vec<Fault>;
 
-/// The other files that the snippets stand among.
+/// The other files beside a snippet.
 const OTHERS: [(&str, &str); 9] = [
     ("src/lib.rs", "mod client; mod events; mod rules; mod ruleset; pub use rules::News;"),
     ("src/value/mod.rs", "pub(crate) mod json; pub struct Value;"),
@@ -24,8 +24,8 @@ fn check(rule: Rule, snippets: &[Snippet]) {
     for (file, source, expected) in snippets {
         let others = OTHERS.into_iter().filter(|(other, _)| other != file);
         let sources = others.chain([(*file, *source)]);
-        let house = House::new(sources.map(|(f, s)| (f.to_string(), s.to_string())), "src");
-        let faults = rule(&house);
+        let package = Package::new(sources.map(|(f, s)| (f.to_string(), s.to_string())), "src");
+        let faults = rule(&package);
         let lines: Vec<_> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, *expected, "{file}: {source}\n{faults:?}");
         assert!(faults.iter().all(|fault| fault.file == *file), "{source}\n{faults:?}");
@@ -35,7 +35,7 @@ fn check(rule: Rule, snippets: &[Snippet]) {
 #[test]
 fn upward_names_are_found() {
     check(
-        House::upward,
+        Package::upward,
         &[
             (
                 "src/http/a.rs",
@@ -89,7 +89,7 @@ fn upward_names_are_found() {
 #[test]
 fn names_of_what_stands_above_are_left_alone() {
     check(
-        House::upward,
+        Package::upward,
         &[
             (
                 "src/http/a.rs",
@@ -116,7 +116,7 @@ fn names_of_what_stands_above_are_left_alone() {
 #[test]
 fn names_past_a_door_are_found() {
     check(
-        House::past_doors,
+        Package::bypasses,
         &[
             ("src/client/a.rs", "use crate::rules::fetch::News;", &[1]),
             ("src/client/a.rs", "use crate::rules;\nfn f(news: rules::fetch::News) {}", &[2]),
@@ -138,7 +138,7 @@ fn names_past_a_door_are_found() {
 #[test]
 fn names_through_a_door_are_left_alone() {
     check(
-        House::past_doors,
+        Package::bypasses,
         &[
             ("src/client/a.rs", "use crate::rules::{News, fetch};\nfn f() { fetch(); }", &[]),
             ("src/client/a.rs", "use crate::rules;\nfn f() { rules::fetch(); }", &[]),
@@ -157,7 +157,7 @@ fn names_through_a_door_are_left_alone() {
 #[test]
 fn what_the_core_must_not_name_is_found() {
     check(
-        House::impure,
+        Package::impure,
         &[
             (
                 "src/ruleset/a.rs",
@@ -211,7 +211,7 @@ fn what_the_core_must_not_name_is_found() {
 #[test]
 fn what_the_core_may_name_is_left_alone() {
     check(
-        House::impure,
+        Package::impure,
         &[
             ("src/rules/a.rs", "use std::time::Instant;\nuse std::sync::Mutex;", &[]),
             ("src/ruleset/a.rs", "//! Needs no std::time::Instant.\nuse std::fmt;", &[]),
@@ -236,7 +236,7 @@ fn what_the_core_may_name_is_left_alone() {
 #[test]
 fn dependencies_elsewhere_are_found() {
     check(
-        House::dependencies,
+        Package::dependencies,
         &[
             ("src/rules/a.rs", "use ureq::Agent;", &[1]),
             ("src/rules/a.rs", "fn f() -> ::ureq::Agent { todo!() }", &[1]),
@@ -257,15 +257,18 @@ fn dependencies_elsewhere_are_found() {
 #[test]
 fn circles_are_found() {
     let circle = |a: &str, b: &str, expected: &[&str]| {
-        let door = "mod a; mod b; pub use a::A; pub use b::B;";
-        let sources = [("src/x/mod.rs", door), ("src/x/a.rs", a), ("src/x/b.rs", b)];
-        let house = House::new(sources.map(|(f, s)| (f.to_owned(), s.to_owned())), "src");
-        let places: Vec<_> =
-            house.circles().iter().map(|fault| format!("{}:{}", fault.file, fault.line)).collect();
+        let mod_file = "mod a; mod b; pub use a::A; pub use b::B;";
+        let sources = [("src/x/mod.rs", mod_file), ("src/x/a.rs", a), ("src/x/b.rs", b)];
+        let package = Package::new(sources.map(|(f, s)| (f.to_owned(), s.to_owned())), "src");
+        let places: Vec<_> = package
+            .circles()
+            .iter()
+            .map(|fault| format!("{}:{}", fault.file, fault.line))
+            .collect();
         assert_eq!(places, expected, "{a} {b}");
     };
     circle("use super::b::B;", "\nuse super::a::A;", &["src/x/a.rs:1", "src/x/b.rs:2"]);
-    // Through the door.
+    // Through the `mod.rs`.
     circle("use crate::x::B;", "use super::A;", &["src/x/a.rs:1", "src/x/b.rs:1"]);
     circle("use super::B;", "", &[]);
     circle("use super::B;", "#[cfg(test)] mod tests { use crate::x::A; }", &[]);
@@ -278,8 +281,8 @@ fn a_test_module_in_its_own_file_is_for_tests_alone() {
             ("src/http/a.rs", format!("{attribute} mod tests;")),
             ("src/http/a/tests.rs", "use crate::support::Server;".to_owned()),
         ];
-        let house = House::new(sources.map(|(f, s)| (f.to_owned(), s)), "src");
-        assert_eq!(house.upward().len(), expected, "{attribute}");
+        let package = Package::new(sources.map(|(f, s)| (f.to_owned(), s)), "src");
+        assert_eq!(package.upward().len(), expected, "{attribute}");
     }
 }
 
@@ -293,8 +296,8 @@ fn files_without_a_purpose_and_long_files_are_found() {
         ("src/c.rs", long.as_str()),
         ("src/d.rs", short.as_str()),
     ];
-    let house = House::new(sources.map(|(f, s)| (f.to_owned(), s.to_owned())), "src");
+    let package = Package::new(sources.map(|(f, s)| (f.to_owned(), s.to_owned())), "src");
     let files = |faults: Vec<Fault>| Vec::from_iter(faults.into_iter().map(|fault| fault.file));
-    assert_eq!(files(house.without_purpose()), ["src/a.rs", "src/b.rs"]);
-    assert_eq!(files(house.long()), ["src/c.rs"]);
+    assert_eq!(files(package.without_purpose()), ["src/a.rs", "src/b.rs"]);
+    assert_eq!(files(package.long()), ["src/c.rs"]);
 }

@@ -1,28 +1,28 @@
-//! The files of a crate, and the rules that they keep.
+//! The files of a crate, and the rules for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::names::{Name, Names, read};
 
-/// The rooms of the library. Each uses only rooms above it.
-pub const ROOMS: [&str; 18] = [
+/// The top-level modules of the library. Each uses only modules above it.
+pub const MODULES: [&str; 18] = [
     "value", "files", "date", "hash", "identity", "log", "worker", "context", "ruleset", "error",
     "config", "http", "rules", "events", "client", "testing", "guide", "lib",
 ];
 
-/// The parts of `ruleset/` that are folders. Each uses only those above it.
+/// The folders in `ruleset/`. Each uses only folders above it.
 pub const PARTS: [&str; 5] = ["document", "tables", "compile", "explain", "lint"];
 
-/// Rooms that never name each other.
-pub const APART: (&str, &str) = ("rules", "events");
+/// Modules that never name each other.
+pub const SEPARATE: (&str, &str) = ("rules", "events");
 
-/// Files that are used past the door of their room, because their own name is part of each call:
+/// Files that are used without their `mod.rs`, because their own name is part of each call:
 /// `json::parse`, `bucket::walk`.
-pub const SIDE_DOORS: [&str; 2] = ["value::json", "ruleset::tables::bucket"];
+pub const EXCEPTIONS: [&str; 2] = ["value::json", "ruleset::tables::bucket"];
 
-/// The rooms that may name a dependency.
-pub const DOORS: [(&str, &[&str]); 8] = [
+/// The modules that may name each dependency.
+pub const DEPENDENCIES: [(&str, &[&str]); 8] = [
     ("miniserde", &["value", "ruleset::document", "ruleset::compile", "client"]),
     ("serde", &["value", "client"]),
     ("serde_json", &["value"]),
@@ -33,7 +33,7 @@ pub const DOORS: [(&str, &[&str]); 8] = [
     ("log", &["log"]),
 ];
 
-/// The rooms of the pure core.
+/// The modules of the pure core.
 const CORE: [&str; 3] = ["value", "context", "ruleset"];
 
 /// What the core must not name.
@@ -90,11 +90,11 @@ impl File {
         Fault { file: self.path.clone(), line, rule }
     }
 
-    fn room(&self) -> &str {
+    fn top(&self) -> &str {
         self.module.first().map_or("lib", String::as_str)
     }
 
-    fn is_door(&self) -> bool {
+    fn is_mod_file(&self) -> bool {
         self.path.ends_with("/mod.rs")
     }
 
@@ -105,20 +105,20 @@ impl File {
 }
 
 /// The files of a crate.
-pub struct House {
+pub struct Package {
     files: BTreeMap<Vec<String>, File>,
 }
 
-/// Whether a path is `prefix` or begins with it, or brings all that stands beside it.
+/// Whether a path is `prefix`, begins with it, or imports it with `*`.
 fn names(path: &[String], prefix: &str) -> bool {
     let prefix: Vec<_> = prefix.split("::").collect();
     let same = path.iter().zip(&prefix).take_while(|(a, b)| a == b).count();
     same == prefix.len() || (same + 1 == path.len() && path[same] == "*")
 }
 
-impl House {
+impl Package {
     /// Reads the files of a crate: paths below its root, and texts.
-    pub fn new(sources: impl IntoIterator<Item = (String, String)>, root: &str) -> House {
+    pub fn new(sources: impl IntoIterator<Item = (String, String)>, root: &str) -> Package {
         let mut files = BTreeMap::new();
         for (path, source) in sources {
             let below = path.strip_prefix(root).unwrap_or_else(|| panic!("{path} in {root}"));
@@ -133,21 +133,21 @@ impl House {
             }
             files.insert(module.clone(), File { path, source, module, names: Names::default() });
         }
-        let mut house = House { files };
-        // Parents stand before their children, and say which of them are for tests alone.
-        for module in house.files.keys().cloned().collect::<Vec<_>>() {
+        let mut package = Package { files };
+        // Parents come before their children, and declare which of them are only for tests.
+        for module in package.files.keys().cloned().collect::<Vec<_>>() {
             let test = (1..=module.len()).any(|length| {
-                let parent = house.files.get(&module[..length - 1]);
+                let parent = package.files.get(&module[..length - 1]);
                 parent.is_some_and(|p| p.names.modules.get(&module[length - 1]) == Some(&true))
             });
-            let file = house.files.get_mut(&module).unwrap();
+            let file = package.files.get_mut(&module).unwrap();
             file.names = read(&file.source, &module, test)
                 .unwrap_or_else(|e| panic!("{}:{}: {e}", file.path, e.span().start().line));
         }
-        house
+        package
     }
 
-    /// How many names of the crate's own its files use.
+    /// How many names of the crate itself its files use.
     pub fn uses(&self) -> usize {
         self.files
             .values()
@@ -162,7 +162,7 @@ impl House {
         (0..=path.len()).rev().map(|length| &path[..length]).find(|m| self.files.contains_key(*m))
     }
 
-    /// The file that a path leads to, through the exports of doors.
+    /// The file that a path leads to, through the exports of each `mod.rs`.
     fn target(&self, path: &[String]) -> Option<&File> {
         let mut path = path.to_vec();
         for _ in 0..8 {
@@ -192,11 +192,11 @@ impl House {
         faults.into_iter().collect()
     }
 
-    /// Names of rooms further down. Unit tests obey the same rule, but may use `crate::support`, too.
+    /// Names of modules further down. Unit tests obey the same rule, but may use `crate::support`, too.
     pub fn upward(&self) -> Vec<Fault> {
-        let place = |room: &str| ROOMS.iter().position(|listed| *listed == room);
+        let place = |top: &str| MODULES.iter().position(|listed| *listed == top);
         self.faults(|file, name| {
-            if name.path[0] != "crate" || file.room() == "lib" {
+            if name.path[0] != "crate" || file.top() == "lib" {
                 return None;
             }
             let part = |path: &[String]| match path {
@@ -207,23 +207,23 @@ impl House {
             };
             let used = match name.path.get(1).map(String::as_str) {
                 Some("support") if name.test => return None,
-                Some(room) if place(room).is_some() => room,
+                Some(top) if place(top).is_some() => top,
                 _ => "lib",
             };
-            let room = file.room();
+            let top = file.top();
             let path = name.path.join("::");
-            let Some(own) = place(room) else {
-                return Some(format!("`{room}` is no room that the test knows"));
+            let Some(own) = place(top) else {
+                return Some(format!("`{top}` is not listed in `MODULES`"));
             };
-            if (room, used) == APART || (used, room) == APART {
-                return Some(format!("`{room}` names `{path}`, but the two stand apart"));
+            if (top, used) == SEPARATE || (used, top) == SEPARATE {
+                return Some(format!("`{top}` names `{path}`, but neither may name the other"));
             }
             if place(used) > Some(own) {
-                return Some(format!("`{room}` names `{path}`, but `{used}` stands below it"));
+                return Some(format!("`{top}` names `{path}`, but `{used}` is below it"));
             }
             match (part(&file.module), part(&name.path[1..])) {
                 (Some(own), Some(used)) if used > own => Some(format!(
-                    "`{}` names `{path}`, but `{}` stands below it",
+                    "`{}` names `{path}`, but `{}` is below it",
                     PARTS[own], PARTS[used]
                 )),
                 _ => None,
@@ -231,27 +231,27 @@ impl House {
         })
     }
 
-    /// Names that lead into a room past its door.
-    pub fn past_doors(&self) -> Vec<Fault> {
+    /// Names that lead into a folder without its `mod.rs`.
+    pub fn bypasses(&self) -> Vec<Fault> {
         self.faults(|file, name| {
             let path = name.path.strip_prefix(&["crate".to_owned()])?;
             for (length, part) in path.iter().enumerate().skip(1) {
-                let room = &path[..length];
-                let door = self.files.get(room).filter(|door| door.is_door())?;
-                let within = file.module.starts_with(room);
-                let opened = SIDE_DOORS.contains(&path[..=length].join("::").as_str());
-                let is_room = self.files.get(&path[..=length]).is_some_and(File::is_door);
+                let folder = &path[..length];
+                let mod_file = self.files.get(folder).filter(|mod_file| mod_file.is_mod_file())?;
+                let within = file.module.starts_with(folder);
+                let opened = EXCEPTIONS.contains(&path[..=length].join("::").as_str());
+                let is_folder = self.files.get(&path[..=length]).is_some_and(File::is_mod_file);
                 // A function may have the name of its file.
-                let is_item = length + 1 == path.len() && door.names.exports.contains_key(part);
-                let is_inside = door.names.modules.contains_key(part) && !is_item;
+                let is_item = length + 1 == path.len() && mod_file.names.exports.contains_key(part);
+                let is_inside = mod_file.names.modules.contains_key(part) && !is_item;
                 if is_inside && !within && !opened {
-                    let room = room.join("::");
+                    let folder = folder.join("::");
                     return Some(format!(
-                        "`{}` goes past the door of `{room}`",
+                        "`{}` bypasses the `mod.rs` of `{folder}`",
                         name.path.join("::")
                     ));
                 }
-                if !is_room {
+                if !is_folder {
                     return None;
                 }
             }
@@ -259,23 +259,24 @@ impl House {
         })
     }
 
-    /// Side doors that nobody uses.
-    pub fn unused_side_doors(&self) -> Vec<&'static str> {
-        let used = |door: &&str| {
-            let module: Vec<_> = format!("crate::{door}").split("::").map(str::to_owned).collect();
+    /// Exceptions that nobody uses.
+    pub fn unused_exceptions(&self) -> Vec<&'static str> {
+        let used = |exception: &&str| {
+            let module: Vec<_> =
+                format!("crate::{exception}").split("::").map(str::to_owned).collect();
             self.files.values().any(|file| {
                 let inside = file.module.starts_with(&module[1..module.len() - 1]);
                 !inside && file.names.names.iter().any(|name| name.path.starts_with(&module))
             })
         };
-        SIDE_DOORS.into_iter().filter(|door| !used(door)).collect()
+        EXCEPTIONS.into_iter().filter(|exception| !used(exception)).collect()
     }
 
-    /// What the core names of clocks, threads, locks, files, sockets, logs and the environment.
-    /// Its unit tests are held to the same.
+    /// Clocks, threads, locks, files, sockets, logs and environment variables that the core names.
+    /// Its unit tests obey the same rule.
     pub fn impure(&self) -> Vec<Fault> {
         self.faults(|file, name| {
-            if !CORE.contains(&file.room()) {
+            if !CORE.contains(&file.top()) {
                 return None;
             }
             let path = &name.path;
@@ -289,23 +290,26 @@ impl House {
         })
     }
 
-    /// Dependencies that are named outside of the rooms that may.
+    /// Dependencies that are named outside of the modules that may.
     pub fn dependencies(&self) -> Vec<Fault> {
         self.faults(|file, name| {
-            let (dependency, doors) = DOORS.iter().find(|(crate_, _)| *crate_ == name.path[0])?;
-            let allowed = doors.iter().any(|door| file.is_in(door));
-            (!allowed).then(|| format!("`{dependency}` is named outside of {}", doors.join(", ")))
+            let (dependency, modules) =
+                DEPENDENCIES.iter().find(|(crate_, _)| *crate_ == name.path[0])?;
+            let allowed = modules.iter().any(|module| file.is_in(module));
+            (!allowed).then(|| format!("`{dependency}` is named outside of {}", modules.join(", ")))
         })
     }
 
-    /// Files that use each other, in a circle. The doors are left out: what they declare and what
-    /// they re-export both count as theirs.
+    /// Files that use each other, in a circle. Each `mod.rs` is left out, because it uses all files of
+    /// its folder.
     pub fn circles(&self) -> Vec<Fault> {
         let mut uses: BTreeMap<&[String], BTreeMap<&[String], usize>> = BTreeMap::new();
-        for file in self.files.values().filter(|file| !file.is_door() && !file.module.is_empty()) {
+        for file in
+            self.files.values().filter(|file| !file.is_mod_file() && !file.module.is_empty())
+        {
             for name in file.names.names.iter().filter(|name| !name.test && !name.export) {
                 let Some(used) = self.target(&name.path) else { continue };
-                if used.module != file.module && !used.is_door() && !used.module.is_empty() {
+                if used.module != file.module && !used.is_mod_file() && !used.module.is_empty() {
                     uses.entry(&file.module).or_default().entry(&used.module).or_insert(name.line);
                 }
             }
