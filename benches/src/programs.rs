@@ -50,9 +50,9 @@ pub const FEW_COMPILED_IN: Program =
 pub const MANY_COMPILED_IN: Program =
     Program { name: "many compiled in", source: "compiled_in", features: "compiled_in" };
 
-/// Rules that are remembered.
+/// Rules that are cached.
 pub const REMEMBERED: Program =
-    Program { name: "remembered", source: "remembered", features: "http" };
+    Program { name: "cached", source: "cached", features: "http" };
 
 /// The client over HTTPS.
 pub const RUSTLS: Program = Program { name: "rustls", source: "service", features: "rustls" };

@@ -86,7 +86,7 @@ fn has_the_documented_defaults() {
 }
 
 #[test]
-fn remembers_what_is_set_and_shows_no_secret() {
+fn keeps_its_settings_and_shows_no_secret() {
     let second = Duration::from_secs(1);
     let builder = PhaseFlagClient::builder("http://localhost:8000/api/v1", "sdk-dev-1")
         .environment("production")

@@ -1,4 +1,4 @@
-//! The remembered paths of the service, by which a short program makes one request.
+//! The cached paths of the service, so that a short program makes one request.
 
 use std::fs;
 use std::path::PathBuf;
@@ -125,14 +125,14 @@ fn a_short_program_makes_one_request_for_an_evaluation() {
     for _ in 0..3 {
         assert_eq!(ask(&server, &folder), [OLDER]);
     }
-    // Both paths are remembered independently.
+    // Both paths are cached independently.
     assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
     assert_eq!(ask(&server, &folder), [OLDER]);
     assert_eq!(run(&server, &folder), [BOOTSTRAP]);
 }
 
 #[test]
-fn remembered_rules_have_their_segments() {
+fn cached_rules_have_their_segments() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("segments"));
     run(&server, &folder);
     server.respond(|_| Reply::Hang);
@@ -153,7 +153,7 @@ fn unchanged_rules_are_no_change_after_a_restart() {
 }
 
 #[test]
-fn rules_without_their_segments_are_not_remembered() {
+fn rules_without_their_segments_are_not_cached() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("incomplete"));
     server.respond(|request| match request.path.as_str() {
         BOOTSTRAP => Reply::status(503).with("retry-after", "3600"),
@@ -168,7 +168,7 @@ fn rules_without_their_segments_are_not_remembered() {
 }
 
 #[test]
-fn a_bootstrap_that_does_not_exist_is_remembered_for_an_hour() {
+fn a_bootstrap_that_does_not_exist_is_cached_for_an_hour() {
     let (server, folder) = (Server::start(hosted), Folder::new("missing"));
     assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
     for _ in 0..3 {
@@ -204,7 +204,7 @@ fn paths_that_no_longer_exist_are_replaced() {
 }
 
 #[test]
-fn a_page_instead_of_a_remembered_bootstrap_is_no_ruleset() {
+fn a_page_instead_of_a_cached_bootstrap_is_no_ruleset() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("page"));
     run(&server, &folder);
     server.respond(|request| match request.path.as_str() {
@@ -216,7 +216,7 @@ fn a_page_instead_of_a_remembered_bootstrap_is_no_ruleset() {
 }
 
 #[test]
-fn two_missing_remembered_paths_are_a_failed_request() {
+fn two_missing_cached_paths_are_a_failed_request() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("both"));
     ask(&server, &folder);
     server.respond(|_| Reply::status(404).with_body(NO_PATH));
@@ -229,7 +229,7 @@ fn two_missing_remembered_paths_are_a_failed_request() {
 }
 
 #[test]
-fn an_unknown_flag_is_requested_only_on_the_remembered_path() {
+fn an_unknown_flag_is_requested_only_on_the_cached_path() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("unknown"));
     ask(&server, &folder);
     server.respond(|_| {
@@ -298,7 +298,7 @@ fn a_removed_file_is_ignored() {
     fs::remove_file(folder.paths()).unwrap();
     assert_eq!(run(&server, &folder), [RULESET, BOOTSTRAP]);
     assert_eq!(run(&server, &folder), [BOOTSTRAP]);
-    // Removed rules are fetched on the remembered path.
+    // Removed rules are fetched on the cached path.
     fs::remove_file(folder.file("rules").unwrap()).unwrap();
     assert_eq!(run(&server, &folder), [BOOTSTRAP]);
     // The same for a service without a bootstrap, with an unchanged ruleset.
@@ -336,7 +336,7 @@ fn each_service_and_key_has_its_own_file() {
 }
 
 #[test]
-fn nothing_is_remembered_without_a_folder() {
+fn nothing_is_cached_without_a_folder() {
     let server = Server::start(self_hosted);
     for _ in 0..2 {
         let client = || builder(&server).polling_interval(NEVER);
@@ -362,7 +362,7 @@ fn the_file_holds_no_key_and_only_its_owner_can_read_it() {
 }
 
 #[test]
-fn a_remembered_etag_belongs_to_the_ruleset() {
+fn a_cached_etag_belongs_to_the_ruleset() {
     let numbered = |text: &str| text.replace(r#""version":"2471210985""#, r#""version":7"#);
     let (rules, whole) = (numbered(RULES), numbered(WHOLE));
     assert_ne!(rules, RULES);

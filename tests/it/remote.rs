@@ -197,7 +197,7 @@ fn the_default_context_applies_and_is_not_merged() {
 }
 
 #[test]
-fn remembers_that_the_documented_path_is_missing() {
+fn a_missing_documented_path_is_not_requested_again() {
     let server = older(|_| bare("true", "default"));
     let client = builder(&server).build().unwrap();
     for _ in 0..3 {
@@ -208,7 +208,7 @@ fn remembers_that_the_documented_path_is_missing() {
 }
 
 #[test]
-fn remembers_the_missing_path_after_a_response_about_the_flag() {
+fn a_missing_path_stays_known_after_a_response_about_the_flag() {
     for (status, body) in [
         (400, r#"{"detail": "Flag is not active"}"#),
         (404, r#"{"detail": "Flag 'checkout' not found"}"#),

@@ -1,4 +1,4 @@
-//! Rules that are remembered from one run to the next.
+//! Rules that are cached from one run to the next.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ fn rules_of_the_last_minute_are_not_asked_for_again() {
     assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
     assert_eq!(get(&service, &folder, &["--no-cache"]), outcome(0, DARK, ""));
     assert_eq!(get(&service, &folder, &["--cache-dir", "elsewhere"]), outcome(0, DARK, ""));
-    // That was remembered neither here nor there.
+    // That was cached neither here nor there.
     assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
     assert_eq!(get(&service, &folder, &["--max-age", "0"]), outcome(0, DARK, ""));
     assert_eq!(get(&service, &folder, &[]), outcome(0, DARK, ""));
@@ -69,7 +69,7 @@ fn a_service_that_is_down_is_not_missed_for_a_minute_and_then_said() {
         )
     );
     assert_eq!(down(&["--no-cache", "--timeout", "0.1"]).status, 2);
-    // Rules are remembered for their service and key alone.
+    // Rules are cached for their service and key alone.
     assert_eq!(down(&["--api-key", "another", "--timeout", "0.1"]).status, 2);
 }
 
@@ -84,7 +84,7 @@ fn a_folder_that_cannot_be_used_changes_nothing_else() {
 
 #[cfg(all(unix, not(target_vendor = "apple")))]
 #[test]
-fn the_environment_says_where_rules_are_remembered() {
+fn the_environment_says_where_rules_are_cached() {
     let folder = Folder::new("cache-where");
     let service = Service::with_flags(&folder);
     let caches = folder.path.join("caches");

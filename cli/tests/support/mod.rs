@@ -39,7 +39,7 @@ pub fn unreadable(path: impl AsRef<Path>) -> String {
     fs::read(path).unwrap_err().to_string()
 }
 
-/// Where rules are remembered on this platform, in the home of a command.
+/// Where rules are cached on this platform, in the home of a command.
 pub const CACHES: &str = if cfg!(target_vendor = "apple") { "Library/Caches" } else { ".cache" };
 
 /// A folder for one test, which is also the home of the commands that it runs. It is removed when

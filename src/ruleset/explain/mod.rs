@@ -224,7 +224,7 @@ impl<'a> Explainer<'a> {
             mark_held(&mut conditions);
         }
         let name = segment.map(|segment| segment.name.clone());
-        self.remember(position, ExplainedSegment { name, conditions })
+        self.store(position, ExplainedSegment { name, conditions })
     }
 
     /// Returns the segment of a rule that failed although all its conditions seem to hold. The
@@ -238,10 +238,10 @@ impl<'a> Explainer<'a> {
         }
         let mut segment = ExplainedSegment::clone(&segment);
         mark_unsearched(&mut segment.conditions);
-        self.remember(position, segment)
+        self.store(position, segment)
     }
 
-    fn remember(&mut self, position: u32, segment: ExplainedSegment) -> Arc<ExplainedSegment> {
+    fn store(&mut self, position: u32, segment: ExplainedSegment) -> Arc<ExplainedSegment> {
         let segment = Arc::new(segment);
         self.segments.insert(position, segment.clone());
         segment

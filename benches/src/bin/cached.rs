@@ -1,7 +1,7 @@
 //! Measures a program with cached rules, compared with one that has them compiled in, and the command,
 //! compared with a program that does nothing.
 //!
-//! `cargo run --release --bin remembered` prints the medians of programs that run in turn.
+//! `cargo run --release --bin cached` prints the medians of programs that run in turn.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use phaseflag_benches::runs::{ROUNDS, Run, all_times, median, paired};
 use phaseflag_benches::serve::serve;
 
 fn main() -> ExitCode {
-    let folder = std::env::temp_dir().join(format!("phaseflag-remembered-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("phaseflag-cached-{}", std::process::id()));
     let measured = measure(&folder);
     let _ = fs::remove_dir_all(folder);
     ended(measured.map(|()| ExitCode::SUCCESS))
@@ -59,12 +59,12 @@ fn compare(folder: &Path, flags: usize, compiled_in: Program) -> Result<(), Stri
         Run::new(compiled_in.build_with(Profile::Release, &file)?, &[]),
         Run::of(REMEMBERED, &[&url, &cache.to_string_lossy()])?,
     ];
-    let [empty, compiled_in, remembered] = all_times(&runs)?;
-    let ratio = median(&paired(&remembered, &compiled_in, |remembered, other| remembered / other));
+    let [empty, compiled_in, cached] = all_times(&runs)?;
+    let ratio = median(&paired(&cached, &compiled_in, |cached, other| cached / other));
     println!("  {flags} flags");
     println!("    empty main   {:.3} ms", median(&empty));
     println!("    compiled in  {:.3} ms", median(&compiled_in));
-    println!("    remembered   {:.3} ms, {ratio:.2} of that (the aim is 1.3)", median(&remembered));
+    println!("    cached   {:.3} ms, {ratio:.2} of that (the aim is 1.3)", median(&cached));
     Ok(())
 }
 
