@@ -167,8 +167,9 @@ impl PhaseFlagClient {
         self.inner.flags.current()
     }
 
-    /// Calls a function each time a new ruleset adds, removes or changes a flag or a segment. This includes the first ruleset and a bootstrap, but not the
-    /// ruleset that is in force when the listener is added.
+    /// Calls a function each time a new ruleset adds, removes or changes a flag or a segment. This
+    /// includes the first ruleset and a bootstrap, but not the ruleset that is in force when the
+    /// listener is added.
     ///
     /// The function runs on the thread that loaded the ruleset, usually a thread of the client
     /// with a stack of 1 MiB (or `RUST_MIN_STACK`). While it runs, that thread loads no other

@@ -108,7 +108,7 @@ impl Flusher {
                 if let Some(recorder) = &self.recorder {
                     recorder.end_due_interval(Instant::now());
                 }
-                self.answer_flushes();
+                self.reply_to_flushes();
                 self.deliver_due();
             });
         }
@@ -205,7 +205,7 @@ impl Flusher {
 
     /// Delivers all events for the waiting flushes, and replies to them. Returns the failure, if
     /// any.
-    fn answer_flushes(&mut self) -> Option<Undelivered> {
+    fn reply_to_flushes(&mut self) -> Option<Undelivered> {
         if self.flushes.is_empty() {
             return None;
         }
@@ -254,7 +254,7 @@ impl Flusher {
                 if !self.flushes.is_empty() {
                     // A flush delivers all events.
                     self.end(&pass);
-                    self.answer_flushes();
+                    self.reply_to_flushes();
                     return (rejected, cause);
                 }
                 pass.due = pass.due.max(ready / self.batch_size * self.batch_size);
@@ -353,7 +353,7 @@ impl Flusher {
     fn finish(&mut self) {
         self.sender.set_deadline(Instant::now() + self.shutdown_timeout);
         self.collect();
-        let mut undelivered = self.answer_flushes();
+        let mut undelivered = self.reply_to_flushes();
         if !matches!(undelivered, Some(Undelivered { queued: 1.., .. })) {
             // Otherwise the client does not wait, and the program may exit before the response.
             if self.source.outbox().is_empty() && !self.backlog.is_pending() {

@@ -207,7 +207,7 @@ impl IntervalRecorder {
         }
         let now = Instant::now();
         self.end_due_interval(now);
-        // Another thread may have just recorded it. Without a timer, known evaluations come here too.
+        // Another thread may have just recorded it. Without a timer, every call comes here.
         if self.fast_path.fingerprints.contains(fingerprint) {
             return;
         }
