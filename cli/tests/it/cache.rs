@@ -1,4 +1,4 @@
-//! Rules that are cached from one run to the next.
+//! Rules that are cached between runs.
 
 use std::fs;
 
@@ -14,13 +14,13 @@ fn dark() -> String {
     )
 }
 
-/// Asks for a flag, and returns the command to be run.
+/// Returns the command that gets a flag.
 fn get(service: &Service, folder: &Folder, arguments: &[&str]) -> support::Outcome {
     run(&mut service.phaseflag(folder, &[&["get", "ui-theme"], arguments].concat()))
 }
 
 #[test]
-fn rules_of_the_last_minute_are_not_asked_for_again() {
+fn rules_of_the_last_minute_are_not_requested_again() {
     let folder = Folder::new("cache");
     let service = Service::with_flags(&folder);
     assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
@@ -28,7 +28,7 @@ fn rules_of_the_last_minute_are_not_asked_for_again() {
     assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
     assert_eq!(get(&service, &folder, &["--no-cache"]), outcome(0, DARK, ""));
     assert_eq!(get(&service, &folder, &["--cache-dir", "elsewhere"]), outcome(0, DARK, ""));
-    // That was cached neither here nor there.
+    // Neither of these changed the usual cache.
     assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
     assert_eq!(get(&service, &folder, &["--max-age", "0"]), outcome(0, DARK, ""));
     assert_eq!(get(&service, &folder, &[]), outcome(0, DARK, ""));
@@ -44,7 +44,7 @@ fn rules_of_the_last_minute_are_not_asked_for_again() {
 }
 
 #[test]
-fn a_service_that_is_down_is_not_missed_for_a_minute_and_then_said() {
+fn a_service_that_is_down_is_reported_after_a_minute() {
     let folder = Folder::new("cache-down");
     let service = Service::with_flags(&folder);
     assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
@@ -69,7 +69,7 @@ fn a_service_that_is_down_is_not_missed_for_a_minute_and_then_said() {
         )
     );
     assert_eq!(down(&["--no-cache", "--timeout", "0.1"]).status, 2);
-    // Rules are cached for their service and key alone.
+    // Rules are cached only for their service and key.
     assert_eq!(down(&["--api-key", "another", "--timeout", "0.1"]).status, 2);
 }
 
@@ -84,7 +84,7 @@ fn a_folder_that_cannot_be_used_changes_nothing_else() {
 
 #[cfg(all(unix, not(target_vendor = "apple")))]
 #[test]
-fn the_environment_says_where_rules_are_cached() {
+fn environment_variables_set_where_rules_are_cached() {
     let folder = Folder::new("cache-where");
     let service = Service::with_flags(&folder);
     let caches = folder.path.join("caches");
@@ -100,7 +100,7 @@ fn the_environment_says_where_rules_are_cached() {
     let home = folder.path.to_str().unwrap();
     get(&[("XDG_CACHE_HOME", caches.to_str().unwrap()), ("HOME", home)]);
     assert_eq!((count("caches"), count(".cache")), (1, 0));
-    // One that depends on where the program runs counts for nothing.
+    // A relative path is ignored.
     get(&[("XDG_CACHE_HOME", "relative"), ("HOME", home)]);
     assert_eq!((count("relative"), count(".cache")), (0, 1));
     get(&[]);

@@ -1,4 +1,4 @@
-//! `phaseflag check`: every finding with its place, and the exit status.
+//! `phaseflag check`: every finding with its position, and the exit status.
 
 use std::io;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ const WARNING_LINE: &str = "1:28: warning: flags[0].flag_type: \
                             the flag type `color` is not known: only the types of the values count\n";
 
 #[test]
-fn says_what_is_wrong_and_where() {
+fn reports_what_is_wrong_and_where() {
     let folder = Folder::new("check");
     folder.write("good.json", FLAGS);
     folder.write("problem.json", PROBLEM);
@@ -86,7 +86,7 @@ fn reads_standard_input() {
 }
 
 #[test]
-fn what_a_service_has_is_well() {
+fn the_rules_of_a_service_have_no_findings() {
     let folder = Folder::new("check-pulled");
     let service = Service::with_flags(&folder);
     let pulled = run(&mut service.phaseflag(&folder, &["pull"]));
@@ -114,9 +114,9 @@ fn a_file_that_cannot_be_read_is_an_error() {
     );
 }
 
-/// The exit status is the answer, whether anyone reads the lines or not.
+/// The exit status does not depend on whether the output is read.
 #[test]
-fn a_reader_that_is_gone_changes_no_status() {
+fn a_closed_output_does_not_change_the_status() {
     let folder = Folder::new("check-closed");
     folder.write("problem.json", PROBLEM);
     folder.write("warning.json", WARNING);

@@ -1,4 +1,4 @@
-//! `phaseflag completions`: what shells make of them, where they are there.
+//! `phaseflag completions`: what each installed shell does with them.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn completions(folder: &Folder, shell: &str) -> String {
     folder.write(&format!("completions.{shell}"), &printed.output)
 }
 
-/// Returns whether a shell finds no fault in its completions; `None` where it is not there.
+/// Returns whether a shell accepts its completions; `None` if it is not installed.
 fn accepts(folder: &Folder, shell: &str) -> Option<bool> {
     let path = completions(folder, shell);
     let checked = folder.program(shell).args(["-n", &path]).stdin(Stdio::null()).output();
@@ -36,7 +36,7 @@ fn shells_accept_them() {
     }
 }
 
-/// What a bash offers after these words, the last of which is not finished.
+/// Returns what bash offers after these words, the last of which is incomplete.
 fn offered(folder: &Folder, words: &[&str]) -> Vec<String> {
     let script = r#"
         source completions.bash
@@ -67,7 +67,7 @@ fn bash_offers_commands_options_and_keys() {
         (vec!["get", "ui"], vec!["ui-theme"]),
         (vec!["get", "--json", "instant"], vec!["instant-search"]),
         (vec!["--bootstrap", "flags.json", "get", "ex"], vec!["express-pay"]),
-        // What belongs to an option is no command.
+        // The value of an option is not a command.
         (vec!["--bootstrap", "serve", "get", "ui"], vec!["ui-theme"]),
         (vec!["--api-key", "list", "chec"], vec!["check"]),
         (vec!["--no-cache", "get", "ui"], vec!["ui-theme"]),
@@ -86,7 +86,7 @@ fn bash_offers_commands_options_and_keys() {
     assert_eq!(offered(&folder, &["get", ""]).len(), 8);
 }
 
-/// Keys come from a service: nothing in one of them is carried out.
+/// Keys come from a service: nothing in them is executed.
 #[test]
 fn a_key_is_text_to_bash() {
     let folder = Folder::new("completions-hostile");
@@ -102,7 +102,7 @@ fn a_key_is_text_to_bash() {
 }
 
 #[test]
-fn a_service_that_is_not_there_is_no_error_of_a_completion() {
+fn a_service_that_is_down_is_no_error_of_a_completion() {
     let folder = Folder::new("completions-down");
     if accepts(&folder, "bash").is_some() {
         assert_eq!(offered(&folder, &["get", ""]), [] as [&str; 0]);
@@ -111,7 +111,7 @@ fn a_service_that_is_not_there_is_no_error_of_a_completion() {
 
 /// Every option of the help is in the completions.
 #[test]
-fn nothing_is_left_out() {
+fn every_option_is_completed() {
     let folder = Folder::new("completions-whole");
     for command in
         ["get", "list", "eval-all", "explain", "check", "pull", "watch", "serve", "split"]

@@ -8,7 +8,7 @@ use crate::support::{FLAGS, Folder, run};
 
 const README: &str = include_str!("../../README.md");
 
-/// A shell that finds the command.
+/// Returns a shell with the command in its `PATH`.
 fn shell(folder: &Folder) -> Command {
     let binary = Path::new(env!("CARGO_BIN_EXE_phaseflag"));
     let path = format!("{}:{}", binary.parent().unwrap().display(), env::var("PATH").unwrap());
@@ -67,7 +67,7 @@ fn the_deployment_runs() {
         let done = run(shell.arg(&script).args(options).env("TMPDIR", &folder.path));
         assert_eq!((done.status, done.errors.as_str()), (0, ""), "{options:?}");
         assert_eq!(done.output, "deployed: one-page, for 259 of 1000 an instant search\n");
-        // It has cleaned up.
+        // The script has removed its files.
         assert_eq!(folder.files(), [""; 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! The library's examples beside each kind of the command's service, as their users run them.
+//! The library's examples against each kind of service of the command, as users run them.
 //!
 //! `cargo test` builds the examples first; `cargo test -p phaseflag-cli` alone does not.
 
@@ -10,7 +10,7 @@ use phaseflag::Value;
 
 use crate::support::{FLAGS, Folder, KEY, Program, Service};
 
-/// Rules of which one names a segment.
+/// Rules, one of which names a segment.
 const BY_SEGMENT: &str = include_str!("../../../tests/data/segment.json");
 
 /// The options of each kind of service: as documented, and self-hosted.
@@ -28,7 +28,7 @@ fn start(name: &str, service: &Service) -> Program {
     assert!(path.is_file(), "there is no `{}`: run `cargo build --examples`", path.display());
     let mut command = Command::new(path);
     command.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
-    // No proxy of this machine may stand in the way.
+    // A proxy of this machine must not interfere.
     Program::start(command.env("NO_PROXY", "127.0.0.1"))
 }
 

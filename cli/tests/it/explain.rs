@@ -1,9 +1,9 @@
-//! `phaseflag explain`: why, on the command line.
+//! `phaseflag explain`: why a flag serves a value.
 
 use crate::support::{Folder, outcome, run};
 
 #[test]
-fn says_why() {
+fn explains_the_value() {
     let folder = Folder::new("explain");
     for (arguments, expected) in [
         (
@@ -31,13 +31,13 @@ fn says_why() {
 }
 
 #[test]
-fn a_flag_that_is_not_known_is_an_error() {
+fn an_unknown_flag_is_an_error() {
     let folder = Folder::new("explain-unknown");
     let errors = "phaseflag: there is no flag `ui-teme`: did you mean `ui-theme`?\n";
     assert_eq!(folder.with_flags(&["explain", "ui-teme"]), outcome(2, "", errors));
 }
 
-/// No attribute, which may come from anywhere, reaches the terminal as a command to it.
+/// No attribute can control the terminal.
 #[test]
 fn control_characters_are_escaped() {
     let folder = Folder::new("explain-control");

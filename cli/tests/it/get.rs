@@ -1,4 +1,4 @@
-//! `phaseflag get`: values, forms, defaults, and where the rules come from.
+//! `phaseflag get`: values, formats, defaults, and the source of the rules.
 
 use std::time::{Duration, Instant};
 
@@ -117,7 +117,7 @@ fn prints_the_whole_result() {
 }
 
 #[test]
-fn the_exit_status_may_be_the_answer() {
+fn the_exit_status_can_be_the_value() {
     let folder = Folder::new("get-exit-code");
     for (arguments, status, errors) in [
         (vec!["new-checkout-flow", "--attr", "plan=pro"], 0, ""),
@@ -147,7 +147,7 @@ fn the_exit_status_may_be_the_answer() {
 }
 
 #[test]
-fn a_flag_that_is_not_known_is_an_error_that_suggests_another() {
+fn the_error_for_an_unknown_flag_suggests_another() {
     let folder = Folder::new("get-unknown");
     for (key, hint) in [
         ("ui-teme", ": did you mean `ui-theme`?"),
@@ -164,13 +164,13 @@ fn a_flag_that_is_not_known_is_an_error_that_suggests_another() {
 }
 
 #[test]
-fn asks_the_service() {
+fn gets_the_rules_from_the_service() {
     let folder = Folder::new("get-service");
     let service = Service::with_flags(&folder);
     let value = run(&mut service.phaseflag(&folder, &["get", "ui-theme"]));
     assert_eq!(value, outcome(0, "light\n", ""));
 
-    // Options win over the environment, and may stand before the command.
+    // Options win over environment variables, and may come before the command.
     let mut command = folder.phaseflag(&["--base-url", &service.base_url, "get", "ui-theme"]);
     command.env("PHASEFLAG_BASE_URL", NOBODY).env("PHASEFLAG_API_KEY", KEY);
     assert_eq!(run(&mut command), outcome(0, "light\n", ""));
@@ -193,7 +193,7 @@ fn a_service_that_is_down_is_an_error() {
         refused()
     );
     assert_eq!(down(&["ui-theme"]), outcome(2, "", &format!("{failure}\n")));
-    // A file that cannot be used is an error also where there is a default.
+    // A file that cannot be used is an error even with a default.
     for default in [&[] as &[&str], &["--default", "none"]] {
         let arguments = [&["ui-theme", "--bootstrap", "missing.json"], default].concat();
         let errors = format!(
@@ -202,13 +202,13 @@ fn a_service_that_is_down_is_an_error() {
         );
         assert_eq!(down(&arguments), outcome(2, "", &errors));
     }
-    // The default stands in, and why it does is said.
+    // The default is printed, with a warning.
     let defaulted = outcome(0, "none\n", &format!("{failure}\n"));
     assert_eq!(down(&["ui-theme", "--default", "none"]), defaulted);
 }
 
 #[test]
-fn a_bootstrap_stands_in_for_a_service_that_is_down() {
+fn a_bootstrap_is_used_while_the_service_is_down() {
     let folder = Folder::new("get-stale");
     folder.write("flags.json", FLAGS);
     let mut command = folder.phaseflag(&["get", "ui-theme", "--bootstrap", "flags.json"]);
@@ -230,7 +230,7 @@ fn a_bootstrap_stands_in_for_a_service_that_is_down() {
 }
 
 #[test]
-fn a_refused_key_is_said_at_once_and_never_shown() {
+fn a_refused_key_is_reported_at_once_and_never_printed() {
     let folder = Folder::new("get-refused");
     folder.write("flags.json", FLAGS);
     let service = Service::start_with(&folder, &["flags.json", "--port", "0", "--key", "right"]);
@@ -249,7 +249,7 @@ fn a_refused_key_is_said_at_once_and_never_shown() {
 }
 
 #[test]
-fn a_service_that_is_not_named_is_an_error_that_says_what_to_set() {
+fn the_error_for_a_missing_service_says_what_to_set() {
     let folder = Folder::new("get-unset");
     assert_eq!(
         run(&mut folder.phaseflag(&["get", "ui-theme", "--default", "none"])),
@@ -296,7 +296,7 @@ fn a_bootstrap_that_cannot_be_used_is_an_error() {
     }
 }
 
-/// What a service says reaches a terminal as text.
+/// A message of a service cannot control the terminal.
 #[test]
 fn control_characters_of_an_error_are_escaped() {
     let folder = Folder::new("get-control");
@@ -304,10 +304,10 @@ fn control_characters_of_an_error_are_escaped() {
     assert_eq!(folder.with_flags(&["get", "a\x1b[31m"]), outcome(2, "", errors));
 }
 
-/// A value as it is for a program, and escaped on a terminal, for which `script` stands in.
+/// A program gets the value unchanged, a terminal gets it escaped. `script` simulates a terminal.
 #[cfg(target_os = "linux")]
 #[test]
-fn control_characters_of_a_value_are_escaped_on_a_terminal_alone() {
+fn control_characters_of_a_value_are_escaped_only_on_a_terminal() {
     let folder = Folder::new("get-terminal");
     folder.write(
         "rules.json",
@@ -332,7 +332,7 @@ fn control_characters_of_a_value_are_escaped_on_a_terminal_alone() {
     }
 }
 
-/// Behind two dashes a key may look like an option.
+/// After two dashes, a key may look like an option.
 #[test]
 fn a_key_may_begin_with_dashes() {
     let folder = Folder::new("get-dashes");

@@ -39,7 +39,7 @@ fn list_prints_json() {
     );
 }
 
-/// Two flags that carry an environment, one of them twice, and one that carries none.
+/// Two flags with an environment, one of them in two environments, and a flag without one.
 const ENVIRONMENTS: &str = r#"[
     {"key": "a", "environment": "production", "enabled": false},
     {"key": "a", "environment": "staging"},
@@ -104,7 +104,7 @@ fn every_command_that_needs_rules_knows_the_environment() {
 
 #[cfg(unix)]
 #[test]
-fn an_environment_that_is_no_text_is_an_error() {
+fn an_environment_that_is_not_utf8_is_an_error() {
     let folder = Folder::new("list-environment-bytes");
     folder.write("rules.json", ENVIRONMENTS);
     let name = std::os::unix::ffi::OsStringExt::from_vec(vec![b'a', 0xff]);
@@ -141,7 +141,7 @@ fn eval_all_prints_values_and_reasons() {
     );
 }
 
-/// What could break a row, or the terminal, is escaped.
+/// Characters that could break a row or control the terminal are escaped.
 #[test]
 fn a_row_stays_a_row() {
     let folder = Folder::new("list-row");
@@ -155,7 +155,7 @@ fn a_row_stays_a_row() {
     assert_eq!(command("eval-all").output, "a\\tb\tone\\ntwo\\u{1b}[31m\tdefault\tv\n");
 }
 
-/// Whoever reads no further is no failure.
+/// A reader that closes the pipe is no failure.
 #[test]
 fn a_broken_pipe_ends_quietly() {
     let folder = Folder::new("list-pipe");
@@ -191,10 +191,10 @@ fn a_full_disk_is_an_error() {
     );
 }
 
-/// On a terminal that `script` makes, where it is there.
+/// `script`, if it is installed, simulates a terminal.
 #[cfg(target_os = "linux")]
 #[test]
-fn people_see_a_table() {
+fn a_terminal_gets_a_table() {
     let folder = Folder::new("list-terminal");
     folder.write("flags.json", FLAGS);
     let seen = |environment: &[(&str, &str)]| {

@@ -1,4 +1,4 @@
-//! `phaseflag pull`: the file is whole, or it is as it was.
+//! `phaseflag pull`: the file is replaced completely or not at all.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use phaseflag::{Ruleset, Value};
 use crate::support::{FLAGS, Folder, KEY, NOBODY, Service, outcome, refused, run};
 
 #[test]
-fn writes_what_the_service_has() {
+fn writes_the_rules_of_the_service() {
     let folder = Folder::new("pull");
     let service = Service::with_flags(&folder);
     let printed = run(&mut service.phaseflag(&folder, &["pull"]));
@@ -29,7 +29,7 @@ fn writes_what_the_service_has() {
 }
 
 #[test]
-fn a_failure_leaves_the_file_as_it_was() {
+fn a_failure_does_not_change_the_file() {
     let folder = Folder::new("pull-failure");
     folder.write("flags.json", FLAGS);
     let old = folder.write("old.json", "old");
@@ -57,7 +57,7 @@ fn a_failure_leaves_the_file_as_it_was() {
             &format!("phaseflag: failed to reach `{NOBODY}/sdk/ruleset`: io: {}\n", refused())
         )
     );
-    // Something that answers, and has no rules.
+    // A server that responds, but has no rules.
     let mut elsewhere = service.phaseflag(&folder, &["pull", "-o", "old.json"]);
     elsewhere.env("PHASEFLAG_BASE_URL", format!("{}/no", service.base_url));
     elsewhere.env("PHASEFLAG_API_KEY", "right");
@@ -67,10 +67,10 @@ fn a_failure_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_an_error() {
+fn a_path_that_cannot_be_written_is_an_error() {
     let folder = Folder::new("pull-place");
     let service = Service::with_flags(&folder);
-    // What this system says.
+    // The error text of this system.
     let unwritable = |path| fs::write(folder.path.join(path), "").unwrap_err().to_string();
     for (path, cause) in [
         ("no/such/folder.json", unwritable("no/such/folder.json")),
@@ -122,7 +122,7 @@ fn permissions_and_links_stay() {
     };
     let mode = |name: &str| fs::metadata(folder.file(name)).unwrap().mode() & 0o777;
 
-    // A new file is as any other program of the user makes one.
+    // A new file has the usual permissions.
     let other = folder.file("other");
     fs::write(&other, "").unwrap();
     pull("new.json");
@@ -135,7 +135,7 @@ fn permissions_and_links_stay() {
     assert_eq!(mode("other"), 0o600);
     let text = fs::read_to_string(&other).unwrap();
     assert_eq!(Ruleset::parse(&text).unwrap().len(), 8);
-    // A link that leads to nothing yet, over another in a folder.
+    // A link to a missing file, through another link in a folder.
     fs::create_dir(folder.file("folder")).unwrap();
     symlink("folder/second", folder.file("first")).unwrap();
     symlink("../made", folder.file("folder/second")).unwrap();
@@ -148,7 +148,7 @@ fn permissions_and_links_stay() {
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
 }
 
-/// Whoever reads the file while it is replaced again and again sees rules that are whole.
+/// A program that reads the file while it is replaced repeatedly always finds complete rules.
 #[test]
 fn nobody_sees_half_a_file() {
     let folder = Folder::new("pull-whole");
@@ -168,10 +168,10 @@ fn nobody_sees_half_a_file() {
     pulls.join().unwrap();
 }
 
-/// A disk that is full in the middle of the file, for which a limit stands in.
+/// The disk becomes full in the middle of the file, simulated by a limit.
 #[cfg(unix)]
 #[test]
-fn a_write_that_fails_halfway_leaves_the_file_as_it_was() {
+fn a_write_that_fails_halfway_does_not_change_the_file() {
     let folder = Folder::new("pull-full");
     let service = Service::with_flags(&folder);
     let old = folder.write("old.json", "old");
@@ -189,10 +189,10 @@ fn a_write_that_fails_halfway_leaves_the_file_as_it_was() {
     assert_eq!(folder.files(), ["flags.json", "old.json"]);
 }
 
-/// The process of a run that was killed had the same number, as the first one of a container has.
+/// A killed run had the same process ID, as the first process of each container has.
 #[cfg(unix)]
 #[test]
-fn what_a_killed_run_has_left_is_in_nobodys_way() {
+fn the_temporary_file_of_a_killed_run_does_not_interfere() {
     let folder = Folder::new("pull-killed");
     let service = Service::with_flags(&folder);
     let line = format!(
@@ -206,10 +206,10 @@ fn what_a_killed_run_has_left_is_in_nobodys_way() {
     assert_eq!(Ruleset::parse(&text).unwrap().len(), 8);
 }
 
-/// Rules keep their lines on a terminal, for which `script` stands in, and do nothing else to it.
+/// On a terminal, rules keep their lines but cannot control it. `script` simulates a terminal.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_terminal_gets_rules_without_what_steers_it() {
+fn a_terminal_gets_rules_without_control_characters() {
     let folder = Folder::new("pull-terminal");
     folder.write("rules.json", "[{\"key\": \"a\u{9b}\u{202e}\"}]");
     let service = Service::start(&folder, "rules.json");

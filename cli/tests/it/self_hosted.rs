@@ -1,8 +1,8 @@
-//! `phaseflag serve --self-hosted`: the answers of the real service over PostgreSQL, as recorded.
+//! `phaseflag serve --self-hosted`: the recorded responses of the real service over PostgreSQL.
 
 use phaseflag::{EvaluationContext, EvaluationEvent, PhaseFlagClient, Ruleset, Value};
 
-use crate::support::{Answer, FLAGS, Folder, KEY, SOON, Service, exchange};
+use crate::support::{FLAGS, Folder, KEY, Response, SOON, Service, exchange};
 
 const EVENTS: &str = include_str!("../../../tests/data/service/events.json");
 const OTHERS: &str = include_str!("../../../tests/data/service/others.json");
@@ -24,12 +24,12 @@ fn rows(text: &str) -> Vec<Value> {
     json(text).as_array().unwrap().to_vec()
 }
 
-/// A body with this event, so many times.
+/// Returns a body with this event, `count` times.
 fn batch(event: &str, count: usize) -> String {
     format!(r#"{{"events": [{}]}}"#, vec![event; count].join(", "))
 }
 
-/// The request of a recorded row. Long ones are recorded by their beginning.
+/// Returns the request of a recorded row. Only the beginning of a long one is recorded.
 fn request(row: &Value) -> String {
     let recorded = row["request"].as_str().unwrap();
     let Some(beginning) = recorded.strip_suffix('…') else {
@@ -64,7 +64,7 @@ fn nothing_else_is_printed(service: &mut Service) {
 }
 
 #[test]
-fn events_are_answered_as_recorded() {
+fn responses_to_events_are_as_recorded() {
     let folder = Folder::new("self-hosted-events");
     let mut service = start(&folder, FLAGS);
     let rows = rows(EVENTS);
@@ -73,11 +73,11 @@ fn events_are_answered_as_recorded() {
     for row in rows {
         let name = row["name"].as_str().unwrap();
         let body = request(row);
-        let answer = service.post("/sdk/events", &body);
-        assert_eq!(Some(u64::from(answer.status)), row["status"].as_u64(), "{name}");
-        assert_eq!(answer.json(), row["answer"], "{name}");
-        statuses.push(answer.status);
-        if answer.status == 202 {
+        let response = service.post("/sdk/events", &body);
+        assert_eq!(Some(u64::from(response.status)), row["status"].as_u64(), "{name}");
+        assert_eq!(response.json(), row["answer"], "{name}");
+        statuses.push(response.status);
+        if response.status == 202 {
             for event in json(&body)["events"].as_array().unwrap() {
                 assert_eq!(service.program.line("event "), format!("event {event}"), "{name}");
             }
@@ -109,8 +109,8 @@ fn one_event_fails_its_whole_request() {
         let body = format!(
             r#"{{"events": [{{"flag_key": "a"}}, {{"flag_key": "b", {bad}}}, {{"flag_key": "c"}}]}}"#
         );
-        let answer = service.post("/sdk/events", &body);
-        assert_eq!((answer.status, answer.body.as_str()), (500, FAILED), "{bad}");
+        let response = service.post("/sdk/events", &body);
+        assert_eq!((response.status, response.body.as_str()), (500, FAILED), "{bad}");
     }
     nothing_else_is_printed(&mut service);
 
@@ -125,15 +125,15 @@ fn one_event_fails_its_whole_request() {
         &format!(r#""variation_key": "{long}", "user_id": "{long}""#),
     ] {
         let body = batch(&format!(r#"{{"flag_key": "a", {good}}}"#), 1);
-        let answer = service.post("/sdk/events", &body);
-        assert_eq!(answer.status, 202, "{good}");
+        let response = service.post("/sdk/events", &body);
+        assert_eq!(response.status, 202, "{good}");
         service.program.line("event ");
     }
     nothing_else_is_printed(&mut service);
 }
 
 #[test]
-fn a_refused_body_is_named_by_its_fields() {
+fn the_response_to_a_refused_body_names_its_fields() {
     let folder = Folder::new("self-hosted-fields");
     let mut service = start(&folder, FLAGS);
     let no_object = "Input should be a valid dictionary or object to extract fields from";
@@ -159,14 +159,14 @@ fn a_refused_body_is_named_by_its_fields() {
             ],
         ),
         ("{\"events\":\n [üx]}", vec![("body.13", "JSON decode error")]),
-        // A wrong type counts before what the database refuses.
+        // A wrong type is reported before what the database refuses.
         (r#"{"events": [{"flag_key": "\ud800", "user_id": 7}]}"#, {
             vec![("body.events.0.user_id", no_text)]
         }),
     ] {
-        let answer = service.post("/sdk/events", body);
-        assert_eq!(answer.status, 422, "{body}");
-        let error = answer.json()["error"].clone();
+        let response = service.post("/sdk/events", body);
+        assert_eq!(response.status, 422, "{body}");
+        let error = response.json()["error"].clone();
         assert_eq!(error["message"].as_str(), Some("Validation error"));
         let details = error["details"].as_array().unwrap();
         let text = |detail: &Value, name: &str| detail[name].as_str().unwrap().to_owned();
@@ -178,11 +178,11 @@ fn a_refused_body_is_named_by_its_fields() {
     nothing_else_is_printed(&mut service);
 }
 
-/// What the service also answers, and `serve` does not.
+/// Requests that the service accepts and `serve` does not.
 const NOT_SERVED: [&str; 2] = ["POST /api/v1/evaluate/batch", "POST /api/v1/flags/seg-and/explain"];
 
 #[test]
-fn other_requests_are_answered_as_recorded() {
+fn responses_to_other_requests_are_as_recorded() {
     let folder = Folder::new("self-hosted-others");
     let off = |key: &str, status: &str| {
         json(&format!(r#"{{"key": "{key}", "status": "{status}", "variations": []}}"#))
@@ -210,20 +210,20 @@ fn other_requests_are_answered_as_recorded() {
             Value::Null => String::new(),
             body => body.to_string(),
         };
-        let answer = exchange(method, &format!("{host}{path}"), &headers, &body);
+        let response = exchange(method, &format!("{host}{path}"), &headers, &body);
         sent += 1;
-        assert_eq!(Some(u64::from(answer.status)), row["status"].as_u64(), "{row}");
-        assert_eq!(answer.json(), json(row["body"].as_str().unwrap()), "{row}");
+        assert_eq!(Some(u64::from(response.status)), row["status"].as_u64(), "{row}");
+        assert_eq!(response.json(), json(row["body"].as_str().unwrap()), "{row}");
         let recorded = row["headers"].as_object().unwrap();
         for name in ["content-type", "cache-control"] {
-            assert_eq!(answer.header(name), recorded.get(name).and_then(Value::as_str), "{row}");
+            assert_eq!(response.header(name), recorded.get(name).and_then(Value::as_str), "{row}");
         }
         // The recorded service had another limit.
         let limits = recorded.get("x-ratelimit-limit").is_some();
         let left = (120 - sent).to_string();
         let (limit, left) = (limits.then_some("120"), limits.then_some(left.as_str()));
-        assert_eq!(answer.header("x-ratelimit-limit"), limit, "{row}");
-        assert_eq!(answer.header("x-ratelimit-remaining"), left, "{row}");
+        assert_eq!(response.header("x-ratelimit-limit"), limit, "{row}");
+        assert_eq!(response.header("x-ratelimit-remaining"), left, "{row}");
     }
     assert_eq!(sent, 11);
 }
@@ -232,25 +232,25 @@ fn other_requests_are_answered_as_recorded() {
 fn recorded_rules_are_served_as_recorded() {
     let folder = Folder::new("self-hosted-recorded");
     let service = start(&folder, BOOTSTRAP);
-    let (recorded, answer) = (json(RULESET), service.get("/sdk/ruleset", &[]).json());
-    assert_eq!(answer["flags"], recorded["flags"]);
-    assert_eq!(names(&answer), names(&recorded));
-    assert_eq!(kinds(&answer), kinds(&recorded));
+    let (recorded, response) = (json(RULESET), service.get("/sdk/ruleset", &[]).json());
+    assert_eq!(response["flags"], recorded["flags"]);
+    assert_eq!(names(&response), names(&recorded));
+    assert_eq!(kinds(&response), kinds(&recorded));
 
-    let answer = service.get("/sdk/bootstrap", &[]);
-    assert_eq!((answer.status, answer.header("ETag")), (200, None));
-    let (recorded, answer) = (json(BOOTSTRAP), answer.json());
-    assert_eq!(answer["flags"], recorded["flags"]);
-    assert_eq!(answer["segments"], recorded["segments"]);
-    assert_eq!(names(&answer), names(&recorded));
-    assert_eq!(kinds(&answer), kinds(&recorded));
+    let response = service.get("/sdk/bootstrap", &[]);
+    assert_eq!((response.status, response.header("ETag")), (200, None));
+    let (recorded, response) = (json(BOOTSTRAP), response.json());
+    assert_eq!(response["flags"], recorded["flags"]);
+    assert_eq!(response["segments"], recorded["segments"]);
+    assert_eq!(names(&response), names(&recorded));
+    assert_eq!(kinds(&response), kinds(&recorded));
 }
 
 fn names(document: &Value) -> Vec<String> {
     document.as_object().unwrap().iter().map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The members that are text, with `0` for each digit and `f` for each letter of hexadecimal.
+/// Returns the members that are text, with `0` for each digit and `f` for each hexadecimal letter.
 fn kinds(document: &Value) -> Vec<String> {
     let members = document.as_object().unwrap().iter();
     let texts = members.filter_map(|(name, value)| Some((name, value.as_str()?)));
@@ -276,7 +276,7 @@ fn kinds(document: &Value) -> Vec<String> {
 }
 
 #[test]
-fn every_form_of_rules_is_served_in_one() {
+fn every_format_of_rules_is_served_in_one() {
     let by_key = r#"{"data": {"version": 42, "flags": [
         {"key": "checkout", "flag_type": "boolean", "enabled": true, "tags": null,
          "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
@@ -312,7 +312,7 @@ fn every_form_of_rules_is_served_in_one() {
         {"attribute": "plan", "operator": "is", "value": "beta"}]}]"#;
     assert_eq!(bootstrap["segments"], json(segments));
 
-    // References that are empty count as absent, and what is malformed stays for the client.
+    // Empty references count as absent, and malformed parts are sent unchanged.
     let odd = r#"[{"id": "", "key": "a", "default_variation_id": "", "default_variation_key": "v",
         "variations": [{"key": "v", "value": ""}, 7], "targeting_rules": [null,
           {"variation_id": "", "variation": "v", "segment_id": null, "conditions": "none"}]}]"#;
@@ -351,14 +351,14 @@ fn the_bootstrap_serves_what_the_file_serves() {
     }
     assert_eq!(served.len(), 7);
     assert!(served.evaluate(gone[0], None).is_none());
-    // Nobody but the service itself knows of prerequisites.
+    // Only the service itself knows prerequisites.
     let british = EvaluationContext::new().attribute("country", "GB");
     let pay = served.evaluate("express-pay", &british).unwrap();
     assert_eq!(pay.variation_key(), Some("enabled"));
 }
 
 #[test]
-fn an_etag_hides_a_rule_that_changes() {
+fn the_etag_does_not_change_with_a_rule() {
     let folder = Folder::new("self-hosted-etag");
     let service = start(&folder, FLAGS);
     let first = service.get("/sdk/ruleset", &[]);
@@ -375,7 +375,7 @@ fn an_etag_hides_a_rule_that_changes() {
     assert_ne!(changed.json()["flags"], first.json()["flags"]);
     assert_eq!(changed.json()["version"], first.json()["version"]);
 
-    // A flag that comes or goes is seen.
+    // An added or removed flag changes the ETag.
     folder.write("rules.json", &FLAGS.replace("inactive", "active"));
     let active = ask();
     assert_eq!(active.status, 200);
@@ -389,16 +389,16 @@ fn an_etag_hides_a_rule_that_changes() {
 }
 
 #[test]
-fn evaluations_know_prerequisites_and_ids() {
+fn evaluations_use_prerequisites_and_ids() {
     let folder = Folder::new("self-hosted-evaluate");
     let service = start(&folder, FLAGS);
     let ask = |key: &str, context: &str| {
         let body = format!(r#"{{"flag_key": "{key}", "context": {context}}}"#);
         service.post("/sdk/evaluate", &body)
     };
-    let answer = ask("instant-search", r#"{"user_id": "bob", "user_key": "ada"}"#);
+    let response = ask("instant-search", r#"{"user_id": "bob", "user_key": "ada"}"#);
     assert_eq!(
-        (answer.status, answer.json()),
+        (response.status, response.json()),
         (
             200,
             json(
@@ -407,9 +407,9 @@ fn evaluations_know_prerequisites_and_ids() {
             )
         )
     );
-    // A key that is of the documented path alone.
-    let answer = ask("instant-search", r#"{"user_key": "bob"}"#).json();
-    assert_eq!(answer["reason"].as_str(), Some("default"));
+    // `user_key` exists only on the documented path.
+    let response = ask("instant-search", r#"{"user_key": "bob"}"#).json();
+    assert_eq!(response["reason"].as_str(), Some("default"));
     let session = ask("instant-search", r#"{"session_id": "bob"}"#).json();
     assert_eq!(session["reason"].as_str(), Some("percentage_rollout"));
     let british = ask("express-pay", r#"{"attributes": {"country": "GB"}}"#).json();
@@ -432,7 +432,7 @@ fn evaluations_know_prerequisites_and_ids() {
     let bare = service.post("/sdk/evaluate", r#"{"flag_key": "bare"}"#).json();
     assert!(bare["variation_id"].is_null() && bare["value"].is_null(), "{bare}");
 
-    // Of two flags with one key, the last counts.
+    // Of two flags with the same key, the last one counts.
     let flag = |id: &str| {
         let variation = format!(r#"{{"id": "{id}", "key": "v", "value": 1}}"#);
         format!(r#"{{"key": "a", "default_variation": "v", "variations": [{variation}]}}"#)
@@ -452,17 +452,17 @@ fn other_methods_and_paths_are_refused() {
         ("GET", "/sdk/events", "POST"),
         ("OPTIONS", "/sdk/evaluate", "POST"),
     ] {
-        let answer = exchange(method, &format!("{}{path}", service.base_url), &[], "");
+        let response = exchange(method, &format!("{}{path}", service.base_url), &[], "");
         assert_eq!(
-            (answer.status, answer.header("Allow")),
+            (response.status, response.header("Allow")),
             (405, Some(allowed)),
             "{method} {path}"
         );
     }
     for path in ["/evaluate", "/sdk/stream", "/sdk/ruleset/"] {
-        let answer = service.post(path, r#"{"flags": ["*"], "context": {}}"#);
+        let response = service.post(path, r#"{"flags": ["*"], "context": {}}"#);
         let expected = r#"{"error":{"code":404,"message":"Not Found"}}"#;
-        assert_eq!((answer.status, answer.body.as_str()), (404, expected), "{path}");
+        assert_eq!((response.status, response.body.as_str()), (404, expected), "{path}");
     }
 }
 
@@ -470,7 +470,7 @@ fn other_methods_and_paths_are_refused() {
 fn an_address_has_120_requests_a_minute() {
     let folder = Folder::new("self-hosted-limit");
     let service = start(&folder, FLAGS);
-    let send = |number: usize| -> Answer {
+    let send = |number: usize| -> Response {
         match number % 5 {
             0 => service.get("/sdk/ruleset", &[]),
             1 => service.post("/sdk/events", r#"{"events": []}"#),
@@ -480,26 +480,26 @@ fn an_address_has_120_requests_a_minute() {
         }
     };
     for number in 0..120 {
-        let answer = send(number);
+        let response = send(number);
         let expected = [200, 202, 200, 404, 401][number % 5];
-        assert_eq!(answer.status, expected, "{number}");
-        assert_eq!(answer.header("X-RateLimit-Limit"), Some("120"));
+        assert_eq!(response.status, expected, "{number}");
+        assert_eq!(response.header("X-RateLimit-Limit"), Some("120"));
         let left = (119 - number).to_string();
-        assert_eq!(answer.header("X-RateLimit-Remaining"), Some(left.as_str()));
-        assert_eq!(answer.header("Retry-After"), None);
+        assert_eq!(response.header("X-RateLimit-Remaining"), Some(left.as_str()));
+        assert_eq!(response.header("Retry-After"), None);
     }
     for number in 0..5 {
-        let answer = send(number);
-        assert_eq!(answer.status, 429, "{number}");
-        assert_eq!(answer.json()["error"]["code"].as_u64(), Some(429));
-        assert_eq!(answer.header("X-RateLimit-Limit"), Some("120"));
-        assert_eq!(answer.header("X-RateLimit-Remaining"), Some("0"));
-        let wait: u64 = answer.header("Retry-After").unwrap().parse().unwrap();
+        let response = send(number);
+        assert_eq!(response.status, 429, "{number}");
+        assert_eq!(response.json()["error"]["code"].as_u64(), Some(429));
+        assert_eq!(response.header("X-RateLimit-Limit"), Some("120"));
+        assert_eq!(response.header("X-RateLimit-Remaining"), Some("0"));
+        let wait: u64 = response.header("Retry-After").unwrap().parse().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
     }
 }
 
-/// A client against each kind of service: what it serves for a segment, and what arrives.
+/// A client of each kind of service: the value for a segment, and the events that arrive.
 #[test]
 fn a_client_reads_segments_and_delivers_events() {
     for options in [&[][..], &["--self-hosted"]] {

@@ -1,4 +1,4 @@
-//! `phaseflag serve`: what the local service answers, and what it does with its file.
+//! `phaseflag serve`: the responses of the local service, and how it reloads its file.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +11,7 @@ use phaseflag::{Error, EvaluationContext, Object, PhaseFlagClient, Value};
 use crate::support::{FLAGS, Folder, KEY, SOON, Service, exchange, outcome, run, unreadable};
 
 #[test]
-fn answers_304_until_the_file_changes() {
+fn responds_with_304_until_the_file_changes() {
     let folder = Folder::new("serve-conditional");
     let service = Service::with_flags(&folder);
 
@@ -36,9 +36,9 @@ fn answers_304_until_the_file_changes() {
 fn serves_a_bootstrap_with_segments() {
     let folder = Folder::new("serve-bootstrap");
     let service = Service::with_flags(&folder);
-    let answer = service.get("/sdk/bootstrap", &[]);
-    assert_eq!((answer.status, answer.header("ETag")), (200, None));
-    let (bootstrap, file) = (answer.json(), FLAGS.parse::<Value>().unwrap());
+    let response = service.get("/sdk/bootstrap", &[]);
+    assert_eq!((response.status, response.header("ETag")), (200, None));
+    let (bootstrap, file) = (response.json(), FLAGS.parse::<Value>().unwrap());
     assert_eq!(bootstrap["flags"], file["flags"]);
     assert_eq!(bootstrap["segments"], file["segments"]);
     assert_eq!(bootstrap["version"].as_i64(), Some(1));
@@ -46,7 +46,7 @@ fn serves_a_bootstrap_with_segments() {
     assert_eq!(bootstrap["signature"].as_str().map(str::len), Some(64));
     assert_eq!(bootstrap.as_object().map(Object::len), Some(5));
 
-    // Segments may stand beside the object that holds the flags, or be absent.
+    // Segments may be beside the object with the flags, or absent.
     let segments = r#"[{"id": "s", "conditions": []}]"#;
     for (text, segments) in [
         (format!(r#"{{"data": {{"flags": []}}, "segments": {segments}}}"#), segments),
@@ -67,7 +67,7 @@ fn serves_a_bootstrap_with_segments() {
 }
 
 #[test]
-fn keeps_its_rules_where_the_file_is_bad() {
+fn keeps_its_rules_if_the_file_is_invalid() {
     let folder = Folder::new("serve-bad");
     let mut service = Service::with_flags(&folder);
     let before = service.get("/sdk/ruleset", &[]);
@@ -86,7 +86,7 @@ fn keeps_its_rules_where_the_file_is_bad() {
 }
 
 #[test]
-fn reads_every_form_of_rules() {
+fn reads_every_format_of_rules() {
     let flag = r#"{"key": "a", "variations": [{"key": "v", "value": 1}]}"#;
     for (name, text) in [
         ("list", format!("[{flag}]")),
@@ -107,14 +107,14 @@ fn evaluates() {
     let folder = Folder::new("serve-evaluates");
     let service = Service::with_flags(&folder);
 
-    let answer = service.post(
+    let response = service.post(
         "/evaluate",
         r#"{"flags": ["new-checkout-flow", "instant-search", "ui-theme", "express-pay",
                       "product-recommendations", "no-such-flag"],
             "context": {"user_key": "bob", "attributes": {"plan": "free", "seats": 3}}}"#,
     );
-    assert_eq!(answer.status, 200);
-    let evaluations = &answer.json()["data"]["evaluations"];
+    assert_eq!(response.status, 200);
+    let evaluations = &response.json()["data"]["evaluations"];
     assert_eq!(
         evaluations["instant-search"].to_string(),
         r#"{"reason":"PERCENTAGE_ROLLOUT","value":true,"variation_key":"on"}"#
@@ -151,10 +151,10 @@ fn evaluates_as_older_services_do() {
         service.post("/sdk/evaluate", &body)
     };
 
-    let answer = ask("instant-search");
-    assert_eq!(answer.status, 200);
+    let response = ask("instant-search");
+    assert_eq!(response.status, 200);
     assert_eq!(
-        answer.body,
+        response.body,
         r#"{"flag_key":"instant-search","reason":"percentage_rollout","value":true,"variation_id":null,"variation_key":"on"}"#
     );
     assert_eq!(ask("no-such-flag").status, 404);
@@ -186,8 +186,8 @@ fn the_identifiers_of_a_request_win_over_attributes_of_their_names() {
         (r#"{"user_id": "42", "attributes": {"user_id": null}}"#, "user"),
     ] {
         let body = format!(r#"{{"flag_key": "f", "context": {context}}}"#);
-        let answer = service.post("/sdk/evaluate", &body);
-        assert_eq!(answer.json()["variation_key"].as_str(), Some(expected), "{context}");
+        let response = service.post("/sdk/evaluate", &body);
+        assert_eq!(response.json()["variation_key"].as_str(), Some(expected), "{context}");
     }
 }
 
@@ -219,7 +219,7 @@ fn refuses_what_the_service_refuses() {
 }
 
 #[test]
-fn service_and_client_come_to_the_same_answers() {
+fn service_and_client_evaluate_alike() {
     let folder = Folder::new("serve-same");
     let service = Service::with_flags(&folder);
     let client = PhaseFlagClient::builder(&service.base_url, "sdk-dev-local").build().unwrap();
@@ -243,7 +243,7 @@ fn service_and_client_come_to_the_same_answers() {
 }
 
 #[test]
-fn a_key_may_be_demanded() {
+fn a_key_may_be_required() {
     let folder = Folder::new("serve-key");
     folder.write("flags.json", FLAGS);
     let service = Service::start_with(&folder, &["flags.json", "--port=0", "--key", "right"]);
@@ -255,7 +255,7 @@ fn a_key_may_be_demanded() {
 }
 
 #[test]
-fn problems_of_the_file_are_said_and_leave_the_rest() {
+fn problems_of_the_file_are_reported_and_the_rest_is_served() {
     let folder = Folder::new("serve-problems");
     folder.write("rules.json", r#"[{"key": "a", "default_variation": "no"}, {"key": 7}]"#);
     let mut service = Service::start(&folder, "rules.json");
@@ -307,19 +307,19 @@ fn what_cannot_be_served_is_an_error() {
     }
 }
 
-/// Sends bytes as they are, and reads what comes back until the end.
+/// Sends bytes unchanged, and reads the response until the connection ends.
 fn raw(service: &Service, bytes: &[u8]) -> String {
     let address = service.base_url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address.split('/').next().unwrap()).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream.write_all(bytes).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }
 
 #[test]
-fn requests_that_are_none_are_refused() {
+fn malformed_requests_are_refused() {
     let folder = Folder::new("serve-raw");
     let service = Service::with_flags(&folder);
     let head = |lines: &str| format!("POST /api/v1/evaluate HTTP/1.1\r\n{lines}\r\n");
@@ -335,22 +335,22 @@ fn requests_that_are_none_are_refused() {
         (head("x-api-key: a\r\n"), "HTTP/1.1 422 Unprocessable Content"),
         (head("X-API-KEY: a\r\nexpect: 100-continue\r\n"), "HTTP/1.1 100 Continue"),
     ] {
-        let answer = raw(&service, request.as_bytes());
-        assert_eq!(answer.lines().next(), Some(expected), "{request}");
+        let response = raw(&service, request.as_bytes());
+        assert_eq!(response.lines().next(), Some(expected), "{request}");
     }
     let bytes = raw(&service, b"GET / HTTP/1.1\r\nX: \xff\r\n\r\n");
     assert_eq!(bytes.lines().next(), Some("HTTP/1.1 400 Bad Request"));
-    // Of one line, and of many.
+    // A long line, and many lines.
     for endless in ["x".repeat(80 * 1024), "X: x\r\n".repeat(16 * 1024)] {
-        let answer = raw(&service, format!("GET / HTTP/1.1\r\nX: {endless}").as_bytes());
+        let response = raw(&service, format!("GET / HTTP/1.1\r\nX: {endless}").as_bytes());
         let expected = "HTTP/1.1 431 Request Header Fields Too Large";
-        assert_eq!(answer.lines().next(), Some(expected));
+        assert_eq!(response.lines().next(), Some(expected));
     }
     assert_eq!(service.get("/sdk/ruleset?a=b", &[]).status, 200);
 }
 
 #[test]
-fn a_silent_connection_holds_up_no_other() {
+fn a_silent_connection_does_not_delay_others() {
     let folder = Folder::new("serve-silent");
     let service = Service::with_flags(&folder);
     let address = service.base_url.strip_prefix("http://").unwrap().split('/').next().unwrap();
@@ -362,7 +362,7 @@ fn a_silent_connection_holds_up_no_other() {
 }
 
 #[test]
-fn an_answer_that_is_not_read_holds_up_no_other() {
+fn an_unread_response_does_not_delay_others() {
     let folder = Folder::new("serve-unread");
     let value = "x".repeat(16 << 20);
     let flag = format!(r#"[{{"key": "a", "variations": [{{"key": "v", "value": "{value}"}}]}}]"#);
@@ -372,7 +372,7 @@ fn an_answer_that_is_not_read_holds_up_no_other() {
     let mut unread = TcpStream::connect(address).unwrap();
     unread.set_read_timeout(Some(SOON)).unwrap();
     unread.write_all(b"GET /api/v1/sdk/ruleset HTTP/1.1\r\nX-API-Key: a\r\n\r\n").unwrap();
-    // The answer has begun, and no more of it is read.
+    // The response has begun, and the rest is not read.
     unread.read_exact(&mut [0; 8]).unwrap();
     let start = Instant::now();
     assert_eq!(service.get("/nothing", &[]).status, 404);
@@ -380,7 +380,7 @@ fn an_answer_that_is_not_read_holds_up_no_other() {
     drop(unread);
 }
 
-/// They come from whoever can reach the port.
+/// Anyone who can reach the port can send events.
 #[test]
 fn an_event_stays_on_its_line() {
     let folder = Folder::new("serve-event");
@@ -402,9 +402,9 @@ fn other_methods_are_refused() {
             r#"{"error":{"code":"METHOD_NOT_ALLOWED","message":"the method OPTIONS is not supported"}}"#,
         ),
     ] {
-        let answer = exchange(method, &url, &[], "");
-        assert_eq!((answer.status, answer.body.as_str()), (405, body), "{method}");
-        assert_eq!(answer.header("Allow"), Some("GET, POST"), "{method}");
+        let response = exchange(method, &url, &[], "");
+        assert_eq!((response.status, response.body.as_str()), (405, body), "{method}");
+        assert_eq!(response.header("Allow"), Some("GET, POST"), "{method}");
     }
 }
 
@@ -420,7 +420,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn a_reader_that_is_gone_does_not_end_it() {
+fn a_closed_output_does_not_end_the_service() {
     let folder = Folder::new("serve-closed");
     folder.write("flags.json", FLAGS);
     let mut command = folder.phaseflag(&["serve", "flags.json", "--port", "0"]);
@@ -434,7 +434,7 @@ fn a_reader_that_is_gone_does_not_end_it() {
     assert_eq!(exchange("POST", &url, &headers, body).status, 202);
     folder.write("flags.json", "[]");
     let url = format!("{base_url}/sdk/ruleset");
-    let answer = exchange("GET", &url, &headers, "");
-    assert_eq!(answer.json()["version"].as_i64(), Some(2));
+    let response = exchange("GET", &url, &headers, "");
+    assert_eq!(response.json()["version"].as_i64(), Some(2));
     assert_eq!(exchange("GET", &url, &headers, "").status, 200);
 }

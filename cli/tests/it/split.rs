@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::{FLAGS, Folder, outcome, run, run_with_input, unreadable};
 
-/// A hundred users, one a line.
+/// A hundred users, one per line.
 fn users() -> String {
     (0..100).map(|number| format!("user-{:03}\n", number * 7)).collect()
 }
@@ -38,7 +38,7 @@ fn reads_standard_input_and_attributes() {
     folder.write("flags.json", FLAGS);
     let mut command = folder.phaseflag(&["split", "ui-theme", "--users", "-"]);
     command.args(["--bootstrap", "flags.json"]);
-    // Lines may end as on other systems, and empty ones do not count.
+    // Lines may end with CR LF, and empty lines are ignored.
     let dots = |count: usize| "█".repeat(count);
     assert_eq!(
         run_with_input(&mut command, "ada\r\n\n  bob  \nada"),
@@ -57,7 +57,7 @@ fn reads_standard_input_and_attributes() {
     );
 }
 
-/// Programs of other systems begin a file with it.
+/// Some programs begin a file with it.
 #[test]
 fn a_byte_order_mark_is_no_part_of_a_user() {
     let folder = Folder::new("split-mark");
@@ -97,6 +97,6 @@ fn what_cannot_be_counted_is_an_error() {
         let errors = format!("phaseflag: {errors}\n");
         assert_eq!(folder.with_flags(&arguments), outcome(2, "", &errors));
     }
-    // Nothing is read where the command line is wrong.
+    // Nothing is read if the command line is wrong.
     assert_eq!(run(&mut folder.phaseflag(&["split"])).status, 2);
 }

@@ -1,4 +1,4 @@
-//! The help, the version, and what is said of a command line that is not understood.
+//! The help, the version, and the errors of invalid command lines.
 
 use crate::support::{self, Folder, outcome, run};
 
@@ -43,7 +43,7 @@ fn the_help_names_every_command() {
 }
 
 #[test]
-fn what_is_not_understood_is_named() {
+fn errors_name_the_invalid_argument() {
     let folder = Folder::new("usage-errors");
     for (arguments, message, help) in [
         (vec![], "a command is missing", ""),
@@ -97,7 +97,7 @@ fn what_is_not_understood_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_text_is_refused_or_taken_as_it_is() {
+fn arguments_that_are_not_utf8_are_refused_or_used_unchanged() {
     use std::os::unix::ffi::OsStrExt;
 
     let folder = Folder::new("usage-bytes");

@@ -11,7 +11,7 @@ fn prints_what_changes() {
     let folder = Folder::new("watch");
     let service = Service::with_flags(&folder);
     let mut watch = watch(&service, &folder);
-    // What is there at the start is no change.
+    // The rules at the start are not a change.
     assert_eq!(watch.line("phaseflag: watching"), "phaseflag: watching 8 flags");
     assert_eq!(watch.untaken(), [] as [&str; 0]);
 
@@ -26,7 +26,7 @@ fn prints_what_changes() {
 }
 
 #[test]
-fn says_when_the_service_is_gone_and_when_it_is_back() {
+fn reports_when_the_service_fails_and_recovers() {
     let folder = Folder::new("watch-gone");
     let service = Service::with_flags(&folder);
     let mut watch = watch(&service, &folder);
@@ -54,7 +54,7 @@ fn watches_a_file_without_a_service() {
     assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
 }
 
-/// Rules of a file that the service has replaced at the start are no change, either.
+/// If the service replaces the rules of a file during the start, that is not a change, either.
 #[test]
 fn only_what_differs_from_the_start_is_a_change() {
     let folder = Folder::new("watch-both");
@@ -72,7 +72,7 @@ fn only_what_differs_from_the_start_is_a_change() {
     }
 }
 
-/// Where the service comes later, it is one.
+/// If the service responds later, it is a change.
 #[test]
 fn a_service_that_comes_later_changes_the_rules_of_a_file() {
     let folder = Folder::new("watch-later");
@@ -108,10 +108,10 @@ fn without_rules_it_is_an_error() {
     );
 }
 
-/// Whoever reads no further ends it with the next change.
+/// If the reader closes the pipe, the next change ends the command.
 #[cfg(unix)]
 #[test]
-fn ends_with_its_reader() {
+fn ends_if_its_output_is_closed() {
     let folder = Folder::new("watch-pipe");
     let service = Service::with_flags(&folder);
     let mut shell = folder.program("sh");

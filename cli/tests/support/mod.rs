@@ -1,4 +1,4 @@
-//! The command as a user runs it: a process of its own, with an environment and a home of its own.
+//! Runs the command as a user does: as a separate process, with its own environment and home.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::env;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
-pub use exchange::{Answer, exchange};
+pub use exchange::{Response, exchange};
 pub use program::Program;
 
 #[path = "../../../tests/support/exchange.rs"]
@@ -17,33 +17,33 @@ mod exchange;
 #[path = "../../../tests/support/program.rs"]
 mod program;
 
-/// The longest that a test waits for something that should come soon.
+/// The longest time that a test waits for something that should happen soon.
 pub const SOON: Duration = Duration::from_secs(20);
 
 pub const FLAGS: &str = include_str!("../../../examples/flags.json");
 
-/// The key that the tests have.
+/// The key of the tests.
 pub const KEY: &str = "sdk-dev-local";
 
-/// An address where nobody answers: port 9 discards, where anything listens there at all.
+/// An address that does not respond: port 9 is usually closed, and otherwise discards its input.
 pub const NOBODY: &str = "http://127.0.0.1:9/api/v1";
 
-/// What this system says of a connection to [`NOBODY`].
+/// The error text of this system for a connection to [`NOBODY`].
 pub fn refused() -> String {
     TcpStream::connect("127.0.0.1:9").unwrap_err().to_string()
 }
 
-/// What this system says of a file that cannot be read.
+/// The error text of this system for a file that cannot be read.
 #[track_caller]
 pub fn unreadable(path: impl AsRef<Path>) -> String {
     fs::read(path).unwrap_err().to_string()
 }
 
-/// Where rules are cached on this platform, in the home of a command.
+/// The folder where rules are cached on this platform, in the home of a command.
 pub const CACHES: &str = if cfg!(target_vendor = "apple") { "Library/Caches" } else { ".cache" };
 
 /// A folder for one test, which is also the home of the commands that it runs. It is removed when
-/// this is dropped.
+/// this value is dropped.
 pub struct Folder {
     pub path: PathBuf,
 }
@@ -60,7 +60,7 @@ impl Folder {
         self.path.join(name).to_str().unwrap().to_owned()
     }
 
-    /// Writes a file at once, so that nobody reads half of it, and returns its path.
+    /// Writes a file by renaming, so that no program reads half of it, and returns its path.
     pub fn write(&self, name: &str, text: &str) -> String {
         let path = self.file(name);
         let new = format!("{path}.new");
@@ -69,7 +69,7 @@ impl Folder {
         path
     }
 
-    /// The names of the files in the folder.
+    /// Returns the names of the files in the folder.
     pub fn files(&self) -> Vec<String> {
         let files = fs::read_dir(&self.path).unwrap();
         let mut names: Vec<_> =
@@ -78,14 +78,14 @@ impl Folder {
         names
     }
 
-    /// Returns the command, to be run in this folder.
+    /// Returns the command, which runs in this folder.
     pub fn phaseflag(&self, arguments: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_phaseflag"));
         command.args(arguments);
         command
     }
 
-    /// Returns another program, to be run in this folder.
+    /// Returns another program, which runs in this folder.
     pub fn program(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
@@ -109,12 +109,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left stands in the folder of the build.
+        // Files that remain are in the build folder.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// What came of a command.
+/// The outcome of a command.
 #[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub status: i32,
@@ -122,12 +122,12 @@ pub struct Outcome {
     pub errors: String,
 }
 
-/// A command that has ended so.
+/// Returns an outcome.
 pub fn outcome(status: i32, output: &str, errors: &str) -> Outcome {
     Outcome { status, output: output.to_owned(), errors: errors.to_owned() }
 }
 
-/// Runs a command to its end.
+/// Runs a command and waits for its end.
 #[track_caller]
 pub fn run(command: &mut Command) -> Outcome {
     let output = command.stdin(Stdio::null()).output().unwrap();
@@ -138,7 +138,7 @@ pub fn run(command: &mut Command) -> Outcome {
     }
 }
 
-/// Runs a command that reads this text.
+/// Runs a command with this text as standard input.
 #[track_caller]
 pub fn run_with_input(command: &mut Command, input: &str) -> Outcome {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -178,19 +178,19 @@ impl Service {
         Service { program, base_url }
     }
 
-    /// Returns a command that asks this service.
+    /// Returns a command that uses this service.
     pub fn phaseflag(&self, folder: &Folder, arguments: &[&str]) -> Command {
         let mut command = folder.phaseflag(arguments);
         command.env("PHASEFLAG_BASE_URL", &self.base_url).env("PHASEFLAG_API_KEY", KEY);
         command
     }
 
-    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
         let headers = [&[("X-API-Key", KEY)], headers].concat();
         exchange("GET", &format!("{}{path}", self.base_url), &headers, "")
     }
 
-    pub fn post(&self, path: &str, body: &str) -> Answer {
+    pub fn post(&self, path: &str, body: &str) -> Response {
         let headers = [("X-API-Key", KEY)];
         exchange("POST", &format!("{}{path}", self.base_url), &headers, body)
     }
