@@ -1,4 +1,4 @@
-//! The example as a user runs it: as a program of its own, which asks the command's service.
+//! Runs the example as a user does: as a separate program, against the service of the command.
 //!
 //! `cargo test` builds both programs first; `cargo test --test it` alone does not.
 
@@ -17,7 +17,7 @@ fn the_readme_shows_the_example() {
 }
 
 #[test]
-fn ten_lines_print_the_answer_and_report_it() {
+fn ten_lines_print_the_value_and_deliver_an_event() {
     let flags = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/flags.json");
     let by_segment = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/segment.json");
     for (file, options) in
@@ -27,7 +27,7 @@ fn ten_lines_print_the_answer_and_report_it() {
         let mut command = Command::new(built("examples/ten_lines"));
         command.env("PHASEFLAG_BASE_URL", service.url());
         command.env("PHASEFLAG_API_KEY", "sdk-dev-local");
-        // No proxy of this machine may stand in the way.
+        // A proxy of this machine must not interfere.
         let mut example = Program::start(command.env("NO_PROXY", "127.0.0.1"));
         example.line("one page: true");
         assert!(example.end().success());

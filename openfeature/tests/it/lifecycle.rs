@@ -1,4 +1,4 @@
-//! How a provider starts, tells how it is, and ends.
+//! The start, status and end of a provider.
 
 use std::future::Future;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use open_feature::{
 use phaseflag::{ClientBuilder, ClientState, PhaseFlagClient};
 use phaseflag_openfeature::PhaseFlagProvider;
 
-/// Serves one boolean: whether the user is Ada.
+/// Rules with one boolean flag: whether the user is Ada.
 const RULES: &str = r#"{"flags": [{"key": "is-ada", "default_variation": "no",
     "variations": [{"key": "yes", "value": true}, {"key": "no", "value": false}],
     "targeting_rules": [{"variation": "yes",
@@ -41,7 +41,7 @@ fn not_ready(message: &str) -> EvaluationError {
     EvaluationError { code, message: Some(message.to_owned()) }
 }
 
-/// Runs a future on this thread alone, without any runtime.
+/// Runs a future on this thread, without a runtime.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -60,7 +60,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn a_provider_goes_between_threads() {
+fn a_provider_can_be_sent_between_threads() {
     fn check<T: std::fmt::Debug + Send + Sync + 'static>(_: &T) {}
     let provider = PhaseFlagProvider::new(local().build().unwrap());
     check(&provider);
@@ -89,7 +89,7 @@ fn no_runtime_is_needed() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_started_is_used_as_it_is() {
+async fn a_started_client_is_used_unchanged() {
     let client = local().build().unwrap();
     client.start().unwrap();
     let provider = initialized(client).await;
@@ -98,7 +98,7 @@ async fn a_client_that_is_started_is_used_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_client_that_cannot_start_says_why() {
+async fn the_error_of_a_client_that_cannot_start_has_the_cause() {
     let bad = PhaseFlagClient::builder("", "").bootstrap_text("nonsense").build().unwrap();
     let provider = initialized(bad).await;
     assert_eq!(provider.status(), ProviderStatus::Error);
@@ -120,7 +120,7 @@ async fn a_client_that_cannot_start_says_why() {
 }
 
 #[tokio::test]
-async fn a_stopped_client_goes_on_with_its_last_rules() {
+async fn a_stopped_client_serves_its_last_rules() {
     let client = local().build().unwrap();
     let provider = initialized(client.clone()).await;
     client.stop();
@@ -136,7 +136,7 @@ async fn overrides_are_static_and_need_no_rules() {
     let details = provider.resolve_bool_value("beta", &EvaluationContext::default()).await.unwrap();
     assert!(details.value);
     assert_eq!((details.reason, details.variant), (Some(EvaluationReason::Static), None));
-    // Nothing else can come, as soon as it is started.
+    // Once started, it receives nothing else.
     let message = "there are no rules yet: the client is not ready";
     assert_eq!(is_ada(&provider).await, Err(not_ready(message)));
     provider.initialize(&EvaluationContext::default()).await;
@@ -145,7 +145,7 @@ async fn overrides_are_static_and_need_no_rules() {
 }
 
 #[tokio::test]
-async fn the_default_context_stands_in_for_an_empty_one_alone() {
+async fn the_default_context_replaces_only_an_empty_context() {
     let ada = phaseflag::EvaluationContext::new().user_id("ada");
     let mut api = OpenFeature::default();
     api.set_provider(PhaseFlagProvider::new(local().default_context(ada).build().unwrap())).await;
@@ -164,17 +164,17 @@ async fn the_default_context_stands_in_for_an_empty_one_alone() {
         (Some(empty.with_targeting_key("bob")), false),
     ];
     for (context, expected) in cases {
-        let answer = flags.get_bool_value("is-ada", context.as_ref(), None).await;
-        assert_eq!(answer, Ok(expected), "{context:?}");
+        let value = flags.get_bool_value("is-ada", context.as_ref(), None).await;
+        assert_eq!(value, Ok(expected), "{context:?}");
     }
-    // OpenFeature merges its own.
+    // OpenFeature merges its own contexts.
     let bob = EvaluationContext::default().with_targeting_key("bob");
     api.set_evaluation_context(bob).await;
     assert_eq!(flags.get_bool_value("is-ada", None, None).await, Ok(false));
 }
 
 #[tokio::test]
-async fn rules_see_dates_and_single_values() {
+async fn rules_read_dates_and_scalars() {
     let rules = r#"{"flags": [{"key": "sale", "default_variation": "off",
         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
         "targeting_rules": [{"variation": "on", "conditions": [
@@ -188,12 +188,12 @@ async fn rules_see_dates_and_single_values() {
     let context = EvaluationContext::default()
         .with_custom_field("now", now)
         .with_custom_field("account", EvaluationContextFieldValue::new_struct(account));
-    let answer = api.create_client().get_bool_value("sale", Some(&context), None).await;
-    assert_eq!(answer, Ok(true));
+    let value = api.create_client().get_bool_value("sale", Some(&context), None).await;
+    assert_eq!(value, Ok(true));
 }
 
 #[tokio::test]
-async fn clients_of_a_name_have_a_provider_of_their_own() {
+async fn named_clients_have_their_own_provider() {
     let mut api = OpenFeature::singleton_mut().await;
     let client = local().build().unwrap();
     client.set_override("is-ada", false);
@@ -207,7 +207,7 @@ async fn clients_of_a_name_have_a_provider_of_their_own() {
     assert_eq!(two.get_bool_value("is-ada", Some(&ada), None).await, Ok(false));
 }
 
-/// Keeps what it hears.
+/// A hook that keeps its calls.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<String>>>);
 

@@ -1,5 +1,5 @@
-//! The scenarios of OpenFeature's own suite for providers, and those of this one, by the API of
-//! OpenFeature: over a bootstrap, and over a service on loopback.
+//! Runs OpenFeature's scenarios for providers, and more of this provider, through the API of
+//! OpenFeature: with a bootstrap, and with a service on loopback.
 
 use open_feature::{
     Client, EvaluationContext, EvaluationDetails, EvaluationResult, FlagMetadata, OpenFeature,
@@ -15,20 +15,20 @@ const FLAGS: &str = include_str!("../data/flags.json");
 const SCENARIOS: &str = include_str!("../data/scenarios.json");
 
 #[tokio::test]
-async fn over_a_bootstrap() {
+async fn with_a_bootstrap() {
     let client = PhaseFlagClient::builder("", "").bootstrap_text(FLAGS).build().unwrap();
     run(client).await;
 }
 
 #[cfg(feature = "http")]
 #[tokio::test]
-async fn over_a_service() {
+async fn with_a_service() {
     let server = support::Server::with_ruleset(FLAGS);
     run(support::builder(&server).build().unwrap()).await;
 }
 
 #[test]
-fn the_flags_are_as_they_are_meant() {
+fn the_flags_of_the_scenarios_have_no_findings() {
     let findings = phaseflag::Ruleset::check(FLAGS).unwrap();
     let findings: Vec<_> = findings.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -52,7 +52,7 @@ async fn run(client: PhaseFlagClient) {
     }
 }
 
-/// Asks for a flag in both ways that there are, and compares.
+/// Evaluates a flag by both methods, and compares the results.
 async fn check(flags: &Client, scenario: &Value) {
     let key = scenario["flag"].as_str().unwrap();
     let context = context(&scenario["context"]);
@@ -89,7 +89,7 @@ async fn check(flags: &Client, scenario: &Value) {
     );
 }
 
-/// What came of an evaluation, as the scenarios tell it.
+/// The outcome of an evaluation, in the form of the scenarios.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Value { value: Value, variant: Value, reason: String, metadata: FlagMetadata },
@@ -134,7 +134,7 @@ fn object(structure: StructValue) -> Value {
     Value::from(from_struct(&structure))
 }
 
-/// The context of a scenario; none where it has none.
+/// Returns the context of a scenario, or `None`.
 fn context(given: &Value) -> Option<EvaluationContext> {
     let fields: &Object = given.as_object()?;
     let mut context = EvaluationContext::default();

@@ -1,4 +1,4 @@
-//! A provider and the service: waiting for it, being refused, going on without it.
+//! A provider and the service: waiting for it, a refused key, and evaluation without it.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -16,20 +16,20 @@ use crate::support::{
     NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ruleset, started, wait_until,
 };
 
-/// A time that is over soon.
+/// A short time.
 const SHORT: Duration = Duration::from_millis(20);
 
 fn nobody() -> EvaluationContext {
     EvaluationContext::default()
 }
 
-/// The code and message of the error that evaluating a flag gives.
+/// Returns the code and the message of the error of an evaluation.
 async fn failure(provider: &PhaseFlagProvider) -> (EvaluationErrorCode, String) {
     let error = provider.resolve_bool_value("a", &nobody()).await.unwrap_err();
     (error.code, error.message.unwrap())
 }
 
-/// A provider that was initialized in less than half of the time that it had.
+/// Asserts that a provider was initialized in less than half of its timeout.
 async fn initialized_at_once(client: PhaseFlagClient) -> PhaseFlagProvider {
     let mut provider = PhaseFlagProvider::new(client).ready_timeout(2 * SOON);
     let begin = Instant::now();
@@ -44,27 +44,27 @@ fn is_pending(future: Pin<&mut impl Future>) -> bool {
 }
 
 #[tokio::test]
-async fn waiting_leaves_the_thread_to_others() {
-    let (answer, answered) = mpsc::channel();
-    let answered = std::sync::Mutex::new(answered);
+async fn waiting_does_not_block_the_thread() {
+    let (respond, may_respond) = mpsc::channel();
+    let may_respond = std::sync::Mutex::new(may_respond);
     let server = Server::start(move |_| {
-        answered.lock().unwrap().recv_timeout(SOON).unwrap();
+        may_respond.lock().unwrap().recv_timeout(SOON).unwrap();
         Reply::json(ruleset(1, &["a"]))
     });
     let client = builder(&server).polling_interval(NEVER).build().unwrap();
     let mut provider = PhaseFlagProvider::new(client).ready_timeout(SOON);
     let context = nobody();
-    // Both run on this one thread: the answer comes because the wait does not hold it.
+    // Both run on this thread: the response can arrive because the wait does not block the thread.
     tokio::join!(provider.initialize(&context), async {
         server.wait_for(1, "/sdk/ruleset");
-        answer.send(()).unwrap();
+        respond.send(()).unwrap();
     });
     assert_eq!(provider.status(), ProviderStatus::Ready);
     assert!(provider.resolve_bool_value("a", &context).await.unwrap().value);
 }
 
 #[tokio::test]
-async fn the_wait_is_bounded_and_the_client_goes_on() {
+async fn the_wait_is_bounded_and_the_client_keeps_polling() {
     let server = Server::start(|_| Reply::Hang);
     let client = builder(&server).request_timeout(SOON).polling_interval(RAPIDLY).build().unwrap();
     let mut provider = PhaseFlagProvider::new(client).ready_timeout(SHORT);
@@ -88,7 +88,7 @@ async fn the_wait_is_bounded_and_the_client_goes_on() {
 }
 
 #[tokio::test]
-async fn without_any_time_the_client_is_only_started() {
+async fn with_a_timeout_of_zero_the_client_is_only_started() {
     let server = Server::start(|_| Reply::Hang);
     let client = builder(&server).request_timeout(NEVER).build().unwrap();
     let mut provider = PhaseFlagProvider::new(client).ready_timeout(Duration::ZERO);
@@ -100,7 +100,7 @@ async fn without_any_time_the_client_is_only_started() {
 }
 
 #[tokio::test]
-async fn rules_of_before_end_the_wait_at_once() {
+async fn existing_rules_end_the_wait_at_once() {
     let server = Server::start(|_| Reply::Hang);
     let client = builder(&server)
         .bootstrap_text(ruleset(1, &["a"]))
@@ -138,7 +138,7 @@ async fn a_refused_key_ends_the_wait_at_once() {
 }
 
 #[tokio::test]
-async fn a_refused_key_leaves_the_bootstrap_in_use() {
+async fn a_refused_key_keeps_the_bootstrap_in_use() {
     let server = Server::start(|_| Reply::status(403));
     let client = builder(&server).bootstrap_text(ruleset(1, &["a"])).build().unwrap();
     let provider = initialized_at_once(client).await;
@@ -149,7 +149,7 @@ async fn a_refused_key_leaves_the_bootstrap_in_use() {
 }
 
 #[tokio::test]
-async fn whatever_rules_a_client_has_it_is_not_ready_until_initialize_has_ended() {
+async fn even_with_rules_a_client_is_not_ready_before_initialize_ends() {
     let server = Server::start(|_| Reply::Hang);
     let settings = builder(&server).bootstrap_text(ruleset(1, &["a"])).request_timeout(NEVER);
     let client = started(settings);
@@ -162,7 +162,7 @@ async fn whatever_rules_a_client_has_it_is_not_ready_until_initialize_has_ended(
 }
 
 #[tokio::test]
-async fn a_client_that_was_refused_needs_no_initialize_to_be_an_error() {
+async fn a_refused_key_is_an_error_even_without_initialize() {
     let settings: [fn(ClientBuilder) -> ClientBuilder; 2] =
         [|settings| settings, |settings| settings.bootstrap_text(ruleset(1, &["a"]))];
     for set in settings {
@@ -175,7 +175,7 @@ async fn a_client_that_was_refused_needs_no_initialize_to_be_an_error() {
 }
 
 #[tokio::test]
-async fn a_bootstrap_is_stale_until_the_service_has_answered() {
+async fn a_bootstrap_is_stale_until_the_service_responds() {
     let server = Server::start(|_| Reply::status(500));
     let client = builder(&server)
         .bootstrap_text(ruleset(1, &["a"]))
@@ -205,7 +205,7 @@ async fn offline_without_any_rules_is_not_ready() {
     let mut provider = PhaseFlagProvider::new(client.clone()).ready_timeout(SOON);
     provider.initialize(&nobody()).await;
     assert!(client.is_ready());
-    // The client is ready a moment before it counts the poll that failed.
+    // The client is ready a moment before it counts the failed poll.
     wait_until("the failure is counted", || provider.status() == ProviderStatus::Error);
     let (code, message) = failure(&provider).await;
     assert_eq!(code, EvaluationErrorCode::ProviderNotReady);
@@ -214,7 +214,7 @@ async fn offline_without_any_rules_is_not_ready() {
 }
 
 #[tokio::test]
-async fn an_evaluation_sees_the_rules_of_now() {
+async fn an_evaluation_uses_the_current_rules() {
     let on = Arc::new(AtomicBool::new(false));
     let served = on.clone();
     let server = Server::start(move |_| {
@@ -232,7 +232,7 @@ async fn an_evaluation_sees_the_rules_of_now() {
 }
 
 #[test]
-fn whoever_gives_up_waiting_keeps_no_client() {
+fn a_cancelled_wait_keeps_no_client() {
     let server = Server::start(|_| Reply::status(500));
     let client = builder(&server).build().unwrap();
     let alive = Arc::new(());
@@ -244,26 +244,26 @@ fn whoever_gives_up_waiting_keeps_no_client() {
     {
         let initialize = pin!(provider.initialize(&context));
         assert!(is_pending(initialize));
-        // The thread has been waiting since the answer to the first.
+        // The thread has been waiting since the first response.
         server.wait_for(2, "/sdk/ruleset");
     }
     drop(provider);
     wait_until("the client is gone", || gone.upgrade().is_none());
 }
 
-/// A provider whose client waits for an answer of the service.
+/// Returns a provider whose client waits for a response of the service.
 fn waiting(server: &Server) -> PhaseFlagProvider {
     let settings = builder(server).request_timeout(NEVER).polling_interval(RAPIDLY);
     PhaseFlagProvider::new(settings.build().unwrap()).ready_timeout(SOON)
 }
 
-/// A provider that needs no service, and serves a boolean as the flag `a`.
+/// Returns a provider without a service whose flag `a` serves a boolean.
 fn local(value: bool) -> PhaseFlagProvider {
     let rules = format!("[{}]", flag("a", value));
     PhaseFlagProvider::new(PhaseFlagClient::builder("", "").bootstrap_text(rules).build().unwrap())
 }
 
-/// The text of the panic that an evaluation ends in.
+/// Returns the message of the panic of an evaluation.
 async fn panic_of(flags: Client) -> String {
     let evaluation = tokio::spawn(async move { flags.get_bool_value("a", None, None).await });
     let panic = evaluation.await.unwrap_err().into_panic();
@@ -278,13 +278,13 @@ async fn evaluations_wait_while_the_default_provider_is_set() {
     let flags = api.create_client();
     let mut set = pin!(api.set_provider(waiting(&server)));
     assert!(is_pending(set.as_mut()));
-    let mut answer = pin!(flags.get_bool_value("a", None, None));
-    assert!(is_pending(answer.as_mut()));
+    let mut value = pin!(flags.get_bool_value("a", None, None));
+    assert!(is_pending(value.as_mut()));
 
     server.wait_for(1, "/sdk/ruleset");
     server.respond(|_| Reply::json(ruleset(1, &["a"])));
     server.close_connections();
-    assert_eq!(tokio::join!(set, answer), ((), Ok(true)));
+    assert_eq!(tokio::join!(set, value), ((), Ok(true)));
 }
 
 #[tokio::test]
@@ -294,7 +294,7 @@ async fn without_a_default_provider_evaluations_panic() {
     let mut api = OpenFeature::default();
     api.set_provider(local(true)).await;
     assert_eq!(api.create_client().get_bool_value("a", None, None).await, Ok(true));
-    // One that is cancelled leaves none.
+    // If setting a provider is cancelled, no provider is set.
     assert!(is_pending(pin!(api.set_provider(waiting(&server)))));
     assert_eq!(panic_of(api.create_client()).await, NONE);
 
@@ -305,7 +305,7 @@ async fn without_a_default_provider_evaluations_panic() {
 }
 
 #[tokio::test]
-async fn clients_of_a_name_get_the_default_answers_while_their_provider_is_replaced() {
+async fn named_clients_use_the_default_provider_while_theirs_is_replaced() {
     let server = Server::start(|_| Reply::Hang);
     let mut api = OpenFeature::default();
     api.set_provider(local(false)).await;
@@ -326,7 +326,7 @@ async fn clients_of_a_name_get_the_default_answers_while_their_provider_is_repla
 }
 
 #[tokio::test]
-async fn the_end_delivers_what_is_queued() {
+async fn stop_delivers_the_queued_events() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server).event_flush_interval(NEVER).build().unwrap();
     let mut api = OpenFeature::default();
