@@ -1,4 +1,4 @@
-//! How the server ends, as who runs it sees it: told by a signal, whatever its connections do.
+//! How a signal ends the server, whatever its connections do.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,14 +13,14 @@ const FLAGS: &str = include_str!("../../../flags.json");
 
 const FLAGS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flags.json");
 
-/// The begin of a request, and the rest.
+/// The beginning of a request, and the rest.
 const HALF: &str = "GET /checkout HTTP/1.1\r\nHost: localhost\r\n";
 const REST: &str = "x-user-id: eve\r\n\r\n";
 
-/// The line that says that somebody did not get an answer.
+/// The line about a request that got no response.
 const CUT_OFF: &str = "abandoning requests that are not complete after 3s";
 
-/// A running server, and where it serves.
+/// A running server, and its address.
 struct Shop {
     program: Program,
     address: String,
@@ -30,30 +30,30 @@ impl Shop {
     fn start(base_url: &str) -> Shop {
         let mut command = Command::new(env!("CARGO_BIN_EXE_example-axum"));
         command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
-        // No proxy of this machine may stand in the way.
+        // A proxy of this machine must not interfere.
         let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
         let line = program.line("serving http://");
         let address = line.strip_prefix("serving http://").unwrap().to_owned();
         Shop { program, address }
     }
 
-    /// Asks for the page of a user, who is counted by an event.
+    /// Requests the page of a user, which tracks an event.
     fn checkout(&self, user: &str) {
         let url = format!("http://{}/checkout", self.address);
         assert_eq!(exchange("GET", &url, &[("x-user-id", user)], "").status, 200);
     }
 
-    /// Sends this on a connection of its own, which the server has taken when this returns.
+    /// Sends bytes on a new connection, and returns when the server has accepted it.
     fn connect(&self, text: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
-        // It takes connections in turn.
+        // It accepts connections in turn.
         self.checkout("ada");
         stream
     }
 
-    /// Sends a signal, and waits until the server takes no more connections.
+    /// Sends a signal, and waits until the server accepts no more connections.
     fn tell(&self, signal: &str) {
         self.send(signal);
         let refused = || TcpStream::connect(&self.address).is_err();
@@ -66,7 +66,7 @@ impl Shop {
         assert!(kill.success(), "{signal}");
     }
 
-    /// Waits for the end, and returns whether somebody was cut off.
+    /// Waits for the end, and returns whether a request was cut off.
     fn end(mut self, delivered: usize) -> bool {
         self.program.line(&format!("events delivered: {delivered}"));
         self.program.line("events dropped: 0");
@@ -88,10 +88,9 @@ fn a_signal_ends_it_and_delivers_the_events() {
     }
 }
 
-/// Asks each kind of the command's service: for the rules with their segment, and what came of the
-/// events.
+/// Runs against each kind of service of the command: with a segment in the rules, and with events.
 #[test]
-fn each_kind_of_service_decides_and_counts() {
+fn each_kind_of_service_serves_rules_and_receives_events() {
     for options in KINDS {
         let mut service = Service::start(FLAGS_FILE, options);
         let shop = Shop::start(service.url());
@@ -119,32 +118,32 @@ fn each_kind_of_service_decides_and_counts() {
 }
 
 #[test]
-fn a_request_under_way_is_answered() {
+fn a_pending_request_gets_its_response() {
     let service = Server::with_ruleset(FLAGS);
     let shop = Shop::start(&service.url());
     let mut connection = shop.connect(HALF);
     shop.tell("TERM");
     connection.write_all(REST.as_bytes()).unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let mut response = String::new();
+    connection.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     assert!(!shop.end(2));
 }
 
 #[test]
-fn a_connection_that_is_kept_alive_holds_up_nothing() {
+fn a_connection_that_is_kept_alive_does_not_delay_the_end() {
     let service = Server::with_ruleset(FLAGS);
     let shop = Shop::start(&service.url());
     let mut connection = shop.connect(&format!("{HALF}{REST}"));
-    let mut answer = [0; 15];
-    connection.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    let mut response = [0; 15];
+    connection.read_exact(&mut response).unwrap();
+    assert_eq!(&response, b"HTTP/1.1 200 OK");
     shop.tell("TERM");
     assert!(!shop.end(2));
 }
 
 #[test]
-fn a_request_that_never_comes_whole_is_cut_off() {
+fn an_incomplete_request_is_cut_off() {
     let service = Server::with_ruleset(FLAGS);
     let shop = Shop::start(&service.url());
     let _connection = shop.connect(HALF);
@@ -157,7 +156,7 @@ fn a_second_signal_ends_it_at_once() {
     let service = Server::with_ruleset(FLAGS);
     let mut shop = Shop::start(&service.url());
     let _connection = shop.connect(HALF);
-    // So that the events take as long as the client lets them, after the request that does so.
+    // The events take until the timeout of the client, after the pending request.
     service.respond(|_| Reply::Hang);
     shop.tell("TERM");
     shop.send("INT");

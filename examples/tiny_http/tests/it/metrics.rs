@@ -80,7 +80,7 @@ fn track(client: &PhaseFlagClient, count: usize) {
 }
 
 #[test]
-fn a_client_that_has_done_nothing_has_every_metric_but_an_age() {
+fn a_new_client_has_every_metric_except_an_age() {
     let client = PhaseFlagClient::builder("", "").build().unwrap();
     assert_eq!(metrics(&client), UNUSED);
 }
@@ -168,7 +168,7 @@ fn evaluations_that_are_not_recorded_are_counted() {
 }
 
 #[test]
-fn rules_that_are_stale_have_an_age() {
+fn stale_rules_have_an_age() {
     let service = Server::with_ruleset(ruleset(1, &["checkout"]));
     let client = ready(builder(&service).polling_interval(RAPIDLY));
     service.respond(|_| Reply::json("no ruleset"));

@@ -1,10 +1,10 @@
-//! The server as a user runs it: a program of its own, over loopback.
+//! Runs the server as a user does: as a separate program, over loopback.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 
-use crate::exchange::{Answer, get};
+use crate::exchange::{Response, get};
 use crate::program::Program;
 use crate::serve::{KINDS, Service};
 use crate::support::{SOON, Server};
@@ -15,7 +15,7 @@ const FLAGS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flags.json");
 
 const SERVER: &str = env!("CARGO_BIN_EXE_example-tiny-http");
 
-/// A running server, and where it serves.
+/// A running server, and its address.
 struct Shop {
     program: Program,
     address: String,
@@ -29,20 +29,20 @@ impl Shop {
 
     fn start_by(command: &mut Command, base_url: &str) -> Shop {
         command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
-        // No proxy of this machine may stand in the way.
+        // A proxy of this machine must not interfere.
         let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
         let line = program.line("serving http://");
         let address = line.strip_prefix("serving ").unwrap().to_owned();
         Shop { program, address }
     }
 
-    fn get(&self, path: &str) -> Answer {
+    fn get(&self, path: &str) -> Response {
         get(&format!("{}{path}", self.address))
     }
 }
 
 #[test]
-fn each_request_is_decided() {
+fn flags_are_evaluated_for_each_request() {
     let service = Server::with_ruleset(FLAGS);
     let mut shop = Shop::start(&service.url());
     assert_eq!(
@@ -75,10 +75,9 @@ fn each_request_is_decided() {
     }
 }
 
-/// Asks each kind of the command's service: for the rules with their segment, and what came of the
-/// events.
+/// Runs against each kind of service of the command: with a segment in the rules, and with events.
 #[test]
-fn each_kind_of_service_decides_and_counts() {
+fn each_kind_of_service_serves_rules_and_receives_events() {
     for options in KINDS {
         let mut service = Service::start(FLAGS_FILE, options);
         let mut shop = Shop::start(service.url());
@@ -106,8 +105,8 @@ fn each_kind_of_service_decides_and_counts() {
 }
 
 #[test]
-fn defaults_are_served_where_there_is_no_service() {
-    // Port 9 discards, where anything listens there at all.
+fn defaults_are_served_without_a_service() {
+    // Port 9 is usually closed, and otherwise discards its input.
     let mut shop = Shop::start("http://127.0.0.1:9/api/v1");
     shop.program.line("serving defaults for now: the client was not ready within 2s: ");
     assert_eq!(
@@ -117,21 +116,21 @@ fn defaults_are_served_where_there_is_no_service() {
 }
 
 #[test]
-fn bodies_that_never_come_do_not_hold_up_the_end() {
+fn incomplete_bodies_do_not_delay_the_end() {
     let service = Server::with_ruleset(FLAGS);
     let mut shop = Shop::start(&service.url());
     assert_eq!(shop.get("/checkout?user=ada").status, 200);
     let address = shop.address.strip_prefix("http://").unwrap();
-    // Each holds one of the four workers, after its answer.
+    // Each occupies one of the four workers, even after its response.
     let _held: Vec<TcpStream> = (0..4)
         .map(|_| {
             let mut stream = TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(SOON)).unwrap();
             let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
             stream.write_all(head.as_bytes()).unwrap();
-            let mut answer = [0; 12];
-            stream.read_exact(&mut answer).unwrap();
-            assert_eq!(&answer, b"HTTP/1.1 404");
+            let mut response = [0; 12];
+            stream.read_exact(&mut response).unwrap();
+            assert_eq!(&response, b"HTTP/1.1 404");
             stream
         })
         .collect();
@@ -146,7 +145,7 @@ fn bodies_that_never_come_do_not_hold_up_the_end() {
 
 #[cfg(unix)]
 #[test]
-fn the_end_of_the_input_ends_nothing() {
+fn the_end_of_the_input_does_not_end_the_server() {
     let service = Server::with_ruleset(FLAGS);
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" </dev/null", SERVER]);
