@@ -16,9 +16,9 @@ fn main() {
     println!("track_event, {BURSTS} times {BURST}; each figure includes the time of the clock");
     println!("{:<34} {}", "the clock alone", clock());
     let room = |builder: ClientBuilder| builder.event_queue_capacity(2 * BURSTS * BURST);
-    measure("a service that answers", room(to(answering())), true);
+    measure("a service that responds", room(to(responding())), true);
     measure("a service that is down", room(to(refusing())), false);
-    measure("a service that never answers", room(to(silent())), false);
+    measure("a service that never responds", room(to(silent())), false);
     measure("the same, and the queue is full", to(silent()).event_queue_capacity(BURST), false);
 }
 
@@ -61,19 +61,19 @@ fn to(address: SocketAddr) -> ClientBuilder {
 }
 
 /// Accepts every event.
-fn answering() -> SocketAddr {
+fn responding() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(|| answer(stream));
+            thread::spawn(|| respond(stream));
         }
     });
     address
 }
 
 /// Responds to the requests of one connection.
-fn answer(mut stream: TcpStream) -> io::Result<()> {
+fn respond(mut stream: TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut length = 0;

@@ -79,13 +79,13 @@ fn serve(bodies: [String; 2]) -> SocketAddr {
         for body in bodies.iter().cycle() {
             let (stream, _) = listener.accept().unwrap();
             // The client may have closed the connection.
-            let _ = answer(stream, body);
+            let _ = respond(stream, body);
         }
     });
     address
 }
 
-fn answer(mut stream: TcpStream, body: &str) -> std::io::Result<()> {
+fn respond(mut stream: TcpStream, body: &str) -> std::io::Result<()> {
     let mut head = BufReader::new(stream.try_clone()?).lines();
     while head.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
     let length = body.len();

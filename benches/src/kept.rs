@@ -21,7 +21,7 @@ pub struct Figure {
 /// How much worse a figure may be than the stored one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Limit {
-    /// By a share: one with the compiler that the figures were kept with, one with any other.
+    /// By a fraction: one for the compiler of the stored figures, and one for any other compiler.
     Share { same_compiler: f64, other_compiler: f64 },
     /// Not at all.
     Nothing,

@@ -17,7 +17,7 @@ pub struct Program {
 /// What a program is built for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Profile {
-    /// Speed, as programs are built that ask for nothing else.
+    /// Speed, as by default.
     Release,
     /// Size.
     Small,
@@ -50,9 +50,8 @@ pub const FEW_COMPILED_IN: Program =
 pub const MANY_COMPILED_IN: Program =
     Program { name: "many compiled in", source: "compiled_in", features: "compiled_in" };
 
-/// Rules that are cached.
-pub const REMEMBERED: Program =
-    Program { name: "cached", source: "cached", features: "http" };
+/// The client with cached rules.
+pub const REMEMBERED: Program = Program { name: "cached", source: "cached", features: "http" };
 
 /// The client over HTTPS.
 pub const RUSTLS: Program = Program { name: "rustls", source: "service", features: "rustls" };
@@ -62,8 +61,7 @@ pub const DEFAULT: Program =
     Program { name: "default features", source: "service", features: "rustls,regex" };
 
 impl Program {
-    /// Builds the program, and returns where it is: beside the one that runs, in a folder of its
-    /// own.
+    /// Builds the program, and returns its path: a separate folder beside the running program.
     pub fn build(self, profile: Profile) -> Result<PathBuf, String> {
         self.build_with(profile, Path::new(""))
     }
@@ -90,7 +88,7 @@ impl Program {
         Ok(kept)
     }
 
-    /// Counts the crates that the program is made of, without itself and the client.
+    /// Counts the crates of the program, without itself and the client.
     pub fn crates(self) -> Result<usize, String> {
         let tree = output(cargo("tree", PROGRAMS).args([
             "--edges=normal",
@@ -108,7 +106,7 @@ impl Program {
     }
 }
 
-/// Builds the command `phaseflag` for size, and returns where it is.
+/// Builds the command `phaseflag` for size, and returns its path.
 pub fn build_command() -> Result<PathBuf, String> {
     let target = target()?.join("command");
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/Cargo.toml");
@@ -133,7 +131,7 @@ fn target() -> Result<PathBuf, String> {
 /// The manifest of the small programs.
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/Cargo.toml");
 
-/// A command of cargo, whatever this program was built with.
+/// Returns a cargo command, without the build settings of this program.
 fn cargo(command: &str, manifest: &str) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.arg(command).arg("--manifest-path").arg(manifest).env_remove("RUSTFLAGS");

@@ -53,12 +53,12 @@ pub fn key(flag: usize) -> String {
     format!("{area}-{feature}-{flag:04}")
 }
 
-/// Returns the text of a ruleset: about 700 bytes a flag, between 696 and 704 from a
+/// Returns the text of a ruleset: about 700 bytes per flag, between 696 and 704 from a
 /// hundred flags on.
 ///
 /// Every flag has two variations, a rule that rolls out to one of three targets by halves, and a
-/// rule for one value. They are booleans, but for every tenth, which serves strings. Of a hundred
-/// flags two have a pattern, three ask for a segment, and two require another flag.
+/// rule for one value. Every tenth flag serves strings, and the others serve booleans. Of a hundred
+/// flags, two have a pattern, three name a segment, and two require another flag.
 pub fn ruleset(flags: usize) -> String {
     let mut text = String::with_capacity(flags * 730 + 2_000);
     text.push_str(r#"{"version":"1775314800","flags":["#);

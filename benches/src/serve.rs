@@ -11,13 +11,13 @@ pub fn serve(ruleset: String) -> io::Result<String> {
     thread::spawn(move || {
         for stream in listener.incoming() {
             // A client without a response fails visibly.
-            let _ = stream.and_then(|stream| answer(stream, &ruleset));
+            let _ = stream.and_then(|stream| respond(stream, &ruleset));
         }
     });
     Ok(url)
 }
 
-fn answer(mut stream: TcpStream, ruleset: &str) -> io::Result<()> {
+fn respond(mut stream: TcpStream, ruleset: &str) -> io::Result<()> {
     let mut request = Vec::new();
     let mut part = [0; 4096];
     while !request.ends_with(b"\r\n\r\n") {

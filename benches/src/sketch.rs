@@ -1,7 +1,7 @@
 //! A minimal evaluator with the same data structures, as the baseline for the client.
 //!
-//! It checks nothing, takes what `realistic` writes and no other dialect, knows two operators,
-//! and cannot be given new rules while others read them.
+//! It checks nothing, reads only the output of `realistic`, has two operators, and cannot replace
+//! the rules while other threads read them.
 
 use fnv::FnvHashMap;
 use miniserde::json::{self, Value};
@@ -95,7 +95,7 @@ struct Flag {
 }
 
 struct Rule {
-    /// Attributes, and what they may be.
+    /// Attributes, and their accepted values.
     conditions: Vec<(String, Vec<String>)>,
     serves: Serves,
 }
@@ -107,7 +107,7 @@ enum Serves {
 }
 
 impl Flags {
-    /// Resolves what refers to variations. Prerequisites and segments do not count.
+    /// Resolves references to variations. Prerequisites and segments are ignored.
     pub fn new(document: &Document) -> Flags {
         Flags(document.flags.iter().map(|flag| (flag.key.clone(), Flag::new(flag))).collect())
     }
@@ -165,7 +165,7 @@ impl Flag {
     }
 }
 
-/// `is` and `one_of`; nothing fits the target of another operator.
+/// Converts `is` and `one_of`. Any other operator gets no targets, so it never holds.
 fn condition(document: &ConditionDocument) -> (String, Vec<String>) {
     let targets = match (document.operator.as_str(), &document.value) {
         ("is", Value::String(target)) => vec![target.clone()],

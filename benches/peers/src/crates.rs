@@ -9,8 +9,8 @@ const HERE: &str = env!("CARGO_MANIFEST_DIR");
 const MANIFEST: &str = include_str!("../Cargo.toml");
 const LOCK: &str = include_str!("../Cargo.lock");
 
-/// Cargo, without what it tells the program that it runs about its package: build
-/// scripts look at that, and would be run again.
+/// Returns a cargo command without the environment variables of this package, because
+/// build scripts read them, and would run again.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
     command.current_dir(HERE);
@@ -29,9 +29,9 @@ pub fn version(name: &str) -> &'static str {
     rest.split('"').next().unwrap()
 }
 
-/// The crates that a program compiles whose only dependency is this peer, by the
-/// line of our manifest and with our lock file; the peer itself is one of them.
-/// Here the features that one peer turns on count for all others too.
+/// Counts the crates that a program compiles if this peer is its only dependency, with
+/// the versions of our manifest and lock file. The peer itself is counted. In this build,
+/// features that one peer enables are enabled for all.
 pub fn count(name: &str) -> Option<usize> {
     let line = MANIFEST.lines().find(|line| line.starts_with(&format!("{name} =")))?;
     let line = line.replace("../..", &format!("{HERE}/../.."));
@@ -61,7 +61,7 @@ fn tree(package: &Path, dependency: &str) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Name and version; what follows are marks.
+/// The name and the version; the rest of the line is ignored.
 fn first_two_words(line: &str) -> String {
     line.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

@@ -14,9 +14,9 @@ const RULE: &str = r#""KEY": {"state": "ENABLED", "defaultVariant": "off",
         {"fractional": [["on", 50], ["off", 50]]}
     ]}}"#;
 
-/// The engine of flagd's provider. The provider itself needs a protobuf compiler
-/// to be built and reads flags from files; what it does around the engine is
-/// here, without its copies of flag and user.
+/// The engine of flagd's provider. The provider itself needs a protobuf compiler and reads
+/// flags from files. This code does the same around the engine, but does not copy the flag
+/// and the user.
 pub struct Flagd {
     flags: HashMap<String, FeatureFlag>,
     operator: Operator,

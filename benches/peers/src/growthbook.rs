@@ -26,7 +26,7 @@ impl Peer for GrowthBook {
         GrowthBookAttribute::from(serde_json::json!({"id": id, "plan": plan})).unwrap()
     }
 
-    /// The copy of the user is part of the time: the crate takes it whole.
+    /// The time includes a copy of the user, because the crate takes it by value.
     fn is_on(&self, flag: &str, user: &Vec<GrowthBookAttribute>) -> bool {
         self.0.is_on(flag, Some(user.clone()))
     }

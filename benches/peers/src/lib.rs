@@ -72,7 +72,7 @@ fn ready<P: Peer + 'static>() -> Ready {
     }
     assert!((430..570).contains(&on.len()), "{}: {} of 1000 are on", P::NAME, on.len());
 
-    // Half of those who are timed are in the rollout, in each peer.
+    // In each peer, half of the measured users are in the rollout.
     let users: Vec<_> = on.into_iter().zip(off).flat_map(<[_; 2]>::from).take(USERS).collect();
     let ask = move |flag: &str, times: usize| {
         for turn in 0..times {
@@ -82,8 +82,8 @@ fn ready<P: Peer + 'static>() -> Ready {
     Ready { name: P::NAME, ask: Box::new(ask) }
 }
 
-/// The hundred flags, with commas between: half plain, half with a rule. `KEY`
-/// in their text is the key.
+/// Returns the hundred flags, separated by commas: half plain, half with a rule. `KEY`
+/// in the texts is replaced by the key.
 fn flags(plain: &str, rule: &str) -> String {
     let text = |number: usize| [plain, rule][number % 2].replace("KEY", &format!("flag-{number}"));
     (0..100).map(text).collect::<Vec<_>>().join(",")

@@ -27,13 +27,13 @@
 //! $ cargo tree -e normal --prefix none | cut -d' ' -f1,2 | sort -u | wc -l
 //! ```
 //!
-//! in a program with that dependency alone, minus one. phaseflag is here without
-//! HTTP, and so are the engines and Featurevisor; eppo_core, posthog-rs and
-//! growthbook-rust always bring it.
+//! in a program with only that dependency, minus one. phaseflag, the engines and
+//! Featurevisor are built without HTTP; eppo_core, posthog-rs and growthbook-rust
+//! always include it.
 //!
-//! All peers share one build, so that features of common dependencies are those
-//! that any of them asks for. Left out are SDKs that evaluate only behind a client
-//! of their own with threads and events, and flagd's provider around its engine.
+//! All peers share one build, so common dependencies have the features that any of
+//! them enables. SDKs that evaluate only through a client with threads and events
+//! are left out, and so is flagd's provider around its engine.
 
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
@@ -44,7 +44,7 @@ use std::{env, fs};
 use peers::{PLAIN, RULE, Ready, crates};
 
 const ROUNDS: usize = 401;
-/// Less than what a busy system gives a program at a time, so that most turns are whole.
+/// Shorter than the time slice of a busy system, so that most turns are not interrupted.
 const TURN: Duration = Duration::from_micros(500);
 
 fn main() {
@@ -79,7 +79,7 @@ fn times(peers: &[Ready]) -> Vec<[f64; 2]> {
     let mut times = vec![[const { Vec::new() }; 2]; peers.len()];
     let mut order: Vec<_> = (0..peers.len()).collect();
     for round in 0..ROUNDS {
-        // Any order will do, as long as it is not always the same.
+        // The order must vary between rounds.
         order.sort_by_cached_key(|peer| hash_one((round, peer)));
         for &peer in &order {
             for (question, flag) in [PLAIN, RULE].into_iter().enumerate() {
@@ -96,7 +96,7 @@ fn hash_one(value: impl Hash) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
-/// As many calls as fill a turn, also where some of the tries are interrupted.
+/// Returns how many calls fill a turn, even if some tries are interrupted.
 fn calls(peer: &Ready, flag: &str) -> usize {
     let mut calls = 16;
     while (0..5).any(|_| time(peer, flag, calls) < TURN) {
@@ -116,7 +116,7 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// Name, allocations plain and allocations rule of each peer, a line each.
+/// One line for each peer: its name, and its allocations for `plain` and for `rule`.
 fn allocations() -> String {
     let arguments = ["run", "--release", "--quiet", "--bin", "allocations"];
     let output = crates::cargo().args(arguments).output().expect("cargo runs");

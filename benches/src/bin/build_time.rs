@@ -19,7 +19,7 @@ const CLIENT: &str = r#"
 phaseflag = { path = "ROOT" }
 "#;
 
-/// What the client depends on, with the features that it asks for by default.
+/// The dependencies of the client, with the features that it uses by default.
 const DEPENDENCIES: &str = r#"
 [dependencies]
 crossbeam-channel = "0.5.15"
@@ -30,7 +30,7 @@ regex-lite = "0.1.9"
 ureq = { version = "3.3", default-features = false, features = ["rustls"] }
 "#;
 
-/// Both programs do the same, so that it is the libraries that differ.
+/// Both programs do the same, so that only the libraries differ.
 const PROGRAM: &str = "fn main() {\n    println!(\"Hello\");\n}\n";
 
 fn main() -> ExitCode {
@@ -65,7 +65,7 @@ fn rounds(folder: &Path) -> Result<(Vec<f64>, Vec<f64>), String> {
     Ok((with_times, without_times))
 }
 
-/// Writes a project with the versions that the client was tested with, and fetches what it needs.
+/// Writes a project with the versions that the client was tested with, and fetches its dependencies.
 fn project(folder: &Path, dependencies: &str, root: &Path) -> Result<PathBuf, String> {
     let manifest = folder.join("Cargo.toml");
     let text = format!(

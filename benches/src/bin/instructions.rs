@@ -20,7 +20,7 @@ const COUNT: Limit = Limit::Share { same_compiler: 0.02, other_compiler: 0.25 };
 /// The flag of most cases.
 const KEY: &str = "new-checkout-flow";
 
-/// A case by its name, and what runs it and returns how often it did what is counted.
+/// A case: its name, and a function that runs it and returns the number of counted calls.
 type Case = (&'static str, fn() -> usize);
 
 const CASES: [Case; 22] = [
@@ -84,11 +84,11 @@ fn measure() -> Result<Vec<Figure>, String> {
     figures
 }
 
-/// Makes the C library copy and compare by what every processor of 64 bits has, so that the counts
-/// are those of any machine.
+/// Makes the C library use only instructions that every 64-bit processor has, so that the counts
+/// are the same on every machine.
 const PLAIN_PROCESSOR: &str = "glibc.cpu.hwcaps=-AVX512VL,-AVX512BW,-AVX512F,-AVX2,-AVX,-BMI2,-ERMS,-FSRM,-RTM,-MOVBE,-SSE4_1,-SSE4_2,-SSSE3";
 
-/// Counts the instructions of a case, each time to one decimal.
+/// Returns the instructions per call of a case, to one decimal.
 fn count(name: &str, file: &Path) -> Result<f64, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let repetitions = output(
@@ -108,7 +108,7 @@ fn count(name: &str, file: &Path) -> Result<f64, String> {
     }
 }
 
-/// Does something for each item, and returns how many there are: callgrind counts while this runs.
+/// Calls a function for each item, and returns the number of items. callgrind counts only in here.
 #[inline(never)]
 fn measured<T>(items: impl IntoIterator<Item = T>, mut work: impl FnMut(T)) -> usize {
     let mut count = 0;
@@ -119,12 +119,12 @@ fn measured<T>(items: impl IntoIterator<Item = T>, mut work: impl FnMut(T)) -> u
     count
 }
 
-/// How many clients most cases have, and how many callers. The texts of each are in other places
-/// of the memory, which counts: to compare two of them takes more instructions near a page's end.
+/// The number of clients, and of callers, in most cases. Their texts have different addresses, which
+/// matters: comparing two texts takes more instructions near the end of a page.
 const CLIENTS: usize = 20;
 const CALLERS: usize = 200;
 
-/// What a call is made with.
+/// The arguments of a call.
 struct Caller {
     key: String,
     context: EvaluationContext,
@@ -143,7 +143,7 @@ fn calls(
     clients.iter().map(|client| measured(&callers, |caller| call(client, caller))).sum()
 }
 
-/// Lets every caller call every client that records, where each was recorded before.
+/// Lets every caller call every recording client, with evaluations that are already recorded.
 fn recorded_calls(
     ruleset: &str,
     key: &str,
@@ -157,13 +157,13 @@ fn recorded_calls(
         callers.iter().for_each(|caller| call(client, caller));
         assert_eq!(client.statistics().events.queued, CALLERS);
     }
-    // The threads that deliver have begun by then, and sleep: until that, no interval has an end
-    // that they see to, and every call looks at a clock.
+    // By then, the delivering threads have started and sleep. Before that, they do not end the
+    // intervals, and every call reads a clock.
     thread::sleep(Duration::from_secs(1));
     clients.iter().map(|client| measured(&callers, |caller| call(client, caller))).sum()
 }
 
-/// Calls that ask for the boolean of the flag that most cases are about.
+/// Calls that get the boolean of the flag of most cases.
 fn booleans(ruleset: &str, context: impl Fn(usize) -> EvaluationContext) -> usize {
     calls(ruleset, KEY, context, |client, caller| {
         black_box(client.get_boolean_value(&caller.key, false, &caller.context));
@@ -232,7 +232,7 @@ fn matches_regex() -> usize {
     })
 }
 
-/// The last of the rules holds.
+/// The last rule matches.
 fn twenty_rules() -> usize {
     let others = (1..20).map(|number| rule("plan", "is", &format!(r#""plan-{number}""#)));
     let rules: Vec<_> = others.chain([rule("plan", "is", r#""pro""#)]).collect();
@@ -269,7 +269,7 @@ fn recorded_string() -> usize {
     })
 }
 
-/// Targets, all of them.
+/// Different numbers of targets in the list.
 fn many_targets() -> usize {
     let targets: Vec<_> = (0..100_000).map(|user| format!(r#""user-{user:06}""#)).collect();
     let rule = rule("user_id", "one_of", &format!("[{}]", targets.join(",")));
@@ -284,7 +284,7 @@ fn many_targets() -> usize {
     })
 }
 
-/// Each flag once.
+/// Evaluates each flag once.
 fn many_flags() -> usize {
     let keys: Vec<_> = (0..10_000).map(realistic::key).collect();
     let flags: Vec<_> = keys.iter().map(|key| flag(key, "")).collect();
@@ -295,7 +295,7 @@ fn many_flags() -> usize {
     })
 }
 
-/// The events are queued; no thread has been started that delivers them.
+/// The events are queued; no thread delivers them.
 fn track_event() -> usize {
     let client = PhaseFlagClient::builder("http://127.0.0.1:9", "sdk-prod-xxxx")
         .shutdown_timeout(Duration::ZERO)
@@ -362,7 +362,7 @@ fn serving(key: &str, value: &str) -> String {
     )
 }
 
-/// A client that serves these flags, all of which are right.
+/// Returns a client that serves these flags, which have no problems.
 fn client(flags: &str) -> PhaseFlagClient {
     serve(PhaseFlagClient::builder("", ""), flags)
 }
