@@ -1,6 +1,6 @@
 //! Tests that the threads sleep between polls and flushes.
 //!
-//! The only test of its program, because it looks at all threads of the process.
+//! The only test of its program, because it inspects all threads of the process.
 #![cfg(all(feature = "http", target_os = "linux"))]
 
 mod support;

@@ -11,13 +11,13 @@ pub fn run(data: &[u8]) {
     let _ = maker.ruleset().and_then(|document| {
         let contexts =
             [EvaluationContext::new(), maker.context()?, maker.context()?, maker.context()?];
-        answers_agree(&document.to_string(), &contexts);
+        results_agree(&document.to_string(), &contexts);
         Ok(())
     });
 }
 
 /// Asserts that all kinds of evaluation of a ruleset agree, repeatedly.
-pub fn answers_agree(text: &str, contexts: &[EvaluationContext]) {
+pub fn results_agree(text: &str, contexts: &[EvaluationContext]) {
     let ruleset = Ruleset::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let again = Ruleset::parse(text).expect("what was accepted is accepted again");
     assert_eq!(ruleset.problems(), again.problems(), "{text}");

@@ -31,11 +31,11 @@ struct Service {
 }
 
 impl Service {
-    fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Service {
+    fn start(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Service {
         logger::listen();
         let service =
             Service { server: Server::start(|_| Reply::status(503)), stored: Arc::default() };
-        service.respond(answer);
+        service.respond(reply);
         service
     }
 
@@ -44,14 +44,14 @@ impl Service {
     }
 
     /// Changes the response to events from now on.
-    fn respond(&self, answer: impl Fn(&str) -> Reply + Send + Sync + 'static) {
+    fn respond(&self, reply_to: impl Fn(&str) -> Reply + Send + Sync + 'static) {
         let stored = self.stored.clone();
         self.server.respond(move |request| {
             if !request.path.ends_with(EVENTS) {
                 return Reply::json(ruleset(1, &["a"]));
             }
-            let reply = answer(&request.body);
-            if matches!(&reply, Reply::Answer { status: 200..=299, .. }) {
+            let reply = reply_to(&request.body);
+            if matches!(&reply, Reply::Response { status: 200..=299, .. }) {
                 let events = request.json()["events"].as_array().expect("events").to_vec();
                 stored.lock().unwrap().extend(events);
             }
@@ -138,8 +138,8 @@ fn the_simulated_service_responds_like_the_recorded_one() {
             "500 events" => events(500),
             _ => exchange["request"].as_str().unwrap().to_owned(),
         };
-        let Reply::Answer { status, body, .. } = database.respond(&request) else {
-            panic!("no answer");
+        let Reply::Response { status, body, .. } = database.respond(&request) else {
+            panic!("no response");
         };
         assert_eq!(Value::from(status), exchange["status"], "{database:?} {name}");
         let body: Value = String::from_utf8(body).unwrap().parse().unwrap();

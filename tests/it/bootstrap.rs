@@ -180,11 +180,11 @@ fn offline_mode_is_ready_even_if_the_key_is_refused() {
 
 #[test]
 fn offline_mode_waits_for_the_bootstrap_url() {
-    let (answer, answered) = std::sync::mpsc::channel();
-    let answered = std::sync::Mutex::new(answered);
+    let (respond, may_respond) = std::sync::mpsc::channel();
+    let may_respond = std::sync::Mutex::new(may_respond);
     let server = Server::start(move |request| match request.path.as_str() {
         "/bootstrap.json" => {
-            let _: Result<(), _> = answered.lock().unwrap().recv();
+            let _: Result<(), _> = may_respond.lock().unwrap().recv();
             Reply::json(ruleset(0, &["b"]))
         }
         _ => Reply::status(500),
@@ -192,7 +192,7 @@ fn offline_mode_waits_for_the_bootstrap_url() {
     let client = started(builder(&server).offline_mode(true).bootstrap_url("/bootstrap.json"));
     server.wait_for(1, "/bootstrap.json");
     assert!(!client.is_ready());
-    drop(answer);
+    drop(respond);
     client.wait_until_ready(SOON).unwrap();
     assert!(client.get_boolean_value("b", false, None));
 }

@@ -51,7 +51,7 @@ fn value(client: &PhaseFlagClient) -> String {
     client.get_string_value("a", "default", None)
 }
 
-/// Asserts that the value stays during a dozen looks at the file.
+/// Asserts that the value stays the same during a dozen checks of the file.
 fn assert_stays(client: &PhaseFlagClient, expected: &str) {
     let until = Instant::now() + 12 * RAPIDLY;
     while Instant::now() < until {

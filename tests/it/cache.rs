@@ -211,7 +211,7 @@ fn an_invalid_ruleset_is_not_cached() {
     let before = fs::read(folder.file()).expect("the file");
     server.respond(|_| Reply::json("{}"));
     let client = started(caching(&server, &folder));
-    wait_until("the answer is refused", || client.statistics().rulesets_refused > 0);
+    wait_until("the response is refused", || client.statistics().rulesets_refused > 0);
     client.stop();
     assert_eq!(fs::read(folder.file()).expect("the file"), before);
 }
@@ -366,7 +366,7 @@ fn listeners_hear_of_the_cached_ruleset_and_of_later_changes() {
     wait_until("both", || heard.lock().expect("a lock").len() == 2);
     assert_eq!(*heard.lock().expect("a lock"), [["a"], ["b"]]);
 
-    // A listener that is added after the start hears of differences.
+    // A listener that is added after the start receives differences.
     server.respond(|_| Reply::Hang);
     let client = started(caching(&server, &folder).polling_interval(RAPIDLY));
     assert!(is_on(&client, "a"));

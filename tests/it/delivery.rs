@@ -76,7 +76,7 @@ impl Service {
             let mut count = count.lock().unwrap();
             let reply = script(*count, request);
             *count += 1;
-            if matches!(&reply, Reply::Answer { status: 200..=299, .. }) {
+            if matches!(&reply, Reply::Response { status: 200..=299, .. }) {
                 taken.lock().unwrap().extend(keys_of(&request.body));
             }
             reply
@@ -177,10 +177,10 @@ fn a_transient_failure_retries_the_same_batch() {
         ("503 with a wait", Reply::status(503).with("retry-after", "1")),
         ("504", Reply::status(504)),
         ("599", Reply::status(599)),
-        ("an end before the answer", Reply::Raw(Vec::new())),
-        ("half an answer", Reply::Raw(b"HTTP/1.1 20".to_vec())),
+        ("an end before the response", Reply::Raw(Vec::new())),
+        ("half a response", Reply::Raw(b"HTTP/1.1 20".to_vec())),
         ("something else", Reply::Raw(b"220 mail.example ESMTP\r\n".to_vec())),
-        ("no answer", Reply::Hang),
+        ("no response", Reply::Hang),
     ];
     thread::scope(|scope| {
         for (name, failure) in cases {
@@ -202,7 +202,7 @@ fn a_transient_failure_retries_the_same_batch() {
                 for failed in [0, 2] {
                     let (first, again) = (&bodies[failed], &bodies[failed + 1]);
                     // After a server error and a request that took too long, the next one is smaller.
-                    let smaller = name == "no answer" || name.starts_with('5');
+                    let smaller = name == "no response" || name.starts_with('5');
                     let same =
                         if smaller { first.starts_with(again) } else { again.starts_with(first) };
                     assert!(same, "{name}: {bodies:?}");

@@ -94,7 +94,7 @@ fn wait_for_connecting(port: u16) {
 #[test]
 fn stop_and_drop_do_not_wait_for_a_poll_that_hangs() {
     for (what, reply) in
-        [("an answer that never comes", Reply::Hang), ("a body that drips", dripping(200))]
+        [("a response that never comes", Reply::Hang), ("a body that drips", dripping(200))]
     {
         for explicitly in [true, false] {
             let reply = reply.clone();
@@ -142,7 +142,7 @@ fn stop_and_drop_do_not_wait_for_a_bootstrap_url_that_hangs() {
 fn stop_and_drop_keep_their_timeout_if_the_server_accepts_no_events() {
     in_parallel(
         [
-            ("no answer", Reply::Hang),
+            ("no response", Reply::Hang),
             ("a complaint that drips", dripping(503)),
             ("a failure each time", Reply::status(503)),
             ("a failure with a long wait", Reply::status(429).with("retry-after", "600")),
@@ -282,7 +282,7 @@ fn a_second_stop_does_nothing() {
 #[test]
 fn eight_threads_can_stop_at_once() {
     for (what, reply, delivered) in
-        [("a server that answers", Reply::status(202), 5), ("a server that hangs", Reply::Hang, 0)]
+        [("a server that responds", Reply::status(202), 5), ("a server that hangs", Reply::Hang, 0)]
     {
         let server = for_events(move |_| reply.clone());
         let client = started(builder(&server.url()).shutdown_timeout(SHUTDOWN));
@@ -371,7 +371,7 @@ fn a_listener_can_stop_the_client() {
 #[test]
 fn a_listener_can_drop_the_last_handle_on_the_poller_thread() {
     for (what, reply, delivered) in
-        [("a server that answers", Reply::status(202), 3), ("a server that hangs", Reply::Hang, 0)]
+        [("a server that responds", Reply::status(202), 3), ("a server that hangs", Reply::Hang, 0)]
     {
         let server = for_events(move |_| reply.clone());
         let client = builder(&server.url())

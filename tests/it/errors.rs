@@ -558,7 +558,7 @@ fn a_body_of_the_largest_size_is_accepted() {
     for (limit, accepted) in [(rules.len(), true), (rules.len() - 1, false)] {
         let server = Server::with_ruleset(rules.clone());
         let client = started(builder(&server).max_body_size(limit));
-        wait_until("an answer", || client.statistics().polls > 0);
+        wait_until("a response", || client.statistics().polls > 0);
         assert_eq!(client.is_ready(), accepted);
     }
 }

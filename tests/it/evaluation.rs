@@ -2,8 +2,8 @@
 //!
 //! A file is a list of groups. A group has `rulesets` (or one as verbatim `text`) that must all
 //! evaluate its `cases` alike, and the paths of the `problems` that each of them must report. A
-//! table has `attributes` and `rows` instead: a row is one condition, and says for which of the
-//! attributes it holds.
+//! table has `attributes` and `rows` instead: a row is one condition with the list of the
+//! attributes for which it holds.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Listeners: which changes they hear of, and what they may call.
+//! Listeners: which changes they receive, and what they may call.
 
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};

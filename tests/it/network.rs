@@ -48,7 +48,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Clone)]
 enum Act {
     /// A response of 200 with this body; the connection stays open.
-    Answer(String),
+    Respond(String),
     /// These bytes, then the end of the connection.
     Bytes(Vec<u8>),
     /// These bytes, then a reset of the connection.
@@ -109,7 +109,7 @@ fn perform(act: Act, stream: &mut TcpStream) -> bool {
         return false;
     }
     match act {
-        Act::Answer(body) => return write_response(stream, 200, &body),
+        Act::Respond(body) => return write_response(stream, 200, &body),
         Act::Bytes(bytes) => {
             let _ = stream.write_all(&bytes);
         }
@@ -151,7 +151,7 @@ fn whole(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Act {
 }
 
 fn good() -> Act {
-    Act::Answer(ruleset(1, &["a"]))
+    Act::Respond(ruleset(1, &["a"]))
 }
 
 fn builder(url: &str) -> ClientBuilder {
@@ -212,7 +212,7 @@ fn episode(name: &str, fault: Act, expected: &str) {
     let statistics = client.statistics();
     let refused = expected.contains("with an invalid ruleset");
     assert_eq!(statistics.rulesets_refused > 0, refused, "{name}");
-    actor.now(Act::Answer(ruleset(2, &["b"])));
+    actor.now(Act::Respond(ruleset(2, &["b"])));
     eventually(name, &client, || client.get_boolean_value("b", false, None));
     eventually(name, &client, || client.state() == ClientState::Ready);
     let lines = actor.lines();
@@ -313,7 +313,7 @@ fn endless_responses_time_out() {
     let head = b"HTTP/1.1 200 OK\r\n";
     let dripping = [head.as_slice(), b"content-length: 9999\r\n\r\n", &[b' '; 9999]].concat();
     episodes(vec![
-        ("no answer", Act::Hang, "failed to get a response from `URL` within 1s"),
+        ("no response", Act::Hang, "failed to get a response from `URL` within 1s"),
         (
             "a body that drips",
             Act::Drip(dripping.clone()),
@@ -340,7 +340,7 @@ fn endless_responses_time_out() {
             "failed to reach `URL`: response header is too big: *",
         ),
         (
-            "news of an answer without end",
+            "news of a response without end",
             Act::Flood(Vec::new(), b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
             "failed to reach `URL`: *",
         ),
@@ -471,7 +471,7 @@ fn responses_of_other_servers_are_failures() {
             "`URL` responded with more than 100000 bytes",
         ),
         (
-            "an answer to no condition",
+            "a response to no condition",
             raw("HTTP/1.1 304 Not Modified", ""),
             "`URL` responded with status 304 to a request without a condition",
         ),
@@ -572,16 +572,16 @@ fn noise_around_a_response_is_ignored() {
     );
     let informed = |noise: &str| raw(&format!("{noise}HTTP/1.1 200 OK"), &body);
     for (name, act) in [
-        ("an answer without a length", raw("HTTP/1.1 200 OK", &body)),
+        ("a response without a length", raw("HTTP/1.1 200 OK", &body)),
         ("an older version", raw("HTTP/1.0 200 OK", &body)),
         ("no reason", raw("HTTP/1.1 200", &body)),
         ("a mark before the text", raw("HTTP/1.1 200 OK", format!("\u{feff}{body}"))),
         ("another type", whole(200, "content-type: text/html", &body)),
         ("no encoding", whole(200, "content-encoding: identity", &body)),
         ("chunks with noise", raw("HTTP/1.1 200 OK\ntransfer-encoding: chunked", chunks)),
-        ("100 before the answer", informed("HTTP/1.1 100 Continue\n\n")),
-        ("103 before the answer", informed("HTTP/1.1 103 Early Hints\nlink: </x>\n\n")),
-        ("102 three times before the answer", informed(&"HTTP/1.1 102 Processing\n\n".repeat(3))),
+        ("100 before the response", informed("HTTP/1.1 100 Continue\n\n")),
+        ("103 before the response", informed("HTTP/1.1 103 Early Hints\nlink: </x>\n\n")),
+        ("102 three times before the response", informed(&"HTTP/1.1 102 Processing\n\n".repeat(3))),
         (
             "a body longer than its length",
             raw(&format!("HTTP/1.1 200 OK\ncontent-length: {length}"), format!("{body} and so on")),
@@ -596,7 +596,7 @@ fn noise_around_a_response_is_ignored() {
         let client = started(builder(&actor.wire.url()));
         assert!(client.wait_until_ready(SOON).is_ok(), "{name}: {client:?}");
         assert!(client.get_boolean_value("b", false, None), "{name}");
-        actor.now(Act::Answer(ruleset(3, &["c"])));
+        actor.now(Act::Respond(ruleset(3, &["c"])));
         wait_until(name, || client.get_boolean_value("c", false, None));
         assert!(client.statistics().last_failure.is_none(), "{name}");
         assert_eq!(actor.lines(), [], "{name}");
@@ -859,19 +859,19 @@ fn http_date(seconds: u64) -> String {
 
 #[test]
 fn an_etag_is_kept_only_with_accepted_rules() {
-    let answer = |tag: &str, body: String| Reply::json(body).with("etag", tag);
+    let tagged = |tag: &str, body: String| Reply::json(body).with("etag", tag);
     let script: Vec<(Reply, Option<&str>)> = vec![
         // The response, and the condition of its request.
-        (answer("\"bad-0\"", "<html>".to_owned()), None),
+        (tagged("\"bad-0\"", "<html>".to_owned()), None),
         (Reply::status(503).with("etag", "\"bad-1\""), None),
-        (answer("W/\"good-1\"", ruleset(1, &["a"])), None),
-        (answer("\"bad-2\"", "{}".to_owned()), Some("W/\"good-1\"")),
+        (tagged("W/\"good-1\"", ruleset(1, &["a"])), None),
+        (tagged("\"bad-2\"", "{}".to_owned()), Some("W/\"good-1\"")),
         (Reply::status(500).with("etag", "\"bad-3\""), Some("W/\"good-1\"")),
         (Reply::status(304).with("etag", "\"bad-4\""), Some("W/\"good-1\"")),
-        (answer("\"good-2\"", ruleset(2, &["b"])), Some("W/\"good-1\"")),
+        (tagged("\"good-2\"", ruleset(2, &["b"])), Some("W/\"good-1\"")),
         (Reply::json(ruleset(3, &["c"])), Some("\"good-2\"")),
         (Reply::status(304), None),
-        (answer("\"good-3\"", ruleset(4, &["d"])), None),
+        (tagged("\"good-3\"", ruleset(4, &["d"])), None),
         (Reply::status(304), Some("\"good-3\"")),
     ];
     let replies: Vec<_> = script.iter().map(|(reply, _)| reply.clone()).collect();

@@ -297,17 +297,17 @@ fn a_poll_in_flight_does_not_delay_stop() {
 
 #[test]
 fn a_response_after_stop_changes_nothing() {
-    let (answer, answered) = std::sync::mpsc::channel::<()>();
-    let answered = std::sync::Mutex::new(answered);
+    let (respond, may_respond) = std::sync::mpsc::channel::<()>();
+    let may_respond = std::sync::Mutex::new(may_respond);
     let server = Server::start(move |_| {
-        let _ = answered.lock().unwrap().recv();
+        let _ = may_respond.lock().unwrap().recv();
         Reply::json(ruleset(1, &["a"]))
     });
     let client = started(builder(&server));
     let heard = counting(&client);
     server.wait_for(1, RULESET);
     client.stop();
-    drop(answer);
+    drop(respond);
     client.evaluate("a", None).unwrap_err();
     assert!(client.flags().is_empty());
     assert!(!client.is_ready());

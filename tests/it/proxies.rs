@@ -164,7 +164,7 @@ fn child_with_its_own_environment() {
         Err(error) => error.to_string(),
         Ok(client) => {
             client.start().unwrap();
-            wait_until("an answer", || client.statistics().polls > 0);
+            wait_until("a response", || client.statistics().polls > 0);
             match client.statistics().last_failure {
                 None => String::new(),
                 Some(failure) => failure.to_string(),

@@ -368,7 +368,7 @@ fn a_request_timeout_makes_the_next_request_smaller() {
     });
     let client = started(spooling(&server, &folder).request_timeout(Duration::from_secs(1)));
     track(&client, 20..21);
-    client.flush_events().expect_err("no answer");
+    client.flush_events().expect_err("no response");
     client.flush_events().expect("a flush");
     let requests = server.requests_to(EVENTS);
     let sizes: Vec<_> =

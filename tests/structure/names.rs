@@ -47,13 +47,13 @@ pub fn read(source: &str, module: &[String], test: bool) -> syn::Result<Names> {
 struct Reader {
     found: Names,
     module: Vec<String>,
-    /// The scopes around this place.
+    /// The enclosing scopes.
     scopes: Vec<Scope>,
     test: bool,
     export: bool,
 }
 
-/// What `use` and `mod` bring into a scope.
+/// The names that `use` and `mod` add to a scope.
 struct Scope {
     module: Vec<String>,
     /// Names to paths as written.
@@ -71,7 +71,7 @@ fn line(ident: &Ident) -> usize {
     ident.span().start().line
 }
 
-/// Whether it is a word such as `use` or `return`, which begins no path.
+/// Whether it is a keyword such as `use` or `return`, which cannot begin a path.
 fn is_keyword(ident: &Ident) -> bool {
     let word = ident.to_string();
     !matches!(word.as_str(), "crate" | "self" | "super") && syn::parse_str::<Ident>(&word).is_err()
@@ -110,7 +110,7 @@ fn imports(tree: &UseTree, before: &[String], found: &mut Vec<Import>) {
     }
 }
 
-/// Whether an attribute leaves its item to tests: `#[test]`, or a `cfg` that needs `test`.
+/// Whether an attribute limits its item to tests: `#[test]`, or a `cfg` that needs `test`.
 fn is_for_tests(attribute: &Attribute) -> bool {
     fn needs_test(tokens: TokenStream) -> bool {
         let mut negated = false;
@@ -149,7 +149,7 @@ fn attributes(item: &Item) -> &[Attribute] {
 }
 
 impl Reader {
-    /// Visits what stands in a scope with these items.
+    /// Visits the code of a scope with these items.
     fn scope<'a>(
         &mut self,
         items: impl IntoIterator<Item = &'a Item>,
@@ -180,7 +180,7 @@ impl Reader {
         self.scopes.pop();
     }
 
-    /// The whole path of a path as it is written here.
+    /// Returns the full path of a path as it is written here.
     fn resolve(&self, path: &[String]) -> Vec<String> {
         self.resolve_in(&self.module, path, 0)
     }
@@ -244,8 +244,8 @@ impl Reader {
         }
     }
 
-    /// Adds the path that begins at a token; a group in braces is one of `use`. Returns where to
-    /// go on.
+    /// Adds the path that begins at a token; a group in braces is one of `use`. Returns the
+    /// position after it.
     fn token_path(&mut self, trees: &[TokenTree], mut at: usize, before: &[String]) -> usize {
         let is = |at: usize, sign: char| matches!(trees.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
         let mut path = before.to_vec();
@@ -284,7 +284,7 @@ impl Reader {
         if path.len() == before.len() {
             return at;
         }
-        // A path may go on with what only the call of the macro knows: `log::$level!`.
+        // A path may continue with a parameter of the macro: `log::$level!`.
         if is(at, '!') && !is(at + 1, '=') {
             self.add_macro(&path, last);
         } else if path.len() > 1 || goes_on {
@@ -379,6 +379,6 @@ impl<'a> Visit<'a> for Reader {
         }
     }
 
-    /// `pub(in crate::ruleset)` says who may use an item, and uses nothing.
+    /// `pub(in crate::ruleset)` limits who may use an item, and uses nothing itself.
     fn visit_vis_restricted(&mut self, _: &'a syn::VisRestricted) {}
 }

@@ -1,4 +1,4 @@
-//! Runs a test in a separate process, for tests that look at their whole process.
+//! Runs a test in a separate process, for tests that inspect their whole process.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::env;

@@ -57,8 +57,8 @@ impl Database {
         if events.iter().all(|event| self.stores(event)) {
             let accepted = Value::from(events.len());
             let message = Value::from("Events persisted");
-            let answer = Object::from([("accepted", accepted), ("message", message)]);
-            return Reply::json(Value::from(answer).to_string()).with_status(202);
+            let body = Object::from([("accepted", accepted), ("message", message)]);
+            return Reply::json(Value::from(body).to_string()).with_status(202);
         }
         failure()
     }

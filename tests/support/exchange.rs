@@ -9,13 +9,13 @@ use phaseflag::Value;
 use super::SOON;
 
 /// An HTTP response.
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     head: String,
     pub body: String,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         let headers = self.head.lines().filter_map(|line| line.split_once(": "));
         let mut found = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name));
@@ -28,12 +28,12 @@ impl Answer {
 }
 
 /// Sends a GET request.
-pub fn get(url: &str) -> Answer {
+pub fn get(url: &str) -> Response {
     exchange("GET", url, &[], "")
 }
 
 /// Sends one request and reads the whole response.
-pub fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Response {
     let rest = url.strip_prefix("http://").unwrap();
     let (address, path) = rest.split_at(rest.find('/').unwrap());
     let mut stream = TcpStream::connect(address).unwrap();
@@ -46,9 +46,9 @@ pub fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -
         headers.collect::<String>()
     );
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    Response { status, head: head.to_owned(), body: body.to_owned() }
 }

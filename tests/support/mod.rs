@@ -49,7 +49,7 @@ impl Request {
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// A whole response; `Content-Length` is added.
-    Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    Response { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
     /// These bytes, then the end of the connection.
     Raw(Vec<u8>),
     /// These bytes, one at a time with this delay, until the client disconnects.
@@ -60,7 +60,7 @@ pub enum Reply {
 
 impl Reply {
     pub fn status(status: u16) -> Reply {
-        Reply::Answer { status, headers: Vec::new(), body: Vec::new() }
+        Reply::Response { status, headers: Vec::new(), body: Vec::new() }
     }
 
     pub fn json(body: impl Into<String>) -> Reply {
@@ -68,21 +68,21 @@ impl Reply {
     }
 
     pub fn with_status(mut self, code: u16) -> Reply {
-        if let Reply::Answer { status, .. } = &mut self {
+        if let Reply::Response { status, .. } = &mut self {
             *status = code;
         }
         self
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Reply {
-        if let Reply::Answer { headers, .. } = &mut self {
+        if let Reply::Response { headers, .. } = &mut self {
             headers.push((name.to_owned(), value.to_owned()));
         }
         self
     }
 
     pub fn with_body(mut self, text: impl Into<Vec<u8>>) -> Reply {
-        if let Reply::Answer { body, .. } = &mut self {
+        if let Reply::Response { body, .. } = &mut self {
             *body = text.into();
         }
         self
@@ -246,7 +246,7 @@ impl Shared {
     /// Writes the reply, and returns whether the connection stays open.
     fn write(&self, writer: &mut TcpStream, reply: Reply) -> bool {
         match reply {
-            Reply::Answer { status, headers, body } => {
+            Reply::Response { status, headers, body } => {
                 let mut head = format!("HTTP/1.1 {status} Status\r\n");
                 for (name, value) in headers {
                     head += &format!("{name}: {value}\r\n");

@@ -99,8 +99,8 @@ pub fn read_request(stream: &mut impl Read) -> Option<String> {
 /// Writes a JSON response that keeps the connection open.
 pub fn write_response(stream: &mut impl Write, status: u16, body: &str) -> bool {
     let length = body.len();
-    let answer = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n{body}");
-    stream.write_all(answer.as_bytes()).is_ok() && stream.flush().is_ok()
+    let reply = format!("HTTP/1.1 {status} Status\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(reply.as_bytes()).is_ok() && stream.flush().is_ok()
 }
 
 /// Reads until the peer disconnects.
