@@ -34,7 +34,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Names the file, and what its first line says of the figures.
+    /// Returns the file of a name. `about` is its first line, which describes the figures.
     pub fn new(file: &str, about: &'static str) -> Kept {
         Kept { path: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("kept").join(file), about }
     }

@@ -1,7 +1,7 @@
 //! Counts the instructions of evaluations, tracked events and parsing with callgrind.
 //!
 //! `cargo run --release --bin instructions` compares with the stored figures; `keep` stores the new
-//! ones. Each case runs in a process of its own; only what `measured` does is counted.
+//! ones. Each case runs in a separate process; only the calls inside of `measured` are counted.
 
 use std::fs;
 use std::hint::black_box;
@@ -367,7 +367,7 @@ fn client(flags: &str) -> PhaseFlagClient {
     serve(PhaseFlagClient::builder("", ""), flags)
 }
 
-/// Such a client that records what it evaluates, and that nobody listens to.
+/// Returns such a client that records evaluations, with a service that does not respond.
 fn recording(flags: &str) -> PhaseFlagClient {
     let hour = Duration::from_secs(3600);
     let builder = PhaseFlagClient::builder("http://127.0.0.1:9", "sdk-prod-xxxx")
