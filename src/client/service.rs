@@ -33,8 +33,8 @@ pub(super) struct Service {
     draining: Mutex<()>,
     /// Whether the thread that delivers events was started.
     delivering: AtomicBool,
-    /// Whether the spool holds events of earlier clients that were not tried yet.
-    catching_up: Arc<AtomicBool>,
+    /// Whether the backlog is still to be tried.
+    backlog_pending: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ impl Service {
             threads: Mutex::default(),
             draining: Mutex::default(),
             delivering: AtomicBool::new(false),
-            catching_up: Arc::default(),
+            backlog_pending: Arc::default(),
         }))
     }
 
@@ -88,7 +88,7 @@ impl Service {
         }
         threads.started = true;
         let backlog = self.spool.as_ref().is_some_and(|spool| spool.is_used());
-        self.catching_up.store(backlog, Ordering::Release);
+        self.backlog_pending.store(backlog, Ordering::Release);
         if backlog || self.ledger.queued() > 0 {
             // If the system cannot start a thread, the next event tries again.
             let _ = self.start_flusher(&mut threads);
@@ -104,7 +104,7 @@ impl Service {
                 self.events.source(),
                 self.spool.clone(),
                 self.recorder.clone(),
-                self.catching_up.clone(),
+                self.backlog_pending.clone(),
                 &self.config,
             );
             threads.flusher = Some(spawn("phaseflag-events", move |stop| flusher.run(stop))?);
@@ -146,7 +146,7 @@ impl Service {
         }
         if let Some(flusher) = flusher {
             flusher.stop();
-            if self.ledger.queued() > 0 || self.catching_up.load(Ordering::Acquire) {
+            if self.ledger.queued() > 0 || self.backlog_pending.load(Ordering::Acquire) {
                 flusher.wait(deadline, self.events.given_up());
             }
         }
