@@ -18,7 +18,7 @@ pub const PARTS: [&str; 5] = ["document", "tables", "compile", "explain", "lint"
 pub const SEPARATE: (&str, &str) = ("rules", "events");
 
 /// Files that are used without their `mod.rs`, because their own name is part of each call:
-/// `json::parse`, `bucket::walk`.
+/// `json::parse`, `bucket::choose`.
 pub const EXCEPTIONS: [&str; 2] = ["value::json", "ruleset::tables::bucket"];
 
 /// The modules that may name each dependency.
