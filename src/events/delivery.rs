@@ -39,7 +39,7 @@ pub(super) enum Request {
         lane: Lane,
         count: usize,
     },
-    /// No event. If the service accepts that, there is no outage.
+    /// No event. If the service accepts this, it does not fail on every request; see `is_at_fault`.
     Probe,
 }
 

@@ -193,10 +193,13 @@ impl Outbox {
         self.lane_mut(lane).entries.pop_front()
     }
 
-    /// Moves the last entry of a lane to its front.
+    /// Moves the last entry of a lane to its front, unless one that was moved is still there: the
+    /// other entries keep their order.
     pub(super) fn move_last_to_front(&mut self, lane: Lane) {
         let entries = &mut self.lane_mut(lane).entries;
-        if !entries.is_empty() {
+        if let (Some(first), Some(second)) = (entries.front(), entries.get(1))
+            && first.number < second.number
+        {
             entries.rotate_right(1);
         }
     }

@@ -1,5 +1,6 @@
 //! Tests of `delivery.rs` against a simulated service and clock.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::delivery::{Delivery, Request};
@@ -187,6 +188,31 @@ fn retry_after_is_obeyed() {
     simulation.pass(&|_| RequestOutcome::Accepted);
     assert_eq!(simulation.requests[1].1.len(), 50);
     assert_eq!(simulation.delivered, flags(100));
+}
+
+#[test]
+fn an_unreachable_service_changes_no_order() {
+    let mut simulation = Simulation::new(flags(20));
+    // After two failures on single events, the newest one is next.
+    let singles = Cell::new(0);
+    simulation.pass(&|flags| {
+        if flags.len() == 1 {
+            singles.set(singles.get() + 1);
+        }
+        match singles.get() {
+            0..=2 => SERVER_ERROR,
+            _ => RequestOutcome::Unavailable(Retry::Transient),
+        }
+    });
+    for _ in 0..10 {
+        simulation.wait();
+        simulation.pass(&|_| RequestOutcome::Unavailable(Retry::Transient));
+    }
+    simulation.run(Duration::from_secs(600), |_| RequestOutcome::Accepted);
+    let mut expected = flags(20);
+    let newest = expected.pop().unwrap();
+    let failed = expected.drain(..2).collect::<Vec<_>>();
+    assert_eq!(simulation.delivered, [vec![newest], expected, failed].concat());
 }
 
 fn flags_of(flag: &str) -> Vec<String> {
