@@ -366,8 +366,13 @@ mod model {
         }
     }
 
+    /// Reads a number: 64-bit integers are exact.
     fn finite(text: &str) -> Option<Number> {
-        text.trim().parse().ok().and_then(Number::from_f64)
+        let text = text.trim();
+        let signed = text.parse::<i64>().ok().map(Number::from);
+        let unsigned = || text.parse::<u64>().ok().map(Number::from);
+        let float = || text.parse().ok().and_then(Number::from_f64);
+        signed.or_else(unsigned).or_else(float)
     }
 
     /// Parses a version into an ordered form.
