@@ -13,6 +13,9 @@ pub mod evaluate;
 mod event_body;
 #[path = "../../fuzz/bodies/parse_ruleset.rs"]
 mod parse_ruleset;
+#[cfg(feature = "regex")]
+#[path = "../../fuzz/bodies/pattern.rs"]
+mod pattern;
 #[cfg(feature = "http")]
 #[path = "../../fuzz/bodies/remote_answer.rs"]
 mod remote_answer;
@@ -59,6 +62,12 @@ fn evaluate_bodies_hold() {
 #[test]
 fn version_bodies_hold() {
     run("version", version::run);
+}
+
+#[cfg(feature = "regex")]
+#[test]
+fn pattern_bodies_hold() {
+    run("pattern", pattern::run);
 }
 
 #[cfg(feature = "http")]

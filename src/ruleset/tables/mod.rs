@@ -6,6 +6,8 @@
 pub(super) mod bucket;
 mod condition;
 mod index;
+#[cfg(feature = "regex")]
+mod literal;
 mod pattern;
 mod version;
 

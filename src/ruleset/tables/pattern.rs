@@ -40,8 +40,9 @@ mod with_regex {
 
     use regex_lite::{Regex, RegexBuilder};
 
+    use super::super::index::TextMap;
+    use super::super::literal::Literals;
     use super::*;
-    use crate::ruleset::tables::TextMap;
 
     /// The remaining cost that the searches of one evaluation may have.
     ///
@@ -69,29 +70,53 @@ mod with_regex {
 
     /// A compiled pattern.
     #[derive(Clone, Debug)]
-    pub(crate) struct Pattern {
-        regex: Arc<Regex>,
-        /// The maximum size of the compiled pattern, in bytes.
-        size: usize,
+    pub(crate) enum Pattern {
+        Literals(Arc<Literals>),
+        Program {
+            regex: Arc<Regex>,
+            /// The maximum size of the compiled pattern, in bytes.
+            size: usize,
+        },
     }
 
     impl Pattern {
         /// Returns whether the pattern is found anywhere in the text. Returns false if the budget
         /// does not cover the search.
         pub(crate) fn is_found_in(&self, text: &str, budget: &mut MatchBudget) -> bool {
-            let end = text.char_indices().nth(MAX_SUBJECT).map_or(text.len(), |(end, _)| end);
-            let text = text.get(..end).unwrap_or(text);
-            budget.spend((self.size / 1024 * text.len()) as u64) && self.regex.is_match(text)
+            let text = cut(text);
+            match self {
+                // Not free, so that no pattern is searched for after the budget is used up.
+                Pattern::Literals(literals) => {
+                    budget.spend((literals.size() * text.len() / 1024 + 1) as u64)
+                        && literals.is_found_in(text)
+                }
+                Pattern::Program { regex, size } => {
+                    budget.spend((size / 1024 * text.len()) as u64) && regex.is_match(text)
+                }
+            }
         }
 
         pub(crate) fn as_str(&self) -> &str {
-            self.regex.as_str()
+            match self {
+                Pattern::Literals(literals) => literals.pattern(),
+                Pattern::Program { regex, .. } => regex.as_str(),
+            }
         }
+    }
+
+    /// Returns the part of a text that is searched.
+    fn cut(text: &str) -> &str {
+        if text.len() <= MAX_SUBJECT {
+            return text;
+        }
+        let mut rest = text.chars();
+        rest.nth(MAX_SUBJECT - 1);
+        text.get(..text.len() - rest.as_str().len()).unwrap_or(text)
     }
 
     impl PartialEq for Pattern {
         fn eq(&self, other: &Pattern) -> bool {
-            self.regex.as_str() == other.regex.as_str()
+            self.as_str() == other.as_str()
         }
     }
 
@@ -126,19 +151,23 @@ mod with_regex {
         /// Compiles a pattern if the remaining size suffices. A pattern that is too large counts as
         /// well, since it takes as long to reject as to compile.
         fn compile_new(&mut self, pattern: &str) -> Result<Pattern, String> {
-            let pattern_of = |regex, size| Pattern { regex: Arc::new(regex), size };
+            if let Some(literals) = Literals::recognize(pattern, ORDINARY_COMPILED) {
+                self.take(literals.size())?;
+                return Ok(Pattern::Literals(Arc::new(literals)));
+            }
+            let program = |regex, size| Pattern::Program { regex: Arc::new(regex), size };
             let mut builder = RegexBuilder::new(pattern);
             self.take(ORDINARY_COMPILED)?;
             let failure = |error| format!("the pattern does not compile: {error}");
             match builder.size_limit(ORDINARY_COMPILED).build() {
-                Ok(regex) => return Ok(pattern_of(regex, ORDINARY_COMPILED)),
+                Ok(regex) => return Ok(program(regex, ORDINARY_COMPILED)),
                 // The only failure that a larger limit avoids.
                 Err(error) if error.to_string().contains("size limit") => {}
                 Err(error) => return Err(failure(error)),
             }
             self.take(MAX_COMPILED - ORDINARY_COMPILED)?;
             let regex = builder.size_limit(MAX_COMPILED).build().map_err(failure)?;
-            Ok(pattern_of(regex, MAX_COMPILED))
+            Ok(program(regex, MAX_COMPILED))
         }
 
         fn take(&mut self, size: usize) -> Result<(), String> {
