@@ -92,6 +92,28 @@ fn a_boolean_allocates_nothing() {
 }
 
 #[test]
+#[cfg(feature = "regex")]
+fn a_pattern_of_plain_text_allocates_nothing() {
+    let long = "pro".repeat(100);
+    for pattern in ["pro", "^pro", "pro$", "^(pro|free)", "(pro|free)$", "^.*pro.*$", "free|pro"] {
+        let ruleset = Ruleset::parse(&format!(
+            r#"[{{"key": "f", "variations": [{{"key": "on"}}],
+                "targeting_rules": [{{"variation": "on", "conditions": [
+                    {{"attribute": "plan", "operator": "matches_regex", "value": "{pattern}"}}]}}]}}]"#
+        ));
+        let ruleset = ruleset.unwrap();
+        for plan in ["pro", &long] {
+            let context = EvaluationContext::new().attribute("plan", plan);
+            let count = measure(|| {
+                let result = ruleset.evaluate("f", &context).unwrap();
+                assert_eq!(result.reason().as_str(), "targeting_match", "{pattern}");
+            });
+            assert_eq!(count.count_total, 0, "{pattern}");
+        }
+    }
+}
+
+#[test]
 fn a_variation_allocates_nothing() {
     let (client, context) = (client(), context());
     for key in BOOLEANS {

@@ -400,12 +400,15 @@ mod patterns {
 
     #[test]
     fn have_at_most_500_characters() {
-        for character in ["a", "ü"] {
-            let longest = character.repeat(500);
+        // Plain text is compared, and other patterns are searched for.
+        for (start, character) in [("", "a"), ("", "ü"), ("a?", "a"), ("a?", "ü")] {
+            let pattern = |length| format!("{start}{}", character.repeat(length - start.len()));
+            let longest = pattern(500);
+            let text = character.repeat(500);
             assert_eq!(problem(&longest), None);
-            assert!(found(&longest, &longest));
-            let too_long = character.repeat(501);
-            assert!(!found(&too_long, &too_long));
+            assert!(found(&longest, &text));
+            let too_long = pattern(501);
+            assert!(!found(&too_long, &text));
             assert_eq!(
                 problem(&too_long).unwrap(),
                 "the pattern is longer than 500 characters: the condition never holds"
@@ -418,9 +421,15 @@ mod patterns {
         for filler in ["x", "ü", "😀"] {
             let inside = format!("{}!", filler.repeat(9_999));
             let outside = format!("{}!", filler.repeat(10_000));
-            assert!(found("!", &inside), "{filler}");
-            assert!(!found("!", &outside), "{filler}");
-            assert!(found("!", &format!("{inside}{filler}")), "{filler}");
+            // Plain text is compared, and other patterns are searched for.
+            for pattern in ["!", "[!]", "!$", "[!]$", r"(!|\?)", "^.*!", ".*!$"] {
+                assert!(found(pattern, &inside), "{pattern} {filler}");
+                assert!(!found(pattern, &outside), "{pattern} {filler}");
+                assert!(found(pattern, &format!("{inside}{filler}")), "{pattern} {filler}");
+            }
+            let end = format!("^{filler}.*{filler}$");
+            assert!(found(&end, &outside), "{filler}");
+            assert!(found(&format!("{filler}$"), &outside), "{filler}");
         }
     }
 
@@ -429,6 +438,25 @@ mod patterns {
         assert_eq!(problem("a{500}"), None);
         let problem = problem("(a{500}){500}").unwrap();
         assert!(problem.starts_with("the pattern does not compile: "), "{problem}");
+    }
+
+    #[test]
+    fn with_hundreds_of_texts_take_linear_time() {
+        let texts = |length: usize| (1..=length).map(|it| "a".repeat(it)).collect::<Vec<_>>();
+        for pattern in [
+            vec!["a"; 200].join("|"),
+            format!("({})b", vec!["aa"; 160].join("|")),
+            format!("({})b", texts(30).join("|")),
+            format!("{}({})b", "a".repeat(250), vec!["a"; 120].join("|")),
+            format!("({})", vec![""; 499].join("|")),
+        ] {
+            let expected = !pattern.ends_with('b');
+            let start = Instant::now();
+            for length in [30, 10_000] {
+                assert_eq!(found(&pattern, &"a".repeat(length)), expected, "{pattern}");
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "{pattern}");
+        }
     }
 
     #[test]
@@ -465,20 +493,31 @@ fn the_searches_of_one_evaluation_are_bounded_together() {
                 {{"attribute": "text", "operator": "matches_regex", "value": "{pattern}"}}]}}"#
         )
     };
-    let flag = |misses: usize| {
-        let mut rules = vec![rule("x"); misses];
+    let flag = |pattern: &str, misses: usize| {
+        let mut rules = vec![rule(pattern); misses];
         rules.push(rule("a"));
         let rules = rules.join(",");
         format!(
             r#"[{{"key": "f", "variations": [{{"key": "v", "value": 1}}], "targeting_rules": [{rules}]}}]"#
         )
     };
-    let reason = |misses, length: usize| {
+    let reason = |pattern, misses, length: usize| {
         let context = EvaluationContext::new().attribute("text", "a".repeat(length));
-        let ruleset = Ruleset::parse(&flag(misses)).unwrap();
+        let ruleset = Ruleset::parse(&flag(pattern, misses)).unwrap();
         ruleset.evaluate("f", &context).unwrap().reason().to_string()
     };
-    assert_eq!(reason(40, 10_000), "targeting_match");
-    assert_eq!(reason(60, 10_000), "default");
-    assert_eq!(reason(1000, 100), "targeting_match");
+    for (pattern, misses, length, expected) in [
+        ("[x]", 40, 10_000, "targeting_match"),
+        ("[x]", 60, 10_000, "default"),
+        ("[x]", 1000, 100, "targeting_match"),
+        // Plain text costs little.
+        ("x", 10_000, 10_000, "targeting_match"),
+        ("x", 13_000, 10_000, "default"),
+        ("x", 20_000, 10, "targeting_match"),
+        ("x(1|2|3|4|5|6|7|8)", 1_000, 10_000, "targeting_match"),
+        ("x(1|2|3|4|5|6|7|8)", 1_600, 10_000, "default"),
+    ] {
+        let found = reason(pattern, misses, length);
+        assert_eq!(found, expected, "{misses} times {pattern} in {length} characters");
+    }
 }

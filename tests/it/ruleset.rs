@@ -757,6 +757,23 @@ fn invalid_patterns_do_not_use_up_the_limit() {
 }
 
 #[test]
+#[cfg(feature = "regex")]
+fn patterns_of_plain_text_use_little_of_the_limit() {
+    let condition = |number| {
+        format!(r#"{{"attribute": "a", "operator": "matches_regex", "value": "^({number}|x)$"}}"#)
+    };
+    let conditions: Vec<_> = (0..20_000).map(condition).collect();
+    let conditions = conditions.join(",");
+    let ruleset = parse(&format!(
+        r#"[{{"key": "f", "variations": [{{"key": "v", "value": 1}}],
+            "targeting_rules": [{{"variation": "v", "conditions": [{conditions}]}}]}}]"#
+    ));
+    assert_eq!(ruleset.problems(), []);
+    let context = EvaluationContext::new().attribute("a", "x");
+    assert_eq!(ruleset.evaluate("f", &context).unwrap().reason().as_str(), "targeting_match");
+}
+
+#[test]
 fn a_flag_says_how_many_rules_it_has_and_its_default() {
     let ruleset = parse(
         r#"[{"key": "plain"},
