@@ -458,6 +458,31 @@ flag `f`: `off`, value null, default
     assert_eq!(verdicts, [None, Some(false), None, Some(true), Some(true)]);
 }
 
+/// Plain text costs little, but it does not hold either after other patterns used up the budget.
+#[test]
+#[cfg(feature = "regex")]
+fn plain_text_does_not_hold_after_the_budget_is_used_up() {
+    let rule = |attribute: &str, pattern: &str| {
+        format!(
+            r#"{{"variation": "on", "conditions": [
+                {{"attribute": "{attribute}", "operator": "matches_regex", "value": "{pattern}"}}]}}"#
+        )
+    };
+    let mut rules = vec![rule("text", "[x]"); 60];
+    rules.push(rule("plan", "^pro$"));
+    let ruleset = parse(&format!(
+        r#"[{{"key": "f", "variations": [{{"key": "on"}}], "targeting_rules": [{}]}}]"#,
+        rules.join(",")
+    ));
+    for (length, expected) in [(10, Some(true)), (10_000, None)] {
+        let context = EvaluationContext::new().attribute("text", "a".repeat(length));
+        let explanation = ruleset.explain("f", &context.attribute("plan", "pro")).unwrap();
+        let last = explanation.rules.last().unwrap();
+        assert_eq!(last.conditions[0].holds, expected, "{length}");
+        assert_eq!(last.decides, expected == Some(true), "{length}");
+    }
+}
+
 /// An explanation also searches patterns that the evaluation skips. The conditions of a matching
 /// rule still hold.
 #[test]
