@@ -1,7 +1,7 @@
 //! Files that only their owner can read, and that are replaced as a whole.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -34,14 +34,34 @@ pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result
     moved
 }
 
-/// Returns the length of a regular file in bytes. Any other file is an error: opening a
-/// pipe would block.
-pub(crate) fn length(path: &Path) -> io::Result<u64> {
+/// Returns the metadata of a regular file. Any other file is an error, which names what it is:
+/// opening a pipe may block, and reading a device may never end.
+pub(crate) fn metadata(path: &Path) -> io::Result<Metadata> {
     let metadata = fs::metadata(path)?;
-    match metadata.is_file() {
-        true => Ok(metadata.len()),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+    if metadata.is_file() {
+        return Ok(metadata);
     }
+    let message = format!("it is a {}, not a regular file", kind(metadata.file_type()));
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+}
+
+fn kind(file_type: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if file_type.is_fifo() {
+            return "pipe";
+        }
+        if file_type.is_socket() {
+            return "socket";
+        }
+    }
+    if file_type.is_dir() { "folder" } else { "device" }
+}
+
+/// Returns the length of a regular file in bytes. Any other file is an error.
+pub(crate) fn length(path: &Path) -> io::Result<u64> {
+    metadata(path).map(|metadata| metadata.len())
 }
 
 /// Returns the path of a file with a suffix appended to its name.

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::flags::Flags;
 use crate::config::Bootstrap;
 use crate::error::BootstrapError;
+use crate::files;
 use crate::ruleset::Ruleset;
 
 impl Bootstrap {
@@ -27,12 +28,12 @@ impl Bootstrap {
     }
 }
 
-/// Reads a file of up to `max_size` bytes.
+/// Reads a regular file of up to `max_size` bytes.
 pub(super) fn read(path: &Path, max_size: usize) -> Result<Vec<u8>, BootstrapError> {
     let read = || {
         let mut text = Vec::new();
+        let size = usize::try_from(files::length(path)?).unwrap_or(max_size);
         let file = File::open(path)?;
-        let size = usize::try_from(file.metadata()?.len()).unwrap_or(max_size);
         text.reserve_exact(size.min(max_size).saturating_add(1));
         file.take((max_size as u64).saturating_add(1)).read_to_end(&mut text)?;
         if text.len() > max_size {

@@ -1,6 +1,5 @@
 //! Watches a bootstrap file, and uses its rules when it changes.
 
-use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use super::bootstrap::{parse, read};
 use super::flags::{Flags, GRACE};
 use crate::config::Config;
 use crate::error::BootstrapError;
+use crate::files;
 use crate::log::log;
 use crate::ruleset::Ruleset;
 use crate::worker::guarded;
@@ -163,11 +163,7 @@ struct FileVersion {
 
 impl FileVersion {
     fn of(path: &Path) -> io::Result<FileVersion> {
-        let metadata = fs::metadata(path)?;
-        if !metadata.is_file() {
-            // To open a pipe would block.
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
+        let metadata = files::metadata(path)?;
         #[cfg(unix)]
         let identity = {
             use std::os::unix::fs::MetadataExt;

@@ -38,6 +38,8 @@ mod examples;
 mod explain;
 #[cfg(feature = "http")]
 mod fetch;
+#[cfg(all(unix, feature = "http"))]
+mod files;
 mod fuzz_regressions;
 mod json;
 #[cfg(feature = "http")]
