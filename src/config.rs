@@ -120,7 +120,7 @@ impl Config {
         !self.base_url.is_empty()
     }
 
-    /// Checks the settings without the network, and limits the durations.
+    /// Checks the settings without the network, resolves the paths, and limits the durations.
     pub(crate) fn check(mut self) -> Result<Config, Error> {
         if self.environment.as_ref().is_some_and(|environment| environment.name.is_empty()) {
             return Err(Error::setting("environment", "must not be empty"));
@@ -154,12 +154,7 @@ impl Config {
             );
             return Err(Error::setting("event_batch_size", reason));
         }
-        if self.event_spool.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            return Err(Error::setting("event_spool", "must not be empty"));
-        }
-        if matches!(&self.cache_dir, Some(CacheDir::Path(path)) if path.as_os_str().is_empty()) {
-            return Err(Error::setting("cache_dir", "must not be empty"));
-        }
+        self.resolve_paths()?;
         if self.event_spool_size == 0 {
             return Err(Error::setting("event_spool_size", "must not be zero"));
         }
@@ -190,4 +185,29 @@ impl Config {
         }
         Ok(self)
     }
+
+    /// Makes each path absolute: the program may change its working directory before the start.
+    fn resolve_paths(&mut self) -> Result<(), Error> {
+        if let Some(Bootstrap::File(path)) = &mut self.bootstrap {
+            resolve("bootstrap_file", path)?;
+        }
+        if let Some(path) = &mut self.event_spool {
+            resolve("event_spool", path)?;
+        }
+        if let Some(CacheDir::Path(path)) = &mut self.cache_dir {
+            resolve("cache_dir", path)?;
+        }
+        Ok(())
+    }
+}
+
+fn resolve(setting: &'static str, path: &mut PathBuf) -> Result<(), Error> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::setting(setting, "must not be empty"));
+    }
+    // Without a working directory, such as a deleted one, a relative path names no file.
+    if let Ok(absolute) = std::path::absolute(&*path) {
+        *path = absolute;
+    }
+    Ok(())
 }

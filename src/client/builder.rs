@@ -18,7 +18,8 @@ use crate::rules::{open_cache, watch_bootstrap};
 
 /// Builds a client from its settings.
 ///
-/// A duration of more than ten years counts as ten years.
+/// A duration of more than ten years counts as ten years. A relative path is in the working
+/// directory of the process at [`build`](ClientBuilder::build).
 #[must_use]
 #[derive(Clone)]
 pub struct ClientBuilder {
@@ -157,7 +158,8 @@ impl ClientBuilder {
     }
 
     /// Sets a file with the rules that the client serves until the service responds. Replaces a
-    /// [`bootstrap_text`](ClientBuilder::bootstrap_text).
+    /// [`bootstrap_text`](ClientBuilder::bootstrap_text). Must be a regular file or a link to one:
+    /// a pipe or a device is refused, since reading it may never end. The path must not be empty.
     ///
     /// Defaults to no bootstrap.
     pub fn bootstrap_file(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
@@ -166,8 +168,7 @@ impl ClientBuilder {
     }
 
     /// Sets how often the client checks the bootstrap file for changes. Must be at least 10 ms, and
-    /// needs a [`bootstrap_file`](ClientBuilder::bootstrap_file), which must be a regular file or a
-    /// link to one.
+    /// needs a [`bootstrap_file`](ClientBuilder::bootstrap_file).
     ///
     /// Rules that are complete and valid come into force, and listeners are called; otherwise the
     /// old rules stay. An empty list of flags is valid. If the file does not exist yet, `start`

@@ -90,10 +90,8 @@ pub(crate) trait ClaimedSpool: Send {
 
 /// Opens the spool that `config` names. Touches no file.
 pub(crate) fn open(config: &Config) -> Arc<dyn Spool> {
-    let path = config.event_spool.clone().unwrap_or_default();
     Arc::new(FileSpool(Arc::new(SpoolFile {
-        // The program may change its working directory.
-        path: std::path::absolute(&path).unwrap_or(path),
+        path: config.event_spool.clone().unwrap_or_default(),
         owner: identity(&config.base_url, &config.api_key),
         max_size: config.event_spool_size,
         warned: AtomicBool::new(false),

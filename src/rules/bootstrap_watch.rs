@@ -50,8 +50,7 @@ enum Never {}
 
 pub(crate) fn watch_bootstrap(path: &Path, flags: &Arc<Flags>, config: &Config) -> Box<dyn Watch> {
     Box::new(FileWatch {
-        // The program may change its working directory.
-        path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        path: path.to_owned(),
         max_size: config.max_body_size,
         offline_mode: config.offline_mode,
         location: path.display().to_string(),

@@ -63,8 +63,7 @@ pub(crate) struct CacheEntry {
 
 pub(crate) fn open_cache(config: &Config) -> Arc<dyn Cache> {
     let folder = match &config.cache_dir {
-        // The program may change its working directory.
-        Some(CacheDir::Path(path)) => Some(std::path::absolute(path).unwrap_or(path.clone())),
+        Some(CacheDir::Path(path)) => Some(path.clone()),
         Some(CacheDir::Platform) => platform_folder(),
         None => None,
     };

@@ -94,6 +94,7 @@ fn invalid_settings_are_refused_by_name() {
         (watching(zero), "`bootstrap_watch` must not be zero"),
         (watching(almost), "`bootstrap_watch` must be at least 10ms, not 9.999999ms"),
         (watching(Duration::from_nanos(5)), "`bootstrap_watch` must be at least 10ms, not 5ns"),
+        (at("").bootstrap_file(""), "`bootstrap_file` must not be empty"),
         (settings().event_flush_interval(zero), "`event_flush_interval` must not be zero"),
         (settings().event_queue_capacity(0), "`event_queue_capacity` must not be zero"),
         (settings().event_batch_size(0), "`event_batch_size` must not be zero"),

@@ -1,4 +1,4 @@
-//! Files that are not what a client expects: pipes, devices and folders.
+//! Files that are not what a client expects: pipes, devices, folders, and relative paths.
 
 use std::env;
 use std::fs;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 
+use crate::alone::is_alone;
 use crate::support::{NEVER, RAPIDLY, Reply, Server, builder, ready, ruleset, started};
 use crate::wire::within;
 
@@ -131,4 +132,65 @@ fn a_spool_that_is_no_file_never_blocks() {
             let _ = fs::remove_file(left);
         }
     }
+}
+
+#[test]
+fn paths_are_relative_to_the_working_directory_of_build() {
+    if !is_alone("files::paths_are_relative_to_the_working_directory_of_build") {
+        return;
+    }
+    let (built, later) = (Folder::new("built"), Folder::new("later"));
+    for (folder, key) in [(&built, "built"), (&later, "later")] {
+        fs::write(folder.file("rules.json"), ruleset(1, &[key])).unwrap();
+    }
+    let server = Server::start(|_| Reply::Hang);
+    // The setters do not resolve them.
+    env::set_current_dir(&later.0).unwrap();
+    let settings =
+        |builder: ClientBuilder| builder.bootstrap_file("rules.json").polling_interval(NEVER);
+    let serviceless = settings(PhaseFlagClient::builder("", ""));
+    let watching = serviceless.clone().bootstrap_watch(RAPIDLY);
+    let full = settings(builder(&server)).event_spool("./spool").cache_dir("cache");
+    let missing = PhaseFlagClient::builder("", "").bootstrap_file("sub/../missing.json");
+
+    env::set_current_dir(&built.0).unwrap();
+    let clients = [serviceless, watching, full].map(|builder| builder.build().unwrap());
+    let missing = missing.build().unwrap();
+    env::set_current_dir(&later.0).unwrap();
+    for client in &clients {
+        client.start().unwrap();
+        assert!(is_on(client, "built") && !is_on(client, "later"));
+    }
+    let [_, _, full] = &clients;
+    full.track_event(EvaluationEvent::new("e"));
+    full.stop_now();
+    assert_eq!(full.statistics().events.spooled, 1);
+    assert!(built.file("spool").is_file() && !later.file("spool").exists());
+    // Absolute, but not otherwise changed.
+    let error = missing.start().unwrap_err().to_string();
+    let path = built.file("sub/../missing.json");
+    assert_eq!(error, format!("failed to load bootstrap `{}`", path.display()));
+
+    server.respond(|_| Reply::json(ruleset(1, &["a"])));
+    env::set_current_dir(&built.0).unwrap();
+    let caching = builder(&server).cache_dir("cache").build().unwrap();
+    env::set_current_dir(&later.0).unwrap();
+    caching.start().unwrap();
+    caching.wait_until_ready(AT_ONCE).unwrap();
+    assert!(built.file("cache").is_dir() && !later.file("cache").exists());
+}
+
+/// A path in a folder that no longer exists names no file, and is no error of `build`.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_deleted_working_directory_is_no_error_of_build() {
+    if !is_alone("files::a_deleted_working_directory_is_no_error_of_build") {
+        return;
+    }
+    let folder = Folder::new("deleted");
+    env::set_current_dir(&folder.0).unwrap();
+    fs::remove_dir(&folder.0).unwrap();
+    let client = without_service(Path::new("rules.json")).build().unwrap();
+    let error = client.start().unwrap_err();
+    assert!(error.to_string().ends_with("`rules.json`"), "{error}");
 }
