@@ -21,17 +21,45 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.open(path)
 }
 
-/// Replaces a file: writes a temporary file, which must have no other writer, and renames it.
+/// Replaces a file: writes a temporary file, which must have no other writer, and renames it. If
+/// the file may only be written, such as a mounted one or one in a read-only folder, overwrites it.
 pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
     // A killed process may have left it behind.
     let _ = fs::remove_file(temporary);
     let written = open(temporary, OpenOptions::new().write(true).create_new(true))
         .and_then(|mut file| file.write_all(bytes));
     let moved = written.and_then(|()| fs::rename(temporary, path));
-    if moved.is_err() {
+    moved.or_else(|error| {
         let _ = fs::remove_file(temporary);
+        if !may_only_be_written(&error) {
+            return Err(error);
+        }
+        overwrite(path, bytes).map_err(|_| error)
+    })
+}
+
+/// Removes a file, or empties it if it may only be written.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if may_only_be_written(&error) => overwrite(path, b"").map_err(|_| error),
+        removed => removed,
     }
-    moved
+}
+
+/// Returns whether a file that failed to be replaced or removed with this error may be writable. A
+/// full disk is no such error: a shorter file would remain.
+fn may_only_be_written(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
+}
+
+/// Writes over a regular file that exists.
+fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    metadata(path)?;
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)
 }
 
 /// Returns the metadata of a regular file. Any other file is an error, which names what it is:

@@ -1,6 +1,6 @@
 //! `phaseflag pull`: fetches the ruleset and replaces a bootstrap file atomically.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -14,8 +14,9 @@ pub(crate) const COMMAND: Command = Command {
     positionals: &[],
     about: "Fetch the rules and write them as a bootstrap file",
     details: "The response is validated before anything is written. A file is replaced atomically: a\n\
-              reader sees the old rules or the new ones. The rules are written unchanged, with the\n\
-              flags of all environments.\n",
+              reader sees the old rules or the new ones. Only a file that cannot be replaced, such as\n\
+              a mounted one or one in a read-only folder, is overwritten in place. The rules are\n\
+              written unchanged, with the flags of all environments.\n",
     options: &[
         &[OptionSpec {
             name: "--output",
@@ -49,21 +50,40 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     Ok(Status::Success)
 }
 
-/// Writes a temporary file and renames it to the path. Keeps the permissions of a replaced file, and
-/// follows symbolic links. Writes directly to anything that is not a regular file, such as a pipe.
+/// Replaces the file at a path, and follows symbolic links. Writes directly to anything that is not
+/// a regular file, such as a pipe, and to a file that may only be written, such as a mounted one.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (target, permissions) = match fs::metadata(path) {
-        Ok(known) if !known.is_file() => return fs::write(path, bytes),
-        Ok(known) => (fs::canonicalize(path)?, Some(known.permissions())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (link_target(path), None),
-        Err(error) => return Err(error),
-    };
-    let (temporary, file) = create_temporary(&target, permissions.is_some())?;
+    match fs::metadata(path) {
+        Ok(known) if !known.is_file() => fs::write(path, bytes),
+        Ok(known) => {
+            let replaced = rename_over(&fs::canonicalize(path)?, Some(known.permissions()), bytes);
+            replaced.or_else(|error| match may_only_be_written(&error) {
+                true => fs::write(path, bytes).map_err(|_| error),
+                false => Err(error),
+            })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            rename_over(&link_target(path), None, bytes)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns whether a file that failed to be replaced with this error may be writable.
+fn may_only_be_written(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
+}
+
+/// Writes a temporary file and renames it to the target. Gives it the permissions of the file that
+/// it replaces, if any.
+fn rename_over(target: &Path, permissions: Option<Permissions>, bytes: &[u8]) -> io::Result<()> {
+    let (temporary, file) = create_temporary(target, permissions.is_some())?;
     // The permissions first, so that the content is never readable by others.
     let written = permissions
         .map_or(Ok(()), |permissions| file.set_permissions(permissions))
         .and_then(|()| write(file, bytes))
-        .and_then(|()| fs::rename(&temporary, &target));
+        .and_then(|()| fs::rename(&temporary, target));
     if written.is_err() {
         // The error of the write matters, not that of the cleanup.
         let _ = fs::remove_file(&temporary);

@@ -133,8 +133,9 @@ impl ClientBuilder {
     /// [`stop`](PhaseFlagClient::stop) writes the events that it could not deliver, and
     /// [`stop_now`](PhaseFlagClient::stop_now) all that are queued. The next client of the same
     /// service and key delivers them before its own events. Clients of any service and key, in any
-    /// number of processes, may share one file. Only its owner can read it. The path must not be
-    /// empty. A client without a service writes nothing.
+    /// number of processes, may share one file. Only its owner can read it. Its folder must be
+    /// writable, for the lock files beside it. The path must not be empty. A client without a
+    /// service writes nothing.
     ///
     /// The file survives a crash of the program, but may be lost if the machine loses power.
     ///
@@ -208,8 +209,9 @@ impl ClientBuilder {
     ///
     /// There is one file for each service and key, and a second one for the paths of a service that
     /// does not have the usual ones. Only their owner can read them, and they do not contain the
-    /// key. A failure to read or write them is logged once and has no other effect. A client
-    /// without a service keeps nothing.
+    /// key. They are replaced as a whole; one that cannot be replaced, such as a mounted file, is
+    /// overwritten. A failure to read or write them is logged once and has no other effect. A
+    /// client without a service keeps nothing.
     ///
     /// Defaults to keeping nothing.
     pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> ClientBuilder {

@@ -273,13 +273,10 @@ impl SpoolFile {
 
     /// Replaces the file, or deletes it if `text` is empty.
     fn replace(&self, text: &[u8]) -> io::Result<()> {
-        if !text.is_empty() {
-            return files::replace(&self.path, &files::beside(&self.path, ".new"), text);
+        if text.is_empty() {
+            return files::remove(&self.path);
         }
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        }
+        files::replace(&self.path, &files::beside(&self.path, ".new"), text)
     }
 
     /// Returns the events of the owner. If there are none, removes malformed lines.
@@ -372,9 +369,11 @@ impl SpoolFile {
 fn lock_file(path: PathBuf) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    let file = files::open(&path, &mut options)?;
-    files::length(&path)?;
-    Ok(file)
+    let opened = files::open(&path, &mut options);
+    opened.and_then(|file| files::length(&path).map(|_| file)).map_err(|error| {
+        let message = format!("failed to open the lock file `{}`: {error}", path.display());
+        io::Error::new(error.kind(), message)
+    })
 }
 
 /// Returns the newest lines that fit into `max_size` bytes. The last `added` lines are the new

@@ -1,4 +1,4 @@
-//! Files that are not what a client expects: pipes, devices, folders, and relative paths.
+//! Files that are not what a client expects: pipes, devices, folders, mounts, and relative paths.
 
 use std::env;
 use std::fs;
@@ -11,6 +11,8 @@ use std::time::Duration;
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 
 use crate::alone::is_alone;
+#[cfg(target_os = "linux")]
+use crate::mounts::{may_mount, mount};
 use crate::support::{NEVER, RAPIDLY, Reply, Server, builder, ready, ruleset, started};
 use crate::wire::within;
 
@@ -193,4 +195,111 @@ fn a_deleted_working_directory_is_no_error_of_build() {
     let client = without_service(Path::new("rules.json")).build().unwrap();
     let error = client.start().unwrap_err();
     assert!(error.to_string().ends_with("`rules.json`"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mounted_cache_file_is_overwritten() {
+    if !may_mount("files::a_mounted_cache_file_is_overwritten") {
+        return;
+    }
+    let folder = Folder::new("mounted-cache");
+    let server = Server::with_ruleset(ruleset(1, &["a", "b", "c"]));
+    let caching = || builder(&server).cache_dir(&folder.0).polling_interval(Duration::ZERO);
+    ready(caching()).stop();
+    let file = fs::read_dir(&folder.0).unwrap().next().unwrap().unwrap().path();
+    mount(&["--bind", text(&file), text(&file)]);
+    assert!(fs::rename(&file, folder.file("aside")).is_err());
+    // A longer one, and a shorter one.
+    for keys in [&["a", "b", "c", "d", "e"][..], &["z"]] {
+        server.respond(move |_| Reply::json(ruleset(1, keys)));
+        ready(caching()).stop();
+        let client = started(caching().cache_max_age(NEVER));
+        assert!(client.is_ready());
+        assert_eq!(client.flags().len(), keys.len());
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cache_file_in_a_read_only_folder_is_overwritten() {
+    if !may_mount("files::a_cache_file_in_a_read_only_folder_is_overwritten") {
+        return;
+    }
+    let folder = Folder::new("read-only-cache");
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let caching = || builder(&server).cache_dir(&folder.0).polling_interval(Duration::ZERO);
+    ready(caching()).stop();
+    let file = fs::read_dir(&folder.0).unwrap().next().unwrap().unwrap().path();
+    mount(&["--bind", text(&folder.0), text(&folder.0)]);
+    mount(&["--bind", text(&file), text(&file)]);
+    mount(&["-o", "remount,bind,ro", text(&folder.0)]);
+    assert!(fs::write(folder.file("new"), "").is_err());
+    server.respond(|_| Reply::json(ruleset(2, &["b"])));
+    ready(caching()).stop();
+    assert!(is_on(&started(caching().cache_max_age(NEVER)), "b"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mounted_spool_is_overwritten() {
+    if !may_mount("files::a_mounted_spool_is_overwritten") {
+        return;
+    }
+    let folder = Folder::new("mounted-spool");
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let path = folder.file("events");
+    fs::write(&path, "").unwrap();
+    mount(&["--bind", text(&path), text(&path)]);
+    let spooling = || builder(&server).event_spool(&path).event_spool_size(1000);
+    let lines = || fs::read_to_string(&path).unwrap().lines().count();
+    // More than its size: the oldest events are dropped.
+    for round in 1..3 {
+        let client = started(spooling());
+        for number in 0..20 {
+            client.track_event(EvaluationEvent::new(format!("{round}-{number:02}")));
+        }
+        client.stop_now();
+        let counts = client.statistics().events;
+        assert_eq!(counts.spooled, lines() as u64, "{counts:?}");
+        assert!(counts.spooled >= 5 && counts.dropped_spool_full > 0, "{counts:?}");
+    }
+    assert!(fs::read_to_string(&path).unwrap().lines().all(|line| line.contains("2-")));
+    let spooled = lines() as u64;
+    let client = started(spooling());
+    client.stop();
+    assert_eq!(client.statistics().events.delivered_spooled, spooled);
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_spool_in_a_read_only_folder_names_its_lock_file() {
+    if !may_mount("files::a_spool_in_a_read_only_folder_names_its_lock_file") {
+        return;
+    }
+    let folder = Folder::new("read-only-spool");
+    let path = folder.file("events");
+    fs::write(&path, "").unwrap();
+    mount(&["--bind", text(&folder.0), text(&folder.0)]);
+    mount(&["--bind", text(&path), text(&path)]);
+    mount(&["-o", "remount,bind,ro", text(&folder.0)]);
+    crate::logger::listen();
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let client = started(builder(&server).event_spool(&path));
+    client.track_event(EvaluationEvent::new("e"));
+    client.stop_now();
+    let cause = fs::write(folder.file("new"), "").unwrap_err();
+    let path = path.display();
+    let warning = format!(
+        "lost 1 events: failed to write the event spool `{path}`: \
+         failed to open the lock file `{path}.lock`: {cause}"
+    );
+    assert_eq!(crate::logger::warnings_with("lost"), [warning]);
 }

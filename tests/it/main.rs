@@ -5,6 +5,9 @@ mod alone;
 #[cfg(feature = "http")]
 #[path = "../support/logger.rs"]
 mod logger;
+#[cfg(target_os = "linux")]
+#[path = "../support/mounts.rs"]
+mod mounts;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "http")]
