@@ -1,6 +1,7 @@
 //! Start and stop of a client, and the state that its handles share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::extras::Extras;
@@ -20,6 +21,9 @@ use super::service::Service;
 /// A shorter polling interval logs a warning.
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How long a start waits for another one, which may read a slow disk.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The state that the handles of one client share.
 pub(crate) struct Inner {
     pub(crate) config: Arc<Config>,
@@ -33,15 +37,39 @@ pub(crate) struct Inner {
     extras: Extras,
     watching: Mutex<Option<WatchThread>>,
     run_state: Mutex<RunState>,
+    start_ended: Condvar,
 }
 
 /// Whether the client is started or stopped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum RunState {
     New,
-    Starting,
+    /// This thread is starting it.
+    Starting(ThreadId),
     Started,
     Stopped,
+}
+
+impl RunState {
+    /// Returns whether the client was neither started nor stopped.
+    pub(super) fn is_before_start(self) -> bool {
+        matches!(self, RunState::New | RunState::Starting(_))
+    }
+}
+
+/// A start that has begun. Dropping it ends the start: if the client is not started by then, since
+/// the start failed or a logger panicked, it can be started again.
+struct Starting<'a>(&'a Inner);
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        let mut run_state = self.0.lock_run_state();
+        if matches!(*run_state, RunState::Starting(_)) {
+            *run_state = RunState::New;
+        }
+        drop(run_state);
+        self.0.start_ended.notify_all();
+    }
 }
 
 impl Inner {
@@ -64,18 +92,12 @@ impl Inner {
             extras,
             watching: Mutex::default(),
             run_state: Mutex::new(RunState::New),
+            start_ended: Condvar::new(),
         })
     }
 
     pub(super) fn start(&self) -> Result<(), Error> {
-        {
-            let mut run_state = self.lock_run_state();
-            match *run_state {
-                RunState::New => *run_state = RunState::Starting,
-                RunState::Starting | RunState::Started => return Ok(()),
-                RunState::Stopped => return Err(Error::Stopped),
-            }
-        }
+        let Some(_starting) = self.begin_start()? else { return Ok(()) };
         let cached = self.serve_cached();
         let mut watch = if cached.is_some() { None } else { self.new_watch() };
         let bootstrapped =
@@ -91,16 +113,40 @@ impl Inner {
             None if watched => Ok(()),
             None => bootstrapped,
         });
-        *run_state = if started.is_ok() { RunState::Started } else { RunState::New };
-        if started.is_ok() && self.service.is_none() {
+        started?;
+        *run_state = RunState::Started;
+        if self.service.is_none() {
             self.flags.readiness.make_ready();
         }
         // A logger may call the client.
         drop(run_state);
-        if started.is_ok() && self.service.is_some() {
+        if self.service.is_some() {
             self.warn_of_rapid_polls();
         }
-        started
+        Ok(())
+    }
+
+    /// Begins a start, or returns `None` if the client is started. Waits for a start on another
+    /// thread. A listener or a logger of a start on this thread does not wait for that start.
+    fn begin_start(&self) -> Result<Option<Starting<'_>>, Error> {
+        let own = RunState::Starting(thread::current().id());
+        let is_busy = |run_state: &mut RunState| {
+            matches!(run_state, RunState::Starting(_)) && *run_state != own
+        };
+        let (mut run_state, _) = self
+            .start_ended
+            .wait_timeout_while(self.lock_run_state(), START_TIMEOUT, is_busy)
+            .unwrap_or_else(PoisonError::into_inner);
+        match *run_state {
+            RunState::New => {
+                *run_state = own;
+                Ok(Some(Starting(self)))
+            }
+            RunState::Started => Ok(None),
+            RunState::Starting(_) if *run_state == own => Ok(None),
+            RunState::Starting(_) => Err(Error::NotStarted),
+            RunState::Stopped => Err(Error::Stopped),
+        }
     }
 
     fn warn_of_rapid_polls(&self) {
@@ -161,6 +207,7 @@ impl Inner {
 
     pub(super) fn stop(&self, timeout: Duration) {
         *self.lock_run_state() = RunState::Stopped;
+        self.start_ended.notify_all();
         self.flags.close();
         self.flags.readiness.stop();
         *self.lock_watching() = None;

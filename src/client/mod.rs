@@ -70,14 +70,15 @@ impl PhaseFlagClient {
     }
 
     /// Loads the cached ruleset, or else the bootstrap file or text, and starts polling. Does not
-    /// wait for the network. Does nothing if the client is started, or is being started by another
-    /// thread.
+    /// wait for the network. Does nothing if the client is started. If another thread is starting
+    /// it, this waits for that start, for at most 10 s.
     ///
     /// # Errors
     ///
     /// Returns [`Error::Bootstrap`] if the bootstrap cannot be read and there is no service,
-    /// [`Error::Stopped`] after [`stop`](PhaseFlagClient::stop), and [`Error::Thread`] if the
-    /// system cannot start a thread.
+    /// [`Error::Stopped`] after [`stop`](PhaseFlagClient::stop), [`Error::Thread`] if the system
+    /// cannot start a thread, and [`Error::NotStarted`] if another thread did not finish its start
+    /// in time. After an error, and after a panic of a logger, the client can be started again.
     pub fn start(&self) -> Result<(), Error> {
         self.inner.start()
     }
@@ -97,7 +98,7 @@ impl PhaseFlagClient {
     /// if the service refuses the key, and [`Error::Stopped`] if the client is stopped.
     pub fn wait_until_ready(&self, timeout: Duration) -> Result<(), Error> {
         self.inner.flags.readiness.wait(timeout).map_err(|error| match error {
-            Error::NotReady { .. } if self.inner.run_state() == RunState::New => Error::NotStarted,
+            Error::NotReady { .. } if self.inner.run_state().is_before_start() => Error::NotStarted,
             error => error,
         })
     }
@@ -285,9 +286,7 @@ impl PhaseFlagClient {
     pub fn flush_events(&self) -> Result<(), Error> {
         match &self.inner.service {
             None => Ok(()),
-            Some(_) if matches!(self.inner.run_state(), RunState::New | RunState::Starting) => {
-                Err(Error::NotStarted)
-            }
+            Some(_) if self.inner.run_state().is_before_start() => Err(Error::NotStarted),
             Some(service) => service.flush(),
         }
     }
@@ -366,7 +365,7 @@ impl PhaseFlagClient {
         let cause = match self.inner.run_state() {
             RunState::New => Some(Error::NotStarted),
             RunState::Stopped => Some(Error::Stopped),
-            RunState::Starting | RunState::Started => {
+            RunState::Starting(_) | RunState::Started => {
                 self.inner.flags.readiness.polls().last_failure.map(Error::from)
             }
         };

@@ -127,8 +127,8 @@ impl Flags {
             precedence.served = true;
             *self.lock_lazy() = Some(cached.clone());
             drop(precedence);
-            log!(debug, "using the rules from {source}");
             self.readiness.rules_cached(age, ready);
+            log!(debug, "using the rules from {source}");
             return true;
         }
         drop(precedence);

@@ -74,6 +74,8 @@ mod snapshot;
 mod split;
 #[cfg(feature = "http")]
 mod spool;
+#[cfg(feature = "http")]
+mod starts;
 mod testing;
 #[cfg(feature = "http")]
 mod threads;
