@@ -36,6 +36,9 @@ pub enum Error {
     NotStarted,
     /// The client has been stopped.
     Stopped,
+    /// This process was forked after the start of the client, so it has none of the client's
+    /// threads. Build and start another client.
+    Forked,
     /// The client did not become ready in time.
     #[non_exhaustive]
     NotReady {
@@ -121,6 +124,7 @@ impl Error {
             Error::Thread { .. } => f.write_str("failed to start thread"),
             Error::NotStarted => f.write_str("the client has not been started"),
             Error::Stopped => f.write_str("the client has been stopped"),
+            Error::Forked => f.write_str("the client was started before this process was forked"),
             Error::NotReady { waited, cause: None } => {
                 write!(f, "the client was not ready within {waited:?}: no response yet")
             }
@@ -154,6 +158,7 @@ impl std::error::Error for Error {
             Error::InvalidSetting { .. }
             | Error::NotStarted
             | Error::Stopped
+            | Error::Forked
             | Error::FlagNotFound { .. }
             | Error::FlagInactive { .. }
             | Error::NoService => None,

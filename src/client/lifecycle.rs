@@ -5,6 +5,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::extras::Extras;
+use super::home::Home;
 use super::overrides::Overrides;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     /// Receives the events of a client without a service.
     pub(crate) tracker: Option<Arc<dyn Tracker>>,
+    pub(super) home: Arc<Home>,
     extras: Extras,
     watching: Mutex<Option<WatchThread>>,
     run_state: Mutex<RunState>,
@@ -77,8 +79,9 @@ impl Inner {
     pub(crate) fn new(config: Config, extras: Extras) -> Result<Inner, Error> {
         let config = Arc::new(config);
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
+        let home = Arc::new(Home::new(ledger.clone()));
         let service = match config.has_service() {
-            true => Some(Service::new(&config, ledger.clone(), &extras)?),
+            true => Some(Service::new(&config, ledger.clone(), home.clone(), &extras)?),
             false => None,
         };
         Ok(Inner {
@@ -89,6 +92,7 @@ impl Inner {
             recorder: service.as_ref().and_then(|service| service.recorder()),
             service,
             tracker: None,
+            home,
             extras,
             watching: Mutex::default(),
             run_state: Mutex::new(RunState::New),
@@ -97,6 +101,9 @@ impl Inner {
     }
 
     pub(super) fn start(&self) -> Result<(), Error> {
+        if self.home.is_left() {
+            return Err(Error::Forked);
+        }
         let Some(_starting) = self.begin_start()? else { return Ok(()) };
         let cached = self.serve_cached();
         let mut watch = if cached.is_some() { None } else { self.new_watch() };
@@ -115,6 +122,9 @@ impl Inner {
         });
         started?;
         *run_state = RunState::Started;
+        if self.service.is_some() || watched {
+            self.home.settle();
+        }
         if self.service.is_none() {
             self.flags.readiness.make_ready();
         }
@@ -213,6 +223,9 @@ impl Inner {
         *self.lock_watching() = None;
         if let Some(recorder) = &self.recorder {
             recorder.close();
+        }
+        if self.home.is_left() {
+            return;
         }
         match &self.service {
             Some(service) => service.stop(timeout),

@@ -5,6 +5,7 @@ mod details;
 mod evaluation_error;
 mod extras;
 mod getters;
+mod home;
 mod lifecycle;
 #[cfg(not(feature = "http"))]
 mod no_service;
@@ -59,6 +60,14 @@ use crate::value::Value;
 /// [`stop`](PhaseFlagClient::stop), or dropping the last handle, delivers the queued events within
 /// `shutdown_timeout`. No destructor runs if a program calls `std::process::exit`, panics with
 /// `panic = "abort"`, or keeps its client in a `static`: call `stop` there.
+///
+/// # Fork
+///
+/// Threads do not survive a fork. In a process that was forked after the start, getters serve the
+/// last rules, [`state`](PhaseFlagClient::state) is [`ClientState::Stopped`], and requests return
+/// [`Error::Forked`]; events are dropped and counted, and those that were queued before are
+/// delivered by the other process alone. The client reports this once in the log. Start it after
+/// the fork instead: see [production](crate::guide::production).
 #[derive(Clone)]
 pub struct PhaseFlagClient {
     inner: Arc<Inner>,
@@ -78,7 +87,8 @@ impl PhaseFlagClient {
     /// Returns [`Error::Bootstrap`] if the bootstrap cannot be read and there is no service,
     /// [`Error::Stopped`] after [`stop`](PhaseFlagClient::stop), [`Error::Thread`] if the system
     /// cannot start a thread, and [`Error::NotStarted`] if another thread did not finish its start
-    /// in time. After an error, and after a panic of a logger, the client can be started again.
+    /// in time. After any of these but [`Error::Stopped`], and after a panic of a logger, the client
+    /// can be started again. Returns [`Error::Forked`] in a process that was forked after the start.
     pub fn start(&self) -> Result<(), Error> {
         self.inner.start()
     }
@@ -97,6 +107,9 @@ impl PhaseFlagClient {
     /// [`Error::NotStarted`] if the client was not started by then; [`Error::KeyRefused`] at once
     /// if the service refuses the key, and [`Error::Stopped`] if the client is stopped.
     pub fn wait_until_ready(&self, timeout: Duration) -> Result<(), Error> {
+        if self.inner.home.is_left() && !self.is_ready() {
+            return Err(Error::Forked);
+        }
         self.inner.flags.readiness.wait(timeout).map_err(|error| match error {
             Error::NotReady { .. } if self.inner.run_state().is_before_start() => Error::NotStarted,
             error => error,
@@ -293,6 +306,9 @@ impl PhaseFlagClient {
 
     /// Returns the state of the connection to the service.
     pub fn state(&self) -> ClientState {
+        if self.inner.home.is_left() {
+            return ClientState::Stopped;
+        }
         self.inner.flags.readiness.state()
     }
 
@@ -363,6 +379,7 @@ impl PhaseFlagClient {
     /// Returns the error for a flag if no rules are loaded yet.
     fn not_ready(&self, key: &str) -> EvaluationError {
         let cause = match self.inner.run_state() {
+            _ if self.inner.home.is_left() => Some(Error::Forked),
             RunState::New => Some(Error::NotStarted),
             RunState::Stopped => Some(Error::Stopped),
             RunState::Starting(_) | RunState::Started => {

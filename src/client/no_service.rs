@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::extras::Extras;
+use super::home::Home;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::Error;
@@ -16,7 +17,12 @@ use crate::ruleset::EvaluationResult;
 pub(super) enum Service {}
 
 impl Service {
-    pub(crate) fn new(_: &Arc<Config>, _: Arc<Ledger>, _: &Extras) -> Result<Arc<Service>, Error> {
+    pub(crate) fn new(
+        _: &Arc<Config>,
+        _: Arc<Ledger>,
+        _: Arc<Home>,
+        _: &Extras,
+    ) -> Result<Arc<Service>, Error> {
         Err(Error::setting("base_url", "needs the feature `http`"))
     }
 

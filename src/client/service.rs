@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::extras::Extras;
+use super::home::Home;
 use crate::config::Config;
 use crate::context::EvaluationContext;
 use crate::error::{Error, RequestError};
@@ -27,6 +28,7 @@ pub(super) struct Service {
     spool: Option<Arc<dyn Spool>>,
     recorder: Option<Arc<dyn Recorder>>,
     ledger: Arc<Ledger>,
+    home: Arc<Home>,
     remote: Remote,
     threads: Mutex<Threads>,
     /// Held while the remaining events are spooled or dropped.
@@ -50,6 +52,7 @@ impl Service {
     pub(crate) fn new(
         config: &Arc<Config>,
         ledger: Arc<Ledger>,
+        home: Arc<Home>,
         extras: &Extras,
     ) -> Result<Arc<Service>, Error> {
         let http = Arc::new(Http::new(config)?);
@@ -66,6 +69,7 @@ impl Service {
             spool: extras.spool.map(|open| open(config)),
             recorder: extras.recorder.map(|open| open(config, &ledger, this.clone())),
             ledger,
+            home,
             threads: Mutex::default(),
             draining: Mutex::default(),
             delivering: AtomicBool::new(false),
@@ -183,6 +187,9 @@ impl Service {
     }
 
     pub(super) fn track(&self, event: EvaluationEvent) {
+        if self.home.is_left() {
+            return self.ledger.abandon(1);
+        }
         self.events.push(event);
         // If the system cannot start a thread, the next event tries again.
         let _ = self.start_delivering();
@@ -194,6 +201,7 @@ impl Service {
     }
 
     pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.check_home()?;
         if self.ledger.queued() == 0 {
             return Ok(());
         }
@@ -206,14 +214,22 @@ impl Service {
         flag: &str,
         context: &EvaluationContext,
     ) -> Result<EvaluationResult, Error> {
+        self.check_home()?;
         self.remote.evaluate(flag, context)
     }
 
     pub(super) fn fetch_ruleset(&self) -> Result<String, Error> {
+        self.check_home()?;
         fetch_text(&self.http, &self.paths).map_err(|cause| match cause {
             RequestError::Status { status: 401 | 403, .. } => Error::KeyRefused { cause },
             cause => Error::Request { cause },
         })
+    }
+
+    /// Returns an error in a forked process: the connections belong to the other process, too, so
+    /// that a response could reach the wrong one.
+    fn check_home(&self) -> Result<(), Error> {
+        if self.home.is_left() { Err(Error::Forked) } else { Ok(()) }
     }
 
     /// Returns the cache of rulesets; `None` without `cache_dir`.

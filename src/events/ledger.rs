@@ -218,7 +218,7 @@ impl Ledger {
 
     /// Stops counting, and returns how many events were queued. The caller counts their fate; the
     /// result of a request in flight is ignored.
-    pub(super) fn close(&self) -> usize {
+    pub(crate) fn close(&self) -> usize {
         self.queued.swap(CLOSED | SEALED, Ordering::AcqRel) & COUNT
     }
 

@@ -24,7 +24,8 @@ pub enum ClientState {
     },
     /// The service refused the API key. The rules before it stay in use.
     KeyRefused,
-    /// The client was stopped. Its last rules stay in use.
+    /// The client was stopped, or this process was forked after the start. The last rules stay in
+    /// use.
     Stopped,
 }
 
