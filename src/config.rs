@@ -120,6 +120,13 @@ impl Config {
         !self.base_url.is_empty()
     }
 
+    /// Returns how long the next response to a poll may take, with room for two requests and for
+    /// jitter; `None` if the client does not poll regularly.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let polls = self.has_service() && !self.polling_interval.is_zero();
+        polls.then(|| self.polling_interval.saturating_add(self.request_timeout).saturating_mul(2))
+    }
+
     /// Checks the settings without the network, resolves the paths, and limits the durations.
     pub(crate) fn check(mut self) -> Result<Config, Error> {
         if self.environment.as_ref().is_some_and(|environment| environment.name.is_empty()) {

@@ -86,7 +86,7 @@ impl Inner {
         };
         Ok(Inner {
             overrides: Overrides::default(),
-            flags: Arc::new(Flags::of(config.environment.clone())),
+            flags: Arc::new(Flags::new(&config)),
             config,
             ledger,
             recorder: service.as_ref().and_then(|service| service.recorder()),

@@ -11,7 +11,7 @@ use super::listeners::{Callback, Listeners, Subscription};
 use super::readiness::Readiness;
 use super::source::{Precedence, RulesSource};
 use super::store::Store;
-use crate::config::{Environment, parse_for};
+use crate::config::{Config, Environment, parse_for};
 use crate::log::log;
 use crate::ruleset::RulesetError;
 use crate::ruleset::{NeedsWhole, Ruleset};
@@ -55,9 +55,13 @@ pub(super) struct Installed<'a> {
 }
 
 impl Flags {
-    /// Returns the flags of an environment, or of all for `None`, without rules yet.
-    pub(crate) fn of(environment: Option<Environment>) -> Flags {
-        Flags { environment, ..Flags::default() }
+    /// Returns the flags of a client that has no rules yet.
+    pub(crate) fn new(config: &Config) -> Flags {
+        Flags {
+            environment: config.environment.clone(),
+            readiness: Readiness::with_patience(config.patience()),
+            ..Flags::default()
+        }
     }
 
     /// Parses a ruleset, without the flags of other environments.

@@ -15,8 +15,10 @@ pub enum ClientState {
     NotReady,
     /// The rules are up to date: the last poll succeeded, or none is due yet.
     Ready,
-    /// The last poll failed. The rules before it stay in use; if there were none, rules without
-    /// their segments may be in use.
+    /// The last poll failed, or the next one is overdue: more than twice the sum of
+    /// `polling_interval` and `request_timeout` has passed, because a listener blocks the thread
+    /// that polls. The rules before it stay in use; if there were none, rules without their
+    /// segments may be in use.
     #[non_exhaustive]
     Stale {
         /// The time since the last response of the service, or `None`.
@@ -48,6 +50,8 @@ impl fmt::Display for ClientState {
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     ready: AtomicBool,
+    /// How long the next response may take, or `None` if none is expected.
+    patience: Option<Duration>,
     polls: Mutex<Polls>,
     changed: Condvar,
 }
@@ -60,12 +64,20 @@ pub(crate) struct Polls {
     pub(crate) refused: u64,
     pub(crate) last_failure: Option<RequestError>,
     last_response: Option<Instant>,
+    /// The time from which the next response is overdue, or `None` if none is expected.
+    overdue_at: Option<Instant>,
     failing: bool,
     key_refused: bool,
     stopped: bool,
 }
 
 impl Readiness {
+    /// Returns the readiness of a client that is not ready. `patience` is how long the next response
+    /// may take, or `None` if none is expected.
+    pub(crate) fn with_patience(patience: Option<Duration>) -> Readiness {
+        Readiness { patience, ..Readiness::default() }
+    }
+
     /// Returns whether the client is ready.
     pub(crate) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
@@ -73,7 +85,7 @@ impl Readiness {
 
     /// Makes the client ready without a response of the service.
     pub(crate) fn make_ready(&self) {
-        self.update(|_| self.ready.store(true, Ordering::Release));
+        self.update(|polls| self.note_ready(polls));
     }
 
     /// Notes that cached rules are in use. `age` is the time since the service confirmed them.
@@ -81,7 +93,7 @@ impl Readiness {
         self.update(|polls| {
             polls.last_response = age.and_then(|age| Instant::now().checked_sub(age));
             if ready {
-                self.ready.store(true, Ordering::Release);
+                self.note_ready(polls);
             }
         });
     }
@@ -94,7 +106,7 @@ impl Readiness {
             polls.last_response = Some(Instant::now());
             polls.failing = false;
             polls.key_refused = false;
-            self.ready.store(true, Ordering::Release);
+            self.note_ready(polls);
         });
     }
 
@@ -144,7 +156,7 @@ impl Readiness {
             ClientState::KeyRefused
         } else if !self.is_ready() {
             ClientState::NotReady
-        } else if polls.failing {
+        } else if polls.failing || polls.overdue_at.is_some_and(|time| time <= Instant::now()) {
             ClientState::Stale { age: polls.last_response.map(|time| time.elapsed()) }
         } else {
             ClientState::Ready
@@ -174,6 +186,11 @@ impl Readiness {
         }
     }
 
+    fn note_ready(&self, polls: &mut Polls) {
+        polls.overdue_at = self.patience.and_then(|patience| Instant::now().checked_add(patience));
+        self.ready.store(true, Ordering::Release);
+    }
+
     fn update(&self, change: impl FnOnce(&mut Polls)) {
         change(&mut self.lock());
         self.changed.notify_all();
@@ -181,5 +198,34 @@ impl Readiness {
 
     fn lock(&self) -> MutexGuard<'_, Polls> {
         self.polls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_stale_if_the_next_response_is_overdue() {
+        let (past, future) = (Duration::ZERO, Duration::from_secs(3600));
+        for (patience, is_stale) in
+            [(None, false), (Some(past), true), (Some(future), false), (Some(Duration::MAX), false)]
+        {
+            let events: [(&str, fn(&Readiness)); 4] = [
+                ("a poll", |readiness| readiness.poll_succeeded(true)),
+                ("an equal response", |readiness| readiness.poll_succeeded(false)),
+                ("cached rules", |readiness| readiness.rules_cached(None, true)),
+                ("a bootstrap", Readiness::make_ready),
+            ];
+            for (what, event) in events {
+                let readiness = Readiness::with_patience(patience);
+                assert_eq!(readiness.state(), ClientState::NotReady);
+                event(&readiness);
+                let state = readiness.state();
+                assert_eq!(matches!(state, ClientState::Stale { .. }), is_stale, "{what} {state}");
+                assert!(is_stale || state == ClientState::Ready, "{what} {state}");
+                assert!(readiness.is_ready(), "{what}");
+            }
+        }
     }
 }

@@ -2,16 +2,19 @@
 
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use phaseflag::{Error, EvaluationEvent, FlagsChanged, PhaseFlagClient, Subscription, Value};
+use phaseflag::{
+    ClientState, Error, EvaluationEvent, FlagsChanged, PhaseFlagClient, Subscription, Value,
+};
 
 use crate::support::{
     self, NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ready, ruleset, started, wait_until,
 };
+use crate::wire::within;
 
 const RULESET: &str = "/sdk/ruleset";
 
@@ -565,4 +568,73 @@ fn a_listener_that_panics_on_drop_does_not_end_polling() {
     client.wait_until_ready(SOON).unwrap();
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
     support::wait_until("the next rules", || client.get_boolean_value("b", false, None));
+}
+
+/// Adds a listener that blocks until the sender is dropped. Returns a receiver for the calls, too.
+fn block(client: &PhaseFlagClient) -> (Sender<()>, Receiver<()>) {
+    let (proceed, may_proceed) = channel::<()>();
+    let (begin, begun) = channel();
+    let may_proceed = Mutex::new(may_proceed);
+    client.on_flags_changed(move |_| {
+        let _ = begin.send(());
+        let _ = may_proceed.lock().unwrap().recv();
+    });
+    (proceed, begun)
+}
+
+#[test]
+fn a_listener_that_blocks_makes_the_state_stale() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let settings = builder(&server).polling_interval(RAPIDLY).request_timeout(5 * RAPIDLY);
+    let client = settings.build().unwrap();
+    let (proceed, begun) = block(&client);
+    client.start().unwrap();
+    begun.recv_timeout(SOON).unwrap();
+    let stale_for = |client: &PhaseFlagClient| match client.state() {
+        ClientState::Stale { age, .. } => age,
+        _ => None,
+    };
+    for milliseconds in [120, 300] {
+        let age = Duration::from_millis(milliseconds);
+        wait_until("stale rules", || stale_for(&client) >= Some(age));
+    }
+    assert!(client.is_ready());
+    assert_eq!(client.statistics().last_failure.map(|failure| failure.to_string()), None);
+    drop(proceed);
+    wait_until("a later poll", || client.state() == ClientState::Ready);
+}
+
+#[test]
+fn stop_and_drop_do_not_wait_for_a_listener() {
+    for explicitly in [true, false] {
+        let server = Server::with_ruleset(ruleset(1, &["a"]));
+        let client = builder(&server).shutdown_timeout(NEVER).build().unwrap();
+        let (proceed, begun) = block(&client);
+        client.start().unwrap();
+        begun.recv_timeout(SOON).unwrap();
+        client.track_event(EvaluationEvent::new("e"));
+        within(SOON / 4, "an end", || {
+            if explicitly {
+                client.stop();
+            }
+            drop(client);
+        });
+        assert_eq!(server.requests_to("/sdk/events").len(), 1);
+        drop(proceed);
+    }
+}
+
+#[test]
+fn a_client_that_polls_no_more_is_not_stale() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let once = builder(&server).polling_interval(Duration::ZERO).request_timeout(5 * RAPIDLY);
+    let client = once.build().unwrap();
+    let (_proceed, begun) = block(&client);
+    client.start().unwrap();
+    begun.recv_timeout(SOON).unwrap();
+    let until = Instant::now() + 20 * RAPIDLY;
+    while Instant::now() < until {
+        assert_eq!(client.state(), ClientState::Ready);
+        thread::sleep(RAPIDLY);
+    }
 }
