@@ -102,7 +102,11 @@ pub(crate) fn parse_for(
 /// The rules to use until the service responds.
 #[derive(Clone)]
 pub(crate) enum Bootstrap {
-    File(PathBuf),
+    File {
+        path: PathBuf,
+        /// The path before `check`, for messages.
+        given: String,
+    },
     Text(String),
 }
 
@@ -172,7 +176,8 @@ impl Config {
             let reason = format!("must be at least {MIN_INTERVAL:?}, not {interval:?}");
             return Err(Error::setting("bootstrap_watch", reason));
         }
-        if self.bootstrap_watch.is_some() && !matches!(self.bootstrap, Some(Bootstrap::File(_))) {
+        if self.bootstrap_watch.is_some() && !matches!(self.bootstrap, Some(Bootstrap::File { .. }))
+        {
             return Err(Error::setting("bootstrap_watch", "needs a `bootstrap_file`"));
         }
         if self.bootstrap_url.is_some() && !self.has_service() {
@@ -195,7 +200,7 @@ impl Config {
 
     /// Makes each path absolute: the program may change its working directory before the start.
     fn resolve_paths(&mut self) -> Result<(), Error> {
-        if let Some(Bootstrap::File(path)) = &mut self.bootstrap {
+        if let Some(Bootstrap::File { path, .. }) = &mut self.bootstrap {
             resolve("bootstrap_file", path)?;
         }
         if let Some(path) = &mut self.event_spool {

@@ -164,7 +164,9 @@ impl ClientBuilder {
     ///
     /// Defaults to no bootstrap.
     pub fn bootstrap_file(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
-        self.config.bootstrap = Some(Bootstrap::File(path.into()));
+        let path = path.into();
+        let given = path.display().to_string();
+        self.config.bootstrap = Some(Bootstrap::File { path, given });
         self
     }
 

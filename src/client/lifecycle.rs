@@ -179,7 +179,9 @@ impl Inner {
     /// Returns the watch of the bootstrap file; `None` without `bootstrap_watch`.
     fn new_watch(&self) -> Option<Box<dyn Watch>> {
         match (&self.config.bootstrap, self.extras.watch) {
-            (Some(Bootstrap::File(path)), Some(new)) => Some(new(path, &self.flags, &self.config)),
+            (Some(Bootstrap::File { path, given }), Some(new)) => {
+                Some(new(path, given, &self.flags, &self.config))
+            }
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ impl Bootstrap {
     /// Returns the path of the file, or the name of the setting.
     pub(crate) fn location(&self) -> String {
         match self {
-            Bootstrap::File(path) => path.display().to_string(),
+            Bootstrap::File { given, .. } => given.clone(),
             Bootstrap::Text(_) => "bootstrap_text".to_owned(),
         }
     }
@@ -22,7 +22,7 @@ impl Bootstrap {
     /// Reads the rules. A file may have up to `max_size` bytes.
     pub(crate) fn load(&self, flags: &Flags, max_size: usize) -> Result<Ruleset, BootstrapError> {
         match self {
-            Bootstrap::File(path) => parse(flags, &read(path, max_size)?),
+            Bootstrap::File { path, .. } => parse(flags, &read(path, max_size)?),
             Bootstrap::Text(text) => parse(flags, text.as_bytes()),
         }
     }

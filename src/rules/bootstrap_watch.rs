@@ -24,9 +24,9 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// The number of failures in a row that cause a warning. One may happen while the file is replaced.
 const FAILURES_TO_WARN: u32 = 2;
 
-/// Creates the watch of a file. Only the setting refers to the function, so that a program without
+/// Creates the watch of a file, which messages call by the given text. Only the setting refers to the function, so that a program without
 /// it does not contain the code.
-pub(crate) type NewWatch = fn(&Path, &Arc<Flags>, &Config) -> Box<dyn Watch>;
+pub(crate) type NewWatch = fn(&Path, &str, &Arc<Flags>, &Config) -> Box<dyn Watch>;
 
 /// A bootstrap file that is read again when it changes.
 pub(crate) trait Watch: Send {
@@ -48,12 +48,17 @@ pub(crate) struct WatchThread {
 #[derive(Debug, PartialEq)]
 enum Never {}
 
-pub(crate) fn watch_bootstrap(path: &Path, flags: &Arc<Flags>, config: &Config) -> Box<dyn Watch> {
+pub(crate) fn watch_bootstrap(
+    path: &Path,
+    given: &str,
+    flags: &Arc<Flags>,
+    config: &Config,
+) -> Box<dyn Watch> {
     Box::new(FileWatch {
         path: path.to_owned(),
         max_size: config.max_body_size,
         offline_mode: config.offline_mode,
-        location: path.display().to_string(),
+        location: given.to_owned(),
         flags: flags.clone(),
         hasher: RandomState::new(),
         last_read: None,
