@@ -28,7 +28,7 @@ pub(crate) const COMMAND: Command = Command {
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let path = Path::new(arguments.raw_positional(0));
     let environment = client::environment(arguments)?;
-    let text = input::read(path)?;
+    let text = input::read(path, input::MAX_RULES)?;
     let checked = match environment {
         Some(name) => Ruleset::check_for(text, &name),
         None => Ruleset::check_bytes(&text),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use phaseflag::{ClientBuilder, Error, PhaseFlagClient};
 
 use crate::args::{Arguments, OptionSpec};
+use crate::bootstrap::Bootstrap;
 use crate::failure::Failure;
 use crate::output;
 
@@ -30,7 +31,7 @@ pub(crate) const OPTIONS: [OptionSpec; 8] = [
     OptionSpec::with_value(
         "--timeout",
         "SECONDS",
-        "how long to wait for the service; not 0 [default: 10]",
+        "how long to wait for the service or a pipe; not 0 [default: 10]",
     ),
     OptionSpec::with_value("--max-age", "SECONDS", "use cached rules up to this age [default: 60]"),
     OptionSpec::with_value(
@@ -102,9 +103,6 @@ impl Settings {
             Cache::Default => builder.cache_dir_default(),
             Cache::At(path) => builder.cache_dir(path),
         };
-        if let Some(path) = &self.bootstrap {
-            builder = builder.bootstrap_file(path);
-        }
         if let Some(name) = &self.environment {
             builder = builder.environment(name);
         }
@@ -155,8 +153,16 @@ pub(crate) fn polling(
         ));
     }
     let mut builder = settings.builder()?.polling_interval(interval);
-    if !interval.is_zero() && settings.bootstrap.is_some() {
-        builder = builder.bootstrap_watch(interval);
+    let path = settings.bootstrap.as_ref();
+    let (bootstrap, unusable) = match path.map(|path| Bootstrap::at(path, settings.timeout)) {
+        Some(Ok(bootstrap)) => (Some(bootstrap), None),
+        Some(Err(failure)) if settings.base_url.is_empty() => return Err(failure),
+        // The service may still respond.
+        Some(Err(failure)) => (None, Some(failure)),
+        None => (None, None),
+    };
+    if let Some(bootstrap) = &bootstrap {
+        builder = bootstrap.add_to(builder, interval);
     }
     let client = builder.build()?;
     client.start()?;
@@ -168,9 +174,10 @@ pub(crate) fn polling(
         return Ok(client);
     }
     // An invalid file is an error with a service as well as without one.
-    match settings.bootstrap.as_ref().map_or(Ok(()), load) {
-        Ok(()) => Err(Failure::NoRules(format!("{error:#}"))),
-        Err(invalid) => Err(Failure::Other(format!("{error:#}; {invalid:#}"))),
+    let fault = bootstrap.and_then(|bootstrap| bootstrap.fault()).map(Failure::from);
+    match unusable.or(fault) {
+        None => Err(Failure::NoRules(format!("{error:#}"))),
+        Some(fault) => Err(Failure::Other(format!("{error:#}; {fault}"))),
     }
 }
 
@@ -199,9 +206,9 @@ fn cause(error: &Error) -> String {
     }
 }
 
-/// Loads a bootstrap file, to report why it is invalid.
-fn load(path: &PathBuf) -> Result<(), Error> {
-    PhaseFlagClient::builder("", "").bootstrap_file(path).build()?.start()
+/// Returns whether a service is configured.
+pub(crate) fn has_service(arguments: &Arguments) -> Result<bool, Failure> {
+    Ok(!text(arguments, "--base-url", "PHASEFLAG_BASE_URL")?.is_empty())
 }
 
 /// Returns the environment whose flags are used; `None` for all.

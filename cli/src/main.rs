@@ -20,6 +20,7 @@
 )]
 
 mod args;
+mod bootstrap;
 mod check;
 mod client;
 mod completions;

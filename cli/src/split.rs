@@ -31,6 +31,9 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
+/// The size limit of the list, in bytes.
+const MAX_USERS: u64 = 1024 * 1024 * 1024;
+
 /// The length of a bar of 100 %, in characters.
 const BAR_LENGTH: u64 = 40;
 
@@ -40,7 +43,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Some(path) = arguments.raw("--users").map(Path::new) else {
         return Err(arguments.usage("`split` needs --users FILE"));
     };
-    let users = String::from_utf8(input::read(path)?)
+    let users = String::from_utf8(input::read(path, MAX_USERS)?)
         .map_err(|_| Failure::Other(format!("`{}` is not UTF-8", path.display())))?;
     let users = users.strip_prefix('\u{feff}').unwrap_or(&users);
     let users = users.lines().map(str::trim).filter(|user| !user.is_empty());

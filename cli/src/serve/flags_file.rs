@@ -9,11 +9,13 @@ use phaseflag::{Object, Ruleset, Value};
 
 use super::document::hash;
 use crate::failure::Failure;
-use crate::output;
+use crate::{input, output};
 
 /// The file and the last valid rules in it.
 pub(crate) struct FlagsFile {
     path: PathBuf,
+    /// Whether it is a pipe, which can be read only once.
+    is_stream: bool,
     /// The last content, valid or not.
     content: Result<String, io::ErrorKind>,
     rules: Rules,
@@ -26,13 +28,14 @@ impl FlagsFile {
     ///
     /// If the file cannot be read, or is not a valid ruleset.
     pub(crate) fn open(path: PathBuf) -> Result<FlagsFile, Failure> {
-        let text = fs::read_to_string(&path).map_err(|error| {
-            Failure::Other(format!("failed to read `{}`: {error}", path.display()))
+        let is_stream = input::is_stream(&path);
+        let text = String::from_utf8(input::read(&path, input::MAX_RULES)?).map_err(|_| {
+            Failure::Other(format!("failed to read `{}`: it is not UTF-8", path.display()))
         })?;
         let rules = Rules::parse(&text, 1).map_err(|error| {
             Failure::Other(format!("failed to load `{}`: {error}", path.display()))
         })?;
-        Ok(FlagsFile { path, content: Ok(text), rules })
+        Ok(FlagsFile { path, is_stream, content: Ok(text), rules })
     }
 
     /// Returns the rules of the file, or the last valid ones if it is invalid now.
@@ -42,7 +45,14 @@ impl FlagsFile {
     }
 
     fn reload(&mut self) {
-        let content = fs::read_to_string(&self.path).map_err(|error| error.kind());
+        if self.is_stream {
+            return;
+        }
+        let content = match input::is_stream(&self.path) {
+            // A pipe in its place may block.
+            true => Err(io::ErrorKind::InvalidInput),
+            false => fs::read_to_string(&self.path).map_err(|error| error.kind()),
+        };
         if content == self.content {
             return;
         }

@@ -30,8 +30,9 @@ pub(crate) const COMMAND: Command = Command {
     about: "Serve the flags of a file for development, until interrupted",
     details: "\
 The file holds rules in any form that the client accepts. It is read again when it changes; the
-last rules stay in use if it is invalid then. The first line of output is the address; each
-received event is printed. The service listens on 127.0.0.1 only, and accepts any non-empty key.
+last rules stay in use if it is invalid then. A pipe is read only once. The first line of output is
+the address; each received event is printed. The service listens on 127.0.0.1 only, and accepts any
+non-empty key.
 
   GET  /api/v1/sdk/ruleset    the file, with an increasing version; ETag and 304
   GET  /api/v1/sdk/bootstrap  its flags and segments; the signature is a dummy

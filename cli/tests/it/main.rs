@@ -12,6 +12,8 @@ mod examples;
 mod explain;
 mod get;
 mod list;
+#[cfg(unix)]
+mod pipes;
 mod pull;
 mod self_hosted;
 mod serve;

@@ -1,0 +1,247 @@
+//! Inputs and outputs that are not files: pipes, devices, sockets, folders and mounts.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+use std::thread::{self, JoinHandle};
+
+use crate::support::{
+    FLAGS, Folder, KEY, NOBODY, Program, Service, outcome, refused, run, run_with_input,
+};
+
+fn pipe(folder: &Folder, name: &str) {
+    assert!(Command::new("mkfifo").arg(folder.file(name)).status().unwrap().success());
+}
+
+/// Writes a text into a pipe once it has a reader.
+fn write(folder: &Folder, name: &str, text: &str) -> JoinHandle<()> {
+    let (path, text) = (folder.file(name), text.to_owned());
+    thread::spawn(move || fs::write(path, text).unwrap())
+}
+
+#[test]
+fn a_pipe_is_an_input_of_every_command() {
+    let folder = Folder::new("pipes");
+    pipe(&folder, "pipe");
+    for (arguments, output) in
+        [(&["check", "pipe"][..], ""), (&["get", "ui-theme", "--bootstrap", "pipe"], "light\n")]
+    {
+        let writing = write(&folder, "pipe", FLAGS);
+        assert_eq!(run(&mut folder.phaseflag(arguments)), outcome(0, output, ""));
+        writing.join().unwrap();
+        let piped: Vec<_> = arguments
+            .iter()
+            .map(|word| if *word == "pipe" { "/dev/stdin" } else { word })
+            .collect();
+        let printed = run_with_input(&mut folder.phaseflag(&piped), FLAGS);
+        assert_eq!(printed, outcome(0, output, ""));
+    }
+    folder.write("flags.json", FLAGS);
+    let writing = write(&folder, "pipe", "a\nb\n");
+    let arguments = ["split", "ui-theme", "--users", "pipe", "--bootstrap", "flags.json"];
+    assert_eq!(run(&mut folder.phaseflag(&arguments)).status, 0);
+    writing.join().unwrap();
+}
+
+/// As bash passes `<(cat flags.json)`.
+#[test]
+fn a_process_substitution_is_an_input() {
+    let folder = Folder::new("substitution");
+    folder.write("flags.json", FLAGS);
+    let program = env!("CARGO_BIN_EXE_phaseflag");
+    for (script, output) in [
+        (format!("{program} check <(cat flags.json)"), ""),
+        (format!("{program} get ui-theme --bootstrap <(cat flags.json)"), "light\n"),
+        (format!("PHASEFLAG_BOOTSTRAP=<(cat flags.json) {program} get ui-theme"), "light\n"),
+    ] {
+        let mut bash = folder.program("bash");
+        assert_eq!(run(bash.args(["-c", &script])), outcome(0, output, ""), "{script}");
+    }
+}
+
+#[test]
+fn an_invalid_pipe_is_an_error_that_names_it() {
+    let folder = Folder::new("pipe-invalid");
+    pipe(&folder, "pipe");
+    for (text, reason) in [
+        ("{", "failed to parse ruleset: a missing key at line 1, column 2"),
+        (
+            "",
+            "failed to parse ruleset: the end of the text where a value was expected at line 1, column 1",
+        ),
+    ] {
+        let writing = write(&folder, "pipe", text);
+        let failed = run(&mut folder.phaseflag(&["get", "a", "--bootstrap", "pipe"]));
+        let errors = format!("phaseflag: failed to load bootstrap `pipe`: {reason}\n");
+        assert_eq!(failed, outcome(2, "", &errors));
+        writing.join().unwrap();
+    }
+}
+
+#[test]
+fn a_pipe_without_a_writer_is_waited_for_until_the_timeout() {
+    let folder = Folder::new("pipe-silent");
+    pipe(&folder, "pipe");
+    let get = ["get", "ui-theme", "--bootstrap", "pipe", "--timeout", "0.3"];
+    let reason = "failed to load bootstrap `pipe`: its content did not end within 300ms";
+    let mut alone = Program::start(&mut folder.phaseflag(&get));
+    assert_eq!(alone.line(""), format!("phaseflag: {reason}"));
+    assert_eq!(alone.end().code(), Some(2));
+
+    let service = Service::with_flags(&folder);
+    let mut beside = Program::start(&mut service.phaseflag(&folder, &get));
+    assert_eq!(beside.line(""), "light");
+    assert_eq!(beside.end().code(), Some(0));
+
+    let mut down = folder.phaseflag(&get);
+    down.args(["--api-key", KEY, "--base-url", NOBODY]);
+    let mut down = Program::start(&mut down);
+    let line = down.line("");
+    let service = format!("failed to reach `{NOBODY}/sdk/ruleset`: io: {}", refused());
+    assert!(line.contains(&service) && line.ends_with(&format!("; {reason}")), "{line}");
+    assert_eq!(down.end().code(), Some(2));
+}
+
+#[test]
+fn an_endless_device_is_an_error() {
+    let folder = Folder::new("pipe-endless");
+    let reason = "failed to read `/dev/zero`: it is larger than 268435456 bytes";
+    for arguments in [
+        &["check", "/dev/zero"][..],
+        &["serve", "/dev/zero", "--port", "0"],
+        &["get", "a", "--bootstrap", "/dev/zero"],
+    ] {
+        let failed = run(&mut folder.phaseflag(arguments));
+        assert_eq!(failed, outcome(2, "", &format!("phaseflag: {reason}\n")), "{arguments:?}");
+    }
+}
+
+#[test]
+fn folders_and_sockets_are_errors() {
+    let folder = Folder::new("pipe-others");
+    fs::create_dir(folder.file("folder")).unwrap();
+    UnixListener::bind(folder.path.join("socket")).unwrap();
+    for name in ["folder", "socket"] {
+        let cause = fs::read(folder.path.join(name)).unwrap_err();
+        let read = format!("phaseflag: failed to read `{name}`: {cause}\n");
+        for arguments in [&["check", name][..], &["serve", name, "--port", "0"]] {
+            assert_eq!(run(&mut folder.phaseflag(arguments)), outcome(2, "", &read));
+        }
+        let load = format!(
+            "phaseflag: failed to load bootstrap `{name}`: it is a {name}, not a regular file\n"
+        );
+        let get = ["get", "a", "--bootstrap", name];
+        assert_eq!(run(&mut folder.phaseflag(&get)), outcome(2, "", &load));
+    }
+}
+
+#[test]
+fn a_served_pipe_is_read_once() {
+    let folder = Folder::new("pipe-served");
+    pipe(&folder, "pipe");
+    let writing = write(&folder, "pipe", FLAGS);
+    let service = Service::start(&folder, "pipe");
+    writing.join().unwrap();
+    for _ in 0..3 {
+        assert_eq!(service.get("/sdk/ruleset", &[]).status, 200);
+    }
+}
+
+#[test]
+fn a_pipe_in_place_of_a_served_file_does_not_block() {
+    let folder = Folder::new("pipe-replaced");
+    let mut service = Service::with_flags(&folder);
+    pipe(&folder, "pipe");
+    fs::rename(folder.file("pipe"), folder.file("flags.json")).unwrap();
+    for _ in 0..3 {
+        assert_eq!(service.get("/sdk/ruleset", &[]).status, 200);
+    }
+    service.program.line("failed to read `flags.json`");
+    fs::remove_file(folder.file("flags.json")).unwrap();
+    folder.write("flags.json", r#"{"flags": []}"#);
+    assert!(service.get("/sdk/ruleset", &[]).body.contains(r#""flags":[]"#));
+}
+
+#[test]
+fn a_watched_pipe_is_read_once() {
+    let folder = Folder::new("pipe-watched");
+    pipe(&folder, "pipe");
+    let service = Service::with_flags(&folder);
+    let writing = write(&folder, "pipe", r#"{"flags": []}"#);
+    let arguments = ["watch", "--bootstrap", "pipe", "--interval", "0.1"];
+    let mut watch = Program::start(&mut service.phaseflag(&folder, &arguments));
+    writing.join().unwrap();
+    watch.line("watching 8 flags");
+    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+}
+
+/// Runs the command after mounts that only it sees, or returns false if the system does not permit
+/// that.
+#[cfg(target_os = "linux")]
+fn pulls_with_mounts(service: &Service, folder: &Folder, mounts: &str) -> bool {
+    let permitted = Command::new("unshare").args(["--mount", "true"]).output();
+    if !permitted.is_ok_and(|output| output.status.success()) {
+        println!("NOT CHECKED: mounts need root and the command `unshare`");
+        return false;
+    }
+    let script = format!(r#"set -e; {mounts}; exec "$@""#);
+    let mut command = folder.program("unshare");
+    command.args(["--mount", "sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_phaseflag")]);
+    command.args(["pull", "-o", "mounts/rules.json"]);
+    command.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
+    assert_eq!(run(&mut command), outcome(0, "", ""), "{mounts}");
+    true
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mounted_file_and_one_in_a_read_only_folder_are_overwritten() {
+    let folder = Folder::new("pull-mounts");
+    let service = Service::with_flags(&folder);
+    let pulled = run(&mut service.phaseflag(&folder, &["pull"])).output;
+    fs::create_dir(folder.file("mounts")).unwrap();
+    for mounts in [
+        "mount --bind mounts/rules.json mounts/rules.json",
+        "mount --bind mounts mounts; mount --bind mounts/rules.json mounts/rules.json; \
+         mount -o remount,bind,ro mounts",
+    ] {
+        for before in ["old", &"longer than the rules ".repeat(1000)] {
+            fs::write(folder.file("mounts/rules.json"), before).unwrap();
+            if !pulls_with_mounts(&service, &folder, mounts) {
+                return;
+            }
+            assert_eq!(fs::read_to_string(folder.file("mounts/rules.json")).unwrap(), pulled);
+            assert_eq!(fs::read_dir(folder.file("mounts")).unwrap().count(), 1);
+        }
+    }
+}
+
+/// Root may write everywhere.
+#[test]
+fn a_file_in_a_folder_of_another_user_is_overwritten() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("pull-modes");
+    let service = Service::with_flags(&folder);
+    let output = folder.file("other/rules.json");
+    fs::create_dir(folder.file("other")).unwrap();
+    fs::write(&output, "old").unwrap();
+    fs::set_permissions(&output, fs::Permissions::from_mode(0o666)).unwrap();
+    fs::set_permissions(folder.file("other"), fs::Permissions::from_mode(0o555)).unwrap();
+    let mut command = service.phaseflag(&folder, &["pull", "-o", "other/rules.json"]);
+    if fs::write(folder.file("other/probe"), "").is_ok() {
+        fs::remove_file(folder.file("other/probe")).unwrap();
+        command = folder.program("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.args([env!("CARGO_BIN_EXE_phaseflag"), "pull", "-o", "other/rules.json"]);
+        command.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
+    }
+    let Ok(status) = command.status() else {
+        println!("NOT CHECKED: root needs the command `setpriv`");
+        return;
+    };
+    assert!(status.success());
+    assert!(fs::read_to_string(output).unwrap().contains("ui-theme"));
+    fs::set_permissions(folder.file("other"), fs::Permissions::from_mode(0o755)).unwrap();
+}
