@@ -36,6 +36,9 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 /// The shortest interval, so that a typing mistake does not flood the service.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A shorter interval is warned of.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// How often the state of the client is checked.
 const STATE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -45,6 +48,12 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         return Err(arguments.usage("`--interval` must be at least 0.1"));
     }
     let client = client::polling(arguments, interval)?;
+    if interval < SECOND && client::has_service(arguments)? {
+        let requests = 60_000 / interval.as_millis();
+        output::warn(format_args!(
+            "`--interval` is {interval:?}: that makes {requests} requests per minute"
+        ));
+    }
     let (sender, changes) = mpsc::channel();
     client.on_flags_changed(move |change| {
         // The receiver is gone only if the program is ending.

@@ -3,7 +3,10 @@
 use crate::support::{FLAGS, Folder, KEY, NOBODY, Program, Service, outcome, refused, run};
 
 fn watch(service: &Service, folder: &Folder) -> Program {
-    Program::start(&mut service.phaseflag(folder, &["watch", "--interval", "0.1"]))
+    let mut watch = Program::start(&mut service.phaseflag(folder, &["watch", "--interval", "0.1"]));
+    let warning = "phaseflag: `--interval` is 100ms: that makes 600 requests per minute";
+    assert_eq!(watch.line("per minute"), warning);
+    watch
 }
 
 #[test]
@@ -65,6 +68,7 @@ fn only_what_differs_from_the_start_is_a_change() {
         folder.write("flags.json", FLAGS);
         let mut watch = service.phaseflag(&folder, &arguments);
         let mut watch = Program::start(watch.arg("--no-cache"));
+        watch.line("per minute");
         watch.line("phaseflag: watching 8 flags");
         folder.write("flags.json", &FLAGS.replace("inactive", "active"));
         assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
