@@ -35,6 +35,8 @@ mod list;
 mod output;
 mod pull;
 mod serve;
+#[cfg(unix)]
+mod signals;
 mod split;
 mod watch;
 
@@ -58,6 +60,8 @@ const COMMANDS: [&Command; 10] = [
 ];
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    signals::end_the_first_process();
     match run() {
         Ok(Status::Success) => ExitCode::SUCCESS,
         Ok(Status::Negative) => ExitCode::from(1),

@@ -17,6 +17,8 @@ mod pipes;
 mod pull;
 mod self_hosted;
 mod serve;
+#[cfg(target_os = "linux")]
+mod signals;
 mod split;
 mod usage;
 mod watch;

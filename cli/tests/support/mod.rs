@@ -12,6 +12,9 @@ use std::time::Duration;
 pub use exchange::{Response, exchange};
 pub use program::Program;
 
+#[cfg(target_os = "linux")]
+#[path = "../../../tests/support/container.rs"]
+pub mod container;
 #[path = "../../../tests/support/exchange.rs"]
 mod exchange;
 #[path = "../../../tests/support/program.rs"]

@@ -48,6 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let api_key = setting("PHASEFLAG_API_KEY", "sdk-dev-local");
     let port: u16 = setting("PORT", "8080").parse()?;
 
+    // First, since a container runtime may end the server while it starts.
+    let mut signals = EndSignals::listen()?;
     let client = PhaseFlagClient::builder(base_url, api_key).build()?;
     client.start()?;
     let waiting = client.clone();
@@ -58,7 +60,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let mut signals = EndSignals::listen()?;
     println!("serving http://{}", listener.local_addr()?);
     let (drain, draining) = oneshot::channel::<()>();
     let serving = axum::serve(listener, shop::router(client.clone()));

@@ -11,18 +11,19 @@
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
-//! The line `stop` ends it; the end of its input does not. The standard library cannot handle signals,
-//! so Ctrl-C and other signals lose the queued events. `PHASEFLAG_BASE_URL` sets another service,
+//! Ctrl-C and SIGTERM end it: it completes pending requests for up to 3 seconds, and then delivers
+//! events. A second signal ends it immediately. `PHASEFLAG_BASE_URL` sets another service,
 //! `PHASEFLAG_API_KEY` its key, and `PORT` the port to listen on; 0 is any free one.
 //!
 //! A worker has no timeout for the body of a request, so four incomplete requests block the server:
-//! put a reverse proxy in front. At the end, the server waits for them for 3 seconds.
+//! put a reverse proxy in front.
 
 mod metrics;
 
 use std::env;
 use std::error::Error;
 use std::io;
+use std::process;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -33,7 +34,8 @@ use tiny_http::{Header, Method, Request, Response, Server};
 
 const WORKERS: usize = 4;
 
-/// How long pending requests may take at the end.
+/// How long pending requests may take at the end. With the `shutdown_timeout` of the client, that is
+/// less than the 10 seconds after which a container is killed.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -41,6 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let api_key = setting("PHASEFLAG_API_KEY", "sdk-dev-local");
     let port: u16 = setting("PORT", "8080").parse()?;
 
+    // First, since a container runtime may end the server while it starts.
+    let signals = end_signals()?;
     let client = PhaseFlagClient::builder(base_url, api_key).build()?;
     client.start()?;
     if let Err(error) = client.wait_until_ready(Duration::from_secs(2)) {
@@ -54,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ended = start_workers(&server, &client)?;
     println!("serving http://{}", server.server_addr());
 
-    wait_for_stop();
+    signals.recv()?;
     // Each call ends one worker, after the requests that are queued already.
     (0..WORKERS).for_each(|_| server.unblock());
     if ended.recv_timeout(DRAIN_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
@@ -171,15 +175,22 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     Some(value)
 }
 
-/// Blocks until the input has the line `stop`. Blocks forever if the input ends without one, since a
-/// server in the background has no input.
-fn wait_for_stop() {
-    let mut lines = io::stdin().lines().map_while(Result::ok);
-    if lines.all(|line| line.trim() != "stop") {
-        loop {
-            thread::park();
+/// Returns a channel that receives the first signal that ends the server: Ctrl-C, or SIGTERM, which
+/// container runtimes and init systems send. The second one ends it immediately.
+fn end_signals() -> Result<Receiver<()>, ctrlc::Error> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let mut sender = Some(sender);
+    ctrlc::set_handler(move || match sender.take() {
+        Some(sender) => {
+            // The receiver is gone only if the server is ending.
+            let _ = sender.send(());
         }
-    }
+        None => {
+            eprintln!("second signal: ending now, undelivered events are lost");
+            process::exit(1);
+        }
+    })?;
+    Ok(receiver)
 }
 
 fn setting(name: &str, default: &str) -> String {

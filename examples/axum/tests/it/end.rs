@@ -13,6 +13,8 @@ const FLAGS: &str = include_str!("../../../flags.json");
 
 const FLAGS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flags.json");
 
+const SERVER: &str = env!("CARGO_BIN_EXE_example-axum");
+
 /// The beginning of a request, and the rest.
 const HALF: &str = "GET /checkout HTTP/1.1\r\nHost: localhost\r\n";
 const REST: &str = "x-user-id: eve\r\n\r\n";
@@ -28,7 +30,10 @@ struct Shop {
 
 impl Shop {
     fn start(base_url: &str) -> Shop {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_example-axum"));
+        Shop::start_by(&mut Command::new(SERVER), base_url)
+    }
+
+    fn start_by(command: &mut Command, base_url: &str) -> Shop {
         command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
         // A proxy of this machine must not interfere.
         let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
@@ -162,4 +167,42 @@ fn a_second_signal_ends_it_at_once() {
     shop.send("INT");
     shop.program.line("second signal: ending now, undelivered events are lost");
     assert_eq!(shop.program.end().code(), Some(1));
+}
+
+#[test]
+fn a_signal_during_the_start_ends_it() {
+    let service = Server::start(|_| Reply::Hang);
+    let mut command = Command::new(SERVER);
+    command.env("PHASEFLAG_BASE_URL", service.url()).env("PORT", "0");
+    let program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
+    // The server waits for its client.
+    service.wait_for(1, "/sdk/ruleset");
+    let shop = Shop { program, address: String::new() };
+    shop.send("TERM");
+    assert!(!shop.end(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_end_the_first_process_of_a_container() {
+    use crate::container;
+
+    let Some(options) = container::options() else { return };
+    for (first, second) in [("INT", "TERM"), ("TERM", "INT")] {
+        let service = Server::with_ruleset(FLAGS);
+        let mut command = Command::new("unshare");
+        let shop = Shop::start_by(command.args(options).arg(SERVER), &service.url());
+        let _connection = shop.connect(HALF);
+        container::signal(&shop.program, first);
+        assert!(shop.end(1));
+
+        // The second signal does not wait for the request.
+        let mut command = Command::new("unshare");
+        let mut shop = Shop::start_by(command.args(options).arg(SERVER), &service.url());
+        let _connection = shop.connect(HALF);
+        container::signal(&shop.program, first);
+        container::signal(&shop.program, second);
+        shop.program.line("second signal");
+        assert_eq!(shop.program.end().code(), Some(1), "{first} {second}");
+    }
 }

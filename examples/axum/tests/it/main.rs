@@ -1,5 +1,8 @@
 //! The tests of the server, in one program with a module for each subject.
 
+#[cfg(target_os = "linux")]
+#[path = "../../../../tests/support/container.rs"]
+mod container;
 #[path = "../../../../tests/support/exchange.rs"]
 mod exchange;
 #[path = "../../../../tests/support/program.rs"]

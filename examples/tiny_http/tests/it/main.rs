@@ -1,9 +1,13 @@
 //! The tests of the server, in one program with a module for each subject.
 
+#[cfg(target_os = "linux")]
+#[path = "../../../../tests/support/container.rs"]
+mod container;
 #[path = "../../../../tests/support/exchange.rs"]
 mod exchange;
 #[path = "../../../../tests/support/program.rs"]
 mod program;
+#[cfg(unix)]
 #[path = "../../../../tests/support/serve.rs"]
 mod serve;
 #[path = "../../../../tests/support/mod.rs"]
@@ -11,5 +15,8 @@ mod support;
 
 use support::SOON;
 
+#[cfg(unix)]
+mod end;
 mod metrics;
 mod server;
+mod shop;
