@@ -12,6 +12,7 @@ mod listeners;
 #[cfg(feature = "http")]
 mod poller;
 mod readiness;
+mod shard;
 mod source;
 mod store;
 

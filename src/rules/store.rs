@@ -3,13 +3,10 @@
 //! Each shard holds a replica with a separate reference count on a separate cache line, so that
 //! threads on different shards do not write to the same memory.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use super::shard::{SHARDS, shard_of_this_thread};
 use crate::ruleset::Ruleset;
-
-const SHARDS: usize = 16;
 
 /// The compiled ruleset in use; empty at first.
 #[derive(Debug, Default)]
@@ -38,21 +35,6 @@ impl Store {
         }
         before
     }
-}
-
-/// Returns the index of this thread's shard. Threads are assigned round-robin.
-fn shard_of_this_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SHARD: Cell<Option<usize>> = const { Cell::new(None) };
-    }
-    SHARD.with(|shard| {
-        shard.get().unwrap_or_else(|| {
-            let next = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            shard.set(Some(next));
-            next
-        })
-    })
 }
 
 #[cfg(test)]
