@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::ruleset::RulesetError;
 
 /// An error of a client.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Error {
     /// A setting is invalid.
@@ -30,7 +31,7 @@ pub enum Error {
     #[non_exhaustive]
     Thread {
         /// The system's reason.
-        cause: io::Error,
+        cause: Arc<io::Error>,
     },
     /// The client has not been started.
     NotStarted,
@@ -88,6 +89,10 @@ pub enum Error {
 impl Error {
     pub(crate) fn setting(setting: &'static str, reason: impl Into<String>) -> Error {
         Error::InvalidSetting { setting, reason: reason.into() }
+    }
+
+    pub(crate) fn thread(cause: io::Error) -> Error {
+        Error::Thread { cause: Arc::new(cause) }
     }
 }
 
@@ -167,13 +172,14 @@ impl std::error::Error for Error {
 }
 
 /// Why a bootstrap cannot be read.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum BootstrapError {
     /// The file cannot be read.
     #[non_exhaustive]
     Io {
         /// The system's reason.
-        cause: io::Error,
+        cause: Arc<io::Error>,
     },
     /// The text is not a ruleset.
     #[non_exhaustive]
@@ -181,6 +187,12 @@ pub enum BootstrapError {
         /// What is wrong with it, and where.
         cause: RulesetError,
     },
+}
+
+impl BootstrapError {
+    pub(crate) fn io(cause: io::Error) -> BootstrapError {
+        BootstrapError::Io { cause: Arc::new(cause) }
+    }
 }
 
 impl fmt::Display for BootstrapError {

@@ -188,7 +188,7 @@ impl Inner {
 
     fn start_watching(&self, watch: Option<Box<dyn Watch>>) -> Result<(), Error> {
         if let (Some(watch), Some(interval)) = (watch, self.config.bootstrap_watch) {
-            let watching = watch.start(interval).map_err(|cause| Error::Thread { cause })?;
+            let watching = watch.start(interval).map_err(Error::thread)?;
             *self.lock_watching() = Some(watching);
         }
         Ok(())

@@ -258,5 +258,5 @@ fn spawn(
     body: impl FnOnce(&StopSignal) + Send + 'static,
 ) -> Result<Arc<Worker>, Error> {
     let worker = Worker::spawn(name, move |stop| body(&stop));
-    Ok(Arc::new(worker.map_err(|cause| Error::Thread { cause })?))
+    Ok(Arc::new(worker.map_err(Error::thread)?))
 }

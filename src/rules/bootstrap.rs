@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path, max_size: usize) -> Result<Vec<u8>, BootstrapErr
         }
         Ok(text)
     };
-    read().map_err(|cause| BootstrapError::Io { cause })
+    read().map_err(BootstrapError::io)
 }
 
 pub(super) fn parse(flags: &Flags, text: &[u8]) -> Result<Ruleset, BootstrapError> {

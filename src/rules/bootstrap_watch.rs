@@ -118,7 +118,7 @@ impl Watch for FileWatch {
     fn changed(&mut self) -> Result<Option<Ruleset>, BootstrapError> {
         let before = self.last_read.take();
         // Taken before the file is read: the next check then sees a change during the read.
-        let version = FileVersion::of(&self.path).map_err(|cause| BootstrapError::Io { cause })?;
+        let version = FileVersion::of(&self.path).map_err(BootstrapError::io)?;
         if let Some(last_read) = &before
             && last_read.version.as_ref() == Some(&version)
         {
