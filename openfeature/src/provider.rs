@@ -244,7 +244,7 @@ impl PhaseFlagProvider {
 
     /// Returns the error for a client without rules, with its cause.
     fn not_ready(&self) -> EvaluationError {
-        let cause = match (&self.started, self.client.statistics().last_failure) {
+        let cause = match (&self.started, self.client.last_failure()) {
             (Some(Err(failure)), _) => failure.clone(),
             (_, Some(failure)) => format!("{failure:#}"),
             (_, None) => format!("the client is {}", self.client.state()),

@@ -1,8 +1,8 @@
 //! The getters of `PhaseFlagClient` and `Snapshot`.
 
-/// Adds the getters to a type with these methods: `read` and `variation` evaluate a flag,
-/// `rules_loaded` returns whether there are rules, so that a missing flag does not exist, and
-/// `not_ready` returns the error if there are none.
+/// Adds the getters to a type with these methods: `read` and `variation` evaluate a flag, `miss`
+/// counts a call that got no value, `rules_loaded` returns whether there are rules, so that a missing
+/// flag does not exist, and `not_ready` returns the error if there are none.
 macro_rules! getters {
     () => {
         /// Returns the boolean that the flag serves, or the default if the flag is unknown or serves
@@ -13,7 +13,8 @@ macro_rules! getters {
             default: bool,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> bool {
-            self.read(key, context.into(), Value::as_bool).unwrap_or(default)
+            let value = self.read(key, context.into(), Value::as_bool);
+            value.unwrap_or_else(|| self.missed(key, default))
         }
 
         /// Returns the string that the flag serves, or the default if the flag is unknown or serves
@@ -25,7 +26,8 @@ macro_rules! getters {
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> String {
             let text = |value: &Value| value.as_str().map(str::to_owned);
-            self.read(key, context.into(), text).unwrap_or_else(|| default.into())
+            let value = self.read(key, context.into(), text);
+            value.unwrap_or_else(|| self.missed(key, default).into())
         }
 
         /// Returns the number that the flag serves, or the default if the flag is unknown or serves
@@ -36,7 +38,8 @@ macro_rules! getters {
             default: f64,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> f64 {
-            self.read(key, context.into(), Value::as_f64).unwrap_or(default)
+            let value = self.read(key, context.into(), Value::as_f64);
+            value.unwrap_or_else(|| self.missed(key, default))
         }
 
         /// Returns the value that the flag serves, of any type, or the default if the flag is unknown
@@ -48,7 +51,8 @@ macro_rules! getters {
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Value {
             let any = |value: &Value| (!value.is_null()).then(|| value.clone());
-            self.read(key, context.into(), any).unwrap_or_else(|| default.into())
+            let value = self.read(key, context.into(), any);
+            value.unwrap_or_else(|| self.missed(key, default).into())
         }
 
         /// Returns the value, the variation and the reason, or `None` if the flag is unknown. Takes a
@@ -58,7 +62,11 @@ macro_rules! getters {
             key: &str,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Option<EvaluationResult> {
-            self.variation(key, context.into())
+            let result = self.variation(key, context.into());
+            if result.is_none() {
+                self.miss(key);
+            }
+            result
         }
 
         /// Returns the value of [`get_boolean_value`](Self::get_boolean_value) with its variation and
@@ -70,7 +78,8 @@ macro_rules! getters {
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> EvaluationDetails<bool> {
             let result = self.result(key, context.into());
-            EvaluationDetails::new(key, result, "a boolean", Value::as_bool, || default)
+            let default = || self.missed(key, default);
+            EvaluationDetails::new(key, result, "a boolean", Value::as_bool, default)
         }
 
         /// Returns the value of [`get_string_value`](Self::get_string_value) with its variation and
@@ -83,7 +92,8 @@ macro_rules! getters {
         ) -> EvaluationDetails<String> {
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let result = self.result(key, context.into());
-            EvaluationDetails::new(key, result, "a string", text, || default.into())
+            let default = || self.missed(key, default).into();
+            EvaluationDetails::new(key, result, "a string", text, default)
         }
 
         /// Returns the value of [`get_number_value`](Self::get_number_value) with its variation and
@@ -95,7 +105,8 @@ macro_rules! getters {
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> EvaluationDetails<f64> {
             let result = self.result(key, context.into());
-            EvaluationDetails::new(key, result, "a number", Value::as_f64, || default)
+            let default = || self.missed(key, default);
+            EvaluationDetails::new(key, result, "a number", Value::as_f64, default)
         }
 
         /// Returns the value of [`get_json_value`](Self::get_json_value) with its variation and
@@ -108,7 +119,8 @@ macro_rules! getters {
         ) -> EvaluationDetails<Value> {
             let any = |value: &Value| (!value.is_null()).then(|| value.clone());
             let result = self.result(key, context.into());
-            EvaluationDetails::new(key, result, "a value", any, || default.into())
+            let default = || self.missed(key, default).into();
+            EvaluationDetails::new(key, result, "a value", any, default)
         }
 
         /// Deserializes the value that the flag serves into a type that implements miniserde's
@@ -151,8 +163,11 @@ macro_rules! getters {
             key: &str,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Result<T, EvaluationError> {
-            let result = self.result(key, context.into())?;
-            result.value().read_as().map_err(|cause| EvaluationError::wrong_shape(key, cause))
+            let read = |result: EvaluationResult| {
+                result.value().read_as().map_err(|cause| EvaluationError::wrong_shape(key, cause))
+            };
+            let value = self.result(key, context.into()).and_then(read);
+            value.map_err(|error| self.missed(key, error))
         }
 
         /// Deserializes the value that the flag serves into a type that implements serde's
@@ -195,8 +210,18 @@ macro_rules! getters {
             key: &str,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Result<T, EvaluationError> {
-            let result = self.result(key, context.into())?;
-            result.value().read_as_serde().map_err(|cause| EvaluationError::wrong_shape(key, cause))
+            let read = |result: EvaluationResult| {
+                let value = result.value().read_as_serde();
+                value.map_err(|cause| EvaluationError::wrong_shape(key, cause))
+            };
+            let value = self.result(key, context.into()).and_then(read);
+            value.map_err(|error| self.missed(key, error))
+        }
+
+        /// Counts a call that returns `instead` because the flag serves no value for it.
+        fn missed<T>(&self, key: &str, instead: T) -> T {
+            self.miss(key);
+            instead
         }
 
         /// Evaluates the flag.

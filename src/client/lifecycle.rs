@@ -212,7 +212,9 @@ impl Inner {
             }
             Err(cause) => {
                 log!(warn, "failed to load bootstrap `{location}`: {cause}");
-                Err(Error::Bootstrap { location, cause })
+                let error = Error::Bootstrap { location, cause };
+                self.flags.readiness.bootstrap_failed(error.clone());
+                Err(error)
             }
         }
     }

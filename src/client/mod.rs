@@ -13,6 +13,7 @@ mod overrides;
 #[cfg(feature = "http")]
 mod service;
 mod snapshot;
+mod statistics;
 
 pub use builder::ClientBuilder;
 pub use details::EvaluationDetails;
@@ -20,6 +21,7 @@ pub use evaluation_error::EvaluationError;
 pub(crate) use extras::Extras;
 pub(crate) use lifecycle::Inner;
 pub use snapshot::Snapshot;
+pub use statistics::Statistics;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,8 +32,8 @@ use self::getters::getters;
 use self::lifecycle::RunState;
 use self::overrides::{Overrides, overridden};
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};
-use crate::error::{Error, RequestError};
-use crate::events::{EvaluationEvent, EventCounts};
+use crate::error::Error;
+use crate::events::EvaluationEvent;
 use crate::rules::{ClientState, FlagsChanged, Subscription};
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
 use crate::value::Value;
@@ -167,6 +169,7 @@ impl PhaseFlagClient {
             ruleset: self.ruleset(),
             default_context: self.inner.config.default_context.clone(),
             recorder: self.inner.recorder.clone(),
+            misses: self.inner.flags.misses.clone(),
         }
     }
 
@@ -313,21 +316,16 @@ impl PhaseFlagClient {
         self.inner.flags.readiness.state()
     }
 
-    /// Returns the counts of polls and events so far. Reads the `event_spool`, if there is one, to
-    /// count its events.
+    /// Returns the last failure to get rules, or `None`: of a poll, of the bootstrap URL, or of the
+    /// bootstrap. It stays when the source recovers.
+    pub fn last_failure(&self) -> Option<Error> {
+        self.inner.flags.readiness.polls().last_failure_of_any()
+    }
+
+    /// Returns what the client has done so far, and which rules it has. Reads the `event_spool`, if
+    /// there is one, to count its events. Parses all of a cached ruleset.
     pub fn statistics(&self) -> Statistics {
-        let polls = self.inner.flags.readiness.polls();
-        let mut events = self.inner.ledger.counts();
-        events.in_spool = self.inner.service.as_ref().map_or(0, |service| service.in_spool());
-        Statistics {
-            polls: polls.made,
-            rulesets_accepted: polls.accepted,
-            rulesets_refused: polls.refused,
-            last_failure: polls.last_failure,
-            events,
-            failed_deliveries: self.inner.ledger.failed_requests(),
-            last_delivery_failure: self.inner.ledger.last_failure(),
-        }
+        Statistics::of(&self.inner)
     }
 }
 
@@ -368,13 +366,24 @@ impl PhaseFlagClient {
         &self.inner.overrides
     }
 
+    #[cold]
+    fn miss(&self, key: &str) {
+        let Inner { flags, overrides, .. } = &*self.inner;
+        let lacks = || match flags.find(key) {
+            Some(ruleset) => !ruleset.has(key),
+            None => flags.have_rules(),
+        };
+        flags.misses.miss(key, &|| overrides.read(key, |_| ()).is_none() && lacks());
+    }
+
     /// Returns whether the rules are loaded, so that a flag that is not found does not exist.
     fn rules_loaded(&self) -> bool {
         self.started_without_service() || self.has_rules()
     }
 
     fn started_without_service(&self) -> bool {
-        self.inner.service.is_none() && self.is_ready()
+        let readiness = &self.inner.flags.readiness;
+        self.inner.service.is_none() && readiness.is_ready() && !readiness.is_bootstrap_failing()
     }
 
     /// Returns the error for a flag if no rules are loaded yet.
@@ -383,32 +392,10 @@ impl PhaseFlagClient {
             _ if self.inner.home.is_left() => Some(Error::Forked),
             RunState::New => Some(Error::NotStarted),
             RunState::Stopped => Some(Error::Stopped),
-            RunState::Starting(_) | RunState::Started => {
-                self.inner.flags.readiness.polls().last_failure.map(Error::from)
-            }
+            RunState::Starting(_) | RunState::Started => self.last_failure(),
         };
         EvaluationError::not_ready(key, cause)
     }
-}
-
-/// The counts of polls and events of a client, and their last failures.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Finished polls. A poll that fetches segments makes two requests.
-    pub polls: u64,
-    /// Rulesets from polls that came into force, including one without its segments.
-    pub rulesets_accepted: u64,
-    /// Responses that were not a ruleset.
-    pub rulesets_refused: u64,
-    /// The last failure of a poll; it stays when the service recovers.
-    pub last_failure: Option<RequestError>,
-    /// The events by their outcome.
-    pub events: EventCounts,
-    /// Failed requests for events since the last accepted one.
-    pub failed_deliveries: u64,
-    /// The last failure to deliver events; it stays when deliveries succeed.
-    pub last_delivery_failure: Option<RequestError>,
 }
 
 impl fmt::Debug for PhaseFlagClient {

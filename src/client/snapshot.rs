@@ -9,6 +9,7 @@ use super::getters::getters;
 use super::overrides::overridden;
 use crate::context::EvaluationContext;
 use crate::events::Recorder;
+use crate::rules::Misses;
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
 use crate::value::{Object, Value};
 
@@ -37,6 +38,7 @@ pub struct Snapshot {
     pub(super) overrides: Option<Arc<Object>>,
     pub(super) default_context: Option<Arc<EvaluationContext>>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    pub(super) misses: Arc<Misses>,
 }
 
 impl Snapshot {
@@ -96,6 +98,12 @@ impl Snapshot {
             None => ruleset.evaluate(key, context),
             Some(recorder) => recorder.evaluate(ruleset, key, context),
         }
+    }
+
+    #[cold]
+    fn miss(&self, key: &str) {
+        let lacks = || self.ruleset.as_ref().is_some_and(|ruleset| !ruleset.has(key));
+        self.misses.miss(key, &|| self.overridden(key).is_none() && lacks());
     }
 
     fn rules_loaded(&self) -> bool {

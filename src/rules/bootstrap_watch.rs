@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::bootstrap::{parse, read};
 use super::flags::{Flags, GRACE};
 use crate::config::Config;
-use crate::error::BootstrapError;
+use crate::error::{BootstrapError, Error};
 use crate::files;
 use crate::log::log;
 use crate::ruleset::Ruleset;
@@ -91,11 +91,14 @@ struct LastRead {
 }
 
 impl FileWatch {
-    /// Uses the rules if they have changed. A failure is logged if it lasts: not every file is
-    /// replaced in one step.
+    /// Uses the rules if they have changed. A failure counts if it lasts: not every file is replaced in
+    /// one step.
     fn check(&mut self) {
         match self.changed() {
-            Ok(None) => self.failures = 0,
+            Ok(None) => {
+                self.failures = 0;
+                self.flags.readiness.bootstrap_confirmed();
+            }
             Ok(Some(ruleset)) => {
                 let warned = std::mem::take(&mut self.failures) >= FAILURES_TO_WARN;
                 self.replaced =
@@ -108,6 +111,10 @@ impl FileWatch {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures == FAILURES_TO_WARN {
                     log!(warn, "failed to load bootstrap `{}`: {cause}", self.location);
+                }
+                if self.failures >= FAILURES_TO_WARN {
+                    let location = self.location.clone();
+                    self.flags.readiness.bootstrap_failed(Error::Bootstrap { location, cause });
                 }
             }
         }
@@ -145,6 +152,7 @@ impl Watch for FileWatch {
             while pause(interval) && !self.flags.are_served() {
                 // A panic of a logger or a listener does not end the thread.
                 guarded(|| self.check());
+                guarded(|| self.flags.report_unknown());
                 if self.replaced.is_some() && !pause(GRACE) {
                     return;
                 }

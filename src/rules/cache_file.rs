@@ -128,6 +128,11 @@ impl CacheFile {
         self.text.len()
     }
 
+    /// Returns the number of flags in the index.
+    pub(super) fn flag_count(&self) -> usize {
+        self.flags.len() / ENTRY_LENGTH
+    }
+
     /// Returns the `ETag` of the response, or `None`.
     pub(super) fn etag(&self) -> Option<&str> {
         Some(self.str(self.etag.clone())).filter(|etag| !etag.is_empty())

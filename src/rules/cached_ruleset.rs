@@ -67,6 +67,10 @@ impl LazyRuleset for CachedRuleset {
     fn text(&self) -> &[u8] {
         self.file.text().as_bytes()
     }
+
+    fn len(&self) -> usize {
+        self.file.flag_count()
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::listeners::{Callback, Listeners, Subscription};
+use super::misses::Misses;
 use super::readiness::Readiness;
 use super::source::{Precedence, RulesSource};
 use super::store::Store;
@@ -26,6 +27,7 @@ pub(crate) struct Flags {
     environment: Option<Environment>,
     pub(super) store: Store,
     pub(crate) readiness: Readiness,
+    pub(crate) misses: Arc<Misses>,
     listeners: Arc<Listeners>,
     precedence: Mutex<Precedence>,
     /// The ruleset in use while the store is empty.
@@ -43,6 +45,9 @@ pub(crate) trait LazyRuleset: Send + Sync + fmt::Debug {
 
     /// Returns the text as the service sent it.
     fn text(&self) -> &[u8];
+
+    /// Returns the number of flags in the text, of all environments.
+    fn len(&self) -> usize;
 }
 
 /// A replacement of the ruleset of which the listeners are not notified yet.
@@ -92,6 +97,16 @@ impl Flags {
         })
     }
 
+    /// Returns the number of rulesets that came into force.
+    pub(crate) fn loaded(&self) -> u64 {
+        self.precedence().loaded
+    }
+
+    /// Logs the unknown flags that the program asked for, each once.
+    pub(super) fn report_unknown(&self) {
+        self.misses.report(|| self.current());
+    }
+
     /// Adds a listener for the rulesets that replace the one in use from now on.
     pub(crate) fn listen(&self, callback: Arc<Callback>) -> Subscription {
         let _precedence = self.precedence();
@@ -107,6 +122,7 @@ impl Flags {
         ready: bool,
     ) -> Option<Ruleset> {
         let installed = self.install(ruleset, RulesSource::Bootstrap(location))?;
+        self.readiness.bootstrap_confirmed();
         if ready {
             self.readiness.make_ready();
         }
@@ -129,10 +145,20 @@ impl Flags {
                 return false;
             }
             precedence.served = true;
+            precedence.loaded += 1;
             *self.lock_lazy() = Some(cached.clone());
             drop(precedence);
             self.readiness.rules_cached(age, ready);
-            log!(debug, "using the rules from {source}");
+            match &self.environment {
+                None => log!(info, "flags in use: {}, from {source}", cached.len()),
+                Some(Environment { name, .. }) => {
+                    log!(
+                        info,
+                        "flags in use: those of `{name}` among {}, from {source}",
+                        cached.len()
+                    );
+                }
+            }
             return true;
         }
         drop(precedence);
@@ -158,7 +184,7 @@ impl Flags {
         ruleset: &'a Ruleset,
         source: RulesSource<'_>,
     ) -> Option<Installed<'a>> {
-        let (before, listeners_end) = {
+        let (before, listeners_end, first) = {
             let mut precedence = self.precedence();
             while !self.listeners.is_empty() && self.lazy().is_some() {
                 // Listeners receive the difference from the whole ruleset.
@@ -170,12 +196,16 @@ impl Flags {
                 return None;
             }
             precedence.served |= matches!(source, RulesSource::Service | RulesSource::Cache(_));
+            precedence.loaded += 1;
             let before = self.store.replace(ruleset);
             // The order matters, as in `complete`.
             *self.lock_lazy() = None;
-            (before, self.listeners.next())
+            (before, self.listeners.next(), precedence.loaded == 1)
         };
-        log!(debug, "using {} flags from {source}", ruleset.len());
+        match first {
+            true => log!(info, "flags in use: {}, from {source}", ruleset.len()),
+            false => log!(debug, "flags in use: {}, from {source}", ruleset.len()),
+        }
         let problems_before = before.as_ref().map(Ruleset::problems).unwrap_or_default();
         match ruleset.problems() {
             problems if problems == problems_before => {}

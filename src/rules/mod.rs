@@ -9,6 +9,7 @@ mod cached_ruleset;
 mod fetch;
 mod flags;
 mod listeners;
+mod misses;
 #[cfg(feature = "http")]
 mod poller;
 mod readiness;
@@ -22,6 +23,7 @@ pub(crate) use cache::{Cache, CacheEntry, NewCache, open_cache};
 pub(crate) use fetch::fetch_text;
 pub(crate) use flags::Flags;
 pub use listeners::{FlagsChanged, Subscription};
+pub(crate) use misses::Misses;
 #[cfg(feature = "http")]
 pub(crate) use poller::Poller;
 pub use readiness::ClientState;

@@ -98,6 +98,7 @@ impl Poller {
                 .unwrap_or_else(|| Some(self.backoff.after_failure(Retry::Transient)));
             let Some(delay) = delay else { return };
             guarded(|| self.flags.complete());
+            guarded(|| self.flags.report_unknown());
             if self.pause(stop, delay) {
                 return;
             }
@@ -237,6 +238,7 @@ impl Poller {
                 if self.offline_mode {
                     self.flags.readiness.make_ready();
                 }
+                self.flags.readiness.bootstrap_confirmed();
                 self.replaced = self.flags.notify(installed);
             }
             Err(failure) if !self.backoff.is_failing() => {

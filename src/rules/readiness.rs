@@ -1,4 +1,4 @@
-//! Whether the client is ready, and the results of its polls.
+//! Whether the client is ready, and the results of its polls and of its bootstrap.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,9 +19,13 @@ pub enum ClientState {
     /// `polling_interval` and `request_timeout` has passed, because a listener blocks the thread
     /// that polls. The rules before it stay in use; if there were none, rules without their
     /// segments may be in use.
+    ///
+    /// Until the service has responded, and without a service: a watched bootstrap file is missing or
+    /// cannot be used.
     #[non_exhaustive]
     Stale {
-        /// The time since the last response of the service, or `None`.
+        /// The time since the last response of the service, or since the bootstrap file was last
+        /// usable. `None` if there was no such time.
         age: Option<Duration>,
     },
     /// The service refused the API key. The rules before it stay in use.
@@ -52,23 +56,51 @@ pub(crate) struct Readiness {
     ready: AtomicBool,
     /// How long the next response may take, or `None` if none is expected.
     patience: Option<Duration>,
+    /// Whether the bootstrap cannot be used.
+    bootstrap_failing: AtomicBool,
     polls: Mutex<Polls>,
     changed: Condvar,
 }
 
-/// The results of the polls so far.
+/// The results of the polls and of the bootstrap so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Polls {
     pub(crate) made: u64,
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
     pub(crate) last_failure: Option<RequestError>,
+    pub(crate) last_bootstrap_failure: Option<Error>,
+    /// Whether the bootstrap failed after the last failed poll.
+    bootstrap_failed_last: bool,
+    /// When the bootstrap was last loaded or found to be unchanged.
+    last_bootstrap: Option<Instant>,
     last_response: Option<Instant>,
     /// The time from which the next response is overdue, or `None` if none is expected.
     overdue_at: Option<Instant>,
     failing: bool,
     key_refused: bool,
     stopped: bool,
+}
+
+impl Polls {
+    /// Returns the last failure to get rules, from any source.
+    pub(crate) fn last_failure_of_any(&self) -> Option<Error> {
+        if self.bootstrap_failed_last {
+            return self.last_bootstrap_failure.clone();
+        }
+        self.last_failure.clone().map(Error::from)
+    }
+
+    /// Returns the time since the service or the bootstrap last confirmed the rules.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.last_response.or(self.last_bootstrap).map(|time| time.elapsed())
+    }
+
+    fn note_failure(&mut self, failure: &RequestError) {
+        self.failing = true;
+        self.last_failure = Some(failure.clone());
+        self.bootstrap_failed_last = false;
+    }
 }
 
 impl Readiness {
@@ -116,9 +148,8 @@ impl Readiness {
             polls.made += 1;
             polls.accepted += 1;
             polls.last_response = Some(Instant::now());
-            polls.failing = true;
+            polls.note_failure(failure);
             polls.key_refused = false;
-            polls.last_failure = Some(failure.clone());
             self.ready.store(true, Ordering::Release);
         });
     }
@@ -131,10 +162,28 @@ impl Readiness {
             }
             polls.made += 1;
             polls.refused += u64::from(matches!(failure, RequestError::Ruleset { .. }));
-            polls.failing = true;
+            polls.note_failure(failure);
             polls.key_refused = matches!(failure.status(), Some(401 | 403));
-            polls.last_failure = Some(failure.clone());
         });
+    }
+
+    /// Notes that the bootstrap is in use, or unchanged.
+    pub(super) fn bootstrap_confirmed(&self) {
+        self.lock().last_bootstrap = Some(Instant::now());
+        self.bootstrap_failing.store(false, Ordering::Release);
+    }
+
+    /// Notes that the bootstrap cannot be used.
+    pub(crate) fn bootstrap_failed(&self, failure: Error) {
+        let mut polls = self.lock();
+        polls.last_bootstrap_failure = Some(failure);
+        polls.bootstrap_failed_last = true;
+        self.bootstrap_failing.store(true, Ordering::Release);
+    }
+
+    /// Returns whether the bootstrap cannot be used.
+    pub(crate) fn is_bootstrap_failing(&self) -> bool {
+        self.bootstrap_failing.load(Ordering::Acquire)
     }
 
     /// Notes the end of the client, and wakes the threads that wait for it to be ready.
@@ -158,6 +207,8 @@ impl Readiness {
             ClientState::NotReady
         } else if polls.failing || polls.overdue_at.is_some_and(|time| time <= Instant::now()) {
             ClientState::Stale { age: polls.last_response.map(|time| time.elapsed()) }
+        } else if self.is_bootstrap_failing() && polls.last_response.is_none() {
+            ClientState::Stale { age: polls.last_bootstrap.map(|time| time.elapsed()) }
         } else {
             ClientState::Ready
         }

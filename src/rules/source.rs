@@ -19,9 +19,8 @@ impl fmt::Display for RulesSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RulesSource::Service => f.write_str("the service"),
-            RulesSource::Cache(location) | RulesSource::Bootstrap(location) => {
-                f.write_str(location)
-            }
+            RulesSource::Cache(location) => write!(f, "the cache `{location}`"),
+            RulesSource::Bootstrap(location) => write!(f, "the bootstrap `{location}`"),
             RulesSource::BootstrapUrl => f.write_str("the bootstrap URL"),
         }
     }
@@ -32,6 +31,8 @@ impl fmt::Display for RulesSource<'_> {
 pub(super) struct Precedence {
     /// Whether rules of the service, fetched or cached, are or were in use.
     pub(super) served: bool,
+    /// The number of rulesets that came into force.
+    pub(super) loaded: u64,
     /// Whether the client is stopped.
     pub(super) closed: bool,
 }

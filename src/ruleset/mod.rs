@@ -221,6 +221,11 @@ impl Ruleset {
         self.tables().flags.is_empty()
     }
 
+    /// Returns whether the ruleset has a flag with this key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.tables().position(key).is_some()
+    }
+
     /// Returns the ruleset's version as the service sent it, or `null` if it sent none.
     pub fn version(&self) -> &Value {
         &self.tables().version

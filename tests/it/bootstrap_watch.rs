@@ -284,18 +284,19 @@ mod beside_a_service {
         };
         fs::write(&path, rules("one")).unwrap();
         let client = started(watching(&path));
+        let start = (Level::Info, format!("flags in use: 1, from the bootstrap `{name}`"));
         fs::write(&path, "{").unwrap();
-        wait_until("the warning", || !lines().is_empty());
+        wait_until("the warning", || lines().len() > 1);
         assert_stays(&client, "one");
         fs::remove_file(&path).unwrap();
         assert_stays(&client, "one");
         let reason = "failed to parse ruleset: a missing key at line 1, column 2";
         let warning = format!("failed to load bootstrap `{name}`: {reason}");
-        assert_eq!(lines(), [(Level::Warn, warning.clone())]);
+        assert_eq!(lines(), [start.clone(), (Level::Warn, warning.clone())]);
         fs::write(&path, rules("two")).unwrap();
         wait_until("the new rules", || value(&client) == "two");
         let over = format!("the bootstrap `{name}` can be used again");
-        assert_eq!(lines(), [(Level::Warn, warning), (Level::Info, over)]);
+        assert_eq!(lines(), [start, (Level::Warn, warning), (Level::Info, over)]);
     }
 
     #[test]

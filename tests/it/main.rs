@@ -44,6 +44,7 @@ mod fetch;
 #[cfg(all(unix, feature = "http"))]
 mod files;
 mod fuzz_regressions;
+mod health;
 mod json;
 #[cfg(feature = "http")]
 mod listeners;
