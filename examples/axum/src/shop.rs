@@ -53,10 +53,12 @@ fn layout(flags: &Snapshot, context: &EvaluationContext) -> &'static str {
 /// Returns the state of the client, for monitoring.
 async fn health(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
     let statistics = client.statistics();
-    let last_failure = statistics.last_failure.map(|failure| failure.to_string());
+    let last_failure = client.last_failure().map(|failure| format!("{failure:#}"));
     json([
         ("state", Value::from(client.state().to_string())),
-        ("flags", Value::from(client.flags().len())),
+        ("flags", Value::from(statistics.flags)),
+        ("version", Value::from(statistics.version)),
+        ("unknown_flags", Value::from_iter(statistics.unknown_flags)),
         ("polls", Value::from(statistics.polls)),
         ("last_failure", Value::from(last_failure)),
     ])

@@ -156,10 +156,12 @@ fn checkout(client: &PhaseFlagClient, user: &str, context: &EvaluationContext) -
 /// Returns the state of the client, for monitoring.
 fn health(client: &PhaseFlagClient) -> Object {
     let statistics = client.statistics();
-    let last_failure = statistics.last_failure.map(|failure| failure.to_string());
+    let last_failure = client.last_failure().map(|failure| format!("{failure:#}"));
     Object::from_iter([
         ("state", Value::from(client.state().to_string())),
-        ("flags", Value::from(client.flags().len())),
+        ("flags", Value::from(statistics.flags)),
+        ("version", Value::from(statistics.version)),
+        ("unknown_flags", Value::from_iter(statistics.unknown_flags)),
         ("polls", Value::from(statistics.polls)),
         ("last_failure", Value::from(last_failure)),
         ("events_queued", Value::from(statistics.events.queued)),

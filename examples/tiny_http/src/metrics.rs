@@ -23,11 +23,20 @@ pub fn metrics(client: &PhaseFlagClient) -> String {
         let is_current = u64::from(name == state_name(state));
         sample(&mut page, &format!("state{{state=\"{name}\"}}"), is_current);
     }
-    // While polls succeed, the rules have no age.
-    if let ClientState::Stale { age: Some(age), .. } = state {
-        let help = "Seconds since the last successful poll, while polls fail.";
-        gauge(&mut page, "stale_seconds", help, age.as_secs());
+    gauge(&mut page, "flags", "Flags of the rules in use.", statistics.flags as u64);
+    let help = "Problems of the rules in use.";
+    gauge(&mut page, "rules_problems", help, statistics.problems as u64);
+    // Without rules, they have no age.
+    if let Some(age) = statistics.rules_age {
+        let help = "Seconds since the source of the rules last confirmed them.";
+        gauge(&mut page, "rules_age_seconds", help, age.as_secs());
     }
+    let help = "Rulesets that came into use, from any source.";
+    counter(&mut page, "rulesets_loaded_total", help, statistics.rulesets_loaded);
+    let help = "Evaluations that returned the caller's default.";
+    counter(&mut page, "defaults_served_total", help, statistics.defaults_served);
+    let help = "Flags that were asked for and do not exist, at most 32.";
+    gauge(&mut page, "unknown_flags", help, statistics.unknown_flags.len() as u64);
 
     counter(&mut page, "polls_total", "Polls that have ended.", statistics.polls);
     let help = "Rulesets that a poll put into use.";

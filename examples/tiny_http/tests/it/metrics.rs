@@ -27,6 +27,21 @@ phaseflag_state{state=\"ready\"} 0
 phaseflag_state{state=\"stale\"} 0
 phaseflag_state{state=\"key_refused\"} 0
 phaseflag_state{state=\"stopped\"} 0
+# HELP phaseflag_flags Flags of the rules in use.
+# TYPE phaseflag_flags gauge
+phaseflag_flags 0
+# HELP phaseflag_rules_problems Problems of the rules in use.
+# TYPE phaseflag_rules_problems gauge
+phaseflag_rules_problems 0
+# HELP phaseflag_rulesets_loaded_total Rulesets that came into use, from any source.
+# TYPE phaseflag_rulesets_loaded_total counter
+phaseflag_rulesets_loaded_total 0
+# HELP phaseflag_defaults_served_total Evaluations that returned the caller's default.
+# TYPE phaseflag_defaults_served_total counter
+phaseflag_defaults_served_total 0
+# HELP phaseflag_unknown_flags Flags that were asked for and do not exist, at most 32.
+# TYPE phaseflag_unknown_flags gauge
+phaseflag_unknown_flags 0
 # HELP phaseflag_polls_total Polls that have ended.
 # TYPE phaseflag_polls_total counter
 phaseflag_polls_total 0
@@ -66,10 +81,11 @@ phaseflag_failed_deliveries 0
 phaseflag_evaluations_not_recorded_total 0
 ";
 
-/// Returns the samples that are not 0.
+/// Returns the samples that are not 0, except the age of the rules.
 fn counted(client: &PhaseFlagClient) -> Vec<String> {
     let page = metrics(client);
     let samples = page.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
+    let samples = samples.filter(|line| !line.contains("rules_age_seconds"));
     samples.map(|sample| sample.strip_prefix("phaseflag_").unwrap().to_owned()).collect()
 }
 
@@ -101,8 +117,9 @@ fn polls_and_events_are_counted() {
     let client = ready(rarely());
     track(&client, 2);
     client.flush_events().unwrap();
-    let polled =
-        ["ready 1", "state{state=\"ready\"} 1", "polls_total 1", "rulesets_accepted_total 1"];
+    let rules =
+        ["flags 1", "rulesets_loaded_total 1", "polls_total 1", "rulesets_accepted_total 1"];
+    let polled = [&["ready 1", "state{state=\"ready\"} 1"], &rules[..]].concat();
     assert_eq!(counted(&client), [&polled[..], &["events_delivered_total 2"]].concat());
 
     service.respond(|_| Reply::status(400));
@@ -119,8 +136,7 @@ fn polls_and_events_are_counted() {
     assert_eq!(counted(&client), [&polled[..], &queued, &dropped, &failed].concat());
 
     client.stop_now();
-    let stopped =
-        ["ready 1", "state{state=\"stopped\"} 1", "polls_total 1", "rulesets_accepted_total 1"];
+    let stopped = [&["ready 1", "state{state=\"stopped\"} 1"], &rules[..]].concat();
     let spooled = ["events_delivered_total 2", "events_spooled_total 3", "events_in_spool 3"];
     assert_eq!(counted(&client), [&stopped[..], &spooled, &dropped, &failed].concat());
 
@@ -177,14 +193,27 @@ fn stale_rules_have_an_age() {
 
     let page = metrics(&client);
     let (_, age) = page.split_once(
-        "# HELP phaseflag_stale_seconds Seconds since the last successful poll, while polls fail.\n\
-         # TYPE phaseflag_stale_seconds gauge\n\
-         phaseflag_stale_seconds ",
+        "# HELP phaseflag_rules_age_seconds Seconds since the source of the rules last confirmed them.\n\
+         # TYPE phaseflag_rules_age_seconds gauge\n\
+         phaseflag_rules_age_seconds ",
     ).unwrap();
     let age: u64 = age.lines().next().unwrap().parse().unwrap();
     assert!(age <= SOON.as_secs(), "{age}");
     assert!(page.contains("phaseflag_ready 1\n"));
     assert!(!page.contains("phaseflag_rulesets_refused_total 0\n"));
+}
+
+#[test]
+fn defaults_and_unknown_flags_are_counted() {
+    let service = Server::with_ruleset(ruleset(1, &["checkout"]));
+    let client = ready(builder(&service).polling_interval(NEVER));
+    client.get_string_value("checkout", "", None);
+    client.get_boolean_value("no-such-flag", false, None);
+    client.get_boolean_value("no-such-flag", false, None);
+    let counted = counted(&client);
+    for sample in ["defaults_served_total 3", "unknown_flags 1"] {
+        assert!(counted.contains(&sample.to_owned()), "{counted:?}");
+    }
 }
 
 #[test]

@@ -22,6 +22,8 @@ fn flags_are_evaluated_for_each_request() {
     let health = shop.get("/health").json();
     assert_eq!(health["state"].as_str(), Some("ready"));
     assert_eq!(health["flags"].as_i64(), Some(8));
+    assert_eq!(health["version"], FLAGS.parse::<phaseflag::Value>().unwrap()["version"]);
+    assert_eq!(health["unknown_flags"].to_string(), "[]");
     assert_eq!(health["events_dropped"].as_i64(), Some(0));
     let metrics = shop.get("/metrics");
     assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
