@@ -68,7 +68,7 @@ fn describe(client: &PhaseFlagClient) -> String {
         ClientState::KeyRefused => "the service refused the key",
         _ => "unknown",
     };
-    match client.statistics().last_failure {
+    match client.last_failure() {
         Some(failure) => format!("{state}: {failure}"),
         None => state.to_owned(),
     }

@@ -81,15 +81,15 @@ fn lines(change: &FlagsChanged) -> String {
     text
 }
 
-/// Reports that polls have begun to fail, or succeed again. Returns the current state.
+/// Reports that the rules are no longer up to date, or again. Returns the current state.
 fn report_state(client: &PhaseFlagClient, before: ClientState) -> ClientState {
     let now = client.state();
     match (is_ready(before), is_ready(now)) {
-        (true, false) => match client.statistics().last_failure {
+        (true, false) => match client.last_failure() {
             Some(failure) => output::warn(format_args!("the last rules stay in use: {failure:#}")),
             None => output::warn("the last rules stay in use"),
         },
-        (false, true) => output::warn("polls succeed again"),
+        (false, true) => output::warn("the rules are up to date again"),
         (true, true) | (false, false) => {}
     }
     now

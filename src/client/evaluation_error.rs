@@ -16,7 +16,7 @@ pub enum EvaluationError {
         /// The key of the flag.
         flag: String,
         /// The reason, if it is known: the client is not started or is stopped, or the last poll
-        /// failed.
+        /// failed, or the watched bootstrap file cannot be used.
         cause: Option<Arc<Error>>,
     },
     /// The rules have no flag with this key.

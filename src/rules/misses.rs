@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use super::shard::{SHARDS, shard_of_this_thread};
 use crate::hash::hash;
 use crate::log::log;
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Ruleset, excerpt};
 use crate::value::Value;
 
 /// The largest number of unknown keys that are kept.
@@ -79,6 +79,7 @@ impl Misses {
         }
         // With no lock held: a logger may call the client.
         for key in new {
+            let key = excerpt(&key);
             match rules.version() {
                 Value::Null => log!(warn, "flag `{key}` is not in the ruleset"),
                 version => log!(warn, "flag `{key}` is not in the ruleset (version {version})"),

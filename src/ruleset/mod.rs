@@ -32,6 +32,7 @@ pub use problem::Problem;
 pub(crate) use result::Serving;
 pub use result::{EvaluationResult, Reason};
 pub use split::{Share, Split};
+pub(crate) use tables::excerpt;
 pub use tables::{FlagInfo, FlagKind};
 
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};

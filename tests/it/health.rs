@@ -432,7 +432,9 @@ mod with_a_service {
         fs::write(&path, "[]").unwrap();
         let client = started(watching(&path));
         client.get_boolean_value("health-in-file", false, None);
+        client.get_boolean_value("health\nforged", false, None);
         wait_until("the line", || !lines_about("health-in-file").is_empty());
+        wait_until("one line", || !lines_about("health\\nforged").is_empty());
         let lines = lines_about("health-in-file");
         assert_eq!(lines[0].text, "flag `health-in-file` is not in the ruleset");
         assert_ne!(lines[0].thread, thread::current().id());

@@ -42,7 +42,7 @@ fn reports_when_the_service_fails_and_recovers() {
     let port = url.strip_prefix("http://127.0.0.1:").unwrap().split('/').next().unwrap();
     folder.write("flags.json", &FLAGS.replace("inactive", "active"));
     let _service = Service::start_with(&folder, &["flags.json", "--port", port]);
-    assert_eq!(watch.line("again"), "phaseflag: polls succeed again");
+    assert_eq!(watch.line("again"), "phaseflag: the rules are up to date again");
     assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
 }
 
@@ -54,6 +54,13 @@ fn watches_a_file_without_a_service() {
     let mut watch = Program::start(&mut folder.phaseflag(&arguments));
     watch.line("phaseflag: watching 8 flags");
     folder.write("flags.json", &FLAGS.replace("inactive", "active"));
+    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+
+    folder.write("flags.json", "[");
+    let gone = "the last rules stay in use: failed to load bootstrap `flags.json`: failed to parse";
+    watch.line(gone);
+    folder.write("flags.json", FLAGS);
+    watch.line("phaseflag: the rules are up to date again");
     assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
 }
 

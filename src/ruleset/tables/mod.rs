@@ -12,7 +12,8 @@ mod pattern;
 mod version;
 
 pub(super) use bucket::{BucketSeed, weight_text};
-pub(super) use condition::{Attribute, Condition, Subject, Target, Test, cut, excerpt};
+pub(crate) use condition::excerpt;
+pub(super) use condition::{Attribute, Condition, Subject, Target, Test, cut};
 pub(super) use index::{Index, Named, PositionMap, TextMap};
 pub(super) use pattern::{MatchBudget, Patterns};
 
