@@ -302,8 +302,10 @@ impl ClientBuilder {
     ///
     /// Defaults to the first of `ALL_PROXY`, `all_proxy`, `HTTPS_PROXY`, `https_proxy`,
     /// `HTTP_PROXY` and `http_proxy` that is set and not empty, whatever the scheme of the request.
-    /// It is not used for the hosts in `NO_PROXY`; a proxy that is set here is used for all hosts.
-    /// A variable that does not hold the URL of a supported proxy is an error.
+    /// A variable with the URL of a SOCKS proxy is passed over if a later one names an HTTP proxy;
+    /// otherwise a variable that does not hold the URL of a supported proxy is an error. The
+    /// hosts in `no_proxy`, or else `NO_PROXY`, are reached directly, by the rules of curl 8; a
+    /// proxy that is set here is used for all hosts.
     pub fn proxy(mut self, url: impl Into<String>) -> ClientBuilder {
         self.config.proxy = Some(url.into());
         self

@@ -11,7 +11,8 @@ use crate::error::Error;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Origin {
     https: bool,
-    host: String,
+    /// In lower case; an IPv6 address in brackets.
+    pub(super) host: String,
     port: u16,
 }
 

@@ -1,54 +1,133 @@
 //! Selects the proxy that requests go through.
 
+use std::env;
+use std::ffi::OsString;
+use std::net::IpAddr;
+
 use ureq::Proxy;
 
-use super::address::port;
+use super::address::{Origin, port};
 use crate::error::Error;
 
-/// The environment variables that may name a proxy; the first non-empty one counts.
+/// The environment variables that may name a proxy, in the order of their precedence.
 const VARIABLES: [&str; 6] =
     ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
-/// Returns the proxy of the setting or, without one, of the environment.
-pub(crate) fn select(setting: Option<&str>) -> Result<Option<Proxy>, Error> {
+/// Returns the proxy for requests to `origin`: that of the setting or, without one, of the
+/// environment.
+pub(super) fn select(setting: Option<&str>, origin: &Origin) -> Result<Option<Proxy>, Error> {
     if let Some(url) = setting {
-        let proxy = Proxy::new(url).map_err(|_| Error::setting("proxy", "is not a proxy URL"))?;
-        return match unusable(&proxy) {
-            None => Ok(Some(proxy)),
-            Some(reason) => Err(Error::setting("proxy", reason)),
-        };
+        let refuse = |reason| Error::setting("proxy", reason);
+        let proxy = parse(url).map_err(refuse)?;
+        return unsupported(&proxy).map_or(Ok(Some(proxy)), |reason| Err(refuse(reason)));
     }
-    for variable in VARIABLES {
-        let Some(url) = std::env::var_os(variable).filter(|url| !url.is_empty()) else {
-            continue;
-        };
-        let refuse =
-            |reason| Err(Error::setting("proxy", format!("from the variable {variable} {reason}")));
-        let valid = url.to_str().is_some_and(|url| Proxy::new(url).is_ok());
-        // Unlike `Proxy::new`, this heeds `NO_PROXY`.
-        let Some(proxy) = Proxy::try_from_env().filter(|_| valid) else {
-            return refuse("is not a proxy URL");
-        };
-        return match unusable(&proxy) {
-            None => Ok(Some(proxy)),
-            Some(reason) => refuse(reason),
-        };
+    // As in curl, the lower case wins.
+    let direct = variable("no_proxy").or_else(|| variable("NO_PROXY")).unwrap_or_default();
+    if lists(&direct.to_string_lossy(), &origin.host) {
+        return Ok(None);
     }
-    Ok(None)
+    from_environment()
 }
 
-/// Returns why a proxy cannot be used.
-fn unusable(proxy: &Proxy) -> Option<&'static str> {
-    let authority = proxy.uri().authority();
-    if authority
-        .is_none_or(|authority| authority.host().is_empty() || port(authority, 80).is_none())
-    {
-        return Some("has no host, or no valid port");
+/// Returns the proxy of the first variable that names a supported one.
+///
+/// # Errors
+///
+/// If a variable before it is malformed, or if all proxies are unsupported.
+fn from_environment() -> Result<Option<Proxy>, Error> {
+    let mut first_unsupported = None;
+    for name in VARIABLES {
+        let Some(url) = variable(name) else {
+            continue;
+        };
+        let refuse = |reason| Error::setting("proxy", format!("from the variable {name} {reason}"));
+        let proxy = parse(url.to_str().unwrap_or_default()).map_err(refuse)?;
+        let Some(reason) = unsupported(&proxy) else {
+            return Ok(Some(proxy));
+        };
+        first_unsupported.get_or_insert_with(|| refuse(reason));
     }
+    first_unsupported.map_or(Ok(None), Err)
+}
+
+/// Returns the value of an environment variable. An empty one counts as not set.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn parse(url: &str) -> Result<Proxy, &'static str> {
+    let proxy = Proxy::new(url).map_err(|_| "is not a proxy URL")?;
+    match proxy.uri().authority() {
+        Some(authority) if !authority.host().is_empty() && port(authority, 80).is_some() => {
+            Ok(proxy)
+        }
+        _ => Err("has no host, or no valid port"),
+    }
+}
+
+/// Returns why requests cannot go through a proxy.
+fn unsupported(proxy: &Proxy) -> Option<&'static str> {
     match proxy.uri().scheme_str() {
         Some("http") | None => None,
         Some("https") if cfg!(any(feature = "rustls", feature = "native-tls")) => None,
         Some("https") => Some("needs the feature `rustls` or `native-tls`"),
         Some(_) => Some("must be an HTTP proxy: SOCKS is not supported"),
+    }
+}
+
+/// Returns whether a `NO_PROXY` list contains a host, by the rules of curl 8.
+fn lists(list: &str, host: &str) -> bool {
+    if list == "*" {
+        return true;
+    }
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+    for entry in list.split(',') {
+        let mut words = entry.split_ascii_whitespace();
+        let found = words.next().is_some_and(|entry| match address {
+            Some(address) => is_in_network(address, entry),
+            None => is_in_domain(host, entry),
+        });
+        if found {
+            return true;
+        }
+        // Entries are separated by commas, so the list ends here.
+        if words.next().is_some() {
+            return false;
+        }
+    }
+    false
+}
+
+/// Returns whether a host is a domain, such as `example.com` or `.example.com`, or below it.
+fn is_in_domain(host: &str, domain: &str) -> bool {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let domain = domain.strip_prefix('.').unwrap_or(domain);
+    let length = host.len().checked_sub(domain.len());
+    length.and_then(|length| host.split_at_checked(length)).is_some_and(|(below, rest)| {
+        rest.eq_ignore_ascii_case(domain) && (below.is_empty() || below.ends_with('.'))
+    })
+}
+
+/// Returns whether an address is in a network, such as `10.0.0.0/8`, or equal to an address.
+fn is_in_network(address: IpAddr, network: &str) -> bool {
+    let (network, prefix) = network.split_once('/').unwrap_or((network, "0"));
+    let (Ok(network), Ok(prefix)) = (network.parse::<IpAddr>(), prefix.parse::<u32>()) else {
+        return false;
+    };
+    let ((network, bits), (address, same_bits)) = (bits(network), bits(address));
+    if bits != same_bits || prefix > bits {
+        return false;
+    }
+    // As in curl, a prefix of 0 bits is the whole address.
+    let ignored = if prefix == 0 { 0 } else { bits - prefix };
+    network >> ignored == address >> ignored
+}
+
+/// Returns the bits of an address, and how many they are.
+fn bits(address: IpAddr) -> (u128, u32) {
+    match address {
+        IpAddr::V4(address) => (address.to_bits().into(), 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
     }
 }

@@ -8,7 +8,7 @@ use ureq::http::header::{
     ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
 };
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Proxy};
 
 use super::address::Origin;
 use super::proxy;
@@ -41,6 +41,8 @@ pub(crate) struct Http {
     agent: Agent,
     base_url: String,
     origin: Origin,
+    /// The proxy for other origins. The agent has that of the service.
+    bootstrap_proxy: Option<Proxy>,
     api_key: String,
     key_header: HeaderValue,
     timeout: Duration,
@@ -85,17 +87,20 @@ impl Http {
             return Err(Error::setting("api_key", "must not begin or end with a space"));
         }
         key_header.set_sensitive(true);
-        let http = Http {
-            agent: build_agent(config)?,
+        let proxy = config.proxy.as_deref();
+        let mut http = Http {
+            agent: build_agent(config, proxy::select(proxy, &origin)?)?,
             base_url,
             origin,
+            bootstrap_proxy: None,
             api_key: config.api_key.clone(),
             key_header,
             timeout: config.request_timeout,
             max_body_size: config.max_body_size,
         };
         if let Some(url) = &config.bootstrap_url {
-            Origin::parse("bootstrap_url", &http.absolute(url))?;
+            let origin = Origin::parse("bootstrap_url", &http.absolute(url))?;
+            http.bootstrap_proxy = proxy::select(proxy, &origin)?;
         }
         Ok(http)
     }
@@ -106,7 +111,8 @@ impl Http {
         self.get_url(&self.url(path), true, etag)
     }
 
-    /// Gets a URL, or a path on the service's origin. The API key is sent only to that origin.
+    /// Gets the bootstrap URL, or a path on the service's origin. The API key is sent only to that
+    /// origin.
     pub(crate) fn get_anywhere(&self, url: &str) -> Result<Response, RequestError> {
         let url = self.absolute(url);
         let is_own = Origin::parse("bootstrap_url", &url).is_ok_and(|origin| origin == self.origin);
@@ -116,7 +122,7 @@ impl Http {
     fn get_url(
         &self,
         url: &str,
-        with_key: bool,
+        is_own: bool,
         etag: Option<&str>,
     ) -> Result<Response, RequestError> {
         let options = Options {
@@ -129,14 +135,17 @@ impl Http {
             let request = http.agent.get(url).header(ACCEPT, "application/json");
             // The next GET is a polling interval away, so an idle connection is of no use.
             let mut request = request.header(CONNECTION, "close");
-            if with_key {
+            if is_own {
                 request = request.header(API_KEY, &http.key_header);
             }
             if let Some(etag) = etag {
                 request = request.header(IF_NONE_MATCH, etag);
             }
-            let result = request.config().timeout_global(Some(options.timeout)).build().call();
-            http.read_body(options, http.check_status(options, result)?)
+            let mut config = request.config().timeout_global(Some(options.timeout));
+            if !is_own {
+                config = config.proxy(http.bootstrap_proxy.clone());
+            }
+            http.read_body(options, http.check_status(options, config.build().call())?)
         })
     }
 
@@ -344,13 +353,13 @@ fn parse_retry_after(text: &str) -> Option<Duration> {
 
 /// Builds ureq's agent. It opens no connection and loads no root certificate before the first
 /// request.
-fn build_agent(config: &Config) -> Result<Agent, Error> {
+fn build_agent(config: &Config, proxy: Option<Proxy>) -> Result<Agent, Error> {
     let agent = Agent::config_builder()
         .timeout_global(Some(config.request_timeout))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .proxy(proxy::select(config.proxy.as_deref())?)
+        .proxy(proxy)
         .user_agent(concat!("phaseflag-rust/", env!("CARGO_PKG_VERSION")));
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let agent = agent.tls_config(tls::config(config.root_certificates_pem.as_deref())?);

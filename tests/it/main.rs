@@ -3,6 +3,9 @@
 #[path = "../support/alone.rs"]
 mod alone;
 #[cfg(feature = "http")]
+#[path = "../support/curl.rs"]
+mod curl;
+#[cfg(feature = "http")]
 #[path = "../support/logger.rs"]
 mod logger;
 #[cfg(target_os = "linux")]

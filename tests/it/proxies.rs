@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 
-use crate::support::{self, SOON, Server, ruleset, started, wait_until};
+use crate::curl::{Curl, not_checked};
+use crate::support::{self, Reply, SOON, Server, ruleset, started, wait_until};
 use crate::wire::{Wire, read_request};
 
 const VARIABLES: [&str; 8] = [
@@ -24,8 +25,9 @@ const VARIABLES: [&str; 8] = [
     "no_proxy",
 ];
 
-/// The variable that names the service to a child process.
+/// The variables that name the service and the bootstrap URL to a child process.
 const SERVICE: &str = "PHASEFLAG_TEST_SERVICE";
+const BOOTSTRAP: &str = "PHASEFLAG_TEST_BOOTSTRAP";
 
 /// A proxy that records the requests.
 struct Proxy {
@@ -137,21 +139,23 @@ fn an_unusable_explicit_proxy_is_refused_by_build() {
     }
 }
 
-/// Runs a client in a process with these variables. Returns the error of `build`, or an empty text.
-fn in_environment<V: AsRef<OsStr>>(server: &Server, variables: &[(&str, V)]) -> String {
+/// Runs a client in a process with these variables. Returns the error of `build` or of the poll, or
+/// an empty text.
+fn in_environment<V: AsRef<OsStr>>(url: &str, variables: &[(&str, V)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    for variable in VARIABLES {
-        command.env_remove(variable);
-    }
-    command
+    without_variables(&mut command)
         .args(["--exact", "proxies::child_with_its_own_environment", "--ignored"])
         .arg("--nocapture")
-        .env(SERVICE, server.url())
+        .env(SERVICE, url)
         .envs(variables.iter().map(|(name, value)| (name, value)));
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let (_, rest) = text.split_once("<<").expect("the output of the child");
     rest.split_once(">>").unwrap().0.to_owned()
+}
+
+fn without_variables(command: &mut Command) -> &mut Command {
+    VARIABLES.iter().fold(command, |command, variable| command.env_remove(variable))
 }
 
 #[test]
@@ -160,11 +164,22 @@ fn child_with_its_own_environment() {
     let Ok(url) = std::env::var(SERVICE) else {
         return;
     };
-    let outcome = match builder(&url).build() {
+    let mut builder = builder(&url);
+    let bootstrap = std::env::var(BOOTSTRAP).ok();
+    if let Some(url) = &bootstrap {
+        builder = builder.bootstrap_url(url);
+    }
+    let outcome = match builder.build() {
         Err(error) => error.to_string(),
         Ok(client) => {
             client.start().unwrap();
             wait_until("a response", || client.statistics().polls > 0);
+            if bootstrap.is_some() {
+                wait_until("the bootstrap", || client.get_boolean_value("b", false, None));
+                client.track_event(EvaluationEvent::new("a"));
+                client.flush_events().unwrap();
+                assert!(client.evaluate("a", None).is_err());
+            }
             match client.statistics().last_failure {
                 None => String::new(),
                 Some(failure) => failure.to_string(),
@@ -187,40 +202,214 @@ fn the_environment_names_the_proxy_in_a_fixed_order() {
         // An empty variable is ignored.
         let empty = VARIABLES[..first].iter().step_by(step);
         variables.extend(empty.map(|name| (*name, String::new())));
-        assert_eq!(in_environment(&server, &variables), "");
+        assert_eq!(in_environment(&server.url(), &variables), "");
         let used: Vec<_> = proxies.iter().map(|proxy| proxy.heads().len()).collect();
         let mut expected = vec![0; proxies.len()];
         expected[0] = 1;
         assert_eq!(used, expected, "{variables:?}");
     }
     let before = server.requests().len();
-    assert_eq!(in_environment::<&str>(&server, &[]), "");
+    assert_eq!(in_environment::<&str>(&server.url(), &[]), "");
     assert_eq!(server.requests().len(), before + 1);
 }
 
 #[test]
 fn hosts_of_no_proxy_are_reached_directly() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let mut cases = vec![
+        ("127.0.0.1", "", true),
+        ("localhost, 127.0.0.1", "", true),
+        ("localhost", "", false),
+        ("", "127.0.0.1", true),
+        ("", "localhost", false),
+        ("", "", false),
+    ];
+    // On Windows, both spellings name the same variable.
+    if cfg!(not(windows)) {
+        cases.extend([("localhost", "127.0.0.1", false), ("127.0.0.1", "localhost", true)]);
+    }
+    for (lower, upper, direct) in cases {
+        let proxy = Proxy::start();
+        let named = [("no_proxy", lower), ("NO_PROXY", upper)];
+        let named = named.into_iter().filter(|(_, value)| cfg!(not(windows)) || !value.is_empty());
+        let mut variables: Vec<_> = named.map(|(name, value)| (name, value.to_owned())).collect();
+        variables.push(("ALL_PROXY", proxy.url()));
+        assert_eq!(in_environment(&server.url(), &variables), "");
+        assert_eq!(proxy.heads().is_empty(), direct, "no_proxy={lower} NO_PROXY={upper}");
+    }
+}
+
+/// A host, a `NO_PROXY` list, and whether the host is reached directly.
+type Listed = (&'static str, &'static str, bool);
+
+/// Cases in which curl 7.88 and curl 8 agree.
+const LISTED: &[Listed] = &[
+    // Names.
+    ("example.test", "example.test", true),
+    ("EXAMPLE.test", "example.test", true),
+    ("example.test", "EXAMPLE.TEST", true),
+    ("api.example.test", "example.test", true),
+    ("api.example.test", ".example.test", true),
+    ("a.api.example.test", ".example.test", true),
+    ("example.test", ".example.test", true),
+    ("example.test", "test", true),
+    ("notexample.test", "example.test", false),
+    ("notexample.test", ".example.test", false),
+    ("example.test", "api.example.test", false),
+    ("example.test", "example", false),
+    ("example.test", "example.test:1", false),
+    ("example.test", "http://example.test", false),
+    ("example.test", "example.test/8", false),
+    ("example.test", "10.0.0.0/8", false),
+    ("example.test", "127.0.0.1", false),
+    ("localhost", "127.0.0.1", false),
+    // Dots.
+    ("example.test", "example.test.", true),
+    ("example.test.", "example.test", true),
+    ("example.test.", "example.test.", true),
+    ("example.test", ".example.test.", true),
+    ("example.test", "example.test..", false),
+    ("api.example.test", "..example.test", false),
+    ("example.test", ".", false),
+    // Wildcards: only one that is the whole list.
+    ("example.test", "*", true),
+    ("127.0.0.1", "*", true),
+    ("[::1]", "*", true),
+    ("example.test", " *", false),
+    ("example.test", "*,localhost", false),
+    ("example.test", "localhost,*", false),
+    ("api.example.test", "*.example.test", false),
+    ("api.example.test", "api.*", false),
+    // Separators.
+    ("example.test", "localhost, example.test", true),
+    ("example.test", "localhost ,example.test", true),
+    ("example.test", "localhost,\texample.test", true),
+    ("example.test", "  example.test ", true),
+    ("example.test", ",,example.test,", true),
+    ("example.test", "localhost,,example.test", true),
+    ("example.test", "example.test localhost", true),
+    ("example.test", ",", false),
+    ("example.test", "localhost;example.test", false),
+    // IPv4.
+    ("127.0.0.1", "127.0.0.1", true),
+    ("127.0.0.1.", "127.0.0.1", true),
+    ("127.0.0.1", "localhost, 127.0.0.1", true),
+    ("127.0.0.1", "127.0.0.0/8", true),
+    ("127.0.0.1", "127.9.9.9/8", true),
+    ("127.0.0.1", "127.0.0.0/08", true),
+    ("127.0.0.1", "127.0.0.0/31", true),
+    ("127.0.0.1", "127.0.0.2/31", false),
+    ("127.0.0.1", "127.0.0.1/32", true),
+    ("127.0.0.1", "127.0.0.0/32", false),
+    ("127.0.0.1", "127.0.0.0/33", false),
+    ("127.0.0.1", "127.0.0.0/-1", false),
+    ("127.0.0.1", "10.0.0.0/8", false),
+    ("127.0.0.1", "0.0.0.0/0", false),
+    ("127.0.0.1", "127.0.0.1/0", true),
+    ("127.0.0.1", "127/8", false),
+    ("127.0.0.1", "127.0.0", false),
+    ("127.0.0.1", "127.0.0.1.", false),
+    ("127.0.0.1", "0.0.1", false),
+    ("127.0.0.1", ".0.0.1", false),
+    ("127.0.0.1", "127.0.*", false),
+    ("127.0.0.1", "127.0.0.1:1", false),
+    ("127.0.0.1", "::1", false),
+    ("127.0.0.1", "::7f00:1", false),
+    ("127.0.0.1", "::ffff:127.0.0.1", false),
+    // IPv6.
+    ("[::1]", "::1", true),
+    ("[0:0:0:0:0:0:0:1]", "::1", true),
+    ("[::1]", "[::1]", false),
+    ("[::1]", "[::1]:1", false),
+    ("[::1]", "::2/127", false),
+    ("[::1]", "::/0", false),
+    ("[::1]", "::1/129", false),
+    ("[::1]", "[::]/64", false),
+    ("[::1]", "127.0.0.1", false),
+    ("[::ffff:127.0.0.1]", "127.0.0.1", false),
+    ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1", true),
+];
+
+/// Cases that curl 7.88 handles in another way.
+const LISTED_IN_8: &[Listed] = &[
+    ("[::1]", "0:0:0:0:0:0:0:1", true),
+    ("[::1]", "0000::0001", true),
+    ("[::1]", "::/64", true),
+    ("[::1]", "::/127", true),
+    ("[::1]", "::1/128", true),
+    ("[::ffff:127.0.0.1]", "::ffff:0:0/96", true),
+    ("127.0.0.1", "127.0.0.1/", false),
+    ("127.0.0.1", "127.0.0.0/8x", false),
+    ("example.test", "localhost example.test", false),
+    ("example.test", "localhost other.test,example.test", false),
+];
+
+#[test]
+fn no_proxy_lists_hosts_as_for_curl() {
+    let curl = Curl::installed("NO_PROXY");
+    let comparable = curl.as_ref().map_or(0, |curl| match curl.major() {
+        ..8 => LISTED.len(),
+        8.. => LISTED.len() + LISTED_IN_8.len(),
+    });
+    if curl.is_some() && comparable == LISTED.len() {
+        not_checked("NO_PROXY, as curl 8 does it: this curl is older");
+    }
+    let cases: Vec<_> = LISTED.iter().chain(LISTED_IN_8).enumerate().collect();
+    let check = |(number, (host, list, direct)): &(usize, &Listed)| {
+        // Nothing listens on this port.
+        let url = format!("http://{host}:1/api/v1");
+        let proxy = Proxy::start();
+        let variables = [("ALL_PROXY", proxy.url()), ("NO_PROXY", (*list).to_owned())];
+        assert_ne!(in_environment(&url, &variables), "");
+        let what = format!("`{host}` with NO_PROXY=`{list}`");
+        assert_eq!(proxy.heads().is_empty(), *direct, "{what}");
+        let Some(curl) = curl.as_ref().filter(|_| *number < comparable) else {
+            return;
+        };
+        let proxy = Proxy::start();
+        let variables = [("ALL_PROXY", proxy.url()), ("NO_PROXY", (*list).to_owned())];
+        let mut command = curl.command();
+        without_variables(&mut command).envs(variables).arg(url).status().unwrap();
+        assert_eq!(proxy.heads().is_empty(), *direct, "curl: {what}");
+    };
+    // Most of the time, each waits for processes and lookups.
+    thread::scope(|scope| {
+        for part in cases.chunks(cases.len().div_ceil(4)) {
+            scope.spawn(move || part.iter().for_each(check));
+        }
+    });
+}
+
+#[test]
+fn the_service_and_the_bootstrap_url_each_have_their_place_in_no_proxy() {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/bootstrap.json" => Reply::json(ruleset(1, &["b"])),
+        "/api/v1/sdk/events" => Reply::status(202),
+        _ => Reply::status(500),
+    });
     let port = server.address().port();
-    for (variable, value, direct) in [
-        ("NO_PROXY", "127.0.0.1", true),
-        ("no_proxy", "127.0.0.1", true),
-        ("NO_PROXY", "example.com,127.0.0.1", true),
-        ("NO_PROXY", "*", true),
-        ("NO_PROXY", ".0.0.1", true),
-        ("NO_PROXY", "*.0.0.1", true),
-        ("NO_PROXY", "127.0.*", true),
-        ("NO_PROXY", "", false),
-        ("NO_PROXY", "localhost", false),
-        // Patterns that ureq does not support.
-        ("NO_PROXY", "example.com, 127.0.0.1", false),
-        ("NO_PROXY", "127.0.0.0/8", false),
-        ("NO_PROXY", &format!("127.0.0.1:{port}"), false),
+    for (listed, service_direct, bootstrap_direct) in [
+        ("127.0.0.1", true, false),
+        ("localhost", false, true),
+        ("localhost,127.0.0.1", true, true),
+        ("example.test", false, false),
     ] {
         let proxy = Proxy::start();
-        let variables = [("ALL_PROXY", proxy.url()), (variable, value.to_owned())];
-        assert_eq!(in_environment(&server, &variables), "");
-        assert_eq!(proxy.heads().is_empty(), direct, "{variable}={value}");
+        let variables = [
+            ("HTTP_PROXY", proxy.url()),
+            ("NO_PROXY", listed.to_owned()),
+            (BOOTSTRAP, format!("http://localhost:{port}/bootstrap.json")),
+        ];
+        let outcome = in_environment(&server.url(), &variables);
+        assert!(outcome.contains("status 500"), "{outcome}");
+        let asked = |host: &str| {
+            let line = format!("CONNECT {host}:{port} HTTP/1.1");
+            proxy.heads().iter().filter(|head| head.starts_with(&line)).count()
+        };
+        // A poll, an event, and an evaluation; a connection may serve two of them.
+        let expected = if service_direct { 0..1 } else { 2..4 };
+        assert!(expected.contains(&asked("127.0.0.1")), "{listed}: {:?}", proxy.heads());
+        assert_eq!(asked("localhost"), usize::from(!bootstrap_direct), "{listed}");
     }
 }
 
@@ -228,28 +417,57 @@ fn hosts_of_no_proxy_are_reached_directly() {
 fn an_unusable_variable_is_named_by_build() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let proxy = Proxy::start();
-    for (variable, value) in [
-        ("ALL_PROXY", "http://"),
-        ("HTTPS_PROXY", "socks5://me:secret@127.0.0.1:1080"),
-        ("HTTPS_PROXY", "socks4a://127.0.0.1:1080"),
-        ("HTTP_PROXY", "127.0.0.1:99999"),
-        ("https_proxy", "ftp://127.0.0.1"),
-        ("http_proxy", "not a proxy"),
+    let elsewhere = "http://localhost:1/bootstrap.json";
+    for variables in [
+        // A later valid variable does not hide a malformed one.
+        &[("ALL_PROXY", "http://"), ("http_proxy", &proxy.url())][..],
+        &[("HTTP_PROXY", "127.0.0.1:99999"), ("http_proxy", &proxy.url())],
+        &[("https_proxy", "ftp://127.0.0.1"), ("http_proxy", &proxy.url())],
+        &[("http_proxy", "not a proxy")],
+        // The first of several unsupported ones is named.
+        &[("HTTPS_PROXY", "socks5://me:secret@127.0.0.1:1080")],
+        &[("HTTPS_PROXY", "socks4a://127.0.0.1:1080"), ("http_proxy", "socks5://127.0.0.1")],
+        &[("HTTP_PROXY", "ftp://127.0.0.1"), ("ALL_PROXY", "socks5h://127.0.0.1:1080")],
+        // A list without this host, or without that of the bootstrap URL.
+        &[("ALL_PROXY", "socks5://127.0.0.1:1080"), ("NO_PROXY", "example.test")],
+        &[("ALL_PROXY", "socks5://h"), ("NO_PROXY", "127.0.0.1"), (BOOTSTRAP, elsewhere)],
+        &[("ALL_PROXY", "http://"), ("NO_PROXY", "127.0.0.1"), (BOOTSTRAP, elsewhere)],
     ] {
-        // A later valid variable does not hide it.
-        let mut variables = vec![(variable, value.to_owned())];
-        if variable != "http_proxy" {
-            variables.push(("http_proxy", proxy.url()));
-        }
-        let sentence = in_environment(&server, &variables);
-        assert!(
-            sentence.starts_with("failed to build client: `proxy` "),
-            "{variable}={value}: {sentence}"
-        );
-        assert!(sentence.contains(variable), "{variable}: {sentence}");
+        let sentence = in_environment(&server.url(), variables);
+        let named = variables[0].0;
+        let expected = format!("failed to build client: `proxy` from the variable {named} ");
+        assert!(sentence.starts_with(&expected), "{variables:?}: {sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");
     }
     assert_eq!((server.requests().len(), proxy.heads().len()), (0, 0));
+}
+
+#[test]
+fn a_socks_proxy_beside_an_http_proxy_is_passed_over() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    for (socks, http) in [
+        ("ALL_PROXY", "HTTP_PROXY"),
+        ("ALL_PROXY", "HTTPS_PROXY"),
+        ("ALL_PROXY", "http_proxy"),
+        ("HTTPS_PROXY", "HTTP_PROXY"),
+    ] {
+        let proxy = Proxy::start();
+        let variables = [(socks, "socks5://127.0.0.1:1080".to_owned()), (http, proxy.url())];
+        assert_eq!(in_environment(&server.url(), &variables), "");
+        assert_eq!(proxy.heads().len(), 1, "{socks} {http}");
+    }
+}
+
+#[test]
+fn an_unusable_proxy_does_not_matter_to_a_host_of_no_proxy() {
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    for proxy in ["socks5://127.0.0.1:1080", "socks4://h", "http://", "not a proxy", "ftp://h"] {
+        for list in ["127.0.0.1", "127.0.0.0/8", "*"] {
+            let variables = [("ALL_PROXY", proxy), ("NO_PROXY", list)];
+            assert_eq!(in_environment(&server.url(), &variables), "", "{proxy} {list}");
+        }
+    }
+    assert_eq!(server.requests().len(), 15);
 }
 
 #[test]
@@ -257,8 +475,12 @@ fn an_unusable_variable_is_named_by_build() {
 fn a_variable_that_is_not_unicode_is_named_by_build() {
     use std::os::unix::ffi::OsStringExt;
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let value = OsString::from_vec(b"http://\xff".to_vec());
-    let sentence = in_environment(&server, &[("ALL_PROXY", value)]);
+    let broken = |text: &str| OsString::from_vec([text.as_bytes(), b"\xff"].concat());
+    let sentence = in_environment(&server.url(), &[("ALL_PROXY", broken("http://"))]);
     assert!(sentence.contains("ALL_PROXY"), "{sentence}");
     assert_eq!(server.requests().len(), 0);
+    // The other entries of a list still count.
+    let variables = [("ALL_PROXY", broken("http://")), ("NO_PROXY", broken("127.0.0.1,"))];
+    assert_eq!(in_environment(&server.url(), &variables), "");
+    assert_eq!(server.requests().len(), 1);
 }
