@@ -217,7 +217,7 @@ impl std::error::Error for BootstrapError {}
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The connection failed: name resolution, TCP, TLS or HTTP itself.
+    /// The connection failed, or took too long: name resolution, TCP, TLS or HTTP itself.
     #[non_exhaustive]
     Transport {
         /// The address of the request.

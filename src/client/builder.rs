@@ -254,6 +254,10 @@ impl ClientBuilder {
     /// Sets the longest time that one request takes, from name resolution to the last byte. Must
     /// not be zero.
     ///
+    /// At most 4 s of it, or two fifths if that is longer, are for the connection, with its proxy
+    /// and TLS. If the name has several addresses, each gets a share of this time, and the first
+    /// one the largest: of two addresses, the second is tried after 2.7 s.
+    ///
     /// Defaults to 10 s.
     pub fn request_timeout(mut self, timeout: Duration) -> ClientBuilder {
         self.config.request_timeout = timeout;

@@ -8,7 +8,7 @@ use ureq::http::header::{
     ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
 };
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body, Proxy, Timeout};
 
 use super::address::Origin;
 use super::proxy;
@@ -22,6 +22,10 @@ use crate::worker::guarded;
 
 /// The header of the API key.
 const API_KEY: &str = "x-api-key";
+
+/// The time limit for a connection, with its proxy and TLS. ureq gives two thirds of it to the
+/// first of two addresses, so that a dead one leaves time for the other.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The size limit of the body of an error, in bytes.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
@@ -46,6 +50,7 @@ pub(crate) struct Http {
     api_key: String,
     key_header: HeaderValue,
     timeout: Duration,
+    connect_timeout: Duration,
     max_body_size: usize,
 }
 
@@ -88,14 +93,17 @@ impl Http {
         }
         key_header.set_sensitive(true);
         let proxy = config.proxy.as_deref();
+        // A longer request timeout is for a slow network, where connections take longer, too.
+        let connect_timeout = CONNECT_TIMEOUT.max(config.request_timeout / 5 * 2);
         let mut http = Http {
-            agent: build_agent(config, proxy::select(proxy, &origin)?)?,
+            agent: build_agent(config, connect_timeout, proxy::select(proxy, &origin)?)?,
             base_url,
             origin,
             bootstrap_proxy: None,
             api_key: config.api_key.clone(),
             key_header,
             timeout: config.request_timeout,
+            connect_timeout,
             max_body_size: config.max_body_size,
         };
         if let Some(url) = &config.bootstrap_url {
@@ -269,6 +277,12 @@ impl Http {
     fn request_error(&self, options: Options<'_>, error: ureq::Error) -> RequestError {
         let url = options.url.to_owned();
         match error {
+            ureq::Error::Timeout(Timeout::Connect) => {
+                let limit = options.timeout.min(self.connect_timeout);
+                let cause = format!("no connection within {limit:?}");
+                let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, cause);
+                RequestError::Transport { url, cause: Arc::new(cause) }
+            }
             ureq::Error::Timeout(_) => RequestError::Timeout { url, limit: options.timeout },
             ureq::Error::BodyExceedsLimit(_) => {
                 RequestError::TooLarge { url, limit: self.max_body_size }
@@ -353,9 +367,14 @@ fn parse_retry_after(text: &str) -> Option<Duration> {
 
 /// Builds ureq's agent. It opens no connection and loads no root certificate before the first
 /// request.
-fn build_agent(config: &Config, proxy: Option<Proxy>) -> Result<Agent, Error> {
+fn build_agent(
+    config: &Config,
+    connect_timeout: Duration,
+    proxy: Option<Proxy>,
+) -> Result<Agent, Error> {
     let agent = Agent::config_builder()
         .timeout_global(Some(config.request_timeout))
+        .timeout_connect(Some(connect_timeout))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)

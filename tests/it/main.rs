@@ -17,6 +17,8 @@ mod support;
 #[path = "../support/wire.rs"]
 mod wire;
 
+#[cfg(all(feature = "http", target_os = "linux"))]
+mod addresses;
 #[cfg(all(feature = "http", feature = "regex"))]
 mod answers;
 #[cfg(feature = "http")]

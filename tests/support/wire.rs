@@ -117,7 +117,11 @@ pub struct Blackhole {
 
 impl Blackhole {
     pub fn open() -> Blackhole {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Blackhole::on(TcpListener::bind("127.0.0.1:0").expect("a free port"))
+    }
+
+    /// Does the same with an existing listener.
+    pub fn on(listener: TcpListener) -> Blackhole {
         let address = listener.local_addr().expect("an address");
         let mut queued = Vec::new();
         while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {

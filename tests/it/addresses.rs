@@ -1,0 +1,157 @@
+//! Addresses that accept no connection: how long a client tries them, and that it tries others.
+
+use std::error::Error as _;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient, RequestError};
+
+use crate::curl::not_checked;
+use crate::support::{ruleset, started, wait_until};
+use crate::wire::{Blackhole, Wire, read_request, within, write_response};
+
+/// A name that a child process finds in its own hosts file.
+const NAME: &str = "two-addresses.test";
+
+fn builder(url: &str) -> ClientBuilder {
+    PhaseFlagClient::builder(url, "sdk-dev-1")
+}
+
+/// Returns the two loopback addresses of a name, with a port that is free on both. Returns `None`
+/// if the name has not exactly two.
+fn two_addresses(name: &str) -> Option<[TcpListener; 2]> {
+    let addresses: Vec<SocketAddr> = (name, 0).to_socket_addrs().ok()?.collect();
+    let [mut first, mut second] = addresses.try_into().ok()?;
+    for _ in 0..100 {
+        first.set_port(0);
+        let first = TcpListener::bind(first).ok()?;
+        second.set_port(first.local_addr().ok()?.port());
+        if let Ok(second) = TcpListener::bind(second) {
+            return Some([first, second]);
+        }
+    }
+    None
+}
+
+/// A service that is its own proxy.
+fn serve(listener: TcpListener) -> Wire {
+    Wire::on(listener, |mut stream, _| {
+        while let Some(request) = read_request(&mut stream) {
+            let body = ruleset(1, &["a"]);
+            let written = match request.split(' ').next() {
+                Some("CONNECT") => stream.write_all(b"HTTP/1.1 200 Established\r\n\r\n").is_ok(),
+                Some("GET") => write_response(&mut stream, 200, &body),
+                _ => write_response(&mut stream, 202, ""),
+            };
+            if !written {
+                return;
+            }
+        }
+    })
+}
+
+/// Checks clients of a name whose first address accepts no connection. Returns whether the name
+/// has two addresses.
+fn check_two_addresses(name: &str) -> bool {
+    let Some([first, second]) = two_addresses(name) else {
+        return false;
+    };
+    let dead = Blackhole::on(first);
+    let alive = serve(second);
+    let port = dead.address().port();
+    let service = format!("http://{name}:{port}/api/v1");
+    let direct = || builder(&service);
+    let through_proxy =
+        || builder("http://127.0.0.1:1/api/v1").proxy(format!("http://{name}:{port}"));
+    thread::scope(|scope| {
+        for (what, builder) in [("a service", direct()), ("a proxy", through_proxy())] {
+            scope.spawn(move || {
+                let begun = Instant::now();
+                let client = started(builder);
+                // As in the README.
+                client.wait_until_ready(Duration::from_secs(5)).expect(what);
+                // Otherwise the first address was not tried.
+                assert!(begun.elapsed() > Duration::from_secs(2), "{what}");
+            });
+        }
+        for (what, builder) in [("a service", direct()), ("a proxy", through_proxy())] {
+            scope.spawn(move || {
+                let client = started(builder);
+                client.track_event(EvaluationEvent::new("a"));
+                // Within the default `shutdown_timeout`.
+                client.stop();
+                assert_eq!(client.statistics().events.delivered, 1, "{what}");
+            });
+        }
+    });
+    assert!(alive.connections() >= 4);
+    true
+}
+
+#[test]
+fn a_dead_first_address_leaves_time_for_the_second() {
+    if check_two_addresses("localhost") {
+        return;
+    }
+    let hosts = std::env::temp_dir().join(format!("phaseflag-hosts-{}", std::process::id()));
+    std::fs::write(&hosts, format!("::1 {NAME}\n127.0.0.1 {NAME}\n")).unwrap();
+    let child = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount --bind \"$0\" /etc/hosts && exec \"$@\"")
+        .arg(&hosts)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "addresses::child_with_its_own_hosts", "--ignored", "--nocapture"])
+        .env("PHASEFLAG_TEST_HOSTS", "")
+        .output();
+    std::fs::remove_file(&hosts).unwrap();
+    let output = child.map(|child| (child.status, String::from_utf8(child.stdout).unwrap()));
+    match output {
+        Ok((status, text)) if text.contains("running 1 test") => {
+            assert!(status.success(), "{text}");
+            if !text.contains("<<two>>") {
+                not_checked("a dead first address: no name has two addresses here");
+            }
+        }
+        _ => not_checked("a dead first address: there is no mount namespace here"),
+    }
+}
+
+#[test]
+#[ignore = "another test runs it in a separate process"]
+fn child_with_its_own_hosts() {
+    if std::env::var_os("PHASEFLAG_TEST_HOSTS").is_some() && check_two_addresses(NAME) {
+        println!("<<two>>");
+    }
+}
+
+#[test]
+fn connecting_takes_at_most_four_seconds_or_two_fifths_of_the_request_timeout() {
+    let dead = Blackhole::open();
+    thread::scope(|scope| {
+        for (request_timeout, limit) in [(5, 4), (10, 4), (15, 6)] {
+            let client = builder(&dead.url()).request_timeout(Duration::from_secs(request_timeout));
+            scope.spawn(move || {
+                let client = started(client);
+                let begun = Instant::now();
+                wait_until("a failure", || client.statistics().last_failure.is_some());
+                assert!(begun.elapsed() > Duration::from_secs(limit) / 2);
+                let failure = client.statistics().last_failure.unwrap();
+                assert!(failure.to_string().starts_with("failed to reach `http://127.0.0.1:"));
+                let cause = failure.source().unwrap().to_string();
+                assert_eq!(cause, format!("no connection within {limit}s"), "{request_timeout}");
+            });
+        }
+        // A shorter request timeout is the limit of everything.
+        scope.spawn(|| {
+            let client = started(builder(&dead.url()).request_timeout(Duration::from_secs(1)));
+            within(Duration::from_secs(3), "a request", || {
+                wait_until("a failure", || client.statistics().last_failure.is_some());
+            });
+            let failure = client.statistics().last_failure.unwrap();
+            assert!(matches!(failure, RequestError::Timeout { .. }), "{failure:?}");
+        });
+    });
+}
