@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, ThreadId};
 
 #[cfg(feature = "http")]
-pub(crate) use stoppable::{Never, StopSignal, Worker, is_stopped, pause};
+pub(crate) use stoppable::{Never, StopSignal, Worker, check_new_threads, is_stopped, pause};
 
 /// The stack size of a thread, in bytes, unless `RUST_MIN_STACK` is set. TLS and the listeners of
 /// the program need the most.
@@ -47,6 +47,9 @@ mod stoppable {
     };
 
     use super::spawn_detached;
+
+    /// How long a new thread may take until it runs, on a busy machine.
+    const THREAD_START: Duration = Duration::from_millis(250);
 
     /// Tells a thread to stop. The signal is that the channel closes, so it cannot be lost.
     pub(crate) type StopSignal = Receiver<Never>;
@@ -97,6 +100,28 @@ mod stoppable {
                 recv(given_up) -> _ => {}
                 recv(at(deadline)) -> _ => {}
             }
+        }
+    }
+
+    /// Checks, for at most `limit`, that a new thread runs: a request needs one, which resolves the
+    /// name of the host.
+    ///
+    /// # Errors
+    ///
+    /// On Windows, if the caller runs in the destructor of a thread-local. Windows holds a lock
+    /// there, for which each new thread waits.
+    pub(crate) fn check_new_threads(limit: Duration) -> io::Result<()> {
+        if !cfg!(windows) {
+            return Ok(());
+        }
+        let (begin, begun) = bounded::<Never>(0);
+        spawn_detached("phaseflag-check", move || drop(begin))?;
+        match begun.recv_timeout(THREAD_START.min(limit)) {
+            Err(RecvTimeoutError::Timeout) => {
+                let message = "a new thread does not run inside the destructor of a thread-local";
+                Err(io::Error::new(io::ErrorKind::WouldBlock, message))
+            }
+            _ => Ok(()),
         }
     }
 

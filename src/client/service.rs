@@ -16,7 +16,7 @@ use crate::http::{Http, KeepPaths, Paths, Remote};
 use crate::log::log;
 use crate::rules::{Cache, CacheEntry, Flags, Poller, fetch_text};
 use crate::ruleset::EvaluationResult;
-use crate::worker::{StopSignal, Worker, guarded};
+use crate::worker::{StopSignal, Worker, check_new_threads, guarded};
 
 /// The poller, the flusher and remote evaluation.
 pub(super) struct Service {
@@ -131,6 +131,8 @@ impl Service {
     pub(super) fn stop(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         self.ledger.seal();
+        let is_blocked = self.has_undelivered() && check_new_threads(timeout).is_err();
+        let timeout = if is_blocked { Duration::ZERO } else { timeout };
         let flusher = {
             let mut threads = self.threads();
             threads.started = false;
@@ -150,11 +152,16 @@ impl Service {
         }
         if let Some(flusher) = flusher {
             flusher.stop();
-            if self.ledger.queued() > 0 || self.backlog_pending.load(Ordering::Acquire) {
+            if !is_blocked && self.has_undelivered() {
                 flusher.wait(deadline, self.events.given_up());
             }
         }
         self.drain();
+    }
+
+    /// Returns whether events are queued, or the backlog is still to be tried.
+    fn has_undelivered(&self) -> bool {
+        self.ledger.queued() > 0 || self.backlog_pending.load(Ordering::Acquire)
     }
 
     /// Spools the remaining events for a later client, or drops them. Waits for another thread that
@@ -205,6 +212,7 @@ impl Service {
         if self.ledger.queued() == 0 {
             return Ok(());
         }
+        check_new_threads(Duration::MAX).map_err(|cause| Error::Thread { cause })?;
         self.start_delivering()?;
         self.events.flush()
     }

@@ -742,25 +742,6 @@ fn a_client_can_be_dropped_while_its_thread_panics() {
 }
 
 #[test]
-fn a_client_can_be_dropped_by_a_thread_local() {
-    thread_local! {
-        static CLIENT: std::cell::RefCell<Option<PhaseFlagClient>> = const {
-            std::cell::RefCell::new(None)
-        };
-    }
-    let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let url = server.url();
-    let ended = thread::spawn(move || {
-        let client = started(builder(&url));
-        client.wait_until_ready(SOON).unwrap();
-        track(&client, 3);
-        CLIENT.set(Some(client));
-    });
-    ended.join().unwrap();
-    assert_eq!(keys(&server.requests_to("/sdk/events")), ["0", "1", "2"]);
-}
-
-#[test]
 fn the_shortest_and_longest_durations_work() {
     for duration in [Duration::ZERO, Duration::MAX] {
         let server = Server::with_ruleset(ruleset(1, &["a"]));

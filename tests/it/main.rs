@@ -84,6 +84,8 @@ mod spool;
 mod starts;
 mod testing;
 #[cfg(feature = "http")]
+mod thread_locals;
+#[cfg(feature = "http")]
 mod threads;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
