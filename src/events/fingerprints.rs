@@ -1,7 +1,9 @@
 //! A lock-free hash table of fingerprints, by open addressing.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+
+use super::atomic::AtomicU64;
 
 /// The length limit of a probe sequence. The table is at most half full, so random fingerprints
 /// stay far below it.

@@ -1,8 +1,9 @@
 //! The ledger: bounds the queued events, and counts the fate of each.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::atomic::AtomicU64;
 use crate::error::RequestError;
 
 /// The bit beside the count of queued events that is set once they are no longer delivered.

@@ -1,6 +1,7 @@
 //! Events: tracked by the program or recorded from evaluations, then queued and delivered, or
 //! spooled for a later process.
 
+mod atomic;
 #[cfg(feature = "http")]
 mod backlog;
 #[cfg(feature = "http")]

@@ -3,10 +3,11 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::atomic::AtomicU64;
 use super::evaluation::Evaluation;
 use super::event::EvaluationEvent;
 use super::fingerprints::{Added, Fingerprints};
