@@ -212,7 +212,7 @@ impl Service {
         if self.ledger.queued() == 0 {
             return Ok(());
         }
-        check_new_threads(Duration::MAX).map_err(|cause| Error::Thread { cause })?;
+        check_new_threads(Duration::MAX).map_err(|cause| Error::Thread { cause: cause.into() })?;
         self.start_delivering()?;
         self.events.flush()
     }

@@ -74,7 +74,9 @@ pub(crate) struct Polls {
     bootstrap_failed_last: bool,
     /// When the bootstrap was last loaded or found to be unchanged.
     last_bootstrap: Option<Instant>,
-    last_response: Option<Instant>,
+    /// When the age of the last response was noted, and its age then. The time of the response may
+    /// be before the boot of the machine, which not every system has an `Instant` for.
+    last_response: Option<(Instant, Duration)>,
     /// The time from which the next response is overdue, or `None` if none is expected.
     overdue_at: Option<Instant>,
     failing: bool,
@@ -93,7 +95,11 @@ impl Polls {
 
     /// Returns the time since the service or the bootstrap last confirmed the rules.
     pub(crate) fn age(&self) -> Option<Duration> {
-        self.last_response.or(self.last_bootstrap).map(|time| time.elapsed())
+        self.response_age().or_else(|| self.last_bootstrap.map(|time| time.elapsed()))
+    }
+
+    fn response_age(&self) -> Option<Duration> {
+        self.last_response.map(|(noted, age)| noted.elapsed().saturating_add(age))
     }
 
     fn note_failure(&mut self, failure: &RequestError) {
@@ -123,7 +129,7 @@ impl Readiness {
     /// Notes that cached rules are in use. `age` is the time since the service confirmed them.
     pub(super) fn rules_cached(&self, age: Option<Duration>, ready: bool) {
         self.update(|polls| {
-            polls.last_response = age.and_then(|age| Instant::now().checked_sub(age));
+            polls.last_response = age.map(|age| (Instant::now(), age));
             if ready {
                 self.note_ready(polls);
             }
@@ -135,7 +141,7 @@ impl Readiness {
         self.update(|polls| {
             polls.made += 1;
             polls.accepted += u64::from(new);
-            polls.last_response = Some(Instant::now());
+            polls.last_response = Some((Instant::now(), Duration::ZERO));
             polls.failing = false;
             polls.key_refused = false;
             self.note_ready(polls);
@@ -147,7 +153,7 @@ impl Readiness {
         self.update(|polls| {
             polls.made += 1;
             polls.accepted += 1;
-            polls.last_response = Some(Instant::now());
+            polls.last_response = Some((Instant::now(), Duration::ZERO));
             polls.note_failure(failure);
             polls.key_refused = false;
             self.ready.store(true, Ordering::Release);
@@ -206,7 +212,7 @@ impl Readiness {
         } else if !self.is_ready() {
             ClientState::NotReady
         } else if polls.failing || polls.overdue_at.is_some_and(|time| time <= Instant::now()) {
-            ClientState::Stale { age: polls.last_response.map(|time| time.elapsed()) }
+            ClientState::Stale { age: polls.response_age() }
         } else if self.is_bootstrap_failing() && polls.last_response.is_none() {
             ClientState::Stale { age: polls.last_bootstrap.map(|time| time.elapsed()) }
         } else {
@@ -278,5 +284,14 @@ mod tests {
                 assert!(readiness.is_ready(), "{what}");
             }
         }
+    }
+
+    #[test]
+    fn rules_may_be_older_than_the_uptime_of_the_machine() {
+        let readiness = Readiness::default();
+        readiness.rules_cached(Some(Duration::MAX), true);
+        let failure = RequestError::TooLarge { url: String::new(), limit: 0 };
+        readiness.poll_failed(&failure, false);
+        assert_eq!(readiness.state(), ClientState::Stale { age: Some(Duration::MAX) });
     }
 }
