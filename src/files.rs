@@ -4,6 +4,18 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// How often a file is tried to be replaced on Windows while another program has it open.
+const ATTEMPTS: u32 = 40;
+
+/// The time between two attempts.
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The error codes of Windows for a file that another program has open: access denied, and a
+/// sharing violation.
+const OPEN_ELSEWHERE: [i32; 2] = [5, 32];
 
 /// Creates a folder and its parents if they do not exist. Only the owner has access.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
@@ -28,7 +40,7 @@ pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result
     let _ = fs::remove_file(temporary);
     let written = open(temporary, OpenOptions::new().write(true).create_new(true))
         .and_then(|mut file| file.write_all(bytes));
-    let moved = written.and_then(|()| fs::rename(temporary, path));
+    let moved = written.and_then(|()| rename(temporary, path));
     moved.or_else(|error| {
         let _ = fs::remove_file(temporary);
         if !may_only_be_written(&error) {
@@ -47,11 +59,26 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Renames a file and replaces the one of that name. On Windows this fails while some programs have
+/// that file open, so it is tried again for a moment.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let is_open =
+        |error: &io::Error| error.raw_os_error().is_some_and(|code| OPEN_ELSEWHERE.contains(&code));
+    for _ in 1..ATTEMPTS {
+        match fs::rename(from, to) {
+            Err(error) if cfg!(windows) && is_open(&error) => thread::sleep(ATTEMPT_INTERVAL),
+            renamed => return renamed,
+        }
+    }
+    fs::rename(from, to)
+}
+
 /// Returns whether a file that failed to be replaced or removed with this error may be writable. A
-/// full disk is no such error: a shorter file would remain.
+/// full disk is no such error: a shorter file would remain. On Windows, another program may read the
+/// file at this moment.
 fn may_only_be_written(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
-    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
+    !cfg!(windows) && matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
 }
 
 /// Writes over a regular file that exists.
@@ -97,4 +124,35 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
+}
+
+#[cfg(all(test, windows))]
+mod tests {
+    use std::os::windows::fs::OpenOptionsExt;
+
+    use super::*;
+
+    /// Allows others to read the file, but not to replace it.
+    const FILE_SHARE_READ: u32 = 1;
+
+    #[test]
+    fn a_file_is_replaced_as_soon_as_nobody_has_it_open() {
+        let folder = std::env::temp_dir().join(format!("phaseflag-files-{}", std::process::id()));
+        make_folder(&folder).unwrap();
+        let (path, temporary) = (folder.join("file"), folder.join("new"));
+        fs::write(&path, "old").unwrap();
+        let mut options = OpenOptions::new();
+        let open = options.read(true).share_mode(FILE_SHARE_READ).open(&path).unwrap();
+        assert!(replace(&path, &temporary, b"new").is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert!(!temporary.exists());
+        let closing = thread::spawn(move || {
+            thread::sleep(ATTEMPT_INTERVAL);
+            drop(open);
+        });
+        replace(&path, &temporary, b"new").unwrap();
+        closing.join().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }
