@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::thread;
+use std::time::Duration;
 
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
@@ -35,6 +37,16 @@ const MAX_LINKS: usize = 40;
 
 /// How many more names for the temporary file are tried if the first exists.
 const MAX_RETRIES: u32 = 100;
+
+/// How often a file is tried to be replaced on Windows while another program has it open.
+const ATTEMPTS: u32 = 200;
+
+/// The time between two attempts.
+const ATTEMPT_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The error codes of Windows for a file that another program has open: access denied, and a
+/// sharing violation.
+const OPEN_ELSEWHERE: [i32; 2] = [5, 32];
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let mut text = client::for_service(arguments)?.fetch_ruleset()?;
@@ -72,7 +84,8 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Returns whether a file that failed to be replaced with this error may be writable.
 fn may_only_be_written(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
-    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
+    // On Windows, another program may read the file at this moment.
+    !cfg!(windows) && matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
 }
 
 /// Writes a temporary file and renames it to the target. Gives it the permissions of the file that
@@ -83,12 +96,26 @@ fn rename_over(target: &Path, permissions: Option<Permissions>, bytes: &[u8]) ->
     let written = permissions
         .map_or(Ok(()), |permissions| file.set_permissions(permissions))
         .and_then(|()| write(file, bytes))
-        .and_then(|()| fs::rename(&temporary, target));
+        .and_then(|()| rename(&temporary, target));
     if written.is_err() {
         // The error of the write matters, not that of the cleanup.
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Renames a file and replaces the one of that name. On Windows this fails while some programs have
+/// that file open, so it is tried again for up to a second.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let is_open =
+        |error: &io::Error| error.raw_os_error().is_some_and(|code| OPEN_ELSEWHERE.contains(&code));
+    for _ in 1..ATTEMPTS {
+        match fs::rename(from, to) {
+            Err(error) if cfg!(windows) && is_open(&error) => thread::sleep(ATTEMPT_INTERVAL),
+            renamed => return renamed,
+        }
+    }
+    fs::rename(from, to)
 }
 
 /// Returns the target of a symbolic link to a missing file, or the path itself if it is not a link.

@@ -168,6 +168,41 @@ fn nobody_sees_half_a_file() {
     pulls.join().unwrap();
 }
 
+/// A program that shares the file with readers only: Windows then refuses to replace it.
+#[cfg(windows)]
+#[test]
+fn a_file_that_another_program_has_open_is_replaced_when_it_is_closed() {
+    use std::os::windows::fs::OpenOptionsExt;
+
+    const FILE_SHARE_READ: u32 = 1;
+    let folder = Folder::new("pull-open");
+    let service = Service::with_flags(&folder);
+    let path = folder.write("old.json", "old");
+    let open = || {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).share_mode(FILE_SHARE_READ).open(&path).unwrap()
+    };
+    let mut pull = service.phaseflag(&folder, &["pull", "-o", "old.json"]);
+    let file = open();
+    let refused = run(&mut pull);
+    assert_eq!((refused.status, refused.output.as_str()), (2, ""));
+    let sentence = "phaseflag: failed to write `old.json`: ";
+    assert!(refused.errors.starts_with(sentence), "{}", refused.errors);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(folder.files(), ["flags.json", "old.json"]);
+    drop(file);
+
+    let file = open();
+    let waiting = std::thread::spawn(move || run(&mut pull));
+    // The temporary file is there before the first attempt.
+    while folder.files().len() == 2 && !waiting.is_finished() {
+        std::thread::yield_now();
+    }
+    drop(file);
+    assert_eq!(waiting.join().unwrap(), outcome(0, "", ""));
+    assert_eq!(Ruleset::parse(&fs::read_to_string(&path).unwrap()).unwrap().len(), 8);
+}
+
 /// The disk becomes full in the middle of the file, simulated by a limit.
 #[cfg(unix)]
 #[test]
