@@ -415,6 +415,11 @@ fn the_service_and_the_bootstrap_url_each_have_their_place_in_no_proxy() {
 
 #[test]
 fn an_unusable_variable_is_named_by_build() {
+    // On Windows, both spellings name the same variable.
+    let named = |variable: &str| match cfg!(windows) {
+        true => variable.to_uppercase(),
+        false => variable.to_owned(),
+    };
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let proxy = Proxy::start();
     let elsewhere = "http://localhost:1/bootstrap.json";
@@ -433,9 +438,12 @@ fn an_unusable_variable_is_named_by_build() {
         &[("ALL_PROXY", "socks5://h"), ("NO_PROXY", "127.0.0.1"), (BOOTSTRAP, elsewhere)],
         &[("ALL_PROXY", "http://"), ("NO_PROXY", "127.0.0.1"), (BOOTSTRAP, elsewhere)],
     ] {
+        let variable = named(variables[0].0);
+        if variables[1..].iter().any(|(other, _)| named(other) == variable) {
+            continue;
+        }
         let sentence = in_environment(&server.url(), variables);
-        let named = variables[0].0;
-        let expected = format!("failed to build client: `proxy` from the variable {named} ");
+        let expected = format!("failed to build client: `proxy` from the variable {variable} ");
         assert!(sentence.starts_with(&expected), "{variables:?}: {sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");
     }

@@ -5,7 +5,7 @@ use std::env;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub struct Folder {
 impl Folder {
     pub fn new(test: &str) -> Folder {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", process::id()));
+        // With its drive, if the tests were compiled on another system than Windows.
+        let path = path::absolute(path).unwrap();
         fs::create_dir_all(&path).unwrap();
         Folder { path }
     }
