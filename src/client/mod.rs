@@ -214,7 +214,8 @@ impl PhaseFlagClient {
     }
 
     /// Sets the value that a flag serves instead of evaluating its rules. Flags that have it as a
-    /// prerequisite ignore the override. Listeners are not called.
+    /// prerequisite ignore the override. Listeners are not called. A value that nests deeper than
+    /// 128 levels becomes `null`.
     pub fn set_override(&self, key: &str, value: impl Into<Value>) {
         self.inner.overrides.set(key, value.into());
     }

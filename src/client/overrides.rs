@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::ruleset::{EvaluationResult, Reason};
-use crate::value::{Object, Value};
+use crate::value::{MAX_DEPTH, Object, Value};
 
 /// Overrides by key. A read without any override costs one atomic load.
 #[derive(Debug, Default)]
@@ -26,6 +26,7 @@ struct Scoped {
 
 impl Overrides {
     pub(crate) fn set(&self, key: &str, value: Value) {
+        let value = value.up_to(MAX_DEPTH);
         self.change(|values| {
             Arc::make_mut(values).insert(key, value);
         });

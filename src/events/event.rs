@@ -62,9 +62,7 @@ impl EvaluationEvent {
     /// 100 levels becomes `null`.
     #[must_use]
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<Value>) -> EvaluationEvent {
-        let value = value.into();
-        let value = if value.is_deeper_than(MAX_METADATA_DEPTH) { Value::Null } else { value };
-        self.metadata.insert(name, value);
+        self.metadata.insert(name, value.into().up_to(MAX_METADATA_DEPTH));
         self
     }
 

@@ -37,6 +37,8 @@ struct TestFlag {
     kind: Option<FlagKind>,
     value: Option<Value>,
     for_users: Object,
+    /// Whether a value nested too deeply.
+    is_too_deep: bool,
 }
 
 impl TestFlags {
@@ -76,7 +78,9 @@ impl TestFlags {
         user_id: impl Into<String>,
         value: impl Into<Value>,
     ) -> TestFlags {
-        self.flags.entry(key.into()).or_default().for_users.insert(user_id, value);
+        let flag = self.flags.entry(key.into()).or_default();
+        let value = flag.limit(value.into());
+        flag.for_users.insert(user_id, value);
         self
     }
 
@@ -166,12 +170,19 @@ impl TestFlags {
     fn with(mut self, key: String, kind: FlagKind, value: Value) -> TestFlags {
         let flag = self.flags.entry(key).or_default();
         flag.kind = Some(kind);
-        flag.value = Some(value);
+        flag.value = Some(flag.limit(value));
         self
     }
 }
 
 impl TestFlag {
+    /// Returns the value; if it nests too deeply, notes that, and returns `null`.
+    fn limit(&mut self, value: Value) -> Value {
+        let value = value.up_to(MAX_VALUE_DEPTH);
+        self.is_too_deep |= value.is_none();
+        value.unwrap_or_default()
+    }
+
     fn check(&self, key: &str) -> Result<(), Error> {
         if key.is_empty() {
             return Err(Error::setting("TestFlags", "has a flag without a key"));
@@ -180,8 +191,7 @@ impl TestFlag {
             let reason = format!("has a number that is not finite, for the flag `{key}`");
             return Err(Error::setting("TestFlags", reason));
         }
-        let mut values = self.value.iter().chain(self.for_users.iter().map(|(_, value)| value));
-        if values.any(|value| value.is_deeper_than(MAX_VALUE_DEPTH)) {
+        if self.is_too_deep {
             let reason = format!(
                 "has a value that nests deeper than {MAX_VALUE_DEPTH} levels, for the flag `{key}`"
             );

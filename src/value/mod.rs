@@ -19,7 +19,7 @@ pub use object::Object;
 pub(crate) use parse::Slot;
 #[cfg(feature = "http")]
 pub(crate) use scan::members;
-pub(crate) use scan::{Span, document, elements, member, string};
+pub(crate) use scan::{MAX_DEPTH, Span, document, elements, member, string};
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,6 +28,9 @@ use std::ops::Index;
 use miniserde::ser::{Fragment, Serialize};
 
 /// A JSON value.
+///
+/// Parsed values nest at most 128 levels. A value that a program builds may nest deeper, but to drop,
+/// copy or compare some thousand levels exhausts the stack.
 ///
 /// Numbers compare by value: `Value::from(1) == Value::from(1.0)`. Integers are exact over the
 /// whole range of `i64` and `u64`. Floats parsed from JSON are exact to 15 significant digits.
@@ -143,6 +146,23 @@ impl Value {
             Value::Object(object) => levels == 0 || object.iter().any(|(_, value)| too_deep(value)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         }
+    }
+
+    /// Returns the value, or `None` if its arrays and objects nest deeper than `levels`.
+    pub(crate) fn up_to(self, levels: u8) -> Option<Value> {
+        if !self.is_deeper_than(levels) {
+            return Some(self);
+        }
+        // Without recursion, for which the stack may be too small.
+        let mut remaining = vec![self];
+        while let Some(value) = remaining.pop() {
+            match value {
+                Value::Array(elements) => remaining.extend(elements),
+                Value::Object(object) => remaining.extend(object.into_values()),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        None
     }
 
     /// Returns the name of the value's type with its article, for use in messages: `null`,

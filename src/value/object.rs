@@ -56,6 +56,11 @@ impl Object {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Returns the values of the members.
+    pub(super) fn into_values(self) -> impl Iterator<Item = Value> {
+        self.0.into_iter().map(|(_, value)| value)
+    }
+
     /// Sorts the members by key; of equal keys, the last one wins.
     pub(super) fn from_members(mut members: Vec<(String, Value)>) -> Object {
         members.sort_by(|(left, _), (right, _)| left.cmp(right));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// The maximum nesting of arrays and objects in a document.
-pub(super) const MAX_DEPTH: u8 = 128;
+pub(crate) const MAX_DEPTH: u8 = 128;
 
 /// The range of a part of a text, in bytes.
 pub(crate) type Span = Range<usize>;

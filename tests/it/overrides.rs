@@ -1,6 +1,6 @@
 //! Overrides: values that a program sets for flags.
 
-use phaseflag::{EvaluationContext, PhaseFlagClient, Reason, Value};
+use phaseflag::{EvaluationContext, EvaluationEvent, Object, PhaseFlagClient, Reason, Value};
 
 /// Flags of which one requires another.
 const RULES: &str = r#"{"version": 1, "flags": [
@@ -161,5 +161,23 @@ fn every_kind_of_value_can_be_set() {
         let result = client.get_variation("gate", None).unwrap();
         assert_eq!(result.value(), &value);
         assert_eq!(client.get_json_value("gate", Value::Null, None).to_string(), json);
+    }
+}
+
+/// To drop such a value level by level would exhaust the stack.
+#[test]
+fn a_value_that_nests_too_deeply_becomes_null() {
+    let nested = |levels| (0..levels).fold(Value::Null, |inner, _| Value::from([inner]));
+    let client = client();
+    client.set_override("gate", nested(128));
+    assert_eq!(client.get_json_value("gate", 0, None), nested(128));
+    for levels in [129, 1_000_000] {
+        client.set_override("gate", nested(levels));
+        assert_eq!(client.get_variation("gate", None).unwrap().value(), &Value::Null);
+        let object = Object::from([("a", nested(levels))]);
+        let _scoped = phaseflag::testing::override_scoped(&client, "off", object);
+        assert_eq!(client.get_json_value("off", 0, None), Value::from(0));
+        let event = EvaluationEvent::new("gate").metadata("deep", nested(levels));
+        assert_eq!(event.get_metadata().get("deep"), Some(&Value::Null));
     }
 }
