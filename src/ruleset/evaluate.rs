@@ -129,6 +129,7 @@ impl<'a, O: Observer> Evaluator<'a, O> {
         conditions.iter().all(|condition| condition.holds(self.context, &mut self.budget))
     }
 
+    #[inline]
     fn serve(&self, flag: &Flag, serves: &Serves) -> Option<Outcome> {
         match serves {
             Serves::Variation(variation) => {
