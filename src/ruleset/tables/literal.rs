@@ -94,8 +94,8 @@ impl Literals {
     pub(super) fn is_found_in(&self, text: &str) -> bool {
         use Edge::{Anchored, Free, InLine};
         let text = match (self.start, self.end) {
-            (InLine, Free) => text.split('\n').next().unwrap_or(text),
-            (Free, InLine) => text.rsplit('\n').next().unwrap_or(text),
+            (InLine, Free) => text.split_once('\n').map_or(text, |(line, _)| line),
+            (Free, InLine) => text.rsplit_once('\n').map_or(text, |(_, line)| line),
             (InLine, _) | (_, InLine) if text.contains('\n') => return false,
             _ => text,
         };
