@@ -262,13 +262,15 @@ impl Readiness {
 mod tests {
     use super::*;
 
+    type Event = fn(&Readiness);
+
     #[test]
     fn the_state_is_stale_if_the_next_response_is_overdue() {
         let (past, future) = (Duration::ZERO, Duration::from_secs(3600));
         for (patience, is_stale) in
             [(None, false), (Some(past), true), (Some(future), false), (Some(Duration::MAX), false)]
         {
-            let events: [(&str, fn(&Readiness)); 4] = [
+            let events: [(&str, Event); 4] = [
                 ("a poll", |readiness| readiness.poll_succeeded(true)),
                 ("an equal response", |readiness| readiness.poll_succeeded(false)),
                 ("cached rules", |readiness| readiness.rules_cached(None, true)),
