@@ -29,16 +29,18 @@ impl Home {
 
     /// Returns whether this process was forked after the start. The first call in such a process
     /// discards the queued events, which the other process delivers.
+    #[inline]
     pub(super) fn is_left(&self) -> bool {
         let home = self.process.load(Ordering::Acquire);
-        if home == 0 || home == process_id() {
-            return false;
+        let is_left = home != 0 && home != process_id();
+        if is_left {
+            self.leave();
         }
-        self.leave();
-        true
+        is_left
     }
 
     #[cold]
+    #[inline(never)]
     fn leave(&self) {
         if self.left.swap(true, Ordering::AcqRel) {
             return;
@@ -55,6 +57,7 @@ impl Home {
 }
 
 /// Returns the process ID, or 0 if the system has no `fork`.
+#[inline]
 fn process_id() -> u32 {
     if cfg!(unix) { std::process::id() } else { 0 }
 }

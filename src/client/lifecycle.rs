@@ -1,6 +1,6 @@
 //! Start and stop of a client, and the state that its handles share.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -22,8 +22,10 @@ use super::service::Service;
 /// A shorter polling interval logs a warning.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How long a start waits for another one, which may read a slow disk.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a start checks whether another one, which may read a slow disk, has ended. It gives up
+/// after ten seconds.
+const START_CHECK_INTERVAL: Duration = Duration::from_millis(2);
+const START_CHECKS: u32 = 5000;
 
 /// The state that the handles of one client share.
 pub(crate) struct Inner {
@@ -39,7 +41,6 @@ pub(crate) struct Inner {
     extras: Extras,
     watching: Mutex<Option<WatchThread>>,
     run_state: Mutex<RunState>,
-    start_ended: Condvar,
 }
 
 /// Whether the client is started or stopped.
@@ -69,8 +70,6 @@ impl Drop for Starting<'_> {
         if matches!(*run_state, RunState::Starting(_)) {
             *run_state = RunState::New;
         }
-        drop(run_state);
-        self.0.start_ended.notify_all();
     }
 }
 
@@ -96,7 +95,6 @@ impl Inner {
             extras,
             watching: Mutex::default(),
             run_state: Mutex::new(RunState::New),
-            start_ended: Condvar::new(),
         })
     }
 
@@ -140,23 +138,22 @@ impl Inner {
     /// thread. A listener or a logger of a start on this thread does not wait for that start.
     fn begin_start(&self) -> Result<Option<Starting<'_>>, Error> {
         let own = RunState::Starting(thread::current().id());
-        let is_busy = |run_state: &mut RunState| {
-            matches!(run_state, RunState::Starting(_)) && *run_state != own
-        };
-        let (mut run_state, _) = self
-            .start_ended
-            .wait_timeout_while(self.lock_run_state(), START_TIMEOUT, is_busy)
-            .unwrap_or_else(PoisonError::into_inner);
-        match *run_state {
-            RunState::New => {
-                *run_state = own;
-                Ok(Some(Starting(self)))
+        for _ in 0..START_CHECKS {
+            let mut run_state = self.lock_run_state();
+            match *run_state {
+                RunState::New => {
+                    *run_state = own;
+                    return Ok(Some(Starting(self)));
+                }
+                RunState::Started => return Ok(None),
+                RunState::Starting(_) if *run_state == own => return Ok(None),
+                RunState::Starting(_) => {}
+                RunState::Stopped => return Err(Error::Stopped),
             }
-            RunState::Started => Ok(None),
-            RunState::Starting(_) if *run_state == own => Ok(None),
-            RunState::Starting(_) => Err(Error::NotStarted),
-            RunState::Stopped => Err(Error::Stopped),
+            drop(run_state);
+            thread::sleep(START_CHECK_INTERVAL);
         }
+        Err(Error::NotStarted)
     }
 
     fn warn_of_rapid_polls(&self) {
@@ -221,7 +218,6 @@ impl Inner {
 
     pub(super) fn stop(&self, timeout: Duration) {
         *self.lock_run_state() = RunState::Stopped;
-        self.start_ended.notify_all();
         self.flags.close();
         self.flags.readiness.stop();
         *self.lock_watching() = None;
