@@ -209,9 +209,8 @@ impl Inner {
             }
             Err(cause) => {
                 log!(warn, "failed to load bootstrap `{location}`: {cause}");
-                let error = Error::Bootstrap { location, cause };
-                self.flags.readiness.bootstrap_failed(error.clone());
-                Err(error)
+                self.flags.readiness.bootstrap_failed(&location, &cause);
+                Err(Error::Bootstrap { location, cause })
             }
         }
     }

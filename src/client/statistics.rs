@@ -65,6 +65,7 @@ impl Statistics {
         let Inner { flags, ledger, .. } = inner;
         let polls = flags.readiness.polls();
         let rules = flags.current();
+        let last_bootstrap_failure = polls.last_bootstrap_failure();
         let version = rules.as_ref().map(|rules| rules.version().clone());
         let mut events = ledger.counts();
         events.in_spool = inner.service.as_ref().map_or(0, |service| service.in_spool());
@@ -78,7 +79,7 @@ impl Statistics {
             rulesets_accepted: polls.accepted,
             rulesets_refused: polls.refused,
             last_failure: polls.last_failure,
-            last_bootstrap_failure: polls.last_bootstrap_failure,
+            last_bootstrap_failure,
             defaults_served: flags.misses.count(),
             unknown_flags: flags.misses.unknown_keys(rules.as_ref()),
             events,

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::bootstrap::{parse, read};
 use super::flags::{Flags, GRACE};
 use crate::config::Config;
-use crate::error::{BootstrapError, Error};
+use crate::error::BootstrapError;
 use crate::files;
 use crate::log::log;
 use crate::ruleset::Ruleset;
@@ -113,8 +113,7 @@ impl FileWatch {
                     log!(warn, "failed to load bootstrap `{}`: {cause}", self.location);
                 }
                 if self.failures >= FAILURES_TO_WARN {
-                    let location = self.location.clone();
-                    self.flags.readiness.bootstrap_failed(Error::Bootstrap { location, cause });
+                    self.flags.readiness.bootstrap_failed(&self.location, &cause);
                 }
             }
         }

@@ -78,12 +78,12 @@ impl Misses {
             }
         }
         // With no lock held: a logger may call the client.
+        let version = match rules.version() {
+            Value::Null => String::new(),
+            version => format!(" (version {version})"),
+        };
         for key in new {
-            let key = excerpt(&key);
-            match rules.version() {
-                Value::Null => log!(warn, "flag `{key}` is not in the ruleset"),
-                version => log!(warn, "flag `{key}` is not in the ruleset (version {version})"),
-            }
+            log!(warn, "flag `{}` is not in the ruleset{version}", excerpt(&key));
         }
     }
 

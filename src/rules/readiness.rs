@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, RequestError};
+use crate::error::{BootstrapError, Error, RequestError};
 
 /// The state of a client and its connection to the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(crate) struct Polls {
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
     pub(crate) last_failure: Option<RequestError>,
-    pub(crate) last_bootstrap_failure: Option<Error>,
+    bootstrap_failure: Option<BootstrapFailure>,
     /// Whether the bootstrap failed after the last failed poll.
     bootstrap_failed_last: bool,
     /// When the bootstrap was last loaded or found to be unchanged.
@@ -84,13 +84,26 @@ pub(crate) struct Polls {
     stopped: bool,
 }
 
+/// Why the bootstrap at this location could not be used.
+#[derive(Clone, Debug)]
+struct BootstrapFailure {
+    location: String,
+    cause: BootstrapError,
+}
+
 impl Polls {
     /// Returns the last failure to get rules, from any source.
     pub(crate) fn last_failure_of_any(&self) -> Option<Error> {
         if self.bootstrap_failed_last {
-            return self.last_bootstrap_failure.clone();
+            return self.last_bootstrap_failure();
         }
         self.last_failure.clone().map(Error::from)
+    }
+
+    /// Returns the last failure to load the bootstrap.
+    pub(crate) fn last_bootstrap_failure(&self) -> Option<Error> {
+        let BootstrapFailure { location, cause } = self.bootstrap_failure.clone()?;
+        Some(Error::Bootstrap { location, cause })
     }
 
     /// Returns the time since the service or the bootstrap last confirmed the rules.
@@ -180,9 +193,10 @@ impl Readiness {
     }
 
     /// Notes that the bootstrap cannot be used.
-    pub(crate) fn bootstrap_failed(&self, failure: Error) {
+    pub(crate) fn bootstrap_failed(&self, location: &str, cause: &BootstrapError) {
         let mut polls = self.lock();
-        polls.last_bootstrap_failure = Some(failure);
+        let failure = BootstrapFailure { location: location.to_owned(), cause: cause.clone() };
+        polls.bootstrap_failure = Some(failure);
         polls.bootstrap_failed_last = true;
         self.bootstrap_failing.store(true, Ordering::Release);
     }
