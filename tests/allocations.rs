@@ -33,6 +33,7 @@ const RULES: &str = r#"{"flags": [
         {"attribute": "plan", "operator": "not_contains", "value": "x"},
         {"attribute": "age", "operator": "gt", "value": 17},
         {"attribute": "age", "operator": "lt", "value": "100"},
+        {"attribute": "score", "operator": "gt", "value": "0.25"},
         {"attribute": "age", "operator": "is", "value": 30},
         {"attribute": "beta", "operator": "is", "value": true},
         {"attribute": "version", "operator": "version_gt", "value": "1.2.0-rc.1"},
@@ -64,6 +65,7 @@ fn context() -> EvaluationContext {
         .user_id("user-001")
         .attribute("plan", "pro")
         .attribute("age", 30)
+        .attribute("score", "0.75")
         .attribute("beta", true)
         .attribute("version", "1.10.3")
 }

@@ -57,8 +57,7 @@ impl TestFlags {
         self.with(key.into(), FlagKind::String, value.into().into())
     }
 
-    /// Adds a flag that serves a number, which must be finite. It is exact to 15 significant digits,
-    /// as in every ruleset.
+    /// Adds a flag that serves a number, which must be finite.
     pub fn number(self, key: impl Into<String>, value: f64) -> TestFlags {
         self.with(key.into(), FlagKind::Number, value.into())
     }

@@ -11,15 +11,17 @@ mod read_as_serde;
 mod scan;
 #[cfg(feature = "serde")]
 mod serde_impls;
+mod spans;
 
 pub use error::{JsonError, ValueError};
 pub use number::Number;
 pub(crate) use number::{NumberText, from_integers};
 pub use object::Object;
 pub(crate) use parse::Slot;
+pub(crate) use scan::{MAX_DEPTH, Span};
 #[cfg(feature = "http")]
-pub(crate) use scan::members;
-pub(crate) use scan::{MAX_DEPTH, Span, document, elements, member, string};
+pub(crate) use spans::members;
+pub(crate) use spans::{document, elements, member, string};
 
 use std::borrow::Cow;
 use std::fmt;
@@ -33,7 +35,7 @@ use miniserde::ser::{Fragment, Serialize};
 /// copy or compare some thousand levels exhausts the stack.
 ///
 /// Numbers compare by value: `Value::from(1) == Value::from(1.0)`. Integers are exact over the
-/// whole range of `i64` and `u64`. Floats parsed from JSON are exact to 15 significant digits.
+/// whole range of `i64` and `u64`. Any other number in JSON is read as the nearest `f64`.
 ///
 /// ```
 /// use phaseflag::Value;

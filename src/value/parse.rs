@@ -2,10 +2,10 @@
 
 use std::str::FromStr;
 
-use miniserde::de::{Deserialize, Map, Seq, Visitor};
+use miniserde::de::{Map, Seq, Visitor};
 
 use super::error::JsonError;
-use super::json::{self, deeper};
+use super::json;
 use super::{Object, Value};
 
 /// Parses JSON text. A byte-order mark is skipped; nesting deeper than 128 levels is an error.
@@ -18,40 +18,24 @@ impl FromStr for Value {
     }
 }
 
-/// A target for one JSON value, at a known depth of nesting.
-///
-/// The depth is limited so that recursion over the value cannot exhaust the stack.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    value: Option<Value>,
-    depth: u8,
-}
+/// A target for one JSON value.
+#[derive(Debug, Default)]
+pub(crate) struct Slot(Option<Value>);
 
 impl Slot {
-    /// Returns an empty slot; `depth` is the number of enclosing arrays and objects.
-    pub(crate) fn at(depth: u8) -> Slot {
-        Slot { value: None, depth }
-    }
-
     /// Returns whether the slot is empty or holds `null`.
     pub(crate) fn is_absent(&self) -> bool {
-        self.value.as_ref().is_none_or(Value::is_null)
+        self.0.as_ref().is_none_or(Value::is_null)
     }
 
     /// Takes the value out of the slot.
     pub(crate) fn take(&mut self) -> Option<Value> {
-        self.value.take()
+        self.0.take()
     }
 
     fn set(&mut self, value: impl Into<Value>) -> miniserde::Result<()> {
-        self.value = Some(value.into());
+        self.0 = Some(value.into());
         Ok(())
-    }
-}
-
-impl Deserialize for Slot {
-    fn begin(out: &mut Option<Slot>) -> &mut dyn Visitor {
-        out.insert(Slot::at(0))
     }
 }
 
@@ -81,17 +65,19 @@ impl Visitor for Slot {
     }
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
-        let element = Slot::at(deeper(self.depth)?);
-        Ok(Box::new(ArrayBuilder { out: &mut self.value, elements: Vec::new(), element }))
+        Ok(Box::new(ArrayBuilder {
+            out: &mut self.0,
+            elements: Vec::new(),
+            element: Slot::default(),
+        }))
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
-        let member = Slot::at(deeper(self.depth)?);
         Ok(Box::new(ObjectBuilder {
-            out: &mut self.value,
+            out: &mut self.0,
             members: Vec::new(),
             key: String::new(),
-            member,
+            member: Slot::default(),
         }))
     }
 }

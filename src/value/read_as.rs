@@ -7,7 +7,7 @@ use miniserde::de::{Deserialize, Visitor};
 
 use super::Value;
 use super::error::{Step, ValueError};
-use super::number::{Number, Repr};
+use super::number::Number;
 use super::scan::MAX_DEPTH;
 
 /// The reason if a visitor fails after its last member.
@@ -88,18 +88,14 @@ fn fill(value: &Value, visitor: &mut dyn Visitor) -> Result<(), ValueError> {
 }
 
 fn fill_number(number: Number, visitor: &mut dyn Visitor) -> miniserde::Result<()> {
-    match number.repr() {
-        Repr::Negative(value) => visitor.negative(value),
-        Repr::Nonnegative(value) => visitor.nonnegative(value),
-        Repr::Float(value) => visitor.float(value).or_else(|error| {
-            // A visitor of integers accepts no float.
-            match (number.as_u64(), number.as_i64()) {
-                (Some(value), _) => visitor.nonnegative(value),
-                (None, Some(value)) => visitor.negative(value),
-                (None, None) => Err(error),
-            }
-        }),
-    }
+    number.pass_to(visitor).or_else(|error| {
+        // A visitor of integers accepts no float.
+        match (number.as_u64(), number.as_i64()) {
+            (Some(value), _) => visitor.nonnegative(value),
+            (None, Some(value)) => visitor.negative(value),
+            (None, None) => Err(error),
+        }
+    })
 }
 
 /// Describes a value: its type, and for a number also the number, which may be out of range.

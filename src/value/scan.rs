@@ -1,7 +1,12 @@
-//! A scanner of JSON text: finds syntax errors, and the spans of members and elements.
+//! A reader of JSON text: passes what it finds to visitors, and knows what is wrong and where.
 
-use std::borrow::Cow;
+use std::mem::take;
 use std::ops::Range;
+
+use miniserde::de::Visitor;
+use miniserde::{Error, Result};
+
+use super::number::Number;
 
 /// The maximum nesting of arrays and objects in a document.
 pub(crate) const MAX_DEPTH: u8 = 128;
@@ -9,227 +14,228 @@ pub(crate) const MAX_DEPTH: u8 = 128;
 /// The range of a part of a text, in bytes.
 pub(crate) type Span = Range<usize>;
 
-/// Returns an error for the first fault of a text, with its byte position.
-pub(super) fn check(text: &str) -> Result<(), (&'static str, usize)> {
-    let mut scanner = Scanner { text, position: 0, depth: 0 };
-    scanner.document().map_err(|fault| (fault, scanner.position))
-}
-
-/// Returns the span of the document, without surrounding white space.
-pub(crate) fn document(text: &str) -> Span {
-    let mut scanner = Scanner { text, position: 0, depth: 0 };
-    scanner.spanned(Scanner::value).unwrap_or_default()
-}
-
-/// Returns the spans of the elements of an array; empty if the span is not an array.
-pub(crate) fn elements(text: &str, array: Span) -> Vec<Span> {
-    let mut scanner = Scanner { text, position: array.start, depth: 0 };
-    let mut elements = Vec::new();
-    if scanner.peek() == Some(b'[') {
-        // The elements before a fault are returned, too.
-        let _ = scanner.elements(&mut |element| elements.push(element));
-    }
-    elements
-}
-
-/// Returns the span of a member's value; `None` if the member does not exist or the span is not
-/// an object. Of equal names, the last one counts.
-pub(crate) fn member(text: &str, object: Span, name: &str) -> Option<Span> {
-    let mut scanner = Scanner { text, position: object.start, depth: 0 };
-    let mut member = None;
-    if scanner.peek() == Some(b'{') {
-        let _ = scanner.members(&mut |key, value| {
-            if string(text, key).is_some_and(|key| key == name) {
-                member = Some(value);
-            }
-        });
-    }
-    member
-}
-
-/// Returns the spans of the outermost object's members with one of these names, in the order of
-/// the text; empty if the text is malformed.
-pub(crate) fn members(text: &str, names: &[&str]) -> Vec<Span> {
-    let mut scanner = Scanner { text, position: 0, depth: 0 };
-    let mut members = Vec::new();
-    if scanner.next_token() != Some(b'{') {
-        return members;
-    }
-    let scanned = scanner.members(&mut |key, value| {
-        if string(text, key).is_some_and(|key| names.contains(&&*key)) {
-            members.push(value);
-        }
-    });
-    match scanned {
-        Ok(()) => members,
-        Err(_) => Vec::new(),
-    }
-}
-
-/// Returns the string at a span, or `None` if the span is not a string.
-pub(crate) fn string(text: &str, span: Span) -> Option<Cow<'_, str>> {
-    let quoted = text.get(span)?;
-    let inside = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    match inside.contains('\\') {
-        true => miniserde::json::from_str(quoted).map(Cow::Owned).ok(),
-        false => Some(Cow::Borrowed(inside)),
-    }
-}
-
-/// A recursive-descent scanner that stops at the first fault.
-struct Scanner<'a> {
+/// A recursive-descent reader that stops at the first fault.
+pub(super) struct Scanner<'a> {
     text: &'a str,
     position: usize,
     depth: u8,
+    /// Whether the last token opened an array or an object.
+    opened: bool,
+    /// The last string that had an escape.
+    unescaped: String,
+    fault: &'static str,
 }
 
-type Scan = Result<(), &'static str>;
+impl<'a> Scanner<'a> {
+    /// Returns a scanner of a text at a byte position.
+    pub(super) fn at(text: &'a str, position: usize) -> Scanner<'a> {
+        // The visitors of this crate accept every value. One that does not would leave this fault.
+        let fault = "an unexpected value";
+        Scanner { text, position, depth: 0, opened: false, unescaped: String::new(), fault }
+    }
 
-impl Scanner<'_> {
-    fn document(&mut self) -> Scan {
-        self.value()?;
+    /// Returns what is wrong, and the byte position, after a call has failed.
+    pub(super) fn fault(&self) -> (&'static str, usize) {
+        (self.fault, self.position)
+    }
+
+    fn fail<T>(&mut self, fault: &'static str) -> Result<T> {
+        self.fault = fault;
+        Err(Error)
+    }
+
+    /// Reads the whole text.
+    pub(super) fn document(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        self.value(visitor)?;
         match self.next_token() {
             None => Ok(()),
-            Some(_) => Err("text after the end of the document"),
+            Some(_) => self.fail("text after the end of the document"),
         }
     }
 
-    fn value(&mut self) -> Scan {
+    /// Reads a value. The recursion takes little of the stack, and is bounded: `open` fails beyond
+    /// 128 levels.
+    fn value(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
         match self.next_token() {
-            None => Err("the end of the text where a value was expected"),
-            Some(b'{') => self.members(&mut |_, _| {}),
-            Some(b'[') => self.elements(&mut |_| {}),
-            Some(b'"') => self.string(),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true"),
-            Some(b'f') => self.word("false"),
-            Some(b'n') => self.word("null"),
-            Some(_) => Err("an unexpected character where a value was expected"),
+            Some(b'{') => self.object(visitor),
+            Some(b'[') => self.array(visitor),
+            first => self.scalar(first, visitor),
         }
     }
 
-    /// Scans an array and calls `found` with the span of each element.
-    fn elements(&mut self, found: &mut dyn FnMut(Span)) -> Scan {
-        self.enter()?;
-        if self.next_token() == Some(b']') {
-            return self.leave();
+    fn object(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        self.open()?;
+        let mut object = visitor.map()?;
+        while self.next(b'}')? {
+            let member = object.key(self.key()?)?;
+            self.colon()?;
+            self.value(member)?;
         }
-        loop {
-            let element = self.spanned(Scanner::value)?;
-            found(element);
-            match self.next_token() {
-                Some(b',') => self.position += 1,
-                Some(b']') => return self.leave(),
-                _ => return Err("a missing `,` or `]`"),
-            }
+        object.finish()
+    }
+
+    fn array(&mut self, visitor: &mut dyn Visitor) -> Result<()> {
+        self.open()?;
+        let mut array = visitor.seq()?;
+        while self.next(b']')? {
+            self.value(array.element()?)?;
+        }
+        array.finish()
+    }
+
+    fn scalar(&mut self, first: Option<u8>, visitor: &mut dyn Visitor) -> Result<()> {
+        match first {
+            None => self.fail("the end of the text where a value was expected"),
+            Some(b'"') => visitor.string(self.string()?),
+            Some(b'-' | b'0'..=b'9') => self.number()?.pass_to(visitor),
+            Some(b't') if self.word("true") => visitor.boolean(true),
+            Some(b'f') if self.word("false") => visitor.boolean(false),
+            Some(b'n') if self.word("null") => visitor.null(),
+            Some(_) => self.fail("an unexpected character where a value was expected"),
         }
     }
 
-    /// Scans an object and calls `found` with the spans of each key, quotes included, and value.
-    fn members(&mut self, found: &mut dyn FnMut(Span, Span)) -> Scan {
-        self.enter()?;
-        if self.next_token() == Some(b'}') {
-            return self.leave();
-        }
-        loop {
-            let key = match self.next_token() {
-                Some(b'"') => self.spanned(Scanner::string)?,
-                _ => return Err("a missing key"),
-            };
-            match self.next_token() {
-                Some(b':') => self.position += 1,
-                _ => return Err("a missing `:`"),
-            }
-            let value = self.spanned(Scanner::value)?;
-            found(key, value);
-            match self.next_token() {
-                Some(b',') => self.position += 1,
-                Some(b'}') => return self.leave(),
-                _ => return Err("a missing `,` or `}`"),
-            }
-        }
-    }
-
-    fn enter(&mut self) -> Scan {
-        if self.depth == MAX_DEPTH {
-            return Err("nesting deeper than 128");
-        }
-        self.depth += 1;
-        self.position += 1;
-        Ok(())
-    }
-
-    fn leave(&mut self) -> Scan {
-        self.depth -= 1;
-        self.position += 1;
-        Ok(())
-    }
-
-    /// Returns the span that `scan` reads, without leading white space.
-    fn spanned(&mut self, scan: fn(&mut Self) -> Scan) -> Result<Span, &'static str> {
+    /// Skips a value, and returns its span without leading white space.
+    pub(super) fn span(&mut self) -> Result<Span> {
         self.next_token();
         let start = self.position;
-        scan(self)?;
+        self.value(<dyn Visitor>::ignore())?;
         Ok(start..self.position)
     }
 
-    fn string(&mut self) -> Scan {
+    /// Enters the array or object that begins here.
+    pub(super) fn open(&mut self) -> Result<()> {
+        if self.depth == MAX_DEPTH {
+            return self.fail("nesting deeper than 128");
+        }
+        self.depth += 1;
         self.position += 1;
+        self.opened = true;
+        Ok(())
+    }
+
+    /// Moves to the next element or member, or past the closing bracket and returns `false`.
+    pub(super) fn next(&mut self, bracket: u8) -> Result<bool> {
+        let first = take(&mut self.opened);
+        match self.next_token() {
+            Some(byte) if byte == bracket => {
+                self.depth -= 1;
+                self.position += 1;
+                return Ok(false);
+            }
+            _ if first => {}
+            Some(b',') => self.position += 1,
+            _ if bracket == b']' => return self.fail("a missing `,` or `]`"),
+            _ => return self.fail("a missing `,` or `}`"),
+        }
+        Ok(true)
+    }
+
+    /// Reads the key of a member.
+    pub(super) fn key(&mut self) -> Result<&str> {
+        match self.next_token() {
+            Some(b'"') => self.string(),
+            _ => self.fail("a missing key"),
+        }
+    }
+
+    /// Reads the colon behind a key.
+    pub(super) fn colon(&mut self) -> Result<()> {
+        match self.next_token() {
+            Some(b':') => self.position += 1,
+            _ => return self.fail("a missing `:`"),
+        }
+        Ok(())
+    }
+
+    /// Reads the string that begins here.
+    pub(super) fn string(&mut self) -> Result<&str> {
+        self.position += 1;
+        let plain = self.plain();
+        if self.peek() == Some(b'"') {
+            self.position += 1;
+            return Ok(plain);
+        }
+        self.unescaped.clear();
+        self.unescaped.push_str(plain);
+        self.rest_of_string()?;
+        Ok(&self.unescaped)
+    }
+
+    /// Reads a string from its first escape on.
+    fn rest_of_string(&mut self) -> Result<()> {
         loop {
             match self.peek() {
-                None => return Err("a string without an end"),
+                None => return self.fail("a string without an end"),
                 Some(b'"') => {
                     self.position += 1;
                     return Ok(());
                 }
-                Some(b'\\') => self.escape()?,
-                Some(..=0x1f) => return Err("a control character in a string"),
-                Some(_) => self.position += 1,
+                Some(b'\\') => {
+                    let escaped = self.escape()?;
+                    self.unescaped.push(escaped);
+                }
+                Some(_) => return self.fail("a control character in a string"),
             }
+            let plain = self.plain();
+            self.unescaped.push_str(plain);
         }
     }
 
-    fn escape(&mut self) -> Scan {
+    /// Reads the part of a string before a quotation mark, an escape or a control character.
+    fn plain(&mut self) -> &'a str {
+        let rest = self.rest();
+        let end = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..=0x1f));
+        let plain = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        self.position += plain.len();
+        plain
+    }
+
+    fn escape(&mut self) -> Result<char> {
         let start = self.position;
-        self.position += 1;
-        let known = match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                self.position += 1;
-                true
-            }
+        self.position += 2;
+        let escaped = match self.text.as_bytes().get(start + 1) {
             Some(b'u') => self.code_point(),
-            _ => false,
+            Some(byte @ (b'"' | b'\\' | b'/')) => Some(char::from(*byte)),
+            Some(b'b') => Some('\u{8}'),
+            Some(b'f') => Some('\u{c}'),
+            Some(b'n') => Some('\n'),
+            Some(b'r') => Some('\r'),
+            Some(b't') => Some('\t'),
+            _ => None,
         };
-        if known {
-            return Ok(());
+        if let Some(escaped) = escaped {
+            return Ok(escaped);
         }
         self.position = start;
-        Err("an invalid escape in a string")
+        self.fail("an invalid escape in a string")
     }
 
-    /// Scans `uXXXX`, or `uXXXX\uXXXX` for a surrogate pair.
-    fn code_point(&mut self) -> bool {
-        match self.hexadecimal() {
-            Some(0xd800..=0xdbff) => {
-                self.text.get(self.position..).is_some_and(|rest| rest.starts_with("\\u")) && {
-                    self.position += 1;
-                    matches!(self.hexadecimal(), Some(0xdc00..=0xdfff))
-                }
+    /// Reads `XXXX`, or `XXXX\uXXXX` for a surrogate pair.
+    fn code_point(&mut self) -> Option<char> {
+        let first = self.hexadecimal()?;
+        if !(0xd800..0xdc00).contains(&first) {
+            // The second half of a surrogate pair is not a character.
+            return char::from_u32(first);
+        }
+        self.position += self.rest().starts_with("\\u").then_some(2)?;
+        match self.hexadecimal()? {
+            second @ 0xdc00..0xe000 => {
+                char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))
             }
-            Some(0xdc00..=0xdfff) | None => false,
-            Some(_) => true,
+            _ => None,
         }
     }
 
     fn hexadecimal(&mut self) -> Option<u32> {
-        self.position += 1;
         let digits = self.text.get(self.position..self.position + 4)?;
-        let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         self.position += 4;
-        if hexadecimal { u32::from_str_radix(digits, 16).ok() } else { None }
+        // A sign is not a digit.
+        let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        hexadecimal.then(|| u32::from_str_radix(digits, 16).ok())?
     }
 
-    fn number(&mut self) -> Scan {
+    fn number(&mut self) -> Result<Number> {
         let start = self.position;
         if self.peek() == Some(b'-') {
             self.position += 1;
@@ -237,7 +243,7 @@ impl Scanner<'_> {
         if self.peek() == Some(b'0') {
             self.position += 1;
             if let Some(b'0'..=b'9') = self.peek() {
-                return Err("a number with a leading zero");
+                return self.fail("a number with a leading zero");
             }
         } else {
             self.digits()?;
@@ -253,88 +259,43 @@ impl Scanner<'_> {
             }
             self.digits()?;
         }
-        let in_range = self
-            .text
-            .get(start..self.position)
-            .is_some_and(|number| miniserde::json::from_str::<f64>(number).is_ok());
-        if in_range {
-            return Ok(());
+        if let Some(number) = self.text.get(start..self.position).and_then(Number::read) {
+            return Ok(number);
         }
         self.position = start;
-        Err("a number out of range")
+        self.fail("a number out of range")
     }
 
-    fn digits(&mut self) -> Scan {
+    fn digits(&mut self) -> Result<()> {
         let start = self.position;
         while let Some(b'0'..=b'9') = self.peek() {
             self.position += 1;
         }
-        if self.position > start { Ok(()) } else { Err("a missing digit") }
+        if self.position > start { Ok(()) } else { self.fail("a missing digit") }
     }
 
-    fn word(&mut self, word: &str) -> Scan {
-        let rest = self.text.get(self.position..).unwrap_or_default();
-        if rest.starts_with(word) {
+    /// Returns whether a word is next, and reads it.
+    fn word(&mut self, word: &str) -> bool {
+        let found = self.rest().starts_with(word);
+        if found {
             self.position += word.len();
-            return Ok(());
         }
-        Err("an unexpected character where a value was expected")
+        found
     }
 
-    fn next_token(&mut self) -> Option<u8> {
+    /// Skips white space.
+    pub(super) fn next_token(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
             self.position += 1;
         }
         self.peek()
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.position).copied()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parts(text: &str, spans: Vec<Span>) -> Vec<&str> {
-        spans.into_iter().map(|span| &text[span]).collect()
-    }
-
-    #[test]
-    fn finds_elements() {
-        for (text, found) in [
-            ("[]", vec![]),
-            (
-                " [ 1 ,\t[2, 3] , {\"a\": [4]}\n, \"]\" ] ",
-                vec!["1", "[2, 3]", "{\"a\": [4]}", "\"]\""],
-            ),
-            ("{\"a\": 1}", vec![]),
-            ("", vec![]),
-            ("[1, 2", vec!["1", "2"]),
-        ] {
-            assert_eq!(
-                parts(text, elements(text, document(text).start..text.len())),
-                found,
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn finds_members() {
-        let text = r#" {"a": 1, "b" : {"a": 2}, "a\u0062": [3], "\"": null, "b": true}"#;
-        for (name, found) in [
-            ("a", Some("1")),
-            ("b", Some("true")),
-            ("ab", Some("[3]")),
-            ("\"", Some("null")),
-            ("a\\u0062", None),
-            ("c", None),
-        ] {
-            let member = member(text, document(text), name);
-            assert_eq!(member.map(|member| &text[member]), found, "{name}");
-        }
-        assert_eq!(member("[1]", 0..3, "a"), None);
+    fn rest(&self) -> &'a str {
+        self.text.get(self.position..).unwrap_or_default()
     }
 }

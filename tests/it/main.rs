@@ -60,6 +60,7 @@ mod network;
 #[cfg(not(feature = "http"))]
 mod no_network;
 mod no_service;
+mod numbers;
 mod overrides;
 #[cfg(feature = "http")]
 mod paths;

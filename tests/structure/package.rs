@@ -290,9 +290,12 @@ impl Package {
         })
     }
 
-    /// Dependencies that are named outside of the modules that may.
+    /// Dependencies that are named outside of the modules that may, and miniserde's reader of JSON.
     pub fn dependencies(&self) -> Vec<Fault> {
         self.faults(|file, name| {
+            if names(&name.path, "miniserde::json::from_str") {
+                return Some("`miniserde::json::from_str` is not exact; use `value::json`".into());
+            }
             let (dependency, modules) =
                 DEPENDENCIES.iter().find(|(crate_, _)| *crate_ == name.path[0])?;
             let allowed = modules.iter().any(|module| file.is_in(module));

@@ -246,6 +246,8 @@ fn dependencies_elsewhere_are_found() {
             ("src/rules/a.rs", "fn f() { log::warn!(\"x\"); }", &[1]),
             ("src/rules/a.rs", "#[derive(serde::Serialize)]\nstruct S;", &[1]),
             ("src/ruleset/a.rs", "use miniserde::de::Visitor;", &[1]),
+            ("src/value/a.rs", "use miniserde::json::to_string;", &[]),
+            ("src/value/a.rs", "use miniserde::json;\nfn f() { json::from_str(\"1\"); }", &[2]),
             ("src/http/a.rs", "use ureq::Agent;", &[]),
             ("src/rules/a.rs", "use crate::log;\nfn f() { log::log!(); }", &[]),
             ("src/rules/a.rs", "mod serde { pub fn f() {} }\nfn f() { serde::f(); }", &[]),

@@ -135,7 +135,7 @@ impl Compiler {
     /// Returns whether a flag belongs to the environment, or to none.
     fn takes(&self, document: &FlagDocument) -> bool {
         match (&self.environment, &document.environment) {
-            (None, _) | (Some(_), Field::Absent { .. }) => true,
+            (None, _) | (Some(_), Field::Absent) => true,
             (Some(wanted), Field::Given(name)) => name.is_empty() || **name == **wanted,
             (Some(_), Field::Malformed(_)) => false,
         }
@@ -145,7 +145,7 @@ impl Compiler {
     fn environment_of(&mut self, environment: Field<Word>) -> Option<u32> {
         let name = match environment {
             Field::Given(name) if !name.is_empty() => name,
-            Field::Given(_) | Field::Absent { .. } | Field::Malformed(_) => return None,
+            Field::Given(_) | Field::Absent | Field::Malformed(_) => return None,
         };
         let known = self.environment_index.find(&name, &self.environments);
         known.or_else(|| {
@@ -356,7 +356,7 @@ impl Compiler {
 
 fn kind(flag_type: Field<Word>) -> FlagKind {
     match flag_type {
-        Field::Absent { .. } => FlagKind::Boolean,
+        Field::Absent => FlagKind::Boolean,
         Field::Malformed(_) => FlagKind::Unknown,
         Field::Given(name) => match &*name {
             "boolean" => FlagKind::Boolean,

@@ -3,7 +3,7 @@
 //! The flag serves what it would serve in the whole ruleset: the flags that it requires, directly
 //! or indirectly, and the segments that any of them names are compiled as well.
 
-use miniserde::de::Deserialize;
+use miniserde::de::Visitor;
 
 use super::Compiler;
 use super::link::link;
@@ -106,8 +106,7 @@ impl Reader<'_> {
         let pieces = self.segments.keys().flat_map(|name| self.source.segments(name));
         let mut pieces: Vec<_> = pieces.collect();
         pieces.sort_by_key(|(start, _)| *start);
-        let mut segments: List<SegmentDocument> = List::default();
-        segments.shape = Shape::Given;
+        let mut segments = List { shape: Shape::Given, ..List::default() };
         let mut last = None;
         for (start, text) in pieces {
             // A segment may be found both by id and by key.
@@ -118,7 +117,7 @@ impl Reader<'_> {
         Ok(segments)
     }
 
-    fn read<T: Deserialize>(&mut self, text: &str) -> Result<T, NeedsWhole> {
+    fn read<T: Visitor + Default>(&mut self, text: &str) -> Result<T, NeedsWhole> {
         *self.allowed = self.allowed.checked_sub(text.len()).ok_or(NeedsWhole)?;
         json::read(text).map_err(|_| NeedsWhole)
     }

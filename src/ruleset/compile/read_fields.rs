@@ -48,7 +48,7 @@ impl Problems {
         consequence: &str,
     ) -> Result<Option<T>, Unusable> {
         match field {
-            Field::Absent { .. } => Ok(None),
+            Field::Absent => Ok(None),
             Field::Given(value) => Ok(Some(value)),
             Field::Malformed(found) => {
                 self.mismatch(path, T::EXPECTED, found, consequence);

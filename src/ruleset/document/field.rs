@@ -1,7 +1,6 @@
 //! One field of a document: a scalar, or any value.
 //!
-//! A field of the wrong type is recorded instead of failing the document. Each field knows its
-//! depth, so that nesting is bounded while it is read.
+//! A field of the wrong type is recorded instead of failing the document.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +9,6 @@ use std::sync::Arc;
 
 use miniserde::de::{Map, Seq, Visitor};
 
-use crate::value::json::{Skip, deeper};
 use crate::value::{Number, Slot, Value};
 
 /// The type of a value that is not of the expected type.
@@ -58,45 +56,29 @@ pub(crate) enum Shape {
 }
 
 /// A scalar field.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum Field<T> {
-    /// Missing, or `null`. Holds the depth of the field.
-    Absent {
-        depth: u8,
-    },
+    /// Missing, or `null`.
+    #[default]
+    Absent,
     Given(T),
     /// Holds the type that was found instead.
     Malformed(Found),
 }
 
-impl<T> Default for Field<T> {
-    fn default() -> Field<T> {
-        Field::Absent { depth: 0 }
-    }
-}
-
 impl<T: Scalar> Field<T> {
-    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
-        *self = Field::Absent { depth };
+    pub(super) fn begin(&mut self) -> &mut dyn Visitor {
+        *self = Field::Absent;
         self
     }
 
     pub(super) fn is_absent(&self) -> bool {
-        matches!(self, Field::Absent { .. })
+        matches!(self, Field::Absent)
     }
 
     fn set(&mut self, value: Option<T>, found: Found) -> miniserde::Result<()> {
         *self = value.map_or(Field::Malformed(found), Field::Given);
         Ok(())
-    }
-
-    fn skip(&mut self, found: Found) -> miniserde::Result<Box<Skip>> {
-        let depth = match self {
-            Field::Absent { depth } => *depth,
-            Field::Given(_) | Field::Malformed(_) => 0,
-        };
-        *self = Field::Malformed(found);
-        Ok(Box::new(Skip::at(deeper(depth)?)))
     }
 }
 
@@ -176,11 +158,13 @@ impl<T: Scalar> Visitor for Field<T> {
     }
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
-        Ok(self.skip(Found::List)?)
+        *self = Field::Malformed(Found::List);
+        <dyn Visitor>::ignore().seq()
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
-        Ok(self.skip(Found::Object)?)
+        *self = Field::Malformed(Found::Object);
+        <dyn Visitor>::ignore().map()
     }
 }
 
@@ -229,18 +213,12 @@ impl Scalar for Word {
 }
 
 /// A field that may hold any value.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct AnyField(Slot);
 
-impl Default for AnyField {
-    fn default() -> AnyField {
-        AnyField(Slot::at(0))
-    }
-}
-
 impl AnyField {
-    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
-        self.0 = Slot::at(depth);
+    pub(super) fn begin(&mut self) -> &mut dyn Visitor {
+        self.0 = Slot::default();
         &mut self.0
     }
 

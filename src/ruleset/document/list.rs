@@ -2,10 +2,9 @@
 //!
 //! A list or an object of the wrong type is recorded instead of failing the document.
 
-use miniserde::de::{Deserialize, Map, Seq, Visitor};
+use miniserde::de::{Map, Seq, Visitor};
 
 use super::field::{Found, Shape};
-use crate::value::json::{Skip, deeper};
 
 /// How many malformed elements of one list are kept with their index.
 const MAX_FAULTS: usize = 10_000;
@@ -41,14 +40,13 @@ pub(super) use refuse_scalars;
 #[derive(Debug)]
 pub(crate) struct List<T> {
     pub(crate) shape: Shape,
-    depth: u8,
     pub(crate) entries: Vec<Entry<T>>,
     pub(crate) faults: Faults,
 }
 
 impl<T> Default for List<T> {
     fn default() -> List<T> {
-        List { shape: Shape::Absent, depth: 0, entries: Vec::new(), faults: Faults::default() }
+        List { shape: Shape::Absent, entries: Vec::new(), faults: Faults::default() }
     }
 }
 
@@ -56,7 +54,6 @@ impl<T> Default for List<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Entry<T> {
     pub(crate) index: usize,
-    depth: u8,
     shape: Shape,
     pub(crate) object: T,
 }
@@ -105,9 +102,8 @@ impl<T> List<T> {
 }
 
 impl<T: Object> List<T> {
-    pub(super) fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
+    pub(super) fn begin(&mut self) -> &mut dyn Visitor {
         *self = std::mem::take(self).cleared();
-        self.depth = depth;
         self
     }
 
@@ -126,20 +122,18 @@ impl<T: Object> Visitor for List<T> {
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
         self.shape = Shape::Given;
-        let depth = deeper(self.depth)?;
-        Ok(Box::new(ListReader { list: self, depth, count: 0 }))
+        Ok(Box::new(ListReader { list: self, count: 0 }))
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
         self.shape = Shape::Malformed(Found::Object);
-        Ok(Box::new(Skip::at(deeper(self.depth)?)))
+        <dyn Visitor>::ignore().map()
     }
 }
 
 /// Reads the elements of a list.
 struct ListReader<'a, T> {
     list: &'a mut List<T>,
-    depth: u8,
     count: usize,
 }
 
@@ -164,7 +158,7 @@ impl<T: Object> Seq for ListReader<'_, T> {
         let index = self.count;
         self.count += 1;
         let mut entry: Entry<T> = Default::default();
-        entry.begin(index, self.depth);
+        entry.begin(index);
         self.list.entries.push(entry);
         let entry = self.list.entries.last_mut().ok_or(miniserde::Error)?;
         Ok(entry)
@@ -178,8 +172,8 @@ impl<T: Object> Seq for ListReader<'_, T> {
 
 impl<T> Entry<T> {
     /// Starts to read the element at `index`.
-    pub(super) fn begin(&mut self, index: usize, depth: u8) {
-        (self.index, self.depth, self.shape) = (index, depth, Shape::Absent);
+    pub(super) fn begin(&mut self, index: usize) {
+        (self.index, self.shape) = (index, Shape::Absent);
     }
 
     /// Returns the type that was found instead of an object; `None` if it is an object.
@@ -206,26 +200,19 @@ impl<T: Object> Visitor for Entry<T> {
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
         self.shape = Shape::Malformed(Found::List);
-        Ok(Box::new(Skip::at(deeper(self.depth)?)))
+        <dyn Visitor>::ignore().seq()
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
         self.shape = Shape::Given;
-        ObjectReader::start(self.depth, &mut self.object)
-    }
-}
-
-/// Reads a single object from a text.
-impl<T: Object> Deserialize for Entry<T> {
-    fn begin(out: &mut Option<Entry<T>>) -> &mut dyn Visitor {
-        out.insert(Default::default())
+        Ok(ObjectReader::of(&mut self.object))
     }
 }
 
 /// An object, read field by field.
 pub(crate) trait Object: Default {
     /// Returns the field of a name, emptied; `None` if the name is not known.
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor>;
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor>;
 
     /// Whether an empty object in a list is malformed. If not, it is skipped.
     const EMPTY_IS_MALFORMED: bool = false;
@@ -237,25 +224,19 @@ pub(crate) trait Object: Default {
 }
 
 /// Reads the fields of an object and skips unknown ones.
-pub(super) struct ObjectReader<'a, T> {
-    object: &'a mut T,
-    depth: u8,
-    skip: Skip,
-}
+pub(super) struct ObjectReader<'a, T>(&'a mut T);
 
 impl<'a, T: Object> ObjectReader<'a, T> {
-    /// Returns the reader of an object at `depth`.
-    pub(super) fn start(depth: u8, object: &'a mut T) -> miniserde::Result<Box<dyn Map + 'a>> {
-        let depth = deeper(depth)?;
-        Ok(Box::new(ObjectReader { object, depth, skip: Skip::at(depth) }))
+    pub(super) fn of(object: &'a mut T) -> Box<dyn Map + 'a> {
+        Box::new(ObjectReader(object))
     }
 }
 
 impl<T: Object> Map for ObjectReader<'_, T> {
     fn key(&mut self, name: &str) -> miniserde::Result<&mut dyn Visitor> {
-        Ok(match self.object.field(name, self.depth) {
+        Ok(match self.0.field(name) {
             Some(field) => field,
-            None => &mut self.skip,
+            None => <dyn Visitor>::ignore(),
         })
     }
 

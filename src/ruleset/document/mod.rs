@@ -16,13 +16,13 @@ pub(super) use schema::{
     RuleDocument, SegmentDocument, VariationDocument,
 };
 
-use miniserde::de::{Deserialize, Map, Seq, Visitor};
+use miniserde::de::{Map, Seq, Visitor};
 
 use self::field::AnyField;
 use self::list::{Object, ObjectReader, refuse_scalars};
 use crate::ruleset::error::RulesetError;
 use crate::value::Value;
-use crate::value::json::{self, Skip, deeper};
+use crate::value::json;
 
 /// Receives the flags of a document, one by one.
 pub(crate) trait Consumer: Default {
@@ -77,7 +77,6 @@ impl<C: Consumer> Document<C> {
 #[derive(Default)]
 struct Root<C> {
     shape: Shape,
-    depth: u8,
     flags: FlagList<C>,
     segments: List<SegmentDocument>,
     version: AnyField,
@@ -92,12 +91,12 @@ impl<C> Root<C> {
 }
 
 impl<C: Consumer> Object for Root<C> {
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
         Some(match name {
-            "flags" => self.flags.begin(depth),
-            "segments" => self.segments.begin(depth),
-            "version" => self.version.begin(depth),
-            "data" => &mut **self.data.insert(Box::new(Root { depth, ..Default::default() })),
+            "flags" => self.flags.begin(),
+            "segments" => self.segments.begin(),
+            "version" => self.version.begin(),
+            "data" => &mut **self.data.insert(Box::default()),
             _ => return None,
         })
     }
@@ -112,18 +111,12 @@ impl<C: Consumer> Visitor for Root<C> {
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
         self.shape = Shape::Given;
-        self.flags.begin(self.depth).seq()
+        self.flags.begin().seq()
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
         self.shape = Shape::Given;
-        ObjectReader::start(self.depth, self)
-    }
-}
-
-impl<C: Consumer> Deserialize for Root<C> {
-    fn begin(out: &mut Option<Root<C>>) -> &mut dyn Visitor {
-        out.insert(Default::default())
+        Ok(ObjectReader::of(self))
     }
 }
 
@@ -131,14 +124,13 @@ impl<C: Consumer> Deserialize for Root<C> {
 #[derive(Default)]
 struct FlagList<C> {
     shape: Shape,
-    depth: u8,
     consumer: C,
     entry: Entry<FlagDocument>,
 }
 
 impl<C: Consumer> FlagList<C> {
-    fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
-        *self = FlagList { depth, ..FlagList::default() };
+    fn begin(&mut self) -> &mut dyn Visitor {
+        *self = FlagList::default();
         self
     }
 
@@ -158,20 +150,18 @@ impl<C: Consumer> Visitor for FlagList<C> {
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
         self.shape = Shape::Given;
-        let depth = deeper(self.depth)?;
-        Ok(Box::new(FlagListReader { list: self, depth, count: 0 }))
+        Ok(Box::new(FlagListReader { list: self, count: 0 }))
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
         self.shape = Shape::Malformed(Found::Object);
-        Ok(Box::new(Skip::at(deeper(self.depth)?)))
+        <dyn Visitor>::ignore().map()
     }
 }
 
 /// Reads the elements of the list of flags.
 struct FlagListReader<'a, C> {
     list: &'a mut FlagList<C>,
-    depth: u8,
     count: usize,
 }
 
@@ -194,7 +184,7 @@ impl<C: Consumer> Seq for FlagListReader<'_, C> {
         self.complete();
         let entry = &mut self.list.entry;
         entry.object.clear();
-        entry.begin(self.count, self.depth);
+        entry.begin(self.count);
         self.count += 1;
         Ok(entry)
     }

@@ -94,15 +94,14 @@ impl FlagDocument {
 #[derive(Debug, Default)]
 pub(crate) struct RolloutDocument {
     pub(crate) shape: Shape,
-    depth: u8,
     /// Whether the list is in an object.
     pub(crate) wrapped: bool,
     pub(crate) entries: List<RolloutEntryDocument>,
 }
 
 impl RolloutDocument {
-    fn begin(&mut self, depth: u8) -> &mut dyn Visitor {
-        *self = RolloutDocument { depth, ..RolloutDocument::default() };
+    fn begin(&mut self) -> &mut dyn Visitor {
+        *self = RolloutDocument::default();
         self
     }
 
@@ -113,8 +112,8 @@ impl RolloutDocument {
 }
 
 impl Object for RolloutDocument {
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
-        (name == "variations").then(|| self.entries.begin(depth))
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
+        (name == "variations").then(|| self.entries.begin())
     }
 }
 
@@ -127,41 +126,41 @@ impl Visitor for RolloutDocument {
 
     fn seq(&mut self) -> miniserde::Result<Box<dyn Seq + '_>> {
         self.shape = Shape::Given;
-        self.entries.begin(self.depth).seq()
+        self.entries.begin().seq()
     }
 
     fn map(&mut self) -> miniserde::Result<Box<dyn Map + '_>> {
         self.shape = Shape::Given;
         self.wrapped = true;
-        ObjectReader::start(self.depth, self)
+        Ok(ObjectReader::of(self))
     }
 }
 
 impl Object for FlagDocument {
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
         Some(match name {
-            "key" => self.key.begin(depth),
-            "flag_type" => self.flag_type.begin(depth),
-            "enabled" => self.enabled.begin(depth),
-            "status" => self.status.begin(depth),
-            "environment" => self.environment.begin(depth),
-            "default_variation" => self.default_variation.begin(depth),
-            "default_variation_id" => self.default_variation_id.begin(depth),
-            "default_variation_key" => self.default_variation_key.begin(depth),
-            "variations" => self.variations.begin(depth),
-            "prerequisites" => self.prerequisites.begin(depth),
-            "targeting_rules" => self.targeting_rules.begin(depth),
+            "key" => self.key.begin(),
+            "flag_type" => self.flag_type.begin(),
+            "enabled" => self.enabled.begin(),
+            "status" => self.status.begin(),
+            "environment" => self.environment.begin(),
+            "default_variation" => self.default_variation.begin(),
+            "default_variation_id" => self.default_variation_id.begin(),
+            "default_variation_key" => self.default_variation_key.begin(),
+            "variations" => self.variations.begin(),
+            "prerequisites" => self.prerequisites.begin(),
+            "targeting_rules" => self.targeting_rules.begin(),
             _ => return None,
         })
     }
 }
 
 impl Object for VariationDocument {
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
         Some(match name {
-            "id" => self.id.begin(depth),
-            "key" => self.key.begin(depth),
-            "value" => self.value.begin(depth),
+            "id" => self.id.begin(),
+            "key" => self.key.begin(),
+            "value" => self.value.begin(),
             _ => return None,
         })
     }
@@ -174,10 +173,10 @@ impl Object for VariationDocument {
 impl Object for PrerequisiteDocument {
     const EMPTY_IS_MALFORMED: bool = true;
 
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
         Some(match name {
-            "flag_key" => self.flag_key.begin(depth),
-            "variation_key" => self.variation_key.begin(depth),
+            "flag_key" => self.flag_key.begin(),
+            "variation_key" => self.variation_key.begin(),
             _ => return None,
         })
     }
@@ -188,14 +187,14 @@ impl Object for PrerequisiteDocument {
 }
 
 impl Object for RuleDocument {
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
         Some(match name {
-            "priority" => self.priority.begin(depth),
-            "conditions" => self.conditions.begin(depth),
-            "variation" => self.variation.begin(depth),
-            "variation_id" => self.variation_id.begin(depth),
-            "segment_id" => self.segment_id.begin(depth),
-            "percentage_rollout" => self.percentage_rollout.get_or_insert_default().begin(depth),
+            "priority" => self.priority.begin(),
+            "conditions" => self.conditions.begin(),
+            "variation" => self.variation.begin(),
+            "variation_id" => self.variation_id.begin(),
+            "segment_id" => self.segment_id.begin(),
+            "percentage_rollout" => self.percentage_rollout.get_or_insert_default().begin(),
             _ => return None,
         })
     }
@@ -213,12 +212,12 @@ impl Object for RuleDocument {
 }
 
 impl Object for RolloutEntryDocument {
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
         Some(match name {
-            "variation" => self.variation.begin(depth),
-            "variation_id" => self.variation_id.begin(depth),
-            "percentage" => self.percentage.begin(depth),
-            "weight" => self.weight.begin(depth),
+            "variation" => self.variation.begin(),
+            "variation_id" => self.variation_id.begin(),
+            "percentage" => self.percentage.begin(),
+            "weight" => self.weight.begin(),
             _ => return None,
         })
     }
@@ -235,11 +234,11 @@ impl Object for RolloutEntryDocument {
 impl Object for SegmentDocument {
     const EMPTY_IS_MALFORMED: bool = true;
 
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
         Some(match name {
-            "id" => self.id.begin(depth),
-            "key" => self.key.begin(depth),
-            "conditions" => self.conditions.begin(depth),
+            "id" => self.id.begin(),
+            "key" => self.key.begin(),
+            "conditions" => self.conditions.begin(),
             _ => return None,
         })
     }
@@ -252,12 +251,12 @@ impl Object for SegmentDocument {
 impl Object for ConditionDocument {
     const EMPTY_IS_MALFORMED: bool = true;
 
-    fn field(&mut self, name: &str, depth: u8) -> Option<&mut dyn Visitor> {
+    fn field(&mut self, name: &str) -> Option<&mut dyn Visitor> {
         Some(match name {
-            "attribute" => self.attribute.begin(depth),
-            "operator" => self.operator.begin(depth),
-            "value" => self.value.begin(depth),
-            "values" => self.values.begin(depth),
+            "attribute" => self.attribute.begin(),
+            "operator" => self.operator.begin(),
+            "value" => self.value.begin(),
+            "values" => self.values.begin(),
             _ => return None,
         })
     }
