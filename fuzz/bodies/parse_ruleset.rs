@@ -1,6 +1,6 @@
 //! Parses arbitrary bytes as a ruleset: an error has a position, and a valid ruleset evaluates.
 
-use phaseflag::{EvaluationContext, Ruleset, RulesetError, Severity, Value};
+use phaseflag::{EvaluationContext, JsonError, Ruleset, RulesetError, Severity, Value};
 
 /// Parses the bytes, and evaluates a valid ruleset.
 pub fn run(data: &[u8]) {
@@ -12,6 +12,7 @@ pub fn run(data: &[u8]) {
         return;
     };
     let value = text.parse::<Value>();
+    agrees(text, &value);
     let ruleset = match parsed {
         Ok(ruleset) => ruleset,
         Err(error) => {
@@ -50,6 +51,40 @@ pub fn run(data: &[u8]) {
             let result = ruleset.evaluate(flag.key(), context);
             assert_eq!(result.as_ref(), all.get(flag.key()));
         }
+    }
+}
+
+/// Asserts that serde_json accepts the same texts, with the same values. It accepts one level less,
+/// and no byte-order mark.
+fn agrees(text: &str, ours: &Result<Value, JsonError>) {
+    match (ours, serde_json::from_str::<serde_json::Value>(text)) {
+        (Ok(ours), Ok(theirs)) => assert!(equal(ours, &theirs), "{ours} and {theirs}"),
+        (Err(_), Err(_)) => {}
+        (Ok(_), Err(error)) => assert!(
+            text.starts_with('\u{feff}') || error.to_string().starts_with("recursion limit"),
+            "{error}"
+        ),
+        (Err(error), Ok(_)) => panic!("{error}"),
+    }
+}
+
+fn equal(ours: &Value, theirs: &serde_json::Value) -> bool {
+    match theirs {
+        serde_json::Value::Null => ours.is_null(),
+        serde_json::Value::Bool(theirs) => ours.as_bool() == Some(*theirs),
+        serde_json::Value::Number(theirs) => {
+            ours.as_f64() == theirs.as_f64()
+                && (!theirs.is_u64() || ours.as_u64() == theirs.as_u64())
+                && (!theirs.is_i64() || ours.as_i64() == theirs.as_i64())
+        }
+        serde_json::Value::String(theirs) => ours.as_str() == Some(theirs),
+        serde_json::Value::Array(theirs) => ours.as_array().is_some_and(|ours| {
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| equal(a, b))
+        }),
+        serde_json::Value::Object(theirs) => ours.as_object().is_some_and(|ours| {
+            ours.len() == theirs.len()
+                && ours.iter().all(|(key, a)| theirs.get(key).is_some_and(|b| equal(a, b)))
+        }),
     }
 }
 
