@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Ruleset;
-use super::compile::{self, NeedsWhole, PieceSource};
+use super::compile::{self, Compiler, NeedsWhole, PieceSource};
 use super::document::Document;
 use super::error::RulesetError;
 use super::lint::{self, Finding};
@@ -24,7 +24,7 @@ impl Ruleset {
     ///
     /// Returns an error if the text is not JSON or has no list of flags.
     pub fn parse(text: &str) -> Result<Ruleset, RulesetError> {
-        Ok(Ruleset::new(compile::link(Document::parse(text)?)))
+        Ruleset::compile(text, None)
     }
 
     /// Parses a ruleset from UTF-8 bytes; see [`parse`](Ruleset::parse).
@@ -65,7 +65,7 @@ impl Ruleset {
     /// Returns an error if the input is not UTF-8, is not JSON or has no list of flags.
     pub fn parse_for(text: impl AsRef<[u8]>, environment: &str) -> Result<Ruleset, RulesetError> {
         let text = json::utf8(text.as_ref()).map_err(RulesetError::syntax)?;
-        Ok(Ruleset::new(compile::link(compile::parse_for(text, environment)?)))
+        Ruleset::compile(text, Some(environment))
     }
 
     /// Checks a ruleset for problems and warnings, in the order of the text, with line and column.
@@ -143,6 +143,11 @@ impl Ruleset {
     ) -> Result<Option<Ruleset>, NeedsWhole> {
         let tables = compile::compile_part(source, key, environment, allowed)?;
         Ok(tables.map(Ruleset::new))
+    }
+
+    fn compile(text: &str, environment: Option<&str>) -> Result<Ruleset, RulesetError> {
+        let document = Document::parse(text, Compiler::of(environment))?;
+        Ok(Ruleset::new(compile::link(document)))
     }
 
     fn new(tables: Tables) -> Ruleset {

@@ -3,7 +3,6 @@
 //! What is unusable is left out or made to match nobody, and reported with its path. Segments and
 //! prerequisites are linked when all flags are known.
 
-mod environment;
 mod link;
 mod part;
 mod prerequisites;
@@ -11,7 +10,6 @@ mod read_fields;
 mod rollout;
 mod variations;
 
-pub(super) use environment::parse_for;
 pub(super) use link::{SEGMENTS, link};
 pub(super) use part::compile_part;
 pub(crate) use part::{NeedsWhole, Piece, PieceSource};
@@ -77,6 +75,10 @@ pub(super) struct Compiler {
 }
 
 impl Consumer for Compiler {
+    fn fresh(&self) -> Compiler {
+        Compiler::of(self.environment.as_deref())
+    }
+
     fn flag(&mut self, index: usize, document: &mut FlagDocument) {
         let path = FLAGS.item(index);
         if !self.takes(document) {
@@ -127,8 +129,8 @@ impl Consumer for Compiler {
 }
 
 impl Compiler {
-    /// Returns a compiler that leaves out the flags of other environments.
-    fn of(environment: Option<&str>) -> Compiler {
+    /// Returns a compiler that leaves out the flags of other environments, if one is given.
+    pub(super) fn of(environment: Option<&str>) -> Compiler {
         Compiler { environment: environment.map(Box::from), ..Compiler::default() }
     }
 

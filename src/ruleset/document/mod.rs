@@ -26,6 +26,9 @@ use crate::value::json;
 
 /// Receives the flags of a document, one by one.
 pub(crate) trait Consumer: Default {
+    /// Returns such a consumer that has received nothing.
+    fn fresh(&self) -> Self;
+
     /// Receives a flag, and may take its fields.
     fn flag(&mut self, index: usize, flag: &mut FlagDocument);
 
@@ -42,9 +45,10 @@ pub(crate) struct Document<C> {
 }
 
 impl<C: Consumer> Document<C> {
-    /// Reads a document.
-    pub(crate) fn parse(text: &str) -> Result<Document<C>, RulesetError> {
-        let mut root: Root<C> = json::read(text).map_err(RulesetError::syntax)?;
+    /// Reads a document, whose flags go to the consumer.
+    pub(crate) fn parse(text: &str, consumer: C) -> Result<Document<C>, RulesetError> {
+        let mut root = Root::of(consumer);
+        json::read_into(text, &mut root).map_err(RulesetError::syntax)?;
         let (mut parent, mut path) = ("", "flags");
         if root.flags.shape == Shape::Absent
             && let Some(data) = root.data.take()
@@ -83,7 +87,11 @@ struct Root<C> {
     data: Option<Box<Root<C>>>,
 }
 
-impl<C> Root<C> {
+impl<C: Consumer> Root<C> {
+    fn of(consumer: C) -> Root<C> {
+        Root { flags: FlagList { consumer, ..FlagList::default() }, ..Root::default() }
+    }
+
     fn malformed(&mut self, found: Found) -> miniserde::Result<()> {
         self.shape = Shape::Malformed(found);
         Ok(())
@@ -96,7 +104,10 @@ impl<C: Consumer> Object for Root<C> {
             "flags" => self.flags.begin(),
             "segments" => self.segments.begin(),
             "version" => self.version.begin(),
-            "data" => &mut **self.data.insert(Box::default()),
+            "data" => {
+                let inner = Root::of(self.flags.consumer.fresh());
+                &mut **self.data.insert(Box::new(inner))
+            }
             _ => return None,
         })
     }
@@ -130,7 +141,7 @@ struct FlagList<C> {
 
 impl<C: Consumer> FlagList<C> {
     fn begin(&mut self) -> &mut dyn Visitor {
-        *self = FlagList::default();
+        *self = FlagList { consumer: self.consumer.fresh(), ..FlagList::default() };
         self
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use self::locate::{lines_and_columns, locate};
 use self::warning::{SourceIndices, warnings};
-use crate::ruleset::compile::{link, parse_for};
+use crate::ruleset::compile::{Compiler, link};
 use crate::ruleset::document::{Document, Field, Outline, SegmentDocument};
 use crate::ruleset::error::RulesetError;
 use crate::ruleset::problem::Problem;
@@ -87,10 +87,7 @@ pub(super) fn findings(
     text: &str,
     environment: Option<&str>,
 ) -> Result<Vec<Finding>, RulesetError> {
-    let document = match environment {
-        Some(environment) => parse_for(text, environment)?,
-        None => Document::parse(text)?,
-    };
+    let document = Document::parse(text, Compiler::of(environment))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let outline = Outline::of(text);
     let named = document.segments.entries.iter().filter(|entry| is_named(&entry.object));
