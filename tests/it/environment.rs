@@ -210,6 +210,27 @@ fn prerequisites_of_a_replaced_flag_are_ignored() {
 }
 
 #[test]
+fn flags_are_left_out_wherever_the_list_is() {
+    let flags = [flag("live", Some("production"), "a"), flag("trial", Some("staging"), "b")];
+    let list = format!("[7, {}]", flags.join(","));
+    for document in [
+        "LIST",
+        r#"{"flags": LIST}"#,
+        r#"{"data": {"flags": LIST}}"#,
+        r#"{"data": LIST}"#,
+        r#"{"flags": null, "data": {"flags": LIST}}"#,
+        r#"{"flags": [1, 2], "flags": LIST}"#,
+        r#"{"data": {"flags": [1, 2]}, "data": {"flags": LIST}}"#,
+        r#"{"data": {"flags": [1, 2]}, "flags": LIST}"#,
+    ] {
+        let ruleset = Ruleset::parse_for(document.replace("LIST", &list), "production").unwrap();
+        assert_eq!(keys(&ruleset), ["live"], "{document}");
+        let expected = "flags[0]: expected an object, found a number: the flag is left out";
+        assert_eq!(problems(&ruleset), [expected], "{document}");
+    }
+}
+
+#[test]
 fn an_invalid_document_is_refused() {
     for text in ["", "{", "{}", "7", r#"{"flags": {}}"#, "[{\"key\": \"f\", 7}]", "[1e999]"] {
         let expected = Ruleset::parse(text).unwrap_err();
