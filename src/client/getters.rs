@@ -1,8 +1,8 @@
 //! The getters of `PhaseFlagClient` and `Snapshot`.
 
-/// Adds the getters to a type with these methods: `read` and `variation` evaluate a flag, `miss`
-/// counts a call that got no value, `rules_loaded` returns whether there are rules, so that a missing
-/// flag does not exist, and `not_ready` returns the error if there are none.
+/// Adds the getters to a type with these methods: `read`, `read_copy` and `variation` evaluate a flag,
+/// `miss` counts a call that got no value, `rules_loaded` returns whether there are rules, so that a
+/// missing flag does not exist, and `not_ready` returns the error if there are none.
 macro_rules! getters {
     () => {
         /// Returns the boolean that the flag serves, or the default if the flag is unknown or serves
@@ -13,7 +13,7 @@ macro_rules! getters {
             default: bool,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> bool {
-            let value = self.read(key, context.into(), Value::as_bool);
+            let value = self.read_copy(key, context.into(), Value::as_bool);
             value.unwrap_or_else(|| self.missed(key, default))
         }
 
@@ -38,7 +38,7 @@ macro_rules! getters {
             default: f64,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> f64 {
-            let value = self.read(key, context.into(), Value::as_f64);
+            let value = self.read_copy(key, context.into(), Value::as_f64);
             value.unwrap_or_else(|| self.missed(key, default))
         }
 

@@ -332,6 +332,22 @@ impl PhaseFlagClient {
 
 /// The methods that `getters!` needs.
 impl PhaseFlagClient {
+    /// Reads a boolean or a number. `read` may be called under a lock.
+    fn read_copy<T: Copy>(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+        read: fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        match &self.inner.recorder {
+            None => match self.inner.overrides.read(key, read) {
+                Some(value) => value,
+                None => self.inner.flags.read(key, self.inner.context(context), read),
+            },
+            Some(_) => self.read(key, context, read),
+        }
+    }
+
     fn read<T>(
         &self,
         key: &str,

@@ -69,6 +69,15 @@ impl Snapshot {
         self.ruleset.as_ref()
     }
 
+    fn read_copy<T: Copy>(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+        read: fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        self.read(key, context, read)
+    }
+
     fn read<T>(
         &self,
         key: &str,

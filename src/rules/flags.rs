@@ -13,9 +13,11 @@ use super::readiness::Readiness;
 use super::source::{Precedence, RulesSource};
 use super::store::Store;
 use crate::config::{Config, Environment, parse_for};
+use crate::context::EvaluationContext;
 use crate::log::log;
 use crate::ruleset::RulesetError;
-use crate::ruleset::{NeedsWhole, Ruleset};
+use crate::ruleset::{Long, NeedsWhole, Ruleset};
+use crate::value::Value;
 
 /// How long a thread that replaced a ruleset keeps it for evaluations that still use it.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -85,8 +87,26 @@ impl Flags {
     }
 
     /// Returns a ruleset that evaluates one flag: the one in use, or a part of it.
+    #[inline]
     pub(crate) fn find(&self, key: &str) -> Option<Ruleset> {
         self.store.current().or_else(|| self.find_lazy(key))
+    }
+
+    /// Evaluates a flag and passes its value to `read`; `None` if there is no value.
+    ///
+    /// A short evaluation happens under the lock of the rules. `read` must not run code of the
+    /// program. The result is `Copy`, so it has no destructor that would.
+    #[inline]
+    pub(crate) fn read<T: Copy>(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<T> {
+        match self.store.read(|ruleset| ruleset.read_short(key, context, &read)) {
+            Some(Ok(value)) => value,
+            Some(Err(Long)) | None => self.find(key)?.read_value(key, context, read),
+        }
     }
 
     /// Returns the whole ruleset in use.
@@ -277,8 +297,35 @@ impl Flags {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
-    use crate::value::Value;
+    use crate::support::SOON;
+
+    #[test]
+    fn a_ruleset_is_installed_during_a_long_evaluation() {
+        // One rule more than a short evaluation has.
+        let rules = vec![r#"{"variation": "on"}"#; 64].join(",");
+        let text = format!(
+            r#"[{{"key": "f", "variations": [{{"key": "on", "value": true}}],
+                "targeting_rules": [{rules}]}}]"#
+        );
+        let flags = Arc::new(Flags::default());
+        let ruleset = Ruleset::parse(&text).unwrap();
+        assert!(flags.install(&ruleset, RulesSource::Service).is_some());
+        let (sender, evaluated) = mpsc::channel();
+        thread::spawn(move || {
+            // The last step of an evaluation.
+            let install = |value: &Value| {
+                assert!(flags.install(&ruleset, RulesSource::Service).is_some());
+                value.as_bool()
+            };
+            let _ = sender.send(flags.read("f", None, install));
+        });
+        let value = evaluated.recv_timeout(SOON);
+        assert_eq!(value, Ok(Some(true)), "the evaluation holds the lock");
+    }
 
     #[test]
     fn a_source_replaces_only_rules_of_lower_precedence() {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) const SHARDS: usize = 16;
 
 /// Returns the index of this thread's shard. Threads are assigned round-robin.
+#[inline]
 pub(super) fn shard_of_this_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

@@ -20,9 +20,18 @@ struct Shard(RwLock<Option<Ruleset>>);
 
 impl Store {
     /// Returns the ruleset in use.
+    #[inline]
     pub(super) fn current(&self) -> Option<Ruleset> {
         let shard = self.shards.get(shard_of_this_thread())?;
         shard.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Passes the ruleset in use to `read`, which delays a replacement: it must be short, and must not
+    /// run code of the program, which might use the client again.
+    #[inline]
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Ruleset) -> T) -> Option<T> {
+        let shard = self.shards.get(shard_of_this_thread())?;
+        shard.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(read)
     }
 
     /// Replaces the ruleset in use, and returns the one before.

@@ -76,6 +76,9 @@ use tables::{Replica, Tables};
 #[derive(Clone)]
 pub struct Ruleset(Arc<Replica>);
 
+/// An evaluation may take long.
+pub(crate) struct Long;
+
 impl Ruleset {
     /// Evaluates a flag; returns `None` if the ruleset does not have it.
     pub fn evaluate<'a>(
@@ -197,6 +200,26 @@ impl Ruleset {
         let flag = tables.flag(tables.position(key)?)?;
         let outcome = evaluate(tables, context, flag);
         read(&flag.variation(outcome.variation)?.value)
+    }
+
+    /// Evaluates a flag like [`read_value`](Ruleset::read_value) if its evaluation is short.
+    #[inline]
+    pub(crate) fn read_short<T>(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, Long> {
+        let context = context.unwrap_or(&EMPTY_CONTEXT);
+        let tables = self.tables();
+        let Some(flag) = tables.position(key).and_then(|position| tables.flag(position)) else {
+            return Ok(None);
+        };
+        if !flag.short {
+            return Err(Long);
+        }
+        let outcome = evaluate(tables, context, flag);
+        Ok(flag.variation(outcome.variation).and_then(|variation| read(&variation.value)))
     }
 
     /// Evaluates a flag and borrows the result; `None` if the ruleset does not have the flag.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::prerequisites::obstacles;
 use super::read_fields::Unusable;
+use super::short::mark_short;
 use super::{Compiler, FLAGS, RULE_MATCHES_NOBODY, Requirement, SegmentUse};
 use crate::ruleset::document::{
     Document, Entry, List, PrerequisiteDocument, SegmentDocument, Shape,
@@ -31,7 +32,7 @@ pub(in crate::ruleset) fn link(document: Document<Compiler>) -> Tables {
     let segments = consumer.segments(segments);
     consumer.link_prerequisites();
     consumer.flags.shrink_to_fit();
-    Tables {
+    let mut tables = Tables {
         flags: consumer.flags,
         index: consumer.index,
         segments,
@@ -39,7 +40,9 @@ pub(in crate::ruleset) fn link(document: Document<Compiler>) -> Tables {
         has_segments,
         version,
         problems: consumer.problems.into_list("problems"),
-    }
+    };
+    mark_short(&mut tables);
+    tables
 }
 
 impl Compiler {

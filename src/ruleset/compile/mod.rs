@@ -8,6 +8,7 @@ mod part;
 mod prerequisites;
 mod read_fields;
 mod rollout;
+mod short;
 mod variations;
 
 pub(super) use link::{SEGMENTS, link};
@@ -201,6 +202,7 @@ impl Compiler {
             variations: variations.listed.into(),
             prerequisites: Prerequisites::All([].into()),
             rules,
+            short: false,
         })
     }
 

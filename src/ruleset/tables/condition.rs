@@ -23,6 +23,11 @@ impl Condition {
     pub(crate) const NEVER: Condition =
         Condition { attribute: Attribute::UserId, test: Test::Never };
 
+    /// Returns whether a check takes little time: no search for a pattern.
+    pub(crate) fn is_short(&self) -> bool {
+        !matches!(self.test, Test::MatchesRegex(_))
+    }
+
     /// Returns whether the context satisfies the condition.
     pub(crate) fn holds(&self, context: &EvaluationContext, budget: &mut MatchBudget) -> bool {
         self.test.holds(self.attribute.read(context), budget)

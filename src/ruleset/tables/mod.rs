@@ -83,6 +83,8 @@ pub(crate) struct Flag {
     pub(crate) variations: Box<[Variation]>,
     pub(crate) prerequisites: Prerequisites,
     pub(crate) rules: Box<[Rule]>,
+    /// Whether an evaluation takes at most a few microseconds, whatever the context.
+    pub(crate) short: bool,
 }
 
 impl Named for Flag {
