@@ -181,6 +181,83 @@ fn a_repeated_recorded_evaluation_allocates_nothing() {
     assert_eq!(client.statistics().events.queued, BOOLEANS.len() + 2);
 }
 
+/// A folder with the cached rules of a service.
+#[cfg(feature = "http")]
+struct Cache {
+    server: support::Server,
+    folder: std::path::PathBuf,
+}
+
+#[cfg(feature = "http")]
+impl Cache {
+    fn of(rules: &str, name: &str) -> Cache {
+        let name = format!("phaseflag-allocations-{}-{name}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&folder);
+        let cache = Cache { server: support::Server::with_ruleset(rules), folder };
+        support::ready(cache.settings()).stop();
+        cache
+    }
+
+    /// Returns the settings of a client that uses the cached rules and never polls.
+    fn settings(&self) -> ClientBuilder {
+        let settings = support::builder(&self.server).cache_dir(&self.folder);
+        settings.cache_max_age(support::NEVER).polling_interval(Duration::ZERO)
+    }
+}
+
+#[cfg(feature = "http")]
+impl Drop for Cache {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn a_cached_flag_allocates_nothing_after_its_first_use() {
+    let cache = Cache::of(RULES, "uses");
+    let (client, context) = (support::started(cache.settings()), context());
+    for key in BOOLEANS {
+        let first = measure(|| assert!(client.get_boolean_value(key, false, &context), "{key}"));
+        assert!(first.count_total > 0, "{key}");
+        let snapshot = client.snapshot();
+        let count = allocations(|| client.get_boolean_value(key, false, &context));
+        assert_eq!(count, 0, "{key}");
+        assert_eq!(allocations(|| client.get_variation(key, &context)), 0, "{key}");
+        let count = allocations(|| snapshot.get_boolean_value(key, false, &context));
+        assert_eq!(count, 0, "{key} of a snapshot");
+    }
+    assert_eq!(allocations(|| client.get_boolean_value("no-such-flag", false, &context)), 0);
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn the_text_of_cached_rules_is_freed_when_all_flags_are_compiled() {
+    let text = realistic::ruleset(10_000);
+    let mut compiled = None;
+    let compiled_size = measure(|| compiled = Some(Ruleset::parse(&text))).bytes_current;
+    let cache = Cache::of(&text, "text");
+    let length = text.len() as i64;
+    let compile: [fn(&PhaseFlagClient); 3] = [
+        |client| assert_eq!(client.flags().len(), 10_000),
+        |client| assert_eq!(client.ruleset().map_or(0, |ruleset| ruleset.len()), 10_000),
+        |client| assert_eq!(client.evaluate_all(None).len(), 10_000),
+    ];
+    for compile in compile {
+        let mut client = None;
+        let started = measure(|| client = Some(support::started(cache.settings()))).bytes_current;
+        let client = client.expect("a client");
+        assert!((length..2 * length).contains(&started), "{started} of {length}");
+        let key = realistic::key(0);
+        let used = measure(|| _ = client.get_variation(&key, &context())).bytes_current;
+        assert!(used < length / 100, "{used} of {length}");
+        let more = measure(|| compile(&client)).bytes_current;
+        let kept = started + used + more;
+        assert!(kept < compiled_size + length / 20, "{kept}, compiled {compiled_size}");
+    }
+}
+
 /// Returns how many bytes a client keeps allocated.
 #[cfg(feature = "http")]
 fn kept(settings: ClientBuilder) -> i64 {

@@ -169,8 +169,8 @@ impl Inner {
     fn serve_cached(&self) -> Option<CacheEntry> {
         let cached = self.service.as_ref()?.cache()?.load()?;
         let ready = cached.fresh || self.config.offline_mode;
-        let CacheEntry { rules, location, age, .. } = &cached;
-        self.flags.serve_cached(rules, location, *age, ready).then_some(cached)
+        let CacheEntry { ruleset, location, age, .. } = &cached;
+        self.flags.serve_cached(ruleset, location, *age, ready).then_some(cached)
     }
 
     /// Returns the watch of the bootstrap file; `None` without `bootstrap_watch`.

@@ -152,12 +152,12 @@ impl PhaseFlagClient {
         &'a self,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> BTreeMap<String, EvaluationResult> {
-        self.snapshot().evaluate_all(self.inner.context(context.into()))
+        self.compiled_snapshot().evaluate_all(self.inner.context(context.into()))
     }
 
     /// Returns a summary of each flag of the current ruleset, in the order of the ruleset.
     pub fn flags(&self) -> Vec<FlagInfo> {
-        self.snapshot().flags()
+        self.compiled_snapshot().flags()
     }
 
     /// Returns the current rules and overrides. The snapshot has the getters of the client, and does
@@ -166,7 +166,7 @@ impl PhaseFlagClient {
         Snapshot {
             started_without_service: self.started_without_service(),
             overrides: self.inner.overrides.all(),
-            ruleset: self.ruleset(),
+            ruleset: self.inner.flags.current(),
             default_context: self.inner.config.default_context.clone(),
             recorder: self.inner.recorder.clone(),
             misses: self.inner.flags.misses.clone(),
@@ -181,7 +181,7 @@ impl PhaseFlagClient {
     /// Returns the current ruleset, or `None` if the client has no rules yet. It does not change
     /// when the client receives a newer one.
     pub fn ruleset(&self) -> Option<Ruleset> {
-        self.inner.flags.current()
+        self.inner.flags.compiled()
     }
 
     /// Calls a function each time a new ruleset adds, removes or changes a flag or a segment. This
@@ -357,7 +357,7 @@ impl PhaseFlagClient {
         if let Some(value) = self.inner.overrides.read(key, &read) {
             return value;
         }
-        let (ruleset, context) = (self.inner.flags.find(key)?, self.inner.context(context));
+        let (ruleset, context) = (self.inner.flags.current()?, self.inner.context(context));
         match &self.inner.recorder {
             None => ruleset.read_value(key, context, read),
             Some(recorder) => read(recorder.read(&ruleset, key, context)?),
@@ -372,11 +372,17 @@ impl PhaseFlagClient {
         if let Some(result) = self.inner.overrides.read(key, overridden) {
             return Some(result);
         }
-        let (ruleset, context) = (self.inner.flags.find(key)?, self.inner.context(context));
+        let (ruleset, context) = (self.inner.flags.current()?, self.inner.context(context));
         match &self.inner.recorder {
             None => ruleset.evaluate(key, context),
             Some(recorder) => recorder.evaluate(&ruleset, key, context),
         }
+    }
+
+    /// Returns a snapshot in which all flags are compiled.
+    fn compiled_snapshot(&self) -> Snapshot {
+        self.inner.flags.compile();
+        self.snapshot()
     }
 
     pub(crate) fn overrides(&self) -> &Overrides {
@@ -386,10 +392,7 @@ impl PhaseFlagClient {
     #[cold]
     fn miss(&self, key: &str) {
         let Inner { flags, overrides, .. } = &*self.inner;
-        let lacks = || match flags.find(key) {
-            Some(ruleset) => !ruleset.has(key),
-            None => flags.have_rules(),
-        };
+        let lacks = || flags.current().is_some_and(|ruleset| !ruleset.has(key));
         flags.misses.miss(key, &|| overrides.read(key, |_| ()).is_none() && lacks());
     }
 

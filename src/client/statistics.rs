@@ -64,7 +64,7 @@ impl Statistics {
     pub(super) fn of(inner: &Inner) -> Statistics {
         let Inner { flags, ledger, .. } = inner;
         let polls = flags.readiness.polls();
-        let rules = flags.current();
+        let rules = flags.compiled();
         let last_bootstrap_failure = polls.last_bootstrap_failure();
         let version = rules.as_ref().map(|rules| rules.version().clone());
         let mut events = ledger.counts();

@@ -13,13 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::cache_file::{CacheFile, Header, encode, header};
-use super::cached_ruleset::CachedRuleset;
-use super::flags::LazyRuleset;
-use crate::config::{CacheDir, Config, Environment};
+use crate::config::{CacheDir, Config, Environment, parse_for};
 use crate::files;
 use crate::http::{KeepPaths, KnownPaths};
 use crate::identity::identity;
 use crate::log::log;
+use crate::ruleset::{IndexedText, Ruleset};
 use crate::value::json;
 
 /// The age from which a temporary file counts as abandoned by its writer.
@@ -52,7 +51,9 @@ pub(crate) trait Cache: KeepPaths {
 /// A ruleset loaded from the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheEntry {
-    pub(crate) rules: Arc<dyn LazyRuleset>,
+    pub(crate) ruleset: Ruleset,
+    /// The text of the ruleset, as the service sent it.
+    pub(crate) text: Arc<IndexedText>,
     pub(crate) location: String,
     pub(crate) etag: Option<String>,
     /// The time since the service confirmed it; `None` if that is in the future.
@@ -118,14 +119,16 @@ impl Cache for CacheFolder {
         let path = self.file(RULES)?;
         match read(&path, self.max_size) {
             Ok((file, modified)) => {
-                *self.header() = file.header();
+                *self.header() = Some(file.header);
                 let age = modified.elapsed().ok();
+                let text = Arc::new(file.text);
                 Some(CacheEntry {
+                    ruleset: self.ruleset(text.clone()),
+                    text,
                     location: path.display().to_string(),
-                    etag: file.etag().map(str::to_owned),
+                    etag: file.etag,
                     age,
                     fresh: age.is_some_and(|age| age < self.max_age),
-                    rules: Arc::new(CachedRuleset::new(file, self.environment.clone())),
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -192,6 +195,13 @@ impl KeepPaths for CacheFolder {
 }
 
 impl CacheFolder {
+    /// Returns the ruleset of a text. Nothing is compiled yet.
+    fn ruleset(&self, text: Arc<IndexedText>) -> Ruleset {
+        let environment = self.environment.clone();
+        let name = environment.as_ref().map(|environment| environment.name.clone());
+        Ruleset::lazy(text, name, move |text| parse_for(environment.as_ref(), text.as_bytes()))
+    }
+
     fn file(&self, extension: &str) -> Option<PathBuf> {
         let name = || self.path.join(format!("{}{extension}", self.name));
         (!self.path.as_os_str().is_empty()).then(name)

@@ -1,9 +1,8 @@
 //! The rules in use, shared by the client and its threads: how they are read and replaced.
 //!
-//! A cached ruleset may be in use before it is compiled. Until a caller needs the whole, or the
-//! service sends another, each flag is compiled at its first evaluation.
+//! A cached ruleset compiles each flag when it is first used. It is replaced by its compiled form when
+//! a caller needs all flags, or by the poller.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +14,7 @@ use super::store::Store;
 use crate::config::{Config, Environment, parse_for};
 use crate::context::EvaluationContext;
 use crate::log::log;
-use crate::ruleset::RulesetError;
-use crate::ruleset::{Long, NeedsWhole, Ruleset};
+use crate::ruleset::{Long, Ruleset, RulesetError};
 use crate::value::Value;
 
 /// How long a thread that replaced a ruleset keeps it for evaluations that still use it.
@@ -32,31 +30,16 @@ pub(crate) struct Flags {
     pub(crate) misses: Arc<Misses>,
     listeners: Arc<Listeners>,
     precedence: Mutex<Precedence>,
-    /// The ruleset in use while the store is empty.
-    lazy: Mutex<Option<Arc<dyn LazyRuleset>>>,
-}
-
-/// A ruleset whose flags are compiled when they are first evaluated.
-pub(crate) trait LazyRuleset: Send + Sync + fmt::Debug {
-    /// Returns a ruleset that evaluates one flag as the whole would, or `None` if the flag does not
-    /// exist.
-    fn part(&self, key: &str) -> Result<Option<Ruleset>, NeedsWhole>;
-
-    /// Returns the whole ruleset.
-    fn whole(&self) -> Result<Ruleset, RulesetError>;
-
-    /// Returns the text as the service sent it.
-    fn text(&self) -> &[u8];
-
-    /// Returns the number of flags in the text, of all environments.
-    fn len(&self) -> usize;
 }
 
 /// A replacement of the ruleset of which the listeners are not notified yet.
 #[must_use]
 pub(super) struct Installed<'a> {
     ruleset: &'a Ruleset,
+    source: RulesSource<'a>,
     before: Option<Ruleset>,
+    /// Whether it is the first ruleset in force.
+    first: bool,
     /// The number of the first listener that was added after the replacement.
     listeners_end: u64,
 }
@@ -78,7 +61,7 @@ impl Flags {
 
     /// Returns whether there are rules.
     pub(crate) fn have_rules(&self) -> bool {
-        self.lazy().is_some() || self.store.current().is_some()
+        self.store.read(|_| ()).is_some()
     }
 
     /// Returns whether rules of the service are in use.
@@ -86,10 +69,10 @@ impl Flags {
         self.precedence().served
     }
 
-    /// Returns a ruleset that evaluates one flag: the one in use, or a part of it.
+    /// Returns the ruleset in use. It may be lazy.
     #[inline]
-    pub(crate) fn find(&self, key: &str) -> Option<Ruleset> {
-        self.store.current().or_else(|| self.find_lazy(key))
+    pub(crate) fn current(&self) -> Option<Ruleset> {
+        self.store.current()
     }
 
     /// Evaluates a flag and passes its value to `read`; `None` if there is no value.
@@ -105,16 +88,14 @@ impl Flags {
     ) -> Option<T> {
         match self.store.read(|ruleset| ruleset.read_short(key, context, &read)) {
             Some(Ok(value)) => value,
-            Some(Err(Long)) | None => self.find(key)?.read_value(key, context, read),
+            Some(Err(Long)) | None => self.current()?.read_value(key, context, read),
         }
     }
 
-    /// Returns the whole ruleset in use.
-    pub(crate) fn current(&self) -> Option<Ruleset> {
-        self.store.current().or_else(|| {
-            self.complete();
-            self.store.current()
-        })
+    /// Returns the ruleset in use with all flags compiled.
+    pub(crate) fn compiled(&self) -> Option<Ruleset> {
+        self.compile();
+        self.current()
     }
 
     /// Returns the number of rulesets that came into force.
@@ -153,48 +134,28 @@ impl Flags {
     /// confirmed it. Without listeners, nothing is compiled yet.
     pub(crate) fn serve_cached(
         &self,
-        cached: &Arc<dyn LazyRuleset>,
+        cached: &Ruleset,
         location: &str,
         age: Option<Duration>,
         ready: bool,
     ) -> bool {
-        let source = RulesSource::Cache(location);
-        let mut precedence = self.precedence();
-        if self.listeners.is_empty() {
-            if !precedence.permits(source, false) {
+        let cached = match self.listeners.is_empty() {
+            true => Ok(cached.clone()),
+            false => cached.compiled(),
+        };
+        let ruleset = match cached {
+            Ok(ruleset) => ruleset,
+            Err(error) => {
+                log_unusable(&error);
                 return false;
             }
-            precedence.served = true;
-            precedence.loaded += 1;
-            *self.lock_lazy() = Some(cached.clone());
-            drop(precedence);
-            self.readiness.rules_cached(age, ready);
-            match &self.environment {
-                None => log!(info, "flags in use: {}, from {source}", cached.len()),
-                Some(Environment { name, .. }) => {
-                    log!(
-                        info,
-                        "flags in use: those of `{name}` among {}, from {source}",
-                        cached.len()
-                    );
-                }
-            }
-            return true;
-        }
-        drop(precedence);
-        match cached.whole() {
-            Ok(ruleset) => {
-                if let Some(installed) = self.install(&ruleset, source) {
-                    self.readiness.rules_cached(age, ready);
-                    self.notify(installed);
-                }
-                true
-            }
-            Err(error) => {
-                log!(warn, "failed to use the cached ruleset: {error}");
-                false
-            }
-        }
+        };
+        let Some(installed) = self.install(&ruleset, RulesSource::Cache(location)) else {
+            return false;
+        };
+        self.readiness.rules_cached(age, ready);
+        self.notify(installed);
+        true
     }
 
     /// Replaces the ruleset in use if the precedence of the source permits. The caller updates the
@@ -202,31 +163,46 @@ impl Flags {
     pub(super) fn install<'a>(
         &self,
         ruleset: &'a Ruleset,
-        source: RulesSource<'_>,
+        source: RulesSource<'a>,
     ) -> Option<Installed<'a>> {
         let (before, listeners_end, first) = {
             let mut precedence = self.precedence();
-            while !self.listeners.is_empty() && self.lazy().is_some() {
-                // Listeners receive the difference from the whole ruleset.
-                drop(precedence);
-                self.complete();
-                precedence = self.precedence();
-            }
             if !precedence.permits(source, self.have_rules()) {
                 return None;
             }
             precedence.served |= matches!(source, RulesSource::Service | RulesSource::Cache(_));
             precedence.loaded += 1;
-            let before = self.store.replace(ruleset);
-            // The order matters, as in `complete`.
-            *self.lock_lazy() = None;
-            (before, self.listeners.next(), precedence.loaded == 1)
+            (self.store.replace(Some(ruleset)), self.listeners.next(), precedence.loaded == 1)
         };
-        match first {
-            true => log!(info, "flags in use: {}, from {source}", ruleset.len()),
-            false => log!(debug, "flags in use: {}, from {source}", ruleset.len()),
+        Some(Installed { ruleset, source, before, first, listeners_end })
+    }
+
+    /// Logs a replacement, calls the listeners with what it changed, without a lock, and returns the
+    /// ruleset before if an evaluation may still use it.
+    pub(super) fn notify(&self, installed: Installed<'_>) -> Option<Ruleset> {
+        self.log(&installed);
+        let Installed { ruleset, before, listeners_end, .. } = installed;
+        self.listeners.notify(listeners_end, before.as_ref(), ruleset);
+        before.filter(Ruleset::is_shared)
+    }
+
+    /// Logs where a ruleset is from, and its problems if they differ from those before. A lazy ruleset
+    /// is not compiled for that.
+    fn log(&self, installed: &Installed<'_>) {
+        let Installed { ruleset, source, before, first, .. } = installed;
+        let count = ruleset.listed_flags();
+        match &self.environment {
+            Some(Environment { name, .. }) if ruleset.is_lazy() => {
+                log!(info, "flags in use: those of `{name}` among {count}, from {source}");
+            }
+            _ if *first => log!(info, "flags in use: {count}, from {source}"),
+            _ => log!(debug, "flags in use: {count}, from {source}"),
         }
-        let problems_before = before.as_ref().map(Ruleset::problems).unwrap_or_default();
+        if ruleset.is_lazy() {
+            return;
+        }
+        let before = before.as_ref().filter(|before| !before.is_lazy());
+        let problems_before = before.map(Ruleset::problems).unwrap_or_default();
         match ruleset.problems() {
             problems if problems == problems_before => {}
             [] => log!(info, "the ruleset from {source} no longer has problems"),
@@ -238,32 +214,23 @@ impl Flags {
                 );
             }
         }
-        Some(Installed { ruleset, before, listeners_end })
     }
 
-    /// Calls the listeners with what a replacement changed, without a lock, and returns the ruleset
-    /// before if an evaluation may still use it.
-    pub(super) fn notify(&self, installed: Installed<'_>) -> Option<Ruleset> {
-        let Installed { ruleset, before, listeners_end } = installed;
-        self.listeners.notify(listeners_end, before.as_ref(), ruleset);
-        before.filter(Ruleset::is_shared)
-    }
-
-    /// Compiles the rules in use unless they are compiled.
-    pub(super) fn complete(&self) {
-        let Some(lazy) = self.lazy() else { return };
-        let whole = lazy.whole();
+    /// Replaces a lazy ruleset by its compiled form, which frees its text.
+    pub(crate) fn compile(&self) {
+        let is_lazy = || self.store.read(Ruleset::is_lazy) == Some(true);
+        let Some(lazy) = self.current().filter(Ruleset::is_lazy) else { return };
+        let compiled = lazy.compiled();
         let precedence = self.precedence();
         // Another ruleset may have replaced it meanwhile.
-        if self.lazy().is_none() {
+        if !is_lazy() {
             return;
         }
-        let failure = whole.map(|ruleset| self.store.replace(&ruleset)).err();
-        // Cleared last: a thread that finds it empty looks into the store once more.
-        *self.lock_lazy() = None;
+        let before = self.store.replace(compiled.as_ref().ok());
         drop(precedence);
-        if let Some(error) = failure {
-            log!(warn, "failed to use the cached ruleset: {error}");
+        drop(before);
+        if let Err(error) = compiled {
+            log_unusable(&error);
         }
     }
 
@@ -272,27 +239,13 @@ impl Flags {
         self.precedence().closed = true;
     }
 
-    #[cold]
-    fn find_lazy(&self, key: &str) -> Option<Ruleset> {
-        match self.lazy().map(|lazy| lazy.part(key)) {
-            Some(Ok(part)) => part,
-            Some(Err(NeedsWhole)) => self.current(),
-            // The whole ruleset may have taken its place a moment ago.
-            None => self.store.current(),
-        }
-    }
-
     fn precedence(&self) -> MutexGuard<'_, Precedence> {
         self.precedence.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn lazy(&self) -> Option<Arc<dyn LazyRuleset>> {
-        self.lock_lazy().clone()
-    }
-
-    fn lock_lazy(&self) -> MutexGuard<'_, Option<Arc<dyn LazyRuleset>>> {
-        self.lazy.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn log_unusable(error: &RulesetError) {
+    log!(warn, "failed to use the cached ruleset: {error}");
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ mod bootstrap;
 mod bootstrap_watch;
 mod cache;
 mod cache_file;
-mod cached_ruleset;
 #[cfg(feature = "http")]
 mod fetch;
 mod flags;

@@ -87,7 +87,7 @@ impl Poller {
             if pause(stop, COMPILE_DELAY) {
                 return;
             }
-            guarded(|| self.flags.complete());
+            guarded(|| self.flags.compile());
             let delay = self.backoff.after_success();
             if pause(stop, delay) {
                 return;
@@ -97,7 +97,7 @@ impl Poller {
             let delay = guarded(|| self.poll(stop))
                 .unwrap_or_else(|| Some(self.backoff.after_failure(Retry::Transient)));
             let Some(delay) = delay else { return };
-            guarded(|| self.flags.complete());
+            guarded(|| self.flags.compile());
             guarded(|| self.flags.report_unknown());
             if self.pause(stop, delay) {
                 return;
@@ -108,7 +108,7 @@ impl Poller {
     /// Continues from the cached rules, and returns whether they are fresh.
     fn restore(&mut self) -> bool {
         let Some(cached) = self.cached.take() else { return false };
-        self.fetcher.restore(cached.rules.text(), cached.etag);
+        self.fetcher.restore(cached.text.text().as_bytes(), cached.etag);
         cached.fresh
     }
 
@@ -125,7 +125,7 @@ impl Poller {
     /// Polls once, and returns the delay until the next poll, or `None` if there is none.
     fn poll(&mut self, stop: &StopSignal) -> Option<Duration> {
         let fetched = self.fetcher.fetch(ClientView {
-            ruleset: &|| self.flags.current(),
+            ruleset: &|| self.flags.compiled(),
             has_rules: &|| self.flags.have_rules(),
             is_stopped: &|| is_stopped(stop),
         });

@@ -35,10 +35,10 @@ impl Store {
     }
 
     /// Replaces the ruleset in use, and returns the one before.
-    pub(super) fn replace(&self, ruleset: &Ruleset) -> Option<Ruleset> {
+    pub(super) fn replace(&self, ruleset: Option<&Ruleset>) -> Option<Ruleset> {
         let mut before = None;
         for shard in &self.shards {
-            let replica = Some(ruleset.replica());
+            let replica = ruleset.map(Ruleset::replica);
             let mut current = shard.0.write().unwrap_or_else(PoisonError::into_inner);
             before = std::mem::replace(&mut *current, replica);
         }
@@ -58,7 +58,7 @@ mod tests {
         let (store, in_use, checked) = (Store::default(), Barrier::new(5), Barrier::new(5));
         let first = Ruleset::default();
         let tables = first.weak();
-        store.replace(&first);
+        store.replace(Some(&first));
         drop(first);
         thread::scope(|scope| {
             for _ in 0..4 {
@@ -70,7 +70,7 @@ mod tests {
             }
             in_use.wait();
             assert!(tables.upgrade().is_some());
-            store.replace(&Ruleset::default());
+            store.replace(Some(&Ruleset::default()));
             let freed = tables.upgrade().is_none();
             checked.wait();
             assert!(freed);

@@ -8,6 +8,7 @@ mod document;
 mod error;
 mod evaluate;
 mod explain;
+mod lazy;
 mod lint;
 mod parse;
 mod problem;
@@ -19,9 +20,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use compile::{NeedsWhole, Piece, PieceSource};
 pub(crate) use diff::Difference;
-pub(crate) use document::Outline;
+pub(crate) use document::IndexedText;
 pub use error::RulesetError;
 pub use explain::{
     ExplainedCondition, ExplainedEntry, ExplainedPrerequisite, ExplainedRollout, ExplainedRule,
@@ -32,14 +32,14 @@ pub use problem::Problem;
 pub(crate) use result::Serving;
 pub use result::{EvaluationResult, Reason};
 pub use split::{Share, Split};
-pub(crate) use tables::excerpt;
 pub use tables::{FlagInfo, FlagKind};
+pub(crate) use tables::{Long, excerpt};
 
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::value::Value;
 use diff::Comparison;
 use evaluate::{Evaluator, evaluate};
-use tables::{Replica, Tables};
+use tables::{Found, Replica, Tables};
 
 /// The flags of an environment and their rules, compiled for evaluation.
 ///
@@ -76,9 +76,6 @@ use tables::{Replica, Tables};
 #[derive(Clone)]
 pub struct Ruleset(Arc<Replica>);
 
-/// An evaluation may take long.
-pub(crate) struct Long;
-
 impl Ruleset {
     /// Evaluates a flag; returns `None` if the ruleset does not have it.
     pub fn evaluate<'a>(
@@ -87,9 +84,8 @@ impl Ruleset {
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> Option<EvaluationResult> {
         let context = context.into().unwrap_or(&EMPTY_CONTEXT);
-        let tables = self.tables();
-        let position = tables.position(key)?;
-        let outcome = evaluate(tables, context, tables.flag(position)?);
+        let Found { tables, flag, position } = self.0.find(key)?;
+        let outcome = evaluate(tables, context, flag);
         Some(EvaluationResult::shared(self.0.clone(), position, outcome))
     }
 
@@ -98,10 +94,11 @@ impl Ruleset {
         &self,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> BTreeMap<String, EvaluationResult> {
-        let mut evaluator = Evaluator::new(self.tables(), context.into().unwrap_or(&EMPTY_CONTEXT));
-        let results = (0..).zip(&self.tables().flags).map(|(position, flag)| {
+        let (whole, tables) = (self.whole(), self.tables());
+        let mut evaluator = Evaluator::new(tables, context.into().unwrap_or(&EMPTY_CONTEXT));
+        let results = (0..).zip(&tables.flags).map(|(position, flag)| {
             let outcome = evaluator.evaluate(flag);
-            (flag.key.to_string(), EvaluationResult::shared(self.0.clone(), position, outcome))
+            (flag.key.to_string(), EvaluationResult::shared(whole.clone(), position, outcome))
         });
         results.collect()
     }
@@ -148,7 +145,7 @@ impl Ruleset {
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> Option<Explanation> {
         let context = context.into().unwrap_or(&EMPTY_CONTEXT);
-        explain::explain(&self.0, self.tables().position(key)?, context)
+        explain::explain(self.whole(), self.tables().position(key)?, context)
     }
 
     /// Evaluates a flag once for each identifier and counts the results; returns `None` if the
@@ -181,8 +178,7 @@ impl Ruleset {
         context: impl Into<Option<&'a EvaluationContext>>,
         identifiers: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Option<Split> {
-        let tables = self.tables();
-        let flag = tables.flag(tables.position(key)?)?;
+        let Found { tables, flag, .. } = self.0.find(key)?;
         let context = context.into().unwrap_or(&EMPTY_CONTEXT);
         Some(Split::count(tables, flag, context, identifiers.into_iter()))
     }
@@ -196,13 +192,13 @@ impl Ruleset {
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Option<T> {
         let context = context.unwrap_or(&EMPTY_CONTEXT);
-        let tables = self.tables();
-        let flag = tables.flag(tables.position(key)?)?;
+        let Found { tables, flag, .. } = self.0.find(key)?;
         let outcome = evaluate(tables, context, flag);
         read(&flag.variation(outcome.variation)?.value)
     }
 
-    /// Evaluates a flag like [`read_value`](Ruleset::read_value) if its evaluation is short.
+    /// Evaluates a flag like [`read_value`](Ruleset::read_value) if it is compiled and its evaluation
+    /// is short.
     #[inline]
     pub(crate) fn read_short<T>(
         &self,
@@ -211,28 +207,21 @@ impl Ruleset {
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<Option<T>, Long> {
         let context = context.unwrap_or(&EMPTY_CONTEXT);
-        let tables = self.tables();
-        let Some(flag) = tables.position(key).and_then(|position| tables.flag(position)) else {
-            return Ok(None);
-        };
-        if !flag.short {
-            return Err(Long);
-        }
+        let Some(Found { tables, flag, .. }) = self.0.find_short(key)? else { return Ok(None) };
         let outcome = evaluate(tables, context, flag);
         Ok(flag.variation(outcome.variation).and_then(|variation| read(&variation.value)))
     }
 
     /// Evaluates a flag and borrows the result; `None` if the ruleset does not have the flag.
     pub(crate) fn serve(&self, key: &str, context: &EvaluationContext) -> Option<Serving<'_>> {
-        let tables = self.tables();
-        let flag = tables.flag(tables.position(key)?)?;
+        let Found { tables, flag, .. } = self.0.find(key)?;
         Some(Serving::new(flag, evaluate(tables, context, flag)))
     }
 
     /// Returns the flags in the order of the document.
     pub fn flags(&self) -> impl ExactSizeIterator<Item = FlagInfo> {
         let positions = 0..self.len() as u32;
-        positions.map(|position| FlagInfo::new(self.0.clone(), position))
+        positions.map(|position| FlagInfo::new(self.whole().clone(), position))
     }
 
     /// Returns the number of flags.
@@ -247,7 +236,7 @@ impl Ruleset {
 
     /// Returns whether the ruleset has a flag with this key.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.tables().position(key).is_some()
+        self.0.find(key).is_some()
     }
 
     /// Returns the ruleset's version as the service sent it, or `null` if it sent none.
@@ -271,14 +260,38 @@ impl Ruleset {
         !self.tables().has_segments && self.tables().names_segments()
     }
 
-    /// Returns a ruleset that shares the tables but has a separate reference count.
+    /// Returns a ruleset that shares the rules but has a separate reference count.
     pub(crate) fn replica(&self) -> Ruleset {
-        Ruleset(Arc::new(Replica { tables: self.0.tables.clone() }))
+        Ruleset(Arc::new(self.0.separate()))
     }
 
-    /// Returns whether there are other references to the tables.
+    /// Returns whether there are other references to the rules.
     pub(crate) fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0.tables) > 1 || Arc::strong_count(&self.0) > 1
+        self.0.is_shared() || Arc::strong_count(&self.0) > 1
+    }
+
+    /// Returns whether flags are compiled when they are first used.
+    pub(crate) fn is_lazy(&self) -> bool {
+        matches!(&*self.0, Replica::Lazy(_))
+    }
+
+    /// Returns the number of flags without compiling them. Of a lazy ruleset, it is that of all
+    /// environments.
+    pub(crate) fn listed_flags(&self) -> usize {
+        match &*self.0 {
+            Replica::Compiled(tables) => tables.flags.len(),
+            Replica::Lazy(lazy) => lazy.listed_flags(),
+        }
+    }
+
+    /// Returns the ruleset with all flags compiled, without the text of a lazy one.
+    pub(crate) fn compiled(&self) -> Result<Ruleset, RulesetError> {
+        if let Replica::Lazy(lazy) = &*self.0
+            && let Some(failure) = lazy.failure()
+        {
+            return Err(failure.clone());
+        }
+        Ok(Ruleset(self.whole().clone()))
     }
 
     /// Returns the difference between this ruleset and its successor.
@@ -288,11 +301,18 @@ impl Ruleset {
 
     #[cfg(test)]
     pub(crate) fn weak(&self) -> std::sync::Weak<impl Sized + use<>> {
-        Arc::downgrade(&self.0.tables)
+        Arc::downgrade(self.0.tables())
+    }
+
+    fn whole(&self) -> &Arc<Replica> {
+        match &*self.0 {
+            Replica::Compiled(_) => &self.0,
+            Replica::Lazy(lazy) => lazy.whole(),
+        }
     }
 
     fn tables(&self) -> &Tables {
-        &self.0.tables
+        self.0.tables()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Ruleset;
-use super::compile::{self, Compiler, NeedsWhole, PieceSource};
+use super::compile::{self, Compiler};
 use super::document::Document;
 use super::error::RulesetError;
 use super::lint::{self, Finding};
@@ -133,25 +133,13 @@ impl Ruleset {
         lint::findings(text, Some(environment))
     }
 
-    /// Compiles one flag of an environment and all that it refers to; `None` if the source does not
-    /// have the flag. Subtracts the bytes that it reads from `allowed`.
-    pub(crate) fn part(
-        source: &dyn PieceSource,
-        key: &str,
-        environment: Option<&str>,
-        allowed: &mut usize,
-    ) -> Result<Option<Ruleset>, NeedsWhole> {
-        let tables = compile::compile_part(source, key, environment, allowed)?;
-        Ok(tables.map(Ruleset::new))
-    }
-
     fn compile(text: &str, environment: Option<&str>) -> Result<Ruleset, RulesetError> {
         let document = Document::parse(text, Compiler::of(environment))?;
         Ok(Ruleset::new(compile::link(document)))
     }
 
     fn new(tables: Tables) -> Ruleset {
-        Ruleset(Arc::new(Replica { tables: Arc::new(tables) }))
+        Ruleset(Arc::new(Replica::Compiled(Arc::new(tables))))
     }
 }
 

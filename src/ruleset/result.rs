@@ -60,7 +60,7 @@ impl EvaluationResult {
     fn variation(&self) -> Option<&Variation> {
         match &self.served {
             Served::Shared { ruleset, flag, variation } => {
-                ruleset.tables.flag(*flag)?.variation(*variation)
+                ruleset.flag(*flag)?.variation(*variation)
             }
             Served::Own(variation) => Some(variation),
         }

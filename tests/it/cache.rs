@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -438,7 +438,70 @@ fn concurrent_threads_get_the_same_result() {
 }
 
 #[test]
-fn rules_are_present_while_the_whole_ruleset_replaces_its_parts() {
+fn concurrent_first_uses_of_a_flag_get_the_same_result() {
+    const THREADS: usize = 10;
+    let rules = r#"{"flags": [
+        {"key": "top", "variations": [{"key": "on", "value": {"a": [1, 2, 3]}}],
+         "default_variation": "on",
+         "prerequisites": [{"flag_key": "gate", "variation_key": "on"}]},
+        {"key": "gate", "variations": [{"key": "on", "value": true}], "default_variation": "on"}]}"#;
+    let (server, folder) = cached("first", rules);
+    server.respond(|_| Reply::Hang);
+    for round in 0..50 {
+        let client = started(caching(&server, &folder).cache_max_age(NEVER));
+        let (snapshot, start) = (client.snapshot(), Barrier::new(THREADS));
+        let evaluate = |number: usize| {
+            start.wait();
+            match number % 2 {
+                0 => client.get_variation("top", None),
+                _ => snapshot.get_variation("top", None),
+            }
+        };
+        let results: Vec<_> = thread::scope(|scope| {
+            let spawn = |number| {
+                scope.spawn({
+                    let evaluate = &evaluate;
+                    move || evaluate(number)
+                })
+            };
+            let threads: Vec<_> = (0..THREADS).map(spawn).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a result")).collect()
+        });
+        let first = results[0].as_ref().expect("a flag");
+        assert_eq!(first.value().to_string(), r#"{"a":[1,2,3]}"#, "{round}");
+        for result in &results {
+            let result = result.as_ref().expect("a flag");
+            // The same value, not an equal one: the flag was compiled once.
+            assert!(std::ptr::eq(result.value(), first.value()), "{round}");
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_of_cached_rules_outlives_them() {
+    let (server, folder) = cached("snapshot", ruleset(1, &["a", "b", "c"]));
+    server.respond(|_| Reply::Hang);
+    let client = started(caching(&server, &folder).cache_max_age(NEVER));
+    let snapshot = client.snapshot();
+    let result = snapshot.get_variation("a", None).expect("a flag");
+    // The client compiles all flags, and its text is freed; then it is gone.
+    assert_eq!(client.flags().len(), 3);
+    assert!(is_on(&client, "b"));
+    drop(client);
+    fs::remove_dir_all(&folder.0).expect("a removed folder");
+    assert_eq!(snapshot.get_variation("a", None).as_ref(), Some(&result));
+    assert!(snapshot.get_boolean_value("b", false, None));
+    assert_eq!(snapshot.get_variation("d", None), None);
+    assert_eq!(snapshot.flags().len(), 3);
+    assert_eq!(snapshot.evaluate_all(None).len(), 3);
+    assert_eq!(snapshot.ruleset().expect("rules").version().as_i64(), Some(1));
+    assert!(snapshot.get_boolean_value("c", false, None));
+    drop(snapshot);
+    assert_eq!((result.value().as_bool(), result.variation_key()), (Some(true), Some("v")));
+}
+
+#[test]
+fn rules_are_present_while_compiled_ones_replace_them() {
     let keys: Vec<String> = (0..60).map(|n| format!("flag-{n}")).collect();
     let names: Vec<&str> = keys.iter().map(String::as_str).collect();
     let (server, folder) = cached("race", ruleset(1, &names));

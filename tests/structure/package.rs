@@ -57,8 +57,8 @@ const IMPURE: [&str; 13] = [
 const IMPURE_MACROS: [&str; 7] =
     ["log!", "print!", "println!", "eprint!", "eprintln!", "dbg!", "thread_local!"];
 
-/// The part of `std::sync` that the core may name: shared ownership.
-const SHARED: [&str; 2] = ["Arc", "Weak"];
+/// The part of `std::sync` that the core may name: shared ownership, and values that are set once.
+const SHARED: [&str; 3] = ["Arc", "Weak", "OnceLock"];
 
 pub const MAX_ENTRIES: usize = 18;
 pub const MAX_LINES: usize = 450;

@@ -215,7 +215,7 @@ fn what_the_core_may_name_is_left_alone() {
         &[
             ("src/rules/a.rs", "use std::time::Instant;\nuse std::sync::Mutex;", &[]),
             ("src/ruleset/a.rs", "//! Needs no std::time::Instant.\nuse std::fmt;", &[]),
-            ("src/ruleset/a.rs", "use std::sync::{Arc, Weak};\nuse std::sync;", &[]),
+            ("src/ruleset/a.rs", "use std::sync::{Arc, OnceLock, Weak};\nuse std::sync;", &[]),
             ("src/ruleset/a.rs", "fn f(time: u8) { time::now(); io::read(); log(); }", &[]),
             ("src/ruleset/a.rs", "use crate::value::time::Instant;", &[]),
             (

@@ -14,6 +14,7 @@ use phaseflag::{ClientBuilder, EvaluationContext, EvaluationEvent, PhaseFlagClie
 use phaseflag_benches::kept::{Figure, Kept, Limit};
 use phaseflag_benches::process::output;
 use phaseflag_benches::realistic;
+use phaseflag_benches::serve::serve as service;
 
 const COUNT: Limit = Limit::Share { same_compiler: 0.02, other_compiler: 0.25 };
 
@@ -23,11 +24,12 @@ const KEY: &str = "new-checkout-flow";
 /// A case: its name, and a function that runs it and returns the number of counted calls.
 type Case = (&'static str, fn() -> usize);
 
-const CASES: [Case; 22] = [
+const CASES: [Case; 23] = [
     ("no rules", no_rules),
     ("one_of", one_of),
     ("rollout", rollout),
     ("get_variation", get_variation),
+    ("cached, one_of", cached_one_of),
     ("string", string),
     ("number", number),
     ("context and rule", context_and_rule),
@@ -187,6 +189,33 @@ fn get_variation() -> usize {
     calls(&one_of_flag(), KEY, pro, |client, caller| {
         black_box(client.get_variation(&caller.key, &caller.context));
     })
+}
+
+/// Rules from the cache, in a client that never needs all of them. Each flag has been used.
+fn cached_one_of() -> usize {
+    let folder = std::env::temp_dir().join(format!("phaseflag-cached-{}", std::process::id()));
+    let url = service(format!(r#"{{"flags":[{}]}}"#, one_of_flag())).expect("a free port");
+    let client = || {
+        let builder = PhaseFlagClient::builder(&url, "sdk-prod-xxxx").cache_dir(&folder);
+        let builder = builder.polling_interval(Duration::ZERO);
+        let client = builder.cache_max_age(Duration::from_secs(3600)).build();
+        let client = client.expect("the settings are right");
+        client.start().expect("a thread");
+        client.wait_until_ready(Duration::from_secs(60)).expect("the rules");
+        client
+    };
+    client().stop();
+    let clients: Vec<_> = (0..CLIENTS).map(|_| client()).collect();
+    let caller = |user| Caller { key: KEY.to_owned(), context: pro(user) };
+    let callers: Vec<_> = (0..CALLERS).map(caller).collect();
+    let call = |client: &PhaseFlagClient, caller: &Caller| {
+        assert!(black_box(client.get_boolean_value(&caller.key, false, &caller.context)));
+    };
+    // The second use of any flag indexes the keys.
+    clients.iter().for_each(|client| callers.iter().take(2).for_each(|it| call(client, it)));
+    let count = clients.iter().map(|client| measured(&callers, |it| call(client, it))).sum();
+    let _ = fs::remove_dir_all(&folder);
+    count
 }
 
 fn string() -> usize {

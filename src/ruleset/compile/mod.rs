@@ -12,8 +12,7 @@ mod short;
 mod variations;
 
 pub(super) use link::{SEGMENTS, link};
-pub(super) use part::compile_part;
-pub(crate) use part::{NeedsWhole, Piece, PieceSource};
+pub(super) use part::{NoPart, compile_part};
 
 use std::mem::take;
 

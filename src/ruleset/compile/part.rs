@@ -8,36 +8,30 @@ use miniserde::de::Visitor;
 use super::Compiler;
 use super::link::link;
 use crate::ruleset::document::{
-    Consumer, Document, Entry, Field, FlagDocument, List, SegmentDocument, Shape,
+    Consumer, Document, Entry, Field, FlagDocument, IndexedText, List, SegmentDocument, Shape,
 };
 use crate::ruleset::tables::{Tables, TextMap};
 use crate::value::{Value, json};
 
-/// Finds the flags and segments of a text by name. Returns all of the same name, in the order of
-/// the text.
-pub(crate) trait PieceSource {
-    fn flags(&self, key: &str) -> Vec<Piece<'_>>;
-    fn segments(&self, name: &str) -> Vec<Piece<'_>>;
-}
+/// The maximum size of the texts that a flag refers to, in bytes. It bounds the time that flags with
+/// many references take, each of which is compiled with all of them.
+const MAX_REFERENCES: usize = 64 * 1024;
 
-/// The start and the text of a flag or a segment.
-pub(crate) type Piece<'a> = (usize, &'a str);
-
-/// The text cannot be read in parts, or the parts exceed the allowed size.
+/// A flag refers to more than `MAX_REFERENCES`, or its text cannot be read.
 #[derive(Debug)]
-pub(crate) struct NeedsWhole;
+pub(in crate::ruleset) struct NoPart;
 
-/// Compiles a flag and all that it refers to; `None` if the source does not have the flag. Subtracts
-/// the bytes that it reads from `allowed`.
+/// Compiles a flag and all that it refers to. The tables may lack the flag, if it is unusable or of
+/// another environment.
 pub(in crate::ruleset) fn compile_part(
-    source: &dyn PieceSource,
+    text: &IndexedText,
     key: &str,
     environment: Option<&str>,
-    allowed: &mut usize,
-) -> Result<Option<Tables>, NeedsWhole> {
+) -> Result<Tables, NoPart> {
+    let own: usize = text.flags(key).iter().map(|(_, flag)| flag.len()).sum();
     let mut reader = Reader {
-        source,
-        allowed,
+        text,
+        remaining: own.saturating_add(MAX_REFERENCES),
         compiler: Compiler::of(environment),
         flags: TextMap::default(),
         unread: Vec::new(),
@@ -45,17 +39,15 @@ pub(in crate::ruleset) fn compile_part(
     };
     reader.need_flag(key);
     reader.flags()?;
-    if reader.compiler.flags.is_empty() {
-        return Ok(None);
-    }
     let segments = reader.segments()?;
     let consumer = reader.compiler;
-    Ok(Some(link(Document { consumer, segments, version: Value::Null })))
+    Ok(link(Document { consumer, segments, version: Value::Null }))
 }
 
 struct Reader<'a> {
-    source: &'a dyn PieceSource,
-    allowed: &'a mut usize,
+    text: &'a IndexedText,
+    /// How many bytes may still be read.
+    remaining: usize,
     compiler: Compiler,
     /// The flags that are needed.
     flags: TextMap<()>,
@@ -72,10 +64,10 @@ impl Reader<'_> {
         }
     }
 
-    fn flags(&mut self) -> Result<(), NeedsWhole> {
+    fn flags(&mut self) -> Result<(), NoPart> {
         let mut index = 0;
         while let Some(key) = self.unread.pop() {
-            for (_, text) in self.source.flags(&key) {
+            for (_, text) in self.text.flags(&key) {
                 let mut flag: Entry<FlagDocument> = self.read(text)?;
                 if !self.compiler.takes(&flag.object) {
                     continue;
@@ -102,8 +94,8 @@ impl Reader<'_> {
     }
 
     /// Reads the needed segments in the order of the text, since the last one of a name counts.
-    fn segments(&mut self) -> Result<List<SegmentDocument>, NeedsWhole> {
-        let pieces = self.segments.keys().flat_map(|name| self.source.segments(name));
+    fn segments(&mut self) -> Result<List<SegmentDocument>, NoPart> {
+        let pieces = self.segments.keys().flat_map(|name| self.text.segments(name));
         let mut pieces: Vec<_> = pieces.collect();
         pieces.sort_by_key(|(start, _)| *start);
         let mut segments = List { shape: Shape::Given, ..List::default() };
@@ -117,8 +109,8 @@ impl Reader<'_> {
         Ok(segments)
     }
 
-    fn read<T: Visitor + Default>(&mut self, text: &str) -> Result<T, NeedsWhole> {
-        *self.allowed = self.allowed.checked_sub(text.len()).ok_or(NeedsWhole)?;
-        json::read(text).map_err(|_| NeedsWhole)
+    fn read<T: Visitor + Default>(&mut self, text: &str) -> Result<T, NoPart> {
+        self.remaining = self.remaining.checked_sub(text.len()).ok_or(NoPart)?;
+        json::read(text).map_err(|_| NoPart)
     }
 }

@@ -4,13 +4,15 @@
 //! at most one of them is held as a document. The compiler resolves and checks names.
 
 mod field;
+mod indexed_text;
 mod list;
 mod outline;
 mod schema;
 
 pub(super) use field::{Field, Found, Scalar, Shape, Word};
+pub(crate) use indexed_text::IndexedText;
 pub(super) use list::{Entry, List};
-pub(crate) use outline::Outline;
+pub(super) use outline::Outline;
 pub(super) use schema::{
     ConditionDocument, FlagDocument, PrerequisiteDocument, RolloutDocument, RolloutEntryDocument,
     RuleDocument, SegmentDocument, VariationDocument,

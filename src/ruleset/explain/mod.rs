@@ -26,8 +26,9 @@ pub(super) fn explain(
     position: u32,
     context: &EvaluationContext,
 ) -> Option<Explanation> {
-    let flag = ruleset.tables.flag(position)?;
-    let mut explainer = Explainer::new(&ruleset.tables, context, flag);
+    let tables = ruleset.tables();
+    let flag = tables.flag(position)?;
+    let mut explainer = Explainer::new(tables, context, flag);
     let prerequisites = explainer.prerequisites();
     Some(Explanation {
         key: flag.key.clone(),

@@ -9,6 +9,7 @@ mod index;
 #[cfg(feature = "regex")]
 mod literal;
 mod pattern;
+mod replica;
 mod version;
 
 pub(super) use bucket::{BucketSeed, weight_text};
@@ -16,6 +17,7 @@ pub(crate) use condition::excerpt;
 pub(super) use condition::{Attribute, Condition, Subject, Target, Test, cut};
 pub(super) use index::{Index, Named, PositionMap, TextMap};
 pub(super) use pattern::{MatchBudget, Patterns};
+pub(crate) use replica::{Found, LazyTables, Long, Replica};
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,16 +60,6 @@ impl Tables {
     pub(crate) fn names_segments(&self) -> bool {
         self.flags.iter().flat_map(|flag| &flag.rules).any(|rule| rule.segment.is_some())
     }
-}
-
-/// The tables behind a second reference count.
-///
-/// Threads with separate replicas do not write to the same cache line when they clone and drop
-/// results. Cache lines are fetched in pairs, hence 128 bytes.
-#[derive(Debug)]
-#[repr(align(128))]
-pub(crate) struct Replica {
-    pub(crate) tables: Arc<Tables>,
 }
 
 /// A flag.
@@ -229,7 +221,7 @@ impl FlagInfo {
 
     /// Returns the flag's environment, such as `production`, or `None` if it has none.
     pub fn environment(&self) -> Option<&str> {
-        self.ruleset.tables.environment(self.flag()?)
+        self.ruleset.tables().environment(self.flag()?)
     }
 
     /// Returns whether the flag is on. A flag that is off serves its default variation.
@@ -251,7 +243,7 @@ impl FlagInfo {
     }
 
     fn flag(&self) -> Option<&Flag> {
-        self.ruleset.tables.flag(self.position)
+        self.ruleset.tables().flag(self.position)
     }
 }
 
