@@ -32,6 +32,8 @@ mod check;
 #[cfg(feature = "http")]
 mod client;
 #[cfg(feature = "http")]
+mod connections;
+#[cfg(feature = "http")]
 mod delivery;
 mod details;
 #[cfg(feature = "http")]
