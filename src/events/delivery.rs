@@ -234,10 +234,11 @@ impl Delivery {
         &mut self,
         now: Instant,
         pass: &mut Pass,
-        (source, lane, count): (Source, Lane, usize),
+        sent: (Source, Lane, usize),
         outbox: &mut Outbox,
         outcome: RequestOutcome,
     ) -> Settlement {
+        let (source, lane, count) = sent;
         if lane == Lane::Suspects && outcome != RequestOutcome::Accepted {
             pass.failures_allowed = pass.failures_allowed.saturating_sub(1);
         }
@@ -257,26 +258,8 @@ impl Delivery {
                 pass.spend(source, lane, count);
                 Settlement { events: outbox.take(lane, count), fate: Fate::Rejected, pause: false }
             }
-            RequestOutcome::ServerError(retry) => {
-                outbox.shrink(lane, count);
-                let before = self.failures;
-                if count == 1 {
-                    pass.spend(source, lane, 1);
-                    if let Some(event) = self.fail_alone(lane, outbox) {
-                        return Settlement {
-                            events: vec![event],
-                            fate: Fate::Failing,
-                            pause: false,
-                        };
-                    }
-                }
-                let is_outage = self.failures > before && self.failures >= OUTAGE_FAILURES;
-                let pause = retry != Retry::Transient || is_outage;
-                if pause {
-                    self.pause(now, lane, retry);
-                }
-                Settlement { pause, ..Settlement::default() }
-            }
+            RequestOutcome::ServerError(retry) => self.fail(now, pass, sent, outbox, retry),
+            RequestOutcome::Broken => self.fail(now, pass, sent, outbox, Retry::Transient),
             RequestOutcome::TimedOut => {
                 outbox.shrink(lane, count);
                 self.pause(now, Lane::Regular, Retry::Transient);
@@ -289,13 +272,41 @@ impl Delivery {
         }
     }
 
+    /// Settles a request that failed, possibly because of its events: the next one is half as
+    /// large.
+    fn fail(
+        &mut self,
+        now: Instant,
+        pass: &mut Pass,
+        (source, lane, count): (Source, Lane, usize),
+        outbox: &mut Outbox,
+        retry: Retry,
+    ) -> Settlement {
+        outbox.shrink(lane, count);
+        let before = self.failures;
+        if count == 1 {
+            pass.spend(source, lane, 1);
+            if let Some(event) = self.fail_alone(lane, outbox) {
+                return Settlement { events: vec![event], fate: Fate::Failing, pause: false };
+            }
+        }
+        let is_outage = self.failures > before && self.failures >= OUTAGE_FAILURES;
+        let pause = retry != Retry::Transient || is_outage;
+        if pause {
+            self.pause(now, lane, retry);
+        }
+        Settlement { pause, ..Settlement::default() }
+    }
+
     /// Settles a probe. Returns whether the pass ends, because the next request has to wait.
     pub(super) fn settle_probe(&mut self, now: Instant, outcome: RequestOutcome) -> bool {
         match outcome {
             RequestOutcome::Accepted => self.probed += 1,
             RequestOutcome::TooLarge | RequestOutcome::Rejected => self.accepts_probes = false,
             RequestOutcome::ServerError(retry) => self.pause(now, Lane::Suspects, retry),
-            RequestOutcome::TimedOut => self.pause(now, Lane::Regular, Retry::Transient),
+            RequestOutcome::Broken | RequestOutcome::TimedOut => {
+                self.pause(now, Lane::Regular, Retry::Transient);
+            }
             RequestOutcome::Unavailable(retry) => self.pause(now, Lane::Regular, retry),
         }
         !matches!(

@@ -18,7 +18,7 @@ use super::sender::EventSender;
 use super::spool::Spool;
 use crate::config::Config;
 use crate::error::{Error, RequestError};
-use crate::http::{Http, Retry};
+use crate::http::{Http, MAX_WRITE, Retry};
 use crate::worker::{StopSignal, guarded, pause};
 
 /// How long the thread lets events gather after it wakes up. A sleeping thread costs the caller of
@@ -263,8 +263,10 @@ impl Flusher {
                 let backlog = self.backlog.outbox_mut();
                 self.delivery.next(&mut pass, backlog, &mut self.source.outbox())
             };
-            let Some(request) = request else { if self.backlog.read() { continue } else { break } };
-            let Some((result, settlement)) = self.make(request, &mut pass) else { break };
+            let Some(mut request) = request else {
+                if self.backlog.read() { continue } else { break }
+            };
+            let Some((result, settlement)) = self.make(&mut request, &mut pass) else { break };
             let is_own = matches!(request, Request::Events { source: Source::Own, .. });
             if is_own && matches!(settlement.fate, Fate::Rejected | Fate::Failing) {
                 rejected += settlement.events.len();
@@ -304,24 +306,28 @@ impl Flusher {
         self.delivery.end(Instant::now(), pass, self.backlog.outbox(), &own);
     }
 
-    /// Makes a request and settles its events, or returns `None` if the client has given up.
+    /// Makes a request and settles its events, or returns `None` if the client has given up. The
+    /// request may hold fewer events than planned, because its size is limited.
     fn make(
         &mut self,
-        request: Request,
+        request: &mut Request,
         pass: &mut Pass,
     ) -> Option<(Result<(), RequestError>, Settlement)> {
         let result = match request {
             Request::Probe => self.sender.send_probe()?,
             Request::Events { source, lane, count } => {
-                let backlog = self.backlog.outbox().filter(|_| source == Source::Backlog);
-                self.sender.send(count, |zoned| match backlog {
-                    Some(outbox) => outbox.body(lane, count, zoned),
-                    None => self.source.outbox().body(lane, count, zoned),
-                })?
+                let backlog = self.backlog.outbox().filter(|_| *source == Source::Backlog);
+                let body = |count, max_bytes, zoned| match backlog {
+                    Some(outbox) => outbox.body(*lane, count, max_bytes, zoned),
+                    None => self.source.outbox().body(*lane, count, max_bytes, zoned),
+                };
+                let (first, held) = body(*count, MAX_WRITE, self.sender.is_zoned());
+                *count = held;
+                self.sender.send(held, &first, || body(held, usize::MAX, true).0)?
             }
         };
         let (outcome, now) = (RequestOutcome::of(&result), Instant::now());
-        let settlement = match request {
+        let settlement = match *request {
             Request::Probe => {
                 let pause = self.delivery.settle_probe(now, outcome);
                 Settlement { pause, ..Settlement::default() }

@@ -49,7 +49,8 @@ pub struct EventCounts {
     /// Dropped because the service rejected them. Includes those from the spool.
     pub dropped_rejected: u64,
     /// Dropped because the service responded to each of these alone with a server error (a status
-    /// of 500 to 599) three times, while it accepted others. Includes those from the spool.
+    /// of 500 to 599), or broke the connection, three times, while it accepted others. Includes
+    /// those from the spool.
     pub dropped_server_error: u64,
     /// Dropped because the client stopped before it could deliver or spool them, or has no service.
     pub dropped_undelivered: u64,

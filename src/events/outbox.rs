@@ -175,11 +175,31 @@ impl Outbox {
         lane.limit = lane.limit.saturating_mul(2).min(max_request);
     }
 
-    /// Returns the body of a request with the first events of a lane.
-    pub(crate) fn body(&self, lane: Lane, count: usize, zoned: bool) -> String {
-        let entries = self.lane(lane).entries.iter().take(count);
-        let events: Vec<_> = entries.map(|entry| entry.event.json(zoned)).collect();
-        format!(r#"{{"events":[{}]}}"#, events.join(","))
+    /// Returns the body of a request with the first events of a lane, and their number: at most
+    /// `count`, and as many as `max_bytes` can hold, but at least one.
+    pub(crate) fn body(
+        &self,
+        lane: Lane,
+        count: usize,
+        max_bytes: usize,
+        zoned: bool,
+    ) -> (String, usize) {
+        const END: &str = "]}";
+        let mut body = r#"{"events":["#.to_owned();
+        let mut held = 0;
+        for entry in self.lane(lane).entries.iter().take(count) {
+            let json = entry.event.json(zoned);
+            if held > 0 {
+                if body.len() + 1 + json.len() + END.len() > max_bytes {
+                    break;
+                }
+                body.push(',');
+            }
+            body.push_str(&json);
+            held += 1;
+        }
+        body.push_str(END);
+        (body, held)
     }
 
     /// Removes and returns the first events of a lane.

@@ -1,7 +1,7 @@
 //! Classifies the outcome of an event request: what it means for its events and the next request.
 
 use crate::error::RequestError;
-use crate::http::Retry;
+use crate::http::{Retry, is_broken};
 
 /// The outcome of an event request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,6 +13,8 @@ pub(super) enum RequestOutcome {
     Rejected,
     /// The service failed, possibly because of one of these events.
     ServerError(Retry),
+    /// The connection broke while the request was sent, possibly because of these events.
+    Broken,
     /// The response took too long.
     TimedOut,
     /// The failure is not about these events: the service is unreachable or takes none now.
@@ -27,6 +29,7 @@ impl RequestOutcome {
         };
         let retry = retry(failure);
         match (failure, failure.status()) {
+            _ if is_broken(failure) => RequestOutcome::Broken,
             (RequestError::Timeout { .. }, _) => RequestOutcome::TimedOut,
             (_, Some(413)) => RequestOutcome::TooLarge,
             (_, Some(401 | 403 | 404 | 408 | 429)) => RequestOutcome::Unavailable(retry),

@@ -46,14 +46,20 @@ impl EventSender {
         self.post(PROBE)
     }
 
-    /// Sends `count` events, or returns `None` if the client has given up. `body` returns the body;
-    /// its argument is whether timestamps end with a `Z`.
+    /// Returns whether the timestamps of the next request end with a `Z`.
+    pub(super) fn is_zoned(&self) -> bool {
+        self.zoned
+    }
+
+    /// Sends `count` events, or returns `None` if the client has given up. `zoned_body` returns the
+    /// body with timestamps that end with a `Z`.
     pub(super) fn send(
         &mut self,
         count: usize,
-        body: impl Fn(bool) -> String,
+        body: &str,
+        zoned_body: impl FnOnce() -> String,
     ) -> Option<Result<(), RequestError>> {
-        let (result, zoned) = self.send_in_either_form(body)?;
+        let (result, zoned) = self.send_in_either_form(body, zoned_body)?;
         if result.is_ok() {
             self.accepts_unzoned = !zoned;
         }
@@ -68,15 +74,16 @@ impl EventSender {
     /// that counts, and whether to use the `Z` from now on.
     fn send_in_either_form(
         &self,
-        body: impl Fn(bool) -> String,
+        body: &str,
+        zoned_body: impl FnOnce() -> String,
     ) -> Option<(Result<(), RequestError>, bool)> {
-        let first = self.post(&body(self.zoned))?;
+        let first = self.post(body)?;
         let is_rejected =
             matches!(&first, Err(failure) if matches!(failure.status(), Some(400 | 422)));
         if self.zoned || !is_rejected {
             return Some((first, self.zoned));
         }
-        let second = self.post(&body(true))?;
+        let second = self.post(&zoned_body())?;
         Some(match RequestOutcome::of(&second) {
             RequestOutcome::Accepted => (second, true),
             // The form was not the reason.
@@ -85,6 +92,7 @@ impl EventSender {
             // The form may have been the reason: the failure of the second request counts.
             RequestOutcome::ServerError(_)
             | RequestOutcome::TooLarge
+            | RequestOutcome::Broken
             | RequestOutcome::TimedOut
             | RequestOutcome::Unavailable(_) => (second, false),
         })

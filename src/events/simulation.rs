@@ -191,6 +191,40 @@ fn retry_after_is_obeyed() {
 }
 
 #[test]
+fn a_broken_connection_halves_requests_until_one_succeeds() {
+    let mut simulation = Simulation::new(flags(100));
+    simulation.pass(&|flags| match flags.len() {
+        0..=10 => RequestOutcome::Accepted,
+        _ => RequestOutcome::Broken,
+    });
+    assert_eq!(simulation.delivered, flags(100));
+    let sizes: Vec<_> = simulation.requests.iter().map(|(_, flags)| flags.len()).collect();
+    assert_eq!(sizes[..7], [100, 50, 25, 12, 6, 12, 6]);
+    // One event that breaks each connection is dropped in the end, and holds up no other.
+    let mut simulation = Simulation::new(flags(100));
+    let bad = "00031".to_owned();
+    simulation.run(Duration::from_secs(3600), |flags| match flags.contains(&bad) {
+        true => RequestOutcome::Broken,
+        false => RequestOutcome::Accepted,
+    });
+    assert_eq!(simulation.dropped, std::slice::from_ref(&bad));
+    let mut expected = flags(100);
+    expected.retain(|flag| *flag != bad);
+    assert_eq!(simulation.delivered, expected);
+}
+
+#[test]
+fn ten_minutes_of_broken_connections_drop_nothing() {
+    let mut simulation = Simulation::new(flags(100));
+    simulation.run(Duration::from_secs(600), |_| RequestOutcome::Broken);
+    assert_eq!((simulation.own.len(), simulation.dropped.len()), (100, 0));
+    // Halves, three single events, and then one for each pause.
+    let sizes: Vec<_> = simulation.requests.iter().map(|(_, flags)| flags.len()).collect();
+    assert_eq!(sizes[..8], [100, 50, 25, 12, 6, 3, 1, 1]);
+    assert!(sizes[8..].iter().all(|size| *size == 1) && sizes.len() < 90, "{}", sizes.len());
+}
+
+#[test]
 fn an_unreachable_service_changes_no_order() {
     let mut simulation = Simulation::new(flags(20));
     // After two failures on single events, the newest one is next.

@@ -4,6 +4,8 @@
 mod address;
 #[cfg(feature = "http")]
 mod backoff;
+#[cfg(feature = "http")]
+mod outgoing_body;
 mod paths;
 #[cfg(feature = "http")]
 mod proxy;
@@ -16,6 +18,8 @@ mod tls;
 
 #[cfg(feature = "http")]
 pub(crate) use backoff::{Backoff, Retry};
+#[cfg(feature = "http")]
+pub(crate) use outgoing_body::{MAX_WRITE, is_broken};
 pub(crate) use paths::{KeepPaths, KnownPaths};
 #[cfg(feature = "http")]
 pub(crate) use paths::{Paths, RulesPath};

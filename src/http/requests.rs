@@ -2,16 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ureq::http::header::{
-    ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER,
-    TRANSFER_ENCODING,
+    ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    RETRY_AFTER, TRANSFER_ENCODING,
 };
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
-use ureq::{Agent, Body, Proxy, Timeout};
+use ureq::{Agent, Body, Proxy, SendBody, Timeout};
 
 use super::address::Origin;
+use super::outgoing_body::{BrokenConnection, MAX_WRITE, OutgoingBody};
 use super::proxy;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use super::tls;
@@ -53,6 +55,9 @@ pub(crate) struct Http {
     timeout: Duration,
     connect_timeout: Duration,
     max_body_size: usize,
+    /// Whether the last POST failed. A server that responds before it has read the whole body
+    /// closes the connection, so the next POST must not use it.
+    post_failed: AtomicBool,
 }
 
 /// A response with a 2xx status, or 304 to a conditional request.
@@ -106,6 +111,7 @@ impl Http {
             timeout: config.request_timeout,
             connect_timeout,
             max_body_size: config.max_body_size,
+            post_failed: AtomicBool::new(false),
         };
         if let Some(url) = &config.bootstrap_url {
             let origin = Origin::parse("bootstrap_url", &http.absolute(url))?;
@@ -207,7 +213,7 @@ impl Http {
         )
     }
 
-    fn send(&self, options: Options<'_>, body: &str) -> Result<RawResponse, RequestError> {
+    fn send(&self, options: Options<'_>, text: &str) -> Result<RawResponse, RequestError> {
         let request = self.agent.post(options.url).header(API_KEY, &self.key_header);
         let request = request.header(CONTENT_TYPE, "application/json");
         let request = request.header(ACCEPT, "application/json");
@@ -215,7 +221,21 @@ impl Http {
         if options.discard_body {
             config = config.timeout_recv_body(Some(DISCARDED_BODY_TIMEOUT));
         }
-        self.check_status(options, config.build().send(body))
+        if self.post_failed.load(Ordering::Relaxed) {
+            config = config.max_idle_age(Duration::ZERO);
+        }
+        let mut body = OutgoingBody::new(text);
+        // Without it, ureq sends a body of unknown length in chunks.
+        let request = config.build().header(CONTENT_LENGTH, text.len());
+        let result = request.send(SendBody::from_reader(&mut body));
+        let result = match result {
+            Err(ureq::Error::Io(cause)) if body.is_broken_by(&cause) => {
+                Err(BrokenConnection::error(options.url, cause))
+            }
+            result => self.check_status(options, result),
+        };
+        self.post_failed.store(result.is_err(), Ordering::Relaxed);
+        result
     }
 
     /// Returns the URL of `path`, which begins with `/`.
@@ -381,6 +401,7 @@ fn build_agent(
         .timeout_global(Some(config.request_timeout))
         .timeout_connect(Some(connect_timeout))
         .http_status_as_error(false)
+        .output_buffer_size(MAX_WRITE)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(proxy)

@@ -5,17 +5,14 @@
 // Without the feature `http` there are fewer examples.
 #![cfg_attr(not(feature = "http"), allow(dead_code, unused_imports))]
 
-#[path = "../support/program.rs"]
-mod program;
-
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::program::Program;
 use phaseflag::Ruleset;
-use program::Program;
 
-use crate::support::{Reply, SOON, Server};
+use crate::support::{Reply, Server};
 
 const FLAGS: &str = include_str!("../../examples/flags.json");
 

@@ -11,11 +11,16 @@ mod logger;
 #[cfg(target_os = "linux")]
 #[path = "../support/mounts.rs"]
 mod mounts;
+#[path = "../support/program.rs"]
+mod program;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "http")]
 #[path = "../support/wire.rs"]
 mod wire;
+
+// For `program`.
+use support::SOON;
 
 #[cfg(all(feature = "http", target_os = "linux"))]
 mod addresses;
@@ -36,6 +41,8 @@ mod connections;
 #[cfg(feature = "http")]
 mod delivery;
 mod details;
+#[cfg(feature = "http")]
+mod early_answers;
 #[cfg(feature = "http")]
 mod endings;
 mod environment;
