@@ -14,16 +14,13 @@ use super::outbox::Lane;
 use super::outcome::{RequestOutcome, retry};
 use super::queue::{EventSource, FlushReply};
 use super::recorder::Recorder;
+use super::schedule::{Schedule, Step, Times, Work, retry_at_stop};
 use super::sender::EventSender;
 use super::spool::Spool;
 use crate::config::Config;
 use crate::error::{Error, RequestError};
-use crate::http::{Http, MAX_WRITE, Retry};
+use crate::http::{Http, MAX_WRITE};
 use crate::worker::{StopSignal, guarded, pause};
-
-/// How long the thread lets events gather after it wakes up. A sleeping thread costs the caller of
-/// `track_event` a system call, which must be rare if many events are tracked.
-const LINGER: Duration = Duration::from_millis(50);
 
 /// The delay before the first retry while the client stops. It doubles with each further failure.
 const FIRST_RETRY_AT_STOP: Duration = Duration::from_millis(200);
@@ -42,7 +39,7 @@ pub(crate) struct Flusher {
     flushes: Vec<FlushReply>,
     batch_size: usize,
     interval: Duration,
-    linger: Duration,
+    schedule: Schedule,
     shutdown_timeout: Duration,
     /// No event in the channel was tracked before this.
     since: Instant,
@@ -77,20 +74,19 @@ impl Flusher {
         backlog_pending: Arc<AtomicBool>,
         config: &Config,
     ) -> Flusher {
-        let batch_size = config.event_batch_size;
+        let (batch_size, interval) = (config.event_batch_size, config.event_flush_interval);
         Flusher {
+            schedule: Schedule::new(batch_size, interval, source.flush_threshold),
             source,
             backlog: Backlog::new(spool, backlog_pending),
             sender: EventSender::new(http, ledger.clone()),
-            delivery: Delivery::new(config.event_flush_interval),
+            delivery: Delivery::new(interval),
             log: DeliveryLog::new(ledger.clone()),
             ledger,
             recorder,
             flushes: Vec::new(),
             batch_size,
-            interval: config.event_flush_interval,
-            // A batch of one event need not gather.
-            linger: if batch_size == 1 { Duration::ZERO } else { LINGER },
+            interval,
             shutdown_timeout: config.shutdown_timeout,
             since: Instant::now(),
             due: None,
@@ -115,18 +111,9 @@ impl Flusher {
         guarded(|| self.finish());
     }
 
-    /// Lets events gather until some are due, the queue fills up, or a flush comes. Returns false
-    /// on the stop signal.
-    fn linger(&mut self, stop: &StopSignal) -> bool {
-        let now = Instant::now();
-        let is_filling_up = self.delivery.retry_at().is_none()
-            && self.ledger.queued() >= self.source.flush_threshold;
-        // An interval of the recorder that begins meanwhile ends after `longest`.
-        let longest = now + self.interval;
-        let first_due =
-            earliest([self.delivery.retry_at().or(self.due), self.interval_end(), Some(longest)]);
-        let until_due = first_due.unwrap_or(longest).saturating_duration_since(now);
-        let delay = if is_filling_up { Duration::ZERO } else { self.linger.min(until_due) };
+    /// Lets events gather. Returns false on the stop signal.
+    fn linger(&self, stop: &StopSignal) -> bool {
+        let delay = self.schedule.linger(self.times(), self.ledger.queued());
         self.set_timer_active(true);
         select! {
             recv(stop) -> _ => false,
@@ -138,40 +125,45 @@ impl Flusher {
     /// Sleeps until there may be something to do. Returns false on the stop signal.
     fn sleep(&mut self, stop: &StopSignal) -> bool {
         let ready = self.collect();
-        let retry = self.delivery.retry_at();
-        let is_due = retry.is_none() && (ready >= self.batch_size || self.backlog.has_regular());
-        if is_due || !self.flushes.is_empty() {
-            return true;
-        }
-        // The event that completes a batch may be counted but not be in the channel yet.
-        let queued = self.ledger.queued();
-        let is_incoming = queued > self.source.outbox().len() && retry.is_none();
-        let completes_batch = is_incoming && queued >= self.batch_size;
-        let due = self.due.filter(|_| ready > 0 && !completes_batch);
-        // A long wait for a retry is not interrupted to end intervals.
-        self.set_timer_active(retry.is_none());
-        let other = earliest([
-            self.interval_end(),
-            self.backlog.claim_at(),
-            self.delivery.suspects_retry_at(),
-        ]);
-        let Some(wake_at) = retry.or_else(|| due.and_then(|due| earliest([Some(due), other])))
-        else {
-            let is_running = self.source.wait(stop, other);
-            self.since = Instant::now();
-            return is_running;
+        let times = self.times();
+        let collected = self.source.outbox().len();
+        let work = Work {
+            ready,
+            collected,
+            queued: self.ledger.queued(),
+            has_backlog: self.backlog.has_regular(),
+            has_flush: !self.flushes.is_empty(),
         };
-        select! {
-            recv(stop) -> _ => false,
-            recv(self.source.wake) -> woken => woken.is_ok(),
-            recv(self.source.flush_now) -> flushed => flushed.is_ok(),
-            default(wake_at.saturating_duration_since(Instant::now())) => true,
+        let step = self.schedule.next(times, work);
+        if step != Step::Send {
+            // A long wait for a retry is not interrupted to end intervals.
+            self.set_timer_active(times.retry.is_none());
+        }
+        match step {
+            Step::Send => true,
+            Step::WaitUntil(time) => select! {
+                recv(stop) -> _ => false,
+                recv(self.source.wake) -> woken => woken.is_ok(),
+                recv(self.source.flush_now) -> flushed => flushed.is_ok(),
+                default(time.saturating_duration_since(Instant::now())) => true,
+            },
+            Step::WaitForEvent(deadline) => {
+                let is_running = self.source.wait(stop, deadline);
+                self.since = Instant::now();
+                is_running
+            }
         }
     }
 
-    /// Returns the end of the recorder's current interval, or `None`.
-    fn interval_end(&self) -> Option<Instant> {
-        self.recorder.as_ref()?.interval_end()
+    fn times(&self) -> Times {
+        Times {
+            now: Instant::now(),
+            due: self.due,
+            retry: self.delivery.retry_at(),
+            suspects_retry: self.delivery.suspects_retry_at(),
+            claim: self.backlog.claim_at(),
+            interval_end: self.recorder.as_ref().and_then(|recorder| recorder.interval_end()),
+        }
     }
 
     /// Sets whether this thread ends the intervals of the recorder on time. That includes an
@@ -369,17 +361,12 @@ impl Flusher {
         }
         let mut delay = FIRST_RETRY_AT_STOP;
         loop {
-            let wait = match undelivered.as_ref().map(|failure| (failure.queued, &failure.cause)) {
-                Some((1.., cause)) => match retry(cause) {
-                    Retry::Transient => delay,
-                    Retry::After(least) => delay.max(least),
-                    Retry::Permanent => return,
-                },
-                // Otherwise each later process would have to find out again.
-                _ if self.is_about_to_drop() => delay,
-                _ => return,
+            let failure = undelivered.as_ref().map(|it| (it.queued, retry(&it.cause)));
+            let left = self.sender.time_left();
+            let Some(wait) = retry_at_stop(failure, self.is_about_to_drop(), delay, left) else {
+                return;
             };
-            if wait >= self.sender.time_left() || pause(&self.source.given_up, wait) {
+            if pause(&self.source.given_up, wait) {
                 return;
             }
             delay *= 2;
@@ -392,8 +379,4 @@ impl Flusher {
         let backlog = self.backlog.outbox();
         backlog.is_some_and(|outbox| self.delivery.is_about_to_drop(outbox))
     }
-}
-
-fn earliest<const N: usize>(times: [Option<Instant>; N]) -> Option<Instant> {
-    times.into_iter().flatten().min()
 }

@@ -22,6 +22,8 @@ mod outcome;
 mod queue;
 mod recorder;
 #[cfg(feature = "http")]
+mod schedule;
+#[cfg(feature = "http")]
 mod sender;
 #[cfg(all(test, feature = "http"))]
 mod simulation;
