@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use ureq::http::header::{
     ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    RETRY_AFTER, TRANSFER_ENCODING,
+    RETRY_AFTER,
 };
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use ureq::{Agent, Body, Proxy, SendBody, Timeout};
@@ -196,18 +196,9 @@ impl Http {
             Options { url: &url, timeout, conditional: false, discard_body: true },
             |http, options| {
                 let mut response = http.send(options, body)?;
-                // ureq reuses the connection only after the body was read. A body without a known
-                // end lasts until the connection closes.
-                let headers = response.headers();
-                if response
-                    .body()
-                    .content_length()
-                    .is_some_and(|length| length <= MAX_DISCARDED_BODY)
-                    || headers.contains_key(TRANSFER_ENCODING)
-                {
-                    let body = response.body_mut().with_config().limit(MAX_DISCARDED_BODY);
-                    let _ = body.read_to_vec();
-                }
+                // ureq reuses the connection only after the body was read.
+                let body = response.body_mut().with_config().limit(MAX_DISCARDED_BODY);
+                let _ = body.read_to_vec();
                 Ok(())
             },
         )
