@@ -1,8 +1,8 @@
 //! Builds the client that the commands share, from options and environment variables.
 
-use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use phaseflag::{ClientBuilder, Error, PhaseFlagClient};
 
@@ -19,12 +19,17 @@ pub(crate) const ENVIRONMENT: OptionSpec = OptionSpec::with_value(
 );
 
 /// The options of each command that needs rules.
-pub(crate) const OPTIONS: [OptionSpec; 8] = [
+pub(crate) const OPTIONS: [OptionSpec; 9] = [
     OptionSpec::with_value("--base-url", "URL", "the service; overrides PHASEFLAG_BASE_URL"),
     OptionSpec::with_value(
         "--api-key",
         "KEY",
         "its API key; prefer PHASEFLAG_API_KEY: arguments are visible to others",
+    ),
+    OptionSpec::with_value(
+        "--ca",
+        "FILE",
+        "trust these root certificates, in PEM; overrides SSL_CERT_FILE",
     ),
     OptionSpec::with_value("--bootstrap", "FILE", "a file of rules; overrides PHASEFLAG_BOOTSTRAP"),
     ENVIRONMENT,
@@ -54,6 +59,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 struct Settings {
     base_url: String,
     api_key: String,
+    ca: Option<PathBuf>,
     bootstrap: Option<PathBuf>,
     environment: Option<String>,
     timeout: Duration,
@@ -82,6 +88,7 @@ impl Settings {
         Ok(Settings {
             base_url: text(arguments, "--base-url", "PHASEFLAG_BASE_URL")?,
             api_key: text(arguments, "--api-key", "PHASEFLAG_API_KEY")?,
+            ca: arguments.raw("--ca").map(PathBuf::from),
             bootstrap: bootstrap.filter(|path| !path.is_empty()).map(PathBuf::from),
             environment: environment(arguments)?,
             timeout: timeout(arguments)?,
@@ -103,10 +110,27 @@ impl Settings {
             Cache::Default => builder.cache_dir_default(),
             Cache::At(path) => builder.cache_dir(path),
         };
+        if let Some(path) = &self.ca {
+            let pem = fs::read(path).map_err(|error| {
+                Failure::Other(format!("failed to read `{}`: {error}", path.display()))
+            })?;
+            builder = builder.root_certificates_pem(pem);
+        }
         if let Some(name) = &self.environment {
             builder = builder.environment(name);
         }
         Ok(builder)
+    }
+
+    /// Builds the client. An error of the root certificates names their file.
+    fn build(&self, builder: ClientBuilder) -> Result<PhaseFlagClient, Failure> {
+        builder.build().map_err(|error| match (&error, &self.ca) {
+            (
+                Error::InvalidSetting { setting: "root_certificates_pem", reason, .. },
+                Some(path),
+            ) => Failure::Other(format!("the file `{}` of `--ca` {reason}", path.display())),
+            _ => error.into(),
+        })
     }
 }
 
@@ -122,7 +146,7 @@ pub(crate) fn for_service(arguments: &Arguments) -> Result<PhaseFlagClient, Fail
             "no service is configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY",
         ));
     }
-    Ok(settings.builder()?.build()?)
+    settings.build(settings.builder()?)
 }
 
 /// Returns a client with rules that does not poll for newer ones. Warns if they may be stale.
@@ -164,7 +188,7 @@ pub(crate) fn polling(
     if let Some(bootstrap) = &bootstrap {
         builder = bootstrap.add_to(builder, interval);
     }
-    let client = builder.build()?;
+    let client = settings.build(builder)?;
     client.start()?;
     let Err(error) = wait(&client, settings.timeout) else {
         return Ok(client);

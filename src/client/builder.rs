@@ -254,7 +254,7 @@ impl ClientBuilder {
     /// Sets the longest time that one request takes, from name resolution to the last byte. Must
     /// not be zero.
     ///
-    /// At most 4 s of it, or two fifths if that is longer, are for the connection, with its proxy
+    /// At most 4 s of it, or a third if that is longer, are for the connection, with its proxy
     /// and TLS. If the name has several addresses, each gets a share of this time, and the first
     /// one the largest: of two addresses, the second is tried after 2.7 s.
     ///
@@ -316,16 +316,21 @@ impl ClientBuilder {
     }
 
     /// Sets the root certificates to trust, in PEM, instead of the built-in ones. Must hold at
-    /// least one certificate.
+    /// least one certificate. Text between certificates and a byte-order mark are skipped. A
+    /// `TRUSTED CERTIFICATE` of OpenSSL is used if its settings permit servers.
     ///
-    /// Defaults to Mozilla's root certificates.
+    /// A server's own certificate can be its root. rustls refuses one that is marked as a CA, which
+    /// `openssl req -x509` does unless it gets `-addext basicConstraints=critical,CA:FALSE`.
+    ///
+    /// Defaults to the file that the environment variable `SSL_CERT_FILE` names, if a URL or the
+    /// proxy needs TLS, and else to Mozilla's root certificates.
     pub fn root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> ClientBuilder {
         self.config.root_certificates_pem = Some(pem.into());
         self
     }
 
-    /// Checks the settings and returns a client. Uses no network, reads no file and starts no
-    /// thread.
+    /// Checks the settings and returns a client. Uses no network, reads no file except that of
+    /// `SSL_CERT_FILE`, and starts no thread.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use crate::error::Error;
 /// The scheme, host and port of a URL. The API key is sent only to the origin of `base_url`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Origin {
-    https: bool,
+    pub(super) https: bool,
     /// In lower case; an IPv6 address in brackets.
     pub(super) host: String,
     port: u16,
@@ -49,6 +49,11 @@ impl Origin {
         };
         let host = authority.host().to_ascii_lowercase();
         Ok(Origin { https, host, port })
+    }
+
+    /// Returns the URL of a path on this origin, or the URL itself if it is not a path.
+    pub(super) fn absolute(&self, url: &str) -> String {
+        if url.starts_with('/') { format!("{self}{url}") } else { url.to_owned() }
     }
 }
 

@@ -7,6 +7,8 @@ mod backoff;
 #[cfg(feature = "http")]
 mod outgoing_body;
 mod paths;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod pem;
 #[cfg(feature = "http")]
 mod proxy;
 #[cfg(feature = "http")]

@@ -65,6 +65,12 @@ fn parse(url: &str) -> Result<Proxy, &'static str> {
     }
 }
 
+/// Returns whether the connection to a proxy uses TLS.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+pub(super) fn is_https(proxy: &Proxy) -> bool {
+    proxy.protocol() == ureq::ProxyProtocol::Https
+}
+
 /// Returns why requests cannot go through a proxy.
 fn unsupported(proxy: &Proxy) -> Option<&'static str> {
     match proxy.uri().scheme_str() {
@@ -75,24 +81,26 @@ fn unsupported(proxy: &Proxy) -> Option<&'static str> {
     }
 }
 
-/// Returns whether a `NO_PROXY` list contains a host, by the rules of curl 8.
+/// Returns whether a `NO_PROXY` list contains a host in lower case, by the rules of curl 8.
 fn lists(list: &str, host: &str) -> bool {
     if list == "*" {
         return true;
     }
     let host = host.strip_suffix('.').unwrap_or(host);
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
-    for entry in list.split(',') {
-        let mut words = entry.split_ascii_whitespace();
-        let found = words.next().is_some_and(|entry| match address {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let address = bare.unwrap_or(host).parse().ok();
+    for entry in list.to_ascii_lowercase().split(',') {
+        let entry = entry.trim_ascii();
+        let (entry, rest) = entry.split_once(' ').unwrap_or((entry, ""));
+        let is_listed = match address {
             Some(address) => is_in_network(address, entry),
             None => is_in_domain(host, entry),
-        });
-        if found {
+        };
+        if is_listed {
             return true;
         }
         // Entries are separated by commas, so the list ends here.
-        if words.next().is_some() {
+        if !rest.is_empty() {
             return false;
         }
     }
@@ -103,31 +111,25 @@ fn lists(list: &str, host: &str) -> bool {
 fn is_in_domain(host: &str, domain: &str) -> bool {
     let domain = domain.strip_suffix('.').unwrap_or(domain);
     let domain = domain.strip_prefix('.').unwrap_or(domain);
-    let length = host.len().checked_sub(domain.len());
-    length.and_then(|length| host.split_at_checked(length)).is_some_and(|(below, rest)| {
-        rest.eq_ignore_ascii_case(domain) && (below.is_empty() || below.ends_with('.'))
-    })
+    let below = host.strip_suffix(domain);
+    below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
 }
 
 /// Returns whether an address is in a network, such as `10.0.0.0/8`, or equal to an address.
 fn is_in_network(address: IpAddr, network: &str) -> bool {
     let (network, prefix) = network.split_once('/').unwrap_or((network, "0"));
-    let (Ok(network), Ok(prefix)) = (network.parse::<IpAddr>(), prefix.parse::<u32>()) else {
+    let (Ok(network), Ok(prefix)) = (network.parse(), prefix.parse::<u16>()) else {
         return false;
     };
-    let ((network, bits), (address, same_bits)) = (bits(network), bits(address));
-    if bits != same_bits || prefix > bits {
-        return false;
-    }
-    // As in curl, a prefix of 0 bits is the whole address.
-    let ignored = if prefix == 0 { 0 } else { bits - prefix };
-    network >> ignored == address >> ignored
-}
-
-/// Returns the bits of an address, and how many they are.
-fn bits(address: IpAddr) -> (u128, u32) {
-    match address {
-        IpAddr::V4(address) => (address.to_bits().into(), 32),
-        IpAddr::V6(address) => (address.to_bits(), 128),
+    let (address, network, bits) = match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits().into(), b.to_bits().into(), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
+        _ => return false,
+    };
+    match prefix {
+        // As in curl, a prefix of 0 bits is the whole address.
+        0 => address == network,
+        prefix if prefix <= bits => (address ^ network) >> (bits - prefix) == 0,
+        _ => false,
     }
 }

@@ -98,26 +98,46 @@ impl Http {
             return Err(Error::setting("api_key", "must not begin or end with a space"));
         }
         key_header.set_sensitive(true);
-        let proxy = config.proxy.as_deref();
+        let bootstrap_origin = match &config.bootstrap_url {
+            Some(url) => Some(Origin::parse("bootstrap_url", &origin.absolute(url))?),
+            None => None,
+        };
+        let proxy = proxy::select(config.proxy.as_deref(), &origin)?;
+        let bootstrap_proxy = match &bootstrap_origin {
+            Some(origin) => proxy::select(config.proxy.as_deref(), origin)?,
+            None => None,
+        };
         // A longer request timeout is for a slow network, where connections take longer, too.
-        let connect_timeout = CONNECT_TIMEOUT.max(config.request_timeout / 5 * 2);
-        let mut http = Http {
-            agent: build_agent(config, connect_timeout, proxy::select(proxy, &origin)?)?,
+        let connect_timeout = CONNECT_TIMEOUT.max(config.request_timeout / 3);
+        let agent = Agent::config_builder()
+            .timeout_global(Some(config.request_timeout))
+            .timeout_connect(Some(connect_timeout))
+            .http_status_as_error(false)
+            .output_buffer_size(MAX_WRITE)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(proxy.clone())
+            .user_agent(concat!("phaseflag-rust/", env!("CARGO_PKG_VERSION")));
+        #[cfg(any(feature = "rustls", feature = "native-tls"))]
+        let agent = {
+            let origins = [Some(&origin), bootstrap_origin.as_ref()];
+            let is_used = origins.iter().flatten().any(|origin| origin.https)
+                || [&proxy, &bootstrap_proxy].into_iter().flatten().any(proxy::is_https);
+            agent.tls_config(tls::config(config.root_certificates_pem.as_deref(), is_used)?)
+        };
+        Ok(Http {
+            // It opens no connection and loads no built-in certificate before the first request.
+            agent: agent.build().new_agent(),
             base_url,
             origin,
-            bootstrap_proxy: None,
+            bootstrap_proxy,
             api_key: config.api_key.clone(),
             key_header,
             timeout: config.request_timeout,
             connect_timeout,
             max_body_size: config.max_body_size,
             post_failed: AtomicBool::new(false),
-        };
-        if let Some(url) = &config.bootstrap_url {
-            let origin = Origin::parse("bootstrap_url", &http.absolute(url))?;
-            http.bootstrap_proxy = proxy::select(proxy, &origin)?;
-        }
-        Ok(http)
+        })
     }
 
     /// Gets `path`, which begins with `/`, from the service. With an `etag`, the request is
@@ -129,7 +149,7 @@ impl Http {
     /// Gets the bootstrap URL, or a path on the service's origin. The API key is sent only to that
     /// origin.
     pub(crate) fn get_anywhere(&self, url: &str) -> Result<Response, RequestError> {
-        let url = self.absolute(url);
+        let url = self.origin.absolute(url);
         let is_own = Origin::parse("bootstrap_url", &url).is_ok_and(|origin| origin == self.origin);
         self.get_url(&url, is_own, None)
     }
@@ -234,13 +254,6 @@ impl Http {
         format!("{}{path}", self.base_url)
     }
 
-    fn absolute(&self, url: &str) -> String {
-        match url.starts_with('/') {
-            true => format!("{}{url}", self.origin),
-            false => url.to_owned(),
-        }
-    }
-
     /// Makes a request, and returns a panic of ureq as a failure: it panics if the system cannot
     /// start the thread of a name lookup.
     fn catch_panic<T>(
@@ -293,9 +306,8 @@ impl Http {
     fn request_error(&self, options: Options<'_>, error: ureq::Error) -> RequestError {
         let url = options.url.to_owned();
         match error {
-            ureq::Error::Timeout(Timeout::Connect) => {
-                let limit = options.timeout.min(self.connect_timeout);
-                let cause = format!("no connection within {limit:?}");
+            ureq::Error::Timeout(Timeout::Connect) if options.timeout > self.connect_timeout => {
+                let cause = format!("no connection within {:?}", self.connect_timeout);
                 let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, cause);
                 RequestError::Transport { url, cause: Arc::new(cause) }
             }
@@ -303,7 +315,13 @@ impl Http {
             ureq::Error::BodyExceedsLimit(_) => {
                 RequestError::TooLarge { url, limit: self.max_body_size }
             }
-            error => RequestError::Transport { url, cause: Arc::new(error) },
+            error => {
+                #[cfg(feature = "rustls")]
+                if let Some(explained) = tls::explain(&error) {
+                    return RequestError::Transport { url, cause: Arc::new(explained) };
+                }
+                RequestError::Transport { url, cause: Arc::new(error) }
+            }
         }
     }
 
@@ -379,25 +397,4 @@ fn parse_retry_after(text: &str) -> Option<Duration> {
     }
     let time = date::http_date(text)?;
     Some(time.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
-/// Builds ureq's agent. It opens no connection and loads no root certificate before the first
-/// request.
-fn build_agent(
-    config: &Config,
-    connect_timeout: Duration,
-    proxy: Option<Proxy>,
-) -> Result<Agent, Error> {
-    let agent = Agent::config_builder()
-        .timeout_global(Some(config.request_timeout))
-        .timeout_connect(Some(connect_timeout))
-        .http_status_as_error(false)
-        .output_buffer_size(MAX_WRITE)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(proxy)
-        .user_agent(concat!("phaseflag-rust/", env!("CARGO_PKG_VERSION")));
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    let agent = agent.tls_config(tls::config(config.root_certificates_pem.as_deref())?);
-    Ok(agent.build().new_agent())
 }

@@ -128,10 +128,10 @@ fn child_with_its_own_hosts() {
 }
 
 #[test]
-fn connecting_takes_at_most_four_seconds_or_two_fifths_of_the_request_timeout() {
+fn connecting_takes_at_most_four_seconds_or_a_third_of_the_request_timeout() {
     let dead = Blackhole::open();
     thread::scope(|scope| {
-        for (request_timeout, limit) in [(5, 4), (10, 4), (15, 6)] {
+        for (request_timeout, limit) in [(5, 4), (10, 4), (15, 5)] {
             let client = builder(&dead.url()).request_timeout(Duration::from_secs(request_timeout));
             scope.spawn(move || {
                 let client = started(client);

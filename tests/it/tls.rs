@@ -17,19 +17,44 @@
 //! }
 //! leaf localhost DNS:localhost,IP:127.0.0.1
 //! leaf elsewhere DNS:elsewhere.example
+//! own() { # name, options
+//!     openssl req -x509 $new -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+//!         $2 -keyout $1.key -out $1.pem
+//! }
+//! own own_ca ""
+//! own own "-addext basicConstraints=critical,CA:FALSE"
+//! openssl req $new -subj /CN=localhost -keyout old.key -out old.csr
+//! openssl x509 -req -in old.csr -signkey old.key -days 36500 -out old.pem
+//! trust() { # name, options
+//!     openssl x509 -in authority.pem -trustout $2 -out trusted_$1.pem
+//! }
+//! trust plain ""
+//! trust alias "-setalias name"
+//! trust server "-addtrust serverAuth"
+//! trust any "-addtrust anyExtendedKeyUsage"
+//! trust mail "-addtrust emailProtection"
+//! trust no_mail "-addreject emailProtection"
+//! trust no_server "-addreject serverAuth"
+//! trust nothing "-addreject anyExtendedKeyUsage"
+//! trust both "-addtrust serverAuth -addreject serverAuth"
 //! ```
 
 use std::error::Error as _;
+use std::fs;
 use std::io::Write;
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::support::{SOON, ruleset, started, wait_until};
+use crate::curl::{Curl, not_checked};
+use crate::support::{SOON, Server, ruleset, started, wait_until};
 use crate::wire::{Wire, hang, read_request, write_response};
 
 const AUTHORITY: &str = include_str!("../data/tls/authority.pem");
@@ -38,6 +63,18 @@ const LOCALHOST: [&str; 2] =
     [include_str!("../data/tls/localhost.pem"), include_str!("../data/tls/localhost.key")];
 const ELSEWHERE: [&str; 2] =
     [include_str!("../data/tls/elsewhere.pem"), include_str!("../data/tls/elsewhere.key")];
+
+/// Certificates that no authority has issued: a server's, a CA's, and one of version 1.
+const OWN: [&str; 2] = [include_str!("../data/tls/own.pem"), include_str!("../data/tls/own.key")];
+const OWN_CA: [&str; 2] =
+    [include_str!("../data/tls/own_ca.pem"), include_str!("../data/tls/own_ca.key")];
+const OLD: [&str; 2] = [include_str!("../data/tls/old.pem"), include_str!("../data/tls/old.key")];
+
+/// The variables of the child processes.
+const SERVICE: &str = "PHASEFLAG_TEST_SERVICE";
+const BOOTSTRAP: &str = "PHASEFLAG_TEST_BOOTSTRAP";
+const PROXY: &str = "PHASEFLAG_TEST_PROXY";
+const ROOTS: &str = "PHASEFLAG_TEST_ROOTS";
 
 /// A service over TLS that records its requests.
 struct Service {
@@ -52,12 +89,15 @@ impl Service {
             .unwrap();
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        // Unlike `with_single_cert`, this accepts a certificate of version 1.
+        let certified = SingleCertAndKey::from(CertifiedKey::new(chain, key));
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(chain, key);
-        let config = Arc::new(config.unwrap());
+            .with_cert_resolver(Arc::new(certified));
+        let config = Arc::new(config);
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
         let asked = requests.clone();
         let wire = Wire::start(move |stream, _| {
@@ -215,4 +255,279 @@ fn invalid_certificates_are_refused_by_build() {
             "{name}: {sentence}"
         );
     }
+}
+
+/// Returns whether a client trusts the service with these roots.
+fn trusts(service: &Service, roots: &[u8]) -> bool {
+    let Ok(client) = builder(service.url("localhost")).root_certificates_pem(roots).build() else {
+        return false;
+    };
+    client.fetch_ruleset().is_ok()
+}
+
+/// Returns whether curl trusts the service with these roots.
+fn curl_trusts(curl: &Curl, service: &Service, roots: &[u8], name: &str) -> bool {
+    let name = format!("phaseflag-roots-{}-{name}.pem", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    fs::write(&path, roots).unwrap();
+    let url = service.url("localhost") + "/sdk/ruleset";
+    let mut command = curl.command();
+    command.args(["--noproxy", "*", "--cacert"]).arg(&path).arg(url);
+    let status = command.env_remove("SSL_CERT_DIR").status().unwrap();
+    fs::remove_file(&path).unwrap();
+    status.success()
+}
+
+/// Returns the installed curl if its TLS library is OpenSSL.
+fn curl_with_openssl(test: &str) -> Option<Curl> {
+    let curl = Curl::installed(test)?;
+    if curl.version.contains("OpenSSL") {
+        return Some(curl);
+    }
+    not_checked(&format!("{test}, as curl does it: its TLS library is not OpenSSL"));
+    None
+}
+
+#[test]
+fn pem_files_are_read_as_by_curl() {
+    let authority = AUTHORITY.as_bytes();
+    let lines = |end: &str| AUTHORITY.replace('\n', end).into_bytes();
+    let labelled = |label: &str| AUTHORITY.replace(" CERTIFICATE", label).into_bytes();
+    let base64: String = AUTHORITY.lines().filter(|line| !line.starts_with('-')).collect();
+    let one_line = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n");
+    let mark = b"\xef\xbb\xbf".as_slice();
+    let utf_16: Vec<u8> = "\u{feff}"
+        .encode_utf16()
+        .chain(AUTHORITY.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let text =
+        format!("Authorities\n===========\n\n# Stranger\n{STRANGER}\n# Ours\n=\n{AUTHORITY}end");
+    let data = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls").join(name);
+        fs::read(path).unwrap()
+    };
+    let cases = [
+        ("unchanged", authority.to_vec(), true),
+        ("mark", [mark, authority].concat(), true),
+        ("mark-and-crlf", [mark, &lines("\r\n")].concat(), true),
+        ("marks-of-two-files", [mark, STRANGER.as_bytes(), mark, authority].concat(), true),
+        ("crlf", lines("\r\n"), true),
+        ("blanks-at-line-ends", lines("  \n"), true),
+        ("no-last-line-end", AUTHORITY.trim_end().into(), true),
+        ("one-line", one_line.into_bytes(), true),
+        ("text-between", text.into_bytes(), true),
+        ("text-in-another-encoding", [b"# M\xfcller\n", authority].concat(), true),
+        ("a-key-first", [LOCALHOST[1].as_bytes(), authority].concat(), true),
+        ("an-old-label", labelled(" X509 CERTIFICATE"), true),
+        ("another-label", labelled(" PKCS7"), false),
+        (
+            "indented",
+            AUTHORITY.lines().map(|line| format!("  {line}\n")).collect::<String>().into(),
+            false,
+        ),
+        ("escaped-line-ends", lines("\\n"), false),
+        ("utf-16", utf_16, false),
+        ("a-key-alone", LOCALHOST[1].into(), false),
+        ("empty", Vec::new(), false),
+        ("no-end", authority[..authority.len() - 40].to_vec(), false),
+        ("another-one-without-end", [authority, &STRANGER.as_bytes()[..300]].concat(), false),
+        (
+            "bad-base64",
+            labelled(" CERTIFICATE").iter().map(|b| if *b == b'M' { b'!' } else { *b }).collect(),
+            false,
+        ),
+        ("trusted", data("trusted_plain.pem"), true),
+        (
+            "trusted-with-crlf",
+            String::from_utf8(data("trusted_plain.pem")).unwrap().replace('\n', "\r\n").into(),
+            true,
+        ),
+        ("trusted-with-alias", data("trusted_alias.pem"), true),
+        ("trusted-for-servers", data("trusted_server.pem"), true),
+        ("trusted-for-anything", data("trusted_any.pem"), true),
+        ("trusted-for-mail", data("trusted_mail.pem"), false),
+        ("rejected-for-mail", data("trusted_no_mail.pem"), true),
+        ("rejected-for-servers", data("trusted_no_server.pem"), false),
+        ("rejected-for-anything", data("trusted_nothing.pem"), false),
+        ("trusted-and-rejected", data("trusted_both.pem"), false),
+        (
+            "one-for-mail-beside-a-stranger",
+            [&data("trusted_mail.pem"), STRANGER.as_bytes()].concat(),
+            false,
+        ),
+        (
+            "one-for-servers-beside-a-stranger",
+            [STRANGER.as_bytes(), &data("trusted_server.pem")].concat(),
+            true,
+        ),
+    ];
+    let service = Service::start(LOCALHOST);
+    let curl = curl_with_openssl("PEM files");
+    for (name, pem, trusted) in cases {
+        assert_eq!(trusts(&service, &pem), trusted, "{name}");
+        if let Some(curl) = &curl {
+            assert_eq!(curl_trusts(curl, &service, &pem, name), trusted, "curl: {name}");
+        }
+    }
+}
+
+#[test]
+fn the_certificates_of_the_system_can_be_read() {
+    let bundles = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/cert.pem",
+    ];
+    let Some(pem) = bundles.iter().find_map(|path| fs::read(path).ok()) else {
+        not_checked("the certificates of the system: there are none");
+        return;
+    };
+    builder("https://localhost/api/v1".to_owned()).root_certificates_pem(pem).build().unwrap();
+}
+
+#[test]
+fn a_certificate_can_be_its_own_root_or_the_error_says_why_not() {
+    let refused = |hint: &str| cfg!(feature = "rustls").then(|| hint.to_owned());
+    let curl = curl_with_openssl("certificates that are their own root");
+    for (name, certificate, hint) in [
+        ("own", OWN, None),
+        (
+            "own-ca",
+            OWN_CA,
+            refused(
+                ": the certificate of the server is that of a CA; create one with \
+                 `-addext basicConstraints=critical,CA:FALSE`",
+            ),
+        ),
+        (
+            "old",
+            OLD,
+            refused(
+                ": the certificate of the server has version 1; create one of version 3, with a \
+                 `subjectAltName`",
+            ),
+        ),
+    ] {
+        let service = Service::start(certificate);
+        let roots = certificate[0].as_bytes();
+        if let Some(curl) = &curl {
+            assert!(curl_trusts(curl, &service, roots, name), "curl: {name}");
+        }
+        // Each system's library has its own rules.
+        if cfg!(not(feature = "rustls")) && cfg!(not(target_os = "linux")) {
+            continue;
+        }
+        let client = builder(service.url("localhost")).root_certificates_pem(roots);
+        let fetched = client.build().unwrap().fetch_ruleset();
+        match hint {
+            None => assert!(fetched.is_ok(), "{name}: {fetched:?}"),
+            Some(hint) => {
+                let sentence = format!("{:#}", fetched.unwrap_err());
+                assert!(sentence.ends_with(&hint), "{name}: {sentence}");
+                assert_eq!(service.requests().len(), usize::from(curl.is_some()), "{name}");
+            }
+        }
+    }
+}
+
+/// Runs a client in a process with these variables, and returns its error or an empty text.
+fn in_environment(variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    for variable in ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"] {
+        command.env_remove(variable);
+    }
+    command
+        .args(["--exact", "tls::child_with_its_own_environment", "--ignored", "--nocapture"])
+        .env_remove("SSL_CERT_FILE")
+        .envs(variables.iter().copied());
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let (_, rest) = text.split_once("<<").expect("the output of the child");
+    rest.split_once(">>").unwrap().0.to_owned()
+}
+
+#[test]
+#[ignore = "another test runs it in separate processes"]
+fn child_with_its_own_environment() {
+    let variable = |name| std::env::var(name).ok();
+    let Some(url) = variable(SERVICE) else {
+        return;
+    };
+    let mut builder = builder(url);
+    if let Some(url) = variable(BOOTSTRAP) {
+        builder = builder.bootstrap_url(url);
+    }
+    if let Some(url) = variable(PROXY) {
+        builder = builder.proxy(url);
+    }
+    if let Some(pem) = variable(ROOTS) {
+        builder = builder.root_certificates_pem(pem);
+    }
+    let fetched = builder.build().and_then(|client| client.fetch_ruleset());
+    println!("<<{}>>", fetched.err().map(|error| format!("{error:#}")).unwrap_or_default());
+}
+
+#[test]
+fn the_environment_names_a_file_of_root_certificates() {
+    let folder = std::env::temp_dir().join(format!("phaseflag-ssl-cert-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name).into_os_string().into_string().unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (authority, stranger) = (file("authority.pem", AUTHORITY), file("stranger.pem", STRANGER));
+    let words = file("words.pem", "trust me");
+    let missing = folder.join("missing.pem").into_os_string().into_string().unwrap();
+    let secure = Service::start(LOCALHOST);
+    let (secure, plain) = (secure.url("localhost"), Server::with_ruleset(ruleset(1, &["a"])));
+    let refused = |path: &str, reason: &str| {
+        format!(
+            "failed to build client: `root_certificates_pem` from the file `{path}` of the \
+             variable SSL_CERT_FILE {reason}"
+        )
+    };
+    let unreadable =
+        |path: &str| refused(path, &format!("cannot be read: {}", fs::read(path).unwrap_err()));
+    let unknown = if cfg!(feature = "rustls") { "UnknownIssuer" } else { "certificate" };
+    let one = "http://127.0.0.1:1/api/v1";
+    for (variables, expected) in [
+        (&[("SSL_CERT_FILE", &*authority), (SERVICE, &secure)][..], String::new()),
+        (&[("SSL_CERT_FILE", &stranger), (SERVICE, &secure)], unknown.to_owned()),
+        (&[("SSL_CERT_FILE", ""), (SERVICE, &secure)], unknown.to_owned()),
+        (&[(SERVICE, &secure)], unknown.to_owned()),
+        (
+            &[("SSL_CERT_FILE", &words), (SERVICE, &secure)],
+            refused(&words, "contains no certificate"),
+        ),
+        (&[("SSL_CERT_FILE", &missing), (SERVICE, &secure)], unreadable(&missing)),
+        (
+            &[("SSL_CERT_FILE", folder.to_str().unwrap()), (SERVICE, &secure)],
+            unreadable(folder.to_str().unwrap()),
+        ),
+        // The setting wins.
+        (&[("SSL_CERT_FILE", &missing), (ROOTS, AUTHORITY), (SERVICE, &secure)], String::new()),
+        (
+            &[("SSL_CERT_FILE", &authority), (ROOTS, STRANGER), (SERVICE, &secure)],
+            unknown.to_owned(),
+        ),
+        // The file matters only to TLS.
+        (&[("SSL_CERT_FILE", &missing), (SERVICE, &plain.url())], String::new()),
+        (
+            &[("SSL_CERT_FILE", &missing), (SERVICE, one), (BOOTSTRAP, "https://localhost/b")],
+            unreadable(&missing),
+        ),
+        (
+            &[("SSL_CERT_FILE", &missing), (SERVICE, one), (PROXY, "https://localhost:1")],
+            unreadable(&missing),
+        ),
+    ] {
+        let sentence = in_environment(variables);
+        let fits = match expected.as_str() {
+            "" => sentence.is_empty(),
+            expected => sentence.contains(expected),
+        };
+        assert!(fits, "{variables:?}: `{sentence}`, not `{expected}`");
+    }
+    fs::remove_dir_all(&folder).unwrap();
 }

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ca;
 mod cache;
 mod check;
 mod completions;
