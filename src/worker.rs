@@ -48,8 +48,11 @@ mod stoppable {
 
     use super::spawn_detached;
 
-    /// How long a new thread may take until it runs, on a busy machine.
-    const THREAD_START: Duration = Duration::from_millis(250);
+    /// How often a new thread is looked for. On a busy machine, each look takes longer, too.
+    const LOOKS: u32 = 25;
+
+    /// The time between two looks.
+    const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
     /// Tells a thread to stop. The signal is that the channel closes, so it cannot be lost.
     pub(crate) type StopSignal = Receiver<Never>;
@@ -114,15 +117,19 @@ mod stoppable {
         if !cfg!(windows) {
             return Ok(());
         }
+        let start = Instant::now();
         let (begin, begun) = bounded::<Never>(0);
         spawn_detached("phaseflag-check", move || drop(begin))?;
-        match begun.recv_timeout(THREAD_START.min(limit)) {
-            Err(RecvTimeoutError::Timeout) => {
-                let message = "a new thread does not run inside the destructor of a thread-local";
-                Err(io::Error::new(io::ErrorKind::WouldBlock, message))
+        for _ in 0..LOOKS {
+            if pause(&begun, LOOK_INTERVAL.min(limit)) {
+                return Ok(());
             }
-            _ => Ok(()),
+            if start.elapsed() >= limit {
+                break;
+            }
         }
+        let message = "a new thread does not run inside the destructor of a thread-local";
+        Err(io::Error::new(io::ErrorKind::WouldBlock, message))
     }
 
     /// Sleeps for `delay` or until the stop signal. Returns whether the signal came.

@@ -61,7 +61,9 @@ use crate::value::Value;
 ///
 /// [`stop`](PhaseFlagClient::stop), or dropping the last handle, delivers the queued events within
 /// `shutdown_timeout`. No destructor runs if a program calls `std::process::exit`, panics with
-/// `panic = "abort"`, or keeps its client in a `static`: call `stop` there.
+/// `panic = "abort"`, or keeps its client in a `static`: call `stop` there. On Windows, nothing can be
+/// delivered while a thread-local is destroyed: a client that is dropped there spools its events, or
+/// counts them as dropped.
 ///
 /// # Fork
 ///
@@ -300,7 +302,8 @@ impl PhaseFlagClient {
     /// outage or a refused key; the undelivered events stay queued. Events that the service
     /// rejects, or fails on for the third time, are dropped, and reported by [`Error::Flush`] after
     /// the others were sent. Returns [`Error::NotStarted`] before `start`, [`Error::Stopped`] if the
-    /// client is stopped meanwhile, and [`Error::Thread`] if the system cannot start a thread.
+    /// client is stopped meanwhile, and [`Error::Thread`] if the system cannot start a thread, or
+    /// on Windows while a thread-local is destroyed.
     pub fn flush_events(&self) -> Result<(), Error> {
         match &self.inner.service {
             None => Ok(()),

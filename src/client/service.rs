@@ -131,7 +131,8 @@ impl Service {
     pub(super) fn stop(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         self.ledger.seal();
-        let is_blocked = self.has_undelivered() && check_new_threads(timeout).is_err();
+        let is_blocked =
+            !timeout.is_zero() && self.has_undelivered() && check_new_threads(timeout).is_err();
         let timeout = if is_blocked { Duration::ZERO } else { timeout };
         let flusher = {
             let mut threads = self.threads();
