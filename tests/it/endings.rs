@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient, Value};
 
 use crate::support::{Reply, Request, SOON, Server, ruleset, wait_until};
-use crate::wire::{self, Blackhole, within};
+use crate::wire::{self, within};
 
 /// The longest that an immediate call takes on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -114,7 +114,7 @@ fn stop_and_drop_do_not_wait_for_a_poll_that_hangs() {
 #[test]
 #[cfg(target_os = "linux")]
 fn stop_and_drop_do_not_wait_for_a_connection_that_hangs() {
-    let blackhole = Blackhole::open();
+    let blackhole = wire::Blackhole::open();
     for explicitly in [true, false] {
         let client = started(builder(&blackhole.url()).request_timeout(Duration::from_secs(5)));
         wait_for_connecting(blackhole.address().port());
@@ -177,7 +177,7 @@ fn stop_and_drop_keep_their_timeout_if_the_server_accepts_no_events() {
 #[test]
 #[cfg(target_os = "linux")]
 fn stop_keeps_its_timeout_if_the_port_accepts_no_connection() {
-    let blackhole = Blackhole::open();
+    let blackhole = wire::Blackhole::open();
     let client = started(
         builder(&blackhole.url())
             .request_timeout(Duration::from_secs(5))

@@ -1,6 +1,6 @@
 //! Proxies: which one requests use, and that an unusable one is never bypassed.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::process::Command;
@@ -483,7 +483,7 @@ fn an_unusable_proxy_does_not_matter_to_a_host_of_no_proxy() {
 fn a_variable_that_is_not_unicode_is_named_by_build() {
     use std::os::unix::ffi::OsStringExt;
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let broken = |text: &str| OsString::from_vec([text.as_bytes(), b"\xff"].concat());
+    let broken = |text: &str| std::ffi::OsString::from_vec([text.as_bytes(), b"\xff"].concat());
     let sentence = in_environment(&server.url(), &[("ALL_PROXY", broken("http://"))]);
     assert!(sentence.contains("ALL_PROXY"), "{sentence}");
     assert_eq!(server.requests().len(), 0);

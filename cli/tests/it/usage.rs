@@ -1,6 +1,6 @@
 //! The help, the version, and the errors of invalid command lines.
 
-use crate::support::{self, Folder, outcome, run};
+use crate::support::{Folder, outcome, run};
 
 const COMMANDS: [&str; 10] = [
     "get",
@@ -108,7 +108,7 @@ fn arguments_that_are_not_utf8_are_refused_or_used_unchanged() {
         "phaseflag: `a\u{fffd}` is not UTF-8 (see `phaseflag get --help`)\n"
     );
     // Files may have any name.
-    std::fs::write(folder.path.join(bytes), support::FLAGS).unwrap();
+    std::fs::write(folder.path.join(bytes), crate::support::FLAGS).unwrap();
     let mut command = folder.phaseflag(&["get", "ui-theme", "--bootstrap"]);
     assert_eq!(run(command.arg(bytes)), outcome(0, "light\n", ""));
     let mut command = folder.phaseflag(&["get", "ui-theme"]);
