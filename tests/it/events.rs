@@ -100,6 +100,9 @@ fn each_batch_is_sent_whole() {
     assert!(sizes(&requests).iter().all(|&size| size == 3));
 }
 
+/// The delay of the timers of this system.
+const TIMERS: Duration = Duration::from_millis(if cfg!(windows) { 20 } else { 0 });
+
 /// Returns the shortest of several times, which a busy machine distorts least.
 fn shortest(mut time: impl FnMut() -> Duration) -> Duration {
     (0..8).map(|_| time()).min().unwrap()
@@ -117,7 +120,8 @@ fn no_event_waits_longer_than_the_interval() {
             server.wait_for(1, EVENTS)[0].at - start
         });
         assert!(took >= Duration::from_millis(interval), "{took:?}");
-        assert!(took < Duration::from_millis(at_most), "{took:?}");
+        // The interval, the linger, the server and the test each wait for a timer.
+        assert!(took < Duration::from_millis(at_most) + 4 * TIMERS, "{took:?}");
     }
 }
 
@@ -133,7 +137,7 @@ fn a_flush_does_not_wait_for_the_linger() {
         client.flush_events().unwrap();
         start.elapsed()
     });
-    assert!(took < Duration::from_millis(25), "{took:?}");
+    assert!(took < Duration::from_millis(25) + TIMERS, "{took:?}");
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn half_a_queue_ends_the_linger() {
         wait_until("delivery", || client.statistics().events.queued == 0);
         start.elapsed()
     });
-    assert!(took < Duration::from_millis(25), "{took:?}");
+    assert!(took < Duration::from_millis(25) + TIMERS, "{took:?}");
 }
 
 #[test]
@@ -162,7 +166,7 @@ fn a_complete_batch_is_sent_after_one_linger_at_most() {
         wait_until("delivery", || client.statistics().events.queued == 0);
         start.elapsed()
     });
-    assert!(took < Duration::from_millis(80), "{took:?}");
+    assert!(took < Duration::from_millis(80) + TIMERS, "{took:?}");
 }
 
 #[test]
@@ -175,7 +179,7 @@ fn a_batch_of_one_is_sent_at_once() {
         wait_until("delivery", || client.statistics().events.queued == 0);
         start.elapsed()
     });
-    assert!(took < Duration::from_millis(25), "{took:?}");
+    assert!(took < Duration::from_millis(25) + TIMERS, "{took:?}");
 }
 
 #[test]

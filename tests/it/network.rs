@@ -702,6 +702,7 @@ fn a_service_that_is_down_at_the_start_is_found_later() {
     in_parallel([500, 503], |status| {
         let actor = Actor::start(whole(status, "", r#"{"error": {"message": "starting"}}"#));
         let client = started(builder(&actor.wire.url()));
+        wait_until("a response", || client.statistics().polls > 0);
         let error = client.wait_until_ready(Duration::from_millis(100)).unwrap_err();
         let cause = error.source().map(ToString::to_string);
         let url = actor.wire.url();

@@ -171,7 +171,7 @@ fn a_value_that_nests_too_deeply_becomes_null() {
     let client = client();
     client.set_override("gate", nested(128));
     assert_eq!(client.get_json_value("gate", 0, None), nested(128));
-    for levels in [129, 1_000_000] {
+    for levels in [129, 100_000] {
         client.set_override("gate", nested(levels));
         assert_eq!(client.get_variation("gate", None).unwrap().value(), &Value::Null);
         let object = Object::from([("a", nested(levels))]);
