@@ -23,11 +23,11 @@
 //!
 //! # Documentation
 //!
-//! The [guide] has ten short pages: [the first flag](guide::first_flag),
+//! The [guide] has eleven short pages: [the first flag](guide::first_flag),
 //! [contexts](guide::contexts), [rollouts](guide::rollouts), [offline](guide::offline),
 //! [scripts](guide::scripts), [services](guide::services), [testing](guide::testing),
-//! [going to production](guide::production), [guarantees](guide::guarantees), and
-//! [from the Python SDK](guide::from_python).
+//! [going to production](guide::production), [platforms](guide::platforms),
+//! [guarantees](guide::guarantees), and [from the Python SDK](guide::from_python).
 //!
 //! - [`ClientBuilder`] has all settings with their defaults.
 //! - [`PhaseFlagClient`] starts, evaluates flags, tracks events and stops.

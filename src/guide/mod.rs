@@ -1,4 +1,4 @@
-//! A guide in ten pages. The tests compile its code, and run it unless it needs a service.
+//! A guide in eleven pages. The tests compile its code, and run it unless it needs a service.
 //!
 //! The module exists only in the documentation.
 //!
@@ -12,6 +12,7 @@
 //! | [`services`] | threads, failures, health checks and log lines |
 //! | [`testing`] | tests of code that evaluates flags |
 //! | [`production`] | a checklist |
+//! | [`platforms`] | Windows, ARM, musl, WebAssembly, and machines without a clock or a disk |
 //! | [`guarantees`] | limits and stability, with the tests that check them |
 //! | [`from_python`] | the Python SDK and this crate, call by call |
 
@@ -38,6 +39,9 @@ pub mod testing {}
 
 #[doc = include_str!("production.md")]
 pub mod production {}
+
+#[doc = include_str!("platforms.md")]
+pub mod platforms {}
 
 #[doc = include_str!("guarantees.md")]
 pub mod guarantees {}
