@@ -3,7 +3,7 @@
 //! A hit never comes here. A miss writes only to a counter on a cache line of its thread's shard,
 //! unless its key is new.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::shard::{SHARDS, shard_of_this_thread};
@@ -23,13 +23,13 @@ const MAX_KEY_LENGTH: usize = 255;
 pub(crate) struct Misses {
     counts: [Count; SHARDS],
     /// The hash of each kept key, in their order; zero after the last one.
-    hashes: [AtomicU64; MAX_KEYS],
+    hashes: [AtomicUsize; MAX_KEYS],
     keys: Mutex<Vec<UnknownKey>>,
 }
 
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Count(AtomicU64);
+struct Count(AtomicUsize);
 
 #[derive(Debug)]
 struct UnknownKey {
@@ -51,7 +51,7 @@ impl Misses {
 
     /// Returns the number of misses.
     pub(crate) fn count(&self) -> u64 {
-        self.counts.iter().map(|count| count.0.load(Ordering::Relaxed)).sum()
+        self.counts.iter().map(|count| count.0.load(Ordering::Relaxed) as u64).sum()
     }
 
     /// Returns the keys that were missed and that the rules do not have. Forgets the others.
@@ -126,6 +126,6 @@ impl Misses {
 }
 
 /// Returns the hash of a key, which is not zero.
-fn hash_of(key: &str) -> u64 {
-    hash(0, key.as_bytes()).max(1)
+fn hash_of(key: &str) -> usize {
+    (hash(0, key.as_bytes()) as usize).max(1)
 }
