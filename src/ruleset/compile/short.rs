@@ -90,6 +90,8 @@ mod tests {
             one(&format!(r#"{{"percentage_rollout": [{entries}]}}"#))
         };
         let pattern = one(&format!(r#"{{"conditions": [{PATTERN}]}}"#));
+        // Compared at one position.
+        let anchored = PATTERN.replace(r#""x""#, r#""^x""#);
         let in_segment = one(r#"{"segment_id": "s"}"#);
         let missing_segment = one(r#"{"segment_id": "t"}"#);
         let twice = |key: &str, other: &str| flag(key, "", &[other, other]);
@@ -113,6 +115,7 @@ mod tests {
             (false, in_segment.clone(), &listed(CONDITION, 63), "f"),
             (true, missing_segment, &listed(CONDITION, 63), "f"),
             (search, pattern.clone(), "", "f"),
+            (true, in_segment.clone(), &anchored, "f"),
             (search, in_segment, PATTERN, "f"),
             (search, format!("{pattern},{}", flag("g", "", &["f"])), "", "g"),
             (true, format!("{pattern},{}", flag("g", "", &[])), "", "g"),

@@ -25,7 +25,10 @@ impl Condition {
 
     /// Returns whether a check takes little time: no search for a pattern.
     pub(crate) fn is_short(&self) -> bool {
-        !matches!(self.test, Test::MatchesRegex(_))
+        match &self.test {
+            Test::MatchesRegex(pattern) => pattern.is_short(),
+            _ => true,
+        }
     }
 
     /// Returns whether the context satisfies the condition.

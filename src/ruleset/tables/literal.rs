@@ -90,6 +90,11 @@ impl Literals {
         self.size
     }
 
+    /// Returns whether the texts are compared at the start or the end alone.
+    pub(super) fn is_anchored(&self) -> bool {
+        [self.start, self.end].contains(&Edge::Anchored)
+    }
+
     /// Returns whether the pattern is found anywhere in the text.
     pub(super) fn is_found_in(&self, text: &str) -> bool {
         use Edge::{Anchored, Free, InLine};

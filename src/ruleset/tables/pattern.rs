@@ -96,6 +96,11 @@ mod with_regex {
             }
         }
 
+        /// Returns whether the pattern is compared at one position instead of searched for.
+        pub(crate) fn is_short(&self) -> bool {
+            matches!(self, Pattern::Literals(literals) if literals.is_anchored())
+        }
+
         pub(crate) fn as_str(&self) -> &str {
             match self {
                 Pattern::Literals(literals) => literals.pattern(),
@@ -201,6 +206,10 @@ mod without_regex {
 
     impl Pattern {
         pub(crate) fn is_found_in(&self, _: &str, _: &mut MatchBudget) -> bool {
+            match *self {}
+        }
+
+        pub(crate) fn is_short(&self) -> bool {
             match *self {}
         }
 
