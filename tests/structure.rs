@@ -140,6 +140,33 @@ fn is_path(text: &str) -> bool {
     begins && text.ends_with(".rs") && !text.contains("NAME")
 }
 
+/// The walks name files by their path in `src`, and files and functions of the same line by name.
+#[test]
+fn the_walks_pass_through_files_and_functions_that_are_there() {
+    let design = fs::read_to_string(root().join("DESIGN.md")).unwrap();
+    let (_, walks) = design.split_once("## Four walks through the files").unwrap();
+    let (walks, _) = walks.split_once("\n## ").unwrap();
+    let mut steps = 0;
+    for step in walks.lines().filter(|line| line.starts_with(|it: char| it.is_ascii_digit())) {
+        steps += 1;
+        let mut folder = root().join("src");
+        let mut code = String::new();
+        for name in step.split('`').skip(1).step_by(2) {
+            if name.ends_with(".rs") || name.ends_with('/') {
+                let from_source = root().join("src").join(name);
+                let path = if from_source.exists() { from_source } else { folder.join(name) };
+                assert!(path.exists(), "{name} of: {step}");
+                folder = path.parent().unwrap().to_owned();
+                code += &fs::read_to_string(&path).unwrap_or_default();
+            } else if !name.contains(|it: char| it.is_uppercase()) {
+                let function = format!("fn {name}");
+                assert!(code.contains(&function), "{name} of: {step}");
+            }
+        }
+    }
+    assert_eq!(steps, 40, "four walks of ten steps");
+}
+
 #[test]
 fn pages_link_to_files_that_are_there() {
     let mut links = 0;
