@@ -71,7 +71,7 @@ const FAULTS: [(&str, Fault); 5] = [
     ("a folder", |path| {
         let _ = fs::remove_file(path);
         fs::create_dir(path).unwrap();
-        "it is not a regular file".to_owned()
+        "it is a folder, not a regular file".to_owned()
     }),
 ];
 
