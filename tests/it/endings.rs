@@ -407,35 +407,6 @@ fn a_listener_can_drop_the_last_handle_on_the_poller_thread() {
 }
 
 #[test]
-#[cfg(unix)]
-fn stop_during_start_wins() {
-    let directory = std::env::temp_dir().join(format!("phaseflag-endings-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let fifo = directory.join("bootstrap.json");
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
-    assert!(made.unwrap().success());
-    let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let client = builder(&server.url()).bootstrap_file(&fifo).build().unwrap();
-    let starting = client.clone();
-    let starting = thread::spawn(move || starting.start());
-    // Opening the pipe for writing waits until the client opens it for reading.
-    let pipe = std::fs::OpenOptions::new().write(true).open(&fifo);
-    let mut pipe = pipe.unwrap();
-    assert!(matches!(client.flush_events(), Err(Error::NotStarted)));
-    within(AT_ONCE, "a second start", || client.start().unwrap());
-    assert!(!client.get_boolean_value("a", false, None));
-    within(AT_ONCE, "stop", || client.stop());
-    assert!(!starting.is_finished());
-    std::io::Write::write_all(&mut pipe, ruleset(0, &["b"]).as_bytes()).unwrap();
-    drop(pipe);
-    assert!(matches!(starting.join().unwrap(), Err(Error::Stopped)));
-    assert!(matches!(client.wait_until_ready(FOREVER), Err(Error::Stopped)));
-    drop(client);
-    assert_eq!(server.requests().len(), 0);
-    std::fs::remove_dir_all(&directory).unwrap();
-}
-
-#[test]
 fn start_and_stop_can_race() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     for _ in 0..100 {
