@@ -35,6 +35,14 @@ impl Folder {
         self.0.join("events")
     }
 
+    fn assert_no_spool(&self) {
+        if cfg!(windows) {
+            // A removed file is there until its last handle is closed.
+            wait_until("the spool is gone", || !self.spool().exists());
+        }
+        assert!(!self.spool().exists());
+    }
+
     /// Returns the lines of the spool; none if it does not exist.
     fn lines(&self) -> Vec<String> {
         let text = fs::read_to_string(self.spool()).unwrap_or_default();
@@ -113,7 +121,7 @@ fn the_next_client_delivers_spooled_events_first() {
     assert_eq!(flags(&server.requests_to(EVENTS)[before..]), names(0..5));
     let counts = client.statistics().events;
     assert_eq!((counts.delivered, counts.delivered_spooled, counts.dropped()), (2, 3, 0));
-    assert!(!folder.spool().exists());
+    folder.assert_no_spool();
 }
 
 #[test]
@@ -176,7 +184,7 @@ fn stop_delivers_the_spool() {
     leave_events(&server, &folder, 0..2);
     drop(started(spooling(&server, &folder)));
     assert_eq!(flags(&server.requests_to(EVENTS)), names(0..2));
-    assert!(!folder.spool().exists());
+    folder.assert_no_spool();
 }
 
 #[test]
@@ -301,7 +309,7 @@ fn events_of_another_key_stay_in_the_spool() {
     let requests = server.requests_to(EVENTS);
     assert_eq!(flags(&requests[1..]), names(10..12));
     assert_eq!(requests[1].header("x-api-key"), Some("sdk-prod-2"));
-    assert!(!folder.spool().exists());
+    folder.assert_no_spool();
 }
 
 #[test]
@@ -355,7 +363,7 @@ fn a_request_that_is_too_large_is_split_and_refused_events_are_dropped() {
     client.stop();
     let counts = client.statistics().events;
     assert_eq!((counts.delivered_spooled, counts.dropped_rejected), (30, 10));
-    assert!(!folder.spool().exists());
+    folder.assert_no_spool();
 }
 
 #[test]
@@ -390,11 +398,11 @@ fn malformed_lines_are_skipped() {
     leave_events(&server, &folder, 2..3);
     drop(started(spooling(&server, &folder)));
     assert_eq!(flags(&server.requests_to(EVENTS)), names(0..3));
-    assert!(!folder.spool().exists());
+    folder.assert_no_spool();
     // Only garbage.
     fs::write(folder.spool(), [&b"\0\0\n"[..], torn].concat()).expect("a file");
     drop(started(spooling(&server, &folder)));
-    assert!(!folder.spool().exists());
+    folder.assert_no_spool();
     assert_eq!(server.requests_to(EVENTS).len(), 1);
 }
 
@@ -724,7 +732,7 @@ fn stop_retries_spooled_events_before_queued_ones() {
     assert_eq!(flags(&server.requests_to(EVENTS)[1..]), names(0..3));
     let counts = client.statistics().events;
     assert_eq!((counts.delivered, counts.delivered_spooled, counts.dropped()), (1, 2, 0));
-    assert!(!folder.spool().exists());
+    folder.assert_no_spool();
 }
 
 #[cfg(unix)]
@@ -821,7 +829,7 @@ fn a_killed_process_loses_no_spooled_event() {
     let client = started(spooling(&server, &folder));
     client.stop();
     finished += usize::from(client.statistics().events.delivered_spooled > 0);
-    assert!(!folder.spool().exists());
+    folder.assert_no_spool();
 
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     let mut repeated_requests = 0;
