@@ -502,6 +502,25 @@ fn many_variations_and_references_to_them_are_read_in_time() {
     assert_eq!(answer(&ruleset, "f"), "49999 default v49999");
 }
 
+#[test]
+fn a_long_segment_that_many_flags_name_is_read_in_time() {
+    let count = 100_000;
+    let flags: Vec<String> = (0..count)
+        .map(|number| {
+            format!(r#"{{"key": "f{number}", "targeting_rules": [{{"segment_id": "s"}}]}}"#)
+        })
+        .collect();
+    let condition = r#"{"attribute": "a", "operator": "is", "value": "b"}"#;
+    let conditions = vec![condition; count].join(",");
+    let ruleset = within(MINUTE, || {
+        parse(&format!(
+            r#"{{"flags": [{}], "segments": [{{"id": "s", "conditions": [{conditions}]}}]}}"#,
+            flags.join(",")
+        ))
+    });
+    assert_eq!(ruleset.len(), count);
+}
+
 /// Twice the prerequisites on a flag with twice the variations must not take four times as long.
 #[test]
 fn many_prerequisites_on_a_flag_of_many_variations_take_linear_time() {

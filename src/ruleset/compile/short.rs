@@ -31,14 +31,15 @@ impl Tables {
     fn steps_left_by_rule(&self, rule: &Rule, steps: usize) -> Option<usize> {
         let segment = rule.segment.and_then(|position| self.segment(position));
         let conditions = segment.map_or(&[][..], |segment| &segment.conditions);
-        if !rule.conditions.iter().chain(conditions).all(Condition::is_short) {
-            return None;
-        }
         let entries = match &rule.serves {
             Serves::Rollout(entries) => entries.len(),
             Serves::Variation(_) | Serves::Nothing => 0,
         };
-        steps.checked_sub(1 + rule.conditions.len() + conditions.len() + entries)
+        let own = 1 + rule.conditions.len() + conditions.len() + entries;
+        // First, so that a long list that many flags refer to is not walked for each of them.
+        let steps = steps.checked_sub(own)?;
+        let mut conditions = rule.conditions.iter().chain(conditions);
+        conditions.all(Condition::is_short).then_some(steps)
     }
 }
 
