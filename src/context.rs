@@ -7,6 +7,9 @@ use crate::value::{Number, from_integers};
 /// Up to this many attributes, a linear search is faster than a binary search.
 const LINEAR_SEARCH_MAX: usize = 16;
 
+/// Up to this length, in bytes, a text is compared or hashed in less than a microsecond.
+pub(crate) const SHORT_TEXT: usize = 1024;
+
 /// The user, session or request that a flag is evaluated for.
 ///
 /// `user_id`, or `session_id` if there is no user, decides the bucket of a percentage rollout.
@@ -21,12 +24,14 @@ const LINEAR_SEARCH_MAX: usize = 16;
 ///     .attribute("account_age", 365)
 ///     .attribute("beta", true);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct EvaluationContext {
     user_id: Option<String>,
     session_id: Option<String>,
     /// Sorted by name.
     attributes: Vec<(String, AttributeValue)>,
+    /// Whether any text that was set is longer than `SHORT_TEXT`.
+    has_long_text: bool,
 }
 
 /// The identifier of a context.
@@ -39,8 +44,12 @@ pub(crate) enum Identifier<'a> {
 }
 
 /// The context for evaluations to which no context is passed.
-pub(crate) static EMPTY_CONTEXT: EvaluationContext =
-    EvaluationContext { user_id: None, session_id: None, attributes: Vec::new() };
+pub(crate) static EMPTY_CONTEXT: EvaluationContext = EvaluationContext {
+    user_id: None,
+    session_id: None,
+    attributes: Vec::new(),
+    has_long_text: false,
+};
 
 impl EvaluationContext {
     /// Returns an empty context.
@@ -51,14 +60,14 @@ impl EvaluationContext {
     /// Sets the user's identifier.
     #[must_use]
     pub fn user_id(mut self, user_id: impl Into<String>) -> EvaluationContext {
-        self.user_id = Some(user_id.into());
+        self.set_user_id(user_id.into());
         self
     }
 
     /// Sets the session's identifier, which decides rollouts if there is no user.
     #[must_use]
     pub fn session_id(mut self, session_id: impl Into<String>) -> EvaluationContext {
-        self.session_id = Some(session_id.into());
+        self.set_session_id(session_id.into());
         self
     }
 
@@ -85,14 +94,34 @@ impl EvaluationContext {
     ) -> EvaluationContext {
         let (name, value) = (name.into(), value.into());
         match name.as_str() {
-            "user_id" => self.user_id = value.into_text().or(self.user_id),
-            "session_id" => self.session_id = value.into_text().or(self.session_id),
+            "user_id" => value.into_text().into_iter().for_each(|text| self.set_user_id(text)),
+            "session_id" => {
+                value.into_text().into_iter().for_each(|text| self.set_session_id(text))
+            }
             _ => self.set_attribute(name, value),
         }
         self
     }
 
+    fn set_user_id(&mut self, text: String) {
+        self.note_length(&text);
+        self.user_id = Some(text);
+    }
+
+    fn set_session_id(&mut self, text: String) {
+        self.note_length(&text);
+        self.session_id = Some(text);
+    }
+
+    fn note_length(&mut self, text: &str) {
+        self.has_long_text |= text.len() > SHORT_TEXT;
+    }
+
     fn set_attribute(&mut self, name: String, value: AttributeValue) {
+        self.note_length(&name);
+        if let AttributeValue::String(text) = &value {
+            self.note_length(text);
+        }
         match self.position(&name) {
             Ok(position) => {
                 if let Some((_, old)) = self.attributes.get_mut(position) {
@@ -128,6 +157,11 @@ impl EvaluationContext {
         self.attributes.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Returns whether a text may be longer than `SHORT_TEXT`.
+    pub(crate) fn has_long_text(&self) -> bool {
+        self.has_long_text
+    }
+
     /// Returns the text that decides the bucket of a rollout, or `None`.
     pub(crate) fn bucket_key(&self) -> Option<&str> {
         match self.identifier() {
@@ -147,6 +181,15 @@ impl EvaluationContext {
 
     fn position(&self, name: &str) -> Result<usize, usize> {
         self.attributes.binary_search_by(|(other, _)| other.as_str().cmp(name))
+    }
+}
+
+/// Compares the identifiers and the attributes.
+impl PartialEq for EvaluationContext {
+    fn eq(&self, other: &EvaluationContext) -> bool {
+        self.user_id == other.user_id
+            && self.session_id == other.session_id
+            && self.attributes == other.attributes
     }
 }
 
@@ -272,6 +315,27 @@ mod tests {
         }
         let context = EvaluationContext::new().attribute("User_Id", 1).attribute("user_id ", 2);
         assert_eq!((context.get_user_id(), context.attributes().count()), (None, 2));
+    }
+
+    #[test]
+    fn a_long_text_is_noted() {
+        type Set = fn(EvaluationContext, &str) -> EvaluationContext;
+        let sets: [Set; 5] = [
+            |context, text| context.user_id(text),
+            |context, text| context.session_id(text),
+            |context, text| context.attribute("a", text),
+            |context, text| context.attribute("user_id", text),
+            |context, text| context.attribute("session_id", text),
+        ];
+        let (short, long) = ("x".repeat(SHORT_TEXT), "x".repeat(SHORT_TEXT + 1));
+        for set in sets {
+            let with = |text| set(EvaluationContext::new(), text);
+            assert!(!with(&short).has_long_text());
+            assert!(with(&long).has_long_text());
+            assert_eq!(set(with(&long), &short), with(&short));
+            assert_ne!(with(&long), with(&short));
+        }
+        assert!(EvaluationContext::new().attribute(long, 1).has_long_text());
     }
 
     #[test]

@@ -197,8 +197,8 @@ impl Ruleset {
         read(&flag.variation(outcome.variation)?.value)
     }
 
-    /// Evaluates a flag like [`read_value`](Ruleset::read_value) if it is compiled and its evaluation
-    /// is short.
+    /// Evaluates a flag like [`read_value`](Ruleset::read_value) if it is compiled, its evaluation is
+    /// short, and so are the texts of the context.
     #[inline]
     pub(crate) fn read_short<T>(
         &self,
@@ -207,6 +207,9 @@ impl Ruleset {
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<Option<T>, Long> {
         let context = context.unwrap_or(&EMPTY_CONTEXT);
+        if context.has_long_text() {
+            return Err(Long);
+        }
         let Some(Found { tables, flag, .. }) = self.0.find_short(key)? else { return Ok(None) };
         let outcome = evaluate(tables, context, flag);
         Ok(flag.variation(outcome.variation).and_then(|variation| read(&variation.value)))

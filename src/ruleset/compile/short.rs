@@ -3,7 +3,7 @@
 use crate::ruleset::tables::{Condition, Flag, Prerequisites, Rule, Serves, Tables};
 
 /// The maximum number of steps of a short evaluation: flags, rules, conditions and entries of
-/// rollouts. They take a few microseconds.
+/// rollouts. They take a few microseconds if the texts of the context are short.
 const MAX_STEPS: usize = 64;
 
 /// Marks the flags whose evaluation is short.
@@ -45,8 +45,22 @@ impl Tables {
 
 #[cfg(test)]
 mod tests {
+    use crate::context::{EvaluationContext, SHORT_TEXT};
     use crate::ruleset::Ruleset;
     use crate::value::Value;
+
+    #[test]
+    fn an_evaluation_of_a_long_text_is_not_short() {
+        let text =
+            flag("f", r#"{"percentage_rollout": [{"variation": "on", "weight": 100}]}"#, &[]);
+        let ruleset = Ruleset::parse(&format!("[{text}]")).expect("a ruleset");
+        let read = |length| {
+            let context = EvaluationContext::new().user_id("x".repeat(length));
+            ruleset.read_short("f", Some(&context), Value::as_bool)
+        };
+        assert_eq!(read(SHORT_TEXT).ok(), Some(Some(true)));
+        assert!(read(SHORT_TEXT + 1).is_err());
+    }
 
     fn is_short(flags: &str, segment: &str, key: &str) -> bool {
         let segment = format!(r#"{{"id": "s", "conditions": [{segment}]}}"#);
@@ -93,6 +107,12 @@ mod tests {
         let pattern = one(&format!(r#"{{"conditions": [{PATTERN}]}}"#));
         // Compared at one position.
         let anchored = PATTERN.replace(r#""x""#, r#""^x""#);
+        let version = |length| {
+            let version = "1".repeat(length);
+            let condition =
+                format!(r#"{{"attribute": "a", "operator": "version_gt", "value": "{version}"}}"#);
+            one(&format!(r#"{{"conditions": [{condition}]}}"#))
+        };
         let in_segment = one(r#"{"segment_id": "s"}"#);
         let missing_segment = one(r#"{"segment_id": "t"}"#);
         let twice = |key: &str, other: &str| flag(key, "", &[other, other]);
@@ -115,6 +135,8 @@ mod tests {
             (true, in_segment.clone(), CONDITION, "f"),
             (false, in_segment.clone(), &listed(CONDITION, 63), "f"),
             (true, missing_segment, &listed(CONDITION, 63), "f"),
+            (true, version(SHORT_TEXT), "", "f"),
+            (false, version(SHORT_TEXT + 1), "", "f"),
             (search, pattern.clone(), "", "f"),
             (true, in_segment.clone(), &anchored, "f"),
             (search, in_segment, PATTERN, "f"),

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use super::index::Index;
 use super::pattern::{MatchBudget, Pattern, Patterns};
 use super::version::Version;
-use crate::context::{AttributeValue, EvaluationContext};
+use crate::context::{AttributeValue, EvaluationContext, SHORT_TEXT};
 use crate::value::{Number, NumberText, Value};
 
 /// A condition of a rule or a segment.
@@ -23,10 +23,14 @@ impl Condition {
     pub(crate) const NEVER: Condition =
         Condition { attribute: Attribute::UserId, test: Test::Never };
 
-    /// Returns whether a check takes little time: no search for a pattern.
+    /// Returns whether a check takes little time if the attribute is short: no search for a pattern,
+    /// and no long version to parse.
     pub(crate) fn is_short(&self) -> bool {
         match &self.test {
             Test::MatchesRegex(pattern) => pattern.is_short(),
+            Test::VersionGreaterThan(bound) | Test::VersionLessThan(bound) => {
+                bound.len() <= SHORT_TEXT
+            }
             _ => true,
         }
     }

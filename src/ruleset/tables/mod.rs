@@ -75,7 +75,7 @@ pub(crate) struct Flag {
     pub(crate) variations: Box<[Variation]>,
     pub(crate) prerequisites: Prerequisites,
     pub(crate) rules: Box<[Rule]>,
-    /// Whether an evaluation takes at most a few microseconds, whatever the context.
+    /// Whether an evaluation takes little time if the texts of the context are short.
     pub(crate) short: bool,
 }
 
