@@ -10,6 +10,10 @@ use super::document::IndexedText;
 use super::error::RulesetError;
 use super::tables::{Flag, Found, Index, LazyTables, Long, Replica, Tables};
 
+/// How many flags that refer to others, or to segments, are compiled alone. Each takes the memory and
+/// the time of all that it refers to; further ones are compiled with all flags.
+const MAX_REFERRING: usize = 64;
+
 impl Ruleset {
     /// Returns a ruleset that compiles each flag at its first use, with all that the flag refers to.
     /// `parse` compiles all flags, when they are needed. If it fails, there are none.
@@ -26,6 +30,7 @@ impl Ruleset {
             environment,
             parse: Box::new(parse),
             flags,
+            referring: [const { OnceLock::new() }; MAX_REFERRING],
             used: OnceLock::new(),
             names: OnceLock::new(),
             whole: OnceLock::new(),
@@ -52,6 +57,8 @@ struct Lazy {
     parse: Box<dyn Parse>,
     /// The flags by the position of their name in the text's index; `None` for an unusable one.
     flags: Box<[OnceLock<Option<Place>>]>,
+    /// One is set for each flag that is compiled alone and refers to others, or to segments.
+    referring: [OnceLock<()>; MAX_REFERRING],
     /// Set by the first use of any flag.
     used: OnceLock<()>,
     names: OnceLock<Names>,
@@ -129,10 +136,15 @@ impl Lazy {
             None => compile_part(&self.text, key, self.environment.as_deref()),
         };
         let tables = match part {
-            Ok(tables) => Arc::new(tables),
-            Err(NoPart) => self.whole().tables().clone(),
+            Ok(tables) if self.may_keep(&tables) => Arc::new(tables),
+            Ok(_) | Err(NoPart) => self.whole().tables().clone(),
         };
         Some(Place { position: tables.position(key)?, tables })
+    }
+
+    fn may_keep(&self, part: &Tables) -> bool {
+        let refers = part.flags.len() > 1 || !part.segments.is_empty();
+        !refers || self.referring.iter().any(|free| free.set(()).is_ok())
     }
 
     fn compile_whole(&self) -> &Whole {
@@ -327,6 +339,24 @@ mod tests {
         let ruleset = lazy(&chain(1, 1_000_000));
         assert!(ruleset.evaluate("f0", None).is_some());
         assert!(!is_whole(&ruleset, &["f0"]));
+    }
+
+    #[test]
+    fn only_some_flags_have_a_copy_of_a_segment() {
+        let referring = (0..=MAX_REFERRING).map(|number| format!("f{number}"));
+        let keys: Vec<_> = ["alone".to_owned()].into_iter().chain(referring).collect();
+        let flag = |key: &String| match key.as_str() {
+            "alone" => r#"{"key": "alone"}"#.to_owned(),
+            key => format!(r#"{{"key": "{key}", "targeting_rules": [{{"segment_id": "s"}}]}}"#),
+        };
+        let flags: Vec<_> = keys.iter().map(flag).collect();
+        let segment = r#"{"id": "s", "conditions": []}"#;
+        let text = format!(r#"{{"flags": [{}], "segments": [{segment}]}}"#, flags.join(","));
+        let ruleset = lazy(&text);
+        assert!(keys.iter().all(|key| ruleset.evaluate(key, None).is_some()));
+        let (last, others) = keys.split_last().expect("keys");
+        assert!(others.iter().all(|key| !is_whole(&ruleset, &[key])));
+        assert!(is_whole(&ruleset, &[last]));
     }
 
     #[test]
