@@ -193,8 +193,9 @@ impl PhaseFlagClient {
     /// The function runs on the thread that loaded the ruleset, usually a thread of the client
     /// with a stack of 1 MiB (or `RUST_MIN_STACK`). While it runs, that thread loads no other
     /// ruleset: a function that blocks keeps newer rules out, and [`state`](PhaseFlagClient::state)
-    /// becomes [`Stale`](ClientState::Stale). Hand long work to another thread. It may call any method of the client. Two calls may overlap. A panic of the
-    /// function is caught and logged.
+    /// becomes [`Stale`](ClientState::Stale). Hand long work to another thread. The function may
+    /// call any method of the client. Two calls may overlap. A panic of the function is caught and
+    /// logged.
     ///
     /// A listener that owns a handle of the client keeps the client alive: call
     /// [`stop`](PhaseFlagClient::stop) or unsubscribe instead of relying on `Drop`.
