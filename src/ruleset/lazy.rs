@@ -104,7 +104,8 @@ impl LazyTables for Lazy {
     }
 
     fn listed_flags(&self) -> usize {
-        self.flags.len()
+        let mut before = None;
+        self.text.flag_names().filter(|name| before.replace(*name) != Some(*name)).count()
     }
 
     fn whole(&self) -> &Arc<Replica> {
@@ -399,6 +400,7 @@ mod tests {
             assert_eq!(result.value().as_i64(), Some(value), "{key}");
         }
         assert_eq!(ruleset.evaluate("other", None), None);
+        assert_eq!((ruleset.listed_flags(), ruleset.len()), (4, 4));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) trait LazyTables: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
     /// Returns the flag at the position of a `Found`.
     fn flag(&self, position: u32) -> Option<&Flag>;
 
-    /// Returns the number of flags in the text, of all environments.
+    /// Returns the number of names of flags in the text, of all environments.
     fn listed_flags(&self) -> usize;
 
     /// Returns the ruleset with all flags compiled, and compiles them if necessary; without flags if
