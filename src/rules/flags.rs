@@ -3,6 +3,7 @@
 //! A cached ruleset compiles each flag when it is first used. It is replaced by its compiled form when
 //! a caller needs all flags, or by the poller.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::store::Store;
 use crate::config::{Config, Environment, parse_for};
 use crate::context::EvaluationContext;
 use crate::log::log;
-use crate::ruleset::{Long, Ruleset, RulesetError};
+use crate::ruleset::{Long, Problem, Ruleset, RulesetError};
 use crate::value::Value;
 
 /// How long a thread that replaced a ruleset keeps it for evaluations that still use it.
@@ -190,13 +191,13 @@ impl Flags {
     /// is not compiled for that.
     fn log(&self, installed: &Installed<'_>) {
         let Installed { ruleset, source, before, first, .. } = installed;
-        let count = ruleset.listed_flags();
         match &self.environment {
             Some(Environment { name, .. }) if ruleset.is_lazy() => {
+                let count = ruleset.listed_flags();
                 log!(info, "flags in use: those of `{name}` among {count}, from {source}");
             }
-            _ if *first => log!(info, "flags in use: {count}, from {source}"),
-            _ => log!(debug, "flags in use: {count}, from {source}"),
+            _ if *first => log!(info, "flags in use: {}, from {source}", ruleset.listed_flags()),
+            _ => log!(debug, "flags in use: {}, from {source}", ruleset.listed_flags()),
         }
         if ruleset.is_lazy() {
             return;
@@ -206,17 +207,11 @@ impl Flags {
         match ruleset.problems() {
             problems if problems == problems_before => {}
             [] => log!(info, "the ruleset from {source} no longer has problems"),
-            problems @ [first, ..] => {
-                log!(
-                    warn,
-                    "problems of the ruleset from {source}: {}; first: {first}",
-                    problems.len()
-                );
-            }
+            problems => log_problems(source, problems),
         }
     }
 
-    /// Replaces a lazy ruleset by its compiled form, which frees its text.
+    /// Replaces a lazy ruleset by its compiled form, which frees its text, and logs its problems.
     pub(crate) fn compile(&self) {
         let is_lazy = || self.store.read(Ruleset::is_lazy) == Some(true);
         let Some(lazy) = self.current().filter(Ruleset::is_lazy) else { return };
@@ -229,8 +224,9 @@ impl Flags {
         let before = self.store.replace(compiled.as_ref().ok());
         drop(precedence);
         drop(before);
-        if let Err(error) = compiled {
-            log_unusable(&error);
+        match compiled {
+            Ok(ruleset) => log_problems(&"the cache", ruleset.problems()),
+            Err(error) => log_unusable(&error),
         }
     }
 
@@ -241,6 +237,12 @@ impl Flags {
 
     fn precedence(&self) -> MutexGuard<'_, Precedence> {
         self.precedence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn log_problems(source: &dyn fmt::Display, problems: &[Problem]) {
+    if let [first, ..] = problems {
+        log!(warn, "problems of the ruleset from {source}: {}; first: {first}", problems.len());
     }
 }
 

@@ -96,9 +96,13 @@ impl Poller {
         loop {
             let delay = guarded(|| self.poll(stop))
                 .unwrap_or_else(|| Some(self.backoff.after_failure(Retry::Transient)));
-            let Some(delay) = delay else { return };
+            // After the last poll, a program that ends soon saves the work, too.
+            if delay.is_none() && pause(stop, COMPILE_DELAY) {
+                return;
+            }
             guarded(|| self.flags.compile());
             guarded(|| self.flags.report_unknown());
+            let Some(delay) = delay else { return };
             if self.pause(stop, delay) {
                 return;
             }

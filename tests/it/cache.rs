@@ -111,6 +111,33 @@ fn a_fresh_ruleset_makes_the_client_ready_without_a_request() {
 }
 
 #[test]
+fn problems_of_a_cached_ruleset_are_reported_once() {
+    type Change = fn(ClientBuilder) -> ClientBuilder;
+    let settings: [(&str, Change); 3] = [
+        ("one-poll", |settings| settings),
+        ("polls", |settings| settings.polling_interval(RAPIDLY)),
+        ("fresh", |settings| settings.polling_interval(NEVER).cache_max_age(NEVER)),
+    ];
+    for (name, change) in settings {
+        let operator = format!("cache-{name}");
+        let rule = format!(r#"{{"conditions": [{{"attribute": "a", "operator": "{operator}"}}]}}"#);
+        let text = format!(r#"[{{"key": "f", "targeting_rules": [{rule}]}}]"#);
+        let (server, folder) = cached(&format!("problems-{name}"), text);
+        wait_until("the first report", || logger::warnings_with(&operator).len() == 1);
+        let client = started(change(caching(&server, &folder)));
+        wait_until(name, || logger::warnings_with(&operator).len() == 2);
+        if name == "polls" {
+            server.wait_for(server.requests().len() + 3, RULESET);
+        }
+        // Methods that need all flags report nothing more.
+        assert_eq!(client.statistics().problems, 1);
+        let warnings = logger::warnings_with(&operator);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[1].starts_with("problems of the ruleset from the cache: 1; first: "));
+    }
+}
+
+#[test]
 fn polls_follow_a_fresh_ruleset() {
     let (server, folder) = cached("turn", ruleset(1, &["a"]));
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
