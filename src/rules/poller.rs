@@ -128,6 +128,10 @@ impl Poller {
 
     /// Polls once, and returns the delay until the next poll, or `None` if there is none.
     fn poll(&mut self, stop: &StopSignal) -> Option<Duration> {
+        if !self.flags.have_rules() {
+            // The cached rules could not be used: an equal response is refused, not unchanged.
+            self.fetcher.forget();
+        }
         let fetched = self.fetcher.fetch(ClientView {
             ruleset: &|| self.flags.compiled(),
             has_rules: &|| self.flags.have_rules(),
@@ -257,6 +261,7 @@ impl Poller {
 mod tests {
     use super::*;
     use crate::rules::ClientState;
+    use crate::ruleset::IndexedText;
     use crate::support::{Reply, Server, ruleset, wait_until};
     use crate::value::Value;
     use crate::worker::Worker;
@@ -314,6 +319,33 @@ mod tests {
         assert!(tables.upgrade().is_some(), "the evaluation freed it");
         drop(poller);
         wait_until("the poller frees it", || tables.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_response_equal_to_unusable_cached_rules_is_refused() {
+        const TEXT: &str = r#"{"flags": 1}"#;
+        let server = Server::start(|_| Reply::json(TEXT));
+        let mut bytes = Vec::new();
+        IndexedText::encode(TEXT, &mut bytes).unwrap();
+        let text = Arc::new(IndexedText::decode(bytes, 0).unwrap());
+        let cached = CacheEntry {
+            ruleset: Ruleset::lazy(text.clone(), None, Ruleset::parse),
+            text,
+            location: String::new(),
+            etag: None,
+            age: None,
+            fresh: true,
+        };
+        let flags = Arc::new(Flags::default());
+        assert!(flags.serve_cached(&cached.ruleset, "", None, true));
+        let _poller = poll_with(&server, &flags, |poller| {
+            poller.cached = Some(cached.clone());
+            poller.backoff = Backoff::for_test(Duration::from_millis(10), Duration::ZERO, 1);
+        });
+        wait_until("a refused response", || flags.readiness.polls().refused > 0);
+        assert!(!flags.have_rules());
+        let state = flags.readiness.state();
+        assert!(matches!(state, ClientState::Stale { .. }), "{state}");
     }
 
     #[test]
