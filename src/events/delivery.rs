@@ -260,7 +260,7 @@ impl Delivery {
             }
             RequestOutcome::ServerError(retry) => self.fail(now, pass, sent, outbox, retry),
             RequestOutcome::Broken => self.fail(now, pass, sent, outbox, Retry::Transient),
-            RequestOutcome::TimedOut => {
+            RequestOutcome::NoResponse => {
                 outbox.shrink(lane, count);
                 self.pause(now, Lane::Regular, Retry::Transient);
                 Settlement { pause: true, ..Settlement::default() }
@@ -304,7 +304,7 @@ impl Delivery {
             RequestOutcome::Accepted => self.probed += 1,
             RequestOutcome::TooLarge | RequestOutcome::Rejected => self.accepts_probes = false,
             RequestOutcome::ServerError(retry) => self.pause(now, Lane::Suspects, retry),
-            RequestOutcome::Broken | RequestOutcome::TimedOut => {
+            RequestOutcome::Broken | RequestOutcome::NoResponse => {
                 self.pause(now, Lane::Regular, Retry::Transient);
             }
             RequestOutcome::Unavailable(retry) => self.pause(now, Lane::Regular, retry),

@@ -1,7 +1,7 @@
 //! Classifies the outcome of an event request: what it means for its events and the next request.
 
 use crate::error::RequestError;
-use crate::http::{Retry, is_broken};
+use crate::http::{Break, Retry, broken};
 
 /// The outcome of an event request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,8 +15,8 @@ pub(super) enum RequestOutcome {
     ServerError(Retry),
     /// The connection broke while the request was sent, possibly because of these events.
     Broken,
-    /// The response took too long.
-    TimedOut,
+    /// The response took too long, or the server closed the connection instead.
+    NoResponse,
     /// The failure is not about these events: the service is unreachable or takes none now.
     Unavailable(Retry),
 }
@@ -28,9 +28,13 @@ impl RequestOutcome {
             Err(failure) => failure,
         };
         let retry = retry(failure);
+        match broken(failure) {
+            Some(Break::Reset) => return RequestOutcome::Broken,
+            Some(Break::Closed) => return RequestOutcome::NoResponse,
+            None => {}
+        }
         match (failure, failure.status()) {
-            _ if is_broken(failure) => RequestOutcome::Broken,
-            (RequestError::Timeout { .. }, _) => RequestOutcome::TimedOut,
+            (RequestError::Timeout { .. }, _) => RequestOutcome::NoResponse,
             (_, Some(413)) => RequestOutcome::TooLarge,
             (_, Some(401 | 403 | 404 | 408 | 429)) => RequestOutcome::Unavailable(retry),
             (_, Some(400..=499)) => RequestOutcome::Rejected,
@@ -94,7 +98,7 @@ mod tests {
     fn requests_without_a_response_are_classified() {
         let url = String::new;
         let slow = RequestError::Timeout { url: url(), limit: Duration::from_secs(1) };
-        assert_eq!(RequestOutcome::of(&Err(slow)), RequestOutcome::TimedOut);
+        assert_eq!(RequestOutcome::of(&Err(slow)), RequestOutcome::NoResponse);
         let cause = std::sync::Arc::new(std::io::Error::other("reset"));
         let lost = RequestError::Transport { url: url(), cause };
         assert_eq!(RequestOutcome::of(&Err(lost)), RequestOutcome::Unavailable(Retry::Transient));

@@ -93,7 +93,7 @@ impl EventSender {
             RequestOutcome::ServerError(_)
             | RequestOutcome::TooLarge
             | RequestOutcome::Broken
-            | RequestOutcome::TimedOut
+            | RequestOutcome::NoResponse
             | RequestOutcome::Unavailable(_) => (second, false),
         })
     }

@@ -144,7 +144,7 @@ fn an_event_beyond_the_known_limits_is_dropped_after_a_probe() {
     simulation.run(Duration::from_secs(60), respond);
     assert_eq!(simulation.dropped, std::slice::from_ref(&long));
     // A probe that fails or is rejected proves nothing.
-    for probed in [SERVER_ERROR, RequestOutcome::Rejected, RequestOutcome::TimedOut] {
+    for probed in [SERVER_ERROR, RequestOutcome::Rejected, RequestOutcome::NoResponse] {
         let mut simulation = Simulation::new([long.clone()]);
         simulation.run(Duration::from_secs(3600), |flags| match flags.is_empty() {
             true => probed,

@@ -21,7 +21,7 @@ mod tls;
 #[cfg(feature = "http")]
 pub(crate) use backoff::{Backoff, Retry};
 #[cfg(feature = "http")]
-pub(crate) use outgoing_body::{MAX_WRITE, is_broken};
+pub(crate) use outgoing_body::{Break, MAX_WRITE, broken};
 pub(crate) use paths::{KeepPaths, KnownPaths};
 #[cfg(feature = "http")]
 pub(crate) use paths::{Paths, RulesPath};

@@ -10,7 +10,8 @@ use crate::error::RequestError;
 /// The most bytes of a body that ureq writes in one call.
 ///
 /// ureq reads a response only after it has written the whole body. If the server responds to the
-/// headers and closes the connection, a second write fails, and the response is lost.
+/// headers and closes the connection, a second write fails, and the response is lost. The first
+/// write fails, too, if the system's send buffer is smaller than the body.
 pub(crate) const MAX_WRITE: usize = 256 * 1024;
 
 /// A body that ureq reads while it sends it.
@@ -24,12 +25,16 @@ impl<'a> OutgoingBody<'a> {
         OutgoingBody { unread: body.as_bytes(), is_begun: false }
     }
 
-    /// Returns whether this error of ureq means that the server closed the connection without
-    /// reading the whole request: the system then resets the connection. A server that closes it
-    /// after that causes no error of the system, and a failure to connect reads no body.
-    pub(super) fn is_broken_by(&self, cause: &io::Error) -> bool {
-        use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-        self.is_begun && matches!(cause.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+    /// Returns how the connection broke, if this error of ureq means that it did. A failure to
+    /// connect reads no body.
+    pub(super) fn broken_by(&self, cause: &io::Error) -> Option<Break> {
+        use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        match cause.kind() {
+            _ if !self.is_begun => None,
+            BrokenPipe | ConnectionAborted | ConnectionReset => Some(Break::Reset),
+            UnexpectedEof => Some(Break::Closed),
+            _ => None,
+        }
     }
 }
 
@@ -40,22 +45,36 @@ impl Read for OutgoingBody<'_> {
     }
 }
 
-/// The server closed the connection without reading the whole request, and no response arrived.
+/// How a connection broke after the body was begun.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Break {
+    /// The system reset it, because the server closed it without reading the whole request.
+    Reset,
+    /// The server closed it. It may have read the request or not: this cannot be told apart.
+    Closed,
+}
+
+/// The connection broke after the body was begun, and no response arrived.
 #[derive(Debug)]
 pub(super) struct BrokenConnection {
+    how: Break,
     cause: io::Error,
 }
 
 impl BrokenConnection {
     /// Returns the failure of a request.
-    pub(super) fn error(url: &str, cause: io::Error) -> RequestError {
-        RequestError::Transport { url: url.to_owned(), cause: Arc::new(BrokenConnection { cause }) }
+    pub(super) fn error(url: &str, how: Break, cause: io::Error) -> RequestError {
+        let cause = Arc::new(BrokenConnection { how, cause });
+        RequestError::Transport { url: url.to_owned(), cause }
     }
 }
 
 impl fmt::Display for BrokenConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection broke while the request was sent")
+        f.write_str(match self.how {
+            Break::Reset => "the connection broke while the request was sent",
+            Break::Closed => "the server closed the connection without a response",
+        })
     }
 }
 
@@ -65,9 +84,10 @@ impl Error for BrokenConnection {
     }
 }
 
-/// Returns whether the connection broke while the request was sent.
-pub(crate) fn is_broken(failure: &RequestError) -> bool {
-    matches!(failure, RequestError::Transport { cause, .. } if cause.is::<BrokenConnection>())
+/// Returns how the connection broke after the body was begun, or `None` if it did not.
+pub(crate) fn broken(failure: &RequestError) -> Option<Break> {
+    let RequestError::Transport { cause, .. } = failure else { return None };
+    cause.downcast_ref().map(|broken: &BrokenConnection| broken.how)
 }
 
 #[cfg(test)]
@@ -75,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_reset_after_the_begin_of_the_body_breaks_a_request() {
+    fn a_connection_breaks_only_after_the_begin_of_the_body() {
         use ErrorKind::{
             BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut,
             UnexpectedEof,
@@ -83,16 +103,16 @@ mod tests {
         let unread = OutgoingBody::new("{}");
         let mut begun = OutgoingBody::new("{}");
         assert_eq!(begun.read(&mut [0]).unwrap(), 1);
-        for (kind, is_broken) in [
-            (BrokenPipe, true),
-            (ConnectionReset, true),
-            (ConnectionAborted, true),
-            (ConnectionRefused, false),
-            (UnexpectedEof, false),
-            (TimedOut, false),
+        for (kind, how) in [
+            (BrokenPipe, Some(Break::Reset)),
+            (ConnectionReset, Some(Break::Reset)),
+            (ConnectionAborted, Some(Break::Reset)),
+            (ConnectionRefused, None),
+            (UnexpectedEof, Some(Break::Closed)),
+            (TimedOut, None),
         ] {
-            assert_eq!(begun.is_broken_by(&kind.into()), is_broken, "{kind:?}");
-            assert!(!unread.is_broken_by(&kind.into()), "{kind:?}");
+            assert_eq!(begun.broken_by(&kind.into()), how, "{kind:?}");
+            assert_eq!(unread.broken_by(&kind.into()), None, "{kind:?}");
         }
     }
 }

@@ -239,11 +239,15 @@ impl Http {
         // Without it, ureq sends a body of unknown length in chunks.
         let request = config.build().header(CONTENT_LENGTH, text.len());
         let result = request.send(SendBody::from_reader(&mut body));
-        let result = match result {
-            Err(ureq::Error::Io(cause)) if body.is_broken_by(&cause) => {
-                Err(BrokenConnection::error(options.url, cause))
+        let how = match &result {
+            Err(ureq::Error::Io(cause)) => body.broken_by(cause),
+            _ => None,
+        };
+        let result = match (result, how) {
+            (Err(ureq::Error::Io(cause)), Some(how)) => {
+                Err(BrokenConnection::error(options.url, how, cause))
             }
-            result => self.check_status(options, result),
+            (result, _) => self.check_status(options, result),
         };
         self.post_failed.store(result.is_err(), Ordering::Relaxed);
         result

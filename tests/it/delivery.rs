@@ -1,6 +1,5 @@
 //! Delivery of events under failures: bounded, in order, once each, and counted.
 
-use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use phaseflag::{ClientBuilder, Error, EvaluationEvent, Object, PhaseFlagClient, 
 use crate::alone::is_alone;
 use crate::logger;
 use crate::support::{Reply, Request, Server, ruleset, wait_until};
-use crate::wire::{Wire, read_request, within, write_response};
+use crate::wire::within;
 
 /// A time that no test here reaches.
 const FOREVER: Duration = Duration::from_secs(600);
@@ -201,10 +200,14 @@ fn a_transient_failure_retries_the_same_batch() {
                 let bodies: Vec<_> = service.bodies().iter().map(|body| keys_of(body)).collect();
                 for failed in [0, 2] {
                     let (first, again) = (&bodies[failed], &bodies[failed + 1]);
-                    // After a server error and a request that took too long, the next one is smaller.
-                    let smaller = name == "no response" || name.starts_with('5');
-                    let same =
-                        if smaller { first.starts_with(again) } else { again.starts_with(first) };
+                    // After a server error or without a response, the next request is smaller.
+                    let unanswered =
+                        ["an end before the response", "half a response", "no response"];
+                    let smaller = unanswered.contains(&name) || name.starts_with('5');
+                    let same = match smaller {
+                        true => *again == first[..(first.len() / 2).max(1)],
+                        false => again.starts_with(first),
+                    };
                     assert!(same, "{name}: {bodies:?}");
                 }
                 let events = client.statistics().events;
@@ -212,32 +215,6 @@ fn a_transient_failure_retries_the_same_batch() {
             });
         }
     });
-}
-
-#[test]
-fn a_reset_retries_the_same_batch() {
-    let bodies: Arc<Mutex<Vec<String>>> = Arc::default();
-    let seen = bodies.clone();
-    let wire = Wire::start(move |mut stream: TcpStream, _| {
-        let Some(request) = read_request(&mut stream) else {
-            return;
-        };
-        if request.starts_with("GET") {
-            write_response(&mut stream, 200, &ruleset(1, &["a"]));
-            return;
-        }
-        let mut seen = seen.lock().unwrap();
-        seen.push(request.split_once("\r\n\r\n").unwrap().1.to_owned());
-        if seen.len() > 1 {
-            write_response(&mut stream, 202, "{}");
-        }
-    });
-    let client = started(builder(&wire.url()).event_batch_size(3));
-    track(&client, 0..3);
-    wait_until("delivered", || client.statistics().events.delivered == 3);
-    let bodies = bodies.lock().unwrap();
-    assert_eq!(bodies.len(), 2);
-    assert_eq!(bodies[0], bodies[1]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use phaseflag::{Error, EvaluationEvent, PhaseFlagClient, RequestError, Value};
 
 use crate::program::Program;
 use crate::support::{NEVER, ruleset, started, wait_until};
-use crate::wire::{Wire, write_response};
+use crate::wire::{Wire, hang, write_response};
 
 /// What a server does with a body that it does not read.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ enum End {
     Orderly,
     /// No response: a reset once this many bytes of the body were read.
     Reset(usize),
+    /// No response: the end of the output while the body arrives.
+    Silent,
 }
 
 /// A service that handles bodies of more than `limit` bytes in a way of its own.
@@ -123,6 +125,10 @@ fn close(mut stream: TcpStream, status: u16, end: End) {
             // Closing with unread input resets the connection.
             let _ = stream.peek(&mut [0]);
         }
+        End::Silent => {
+            let _ = stream.shutdown(Shutdown::Write);
+            hang(stream);
+        }
     }
 }
 
@@ -213,6 +219,28 @@ fn a_connection_that_breaks_makes_the_next_request_smaller() {
         let events = client.statistics().events;
         assert_eq!((events.delivered, events.dropped()), (MANY.0 as u64, 0), "{read}");
     }
+}
+
+/// A proxy or a TLS library may close the connection in order, although it has not read the body.
+#[test]
+fn a_connection_that_closes_without_a_response_makes_the_next_request_smaller() {
+    let service = Service::start(0, 60_000, End::Silent);
+    let client = service.client();
+    track(&client, MANY.0, MANY.1);
+    let mut causes = Vec::new();
+    while let Err(error) = client.flush_events() {
+        let Error::Flush { rejected: 0, cause, .. } = error else { panic!("{error:?}") };
+        causes.push(format!("{cause:#}"));
+        assert!(causes.len() < 100, "{:?}", service.posts());
+    }
+    assert_eq!(service.arrived(), numbers(MANY.0));
+    let posts = service.posts();
+    let sizes: Vec<_> = posts.iter().take(4).map(|(length, _)| length / 8_000).collect();
+    assert_eq!(sizes, [32, 16, 8, 4]);
+    let text = ": the server closed the connection without a response: ";
+    assert!(causes.iter().all(|cause| cause.contains(text)), "{causes:?}");
+    let events = client.statistics().events;
+    assert_eq!((events.delivered, events.dropped()), (MANY.0 as u64, 0));
 }
 
 #[test]
