@@ -91,7 +91,7 @@ fn lists(list: &str, host: &str) -> bool {
     let address = bare.unwrap_or(host).parse().ok();
     for entry in list.to_ascii_lowercase().split(',') {
         let entry = entry.trim_ascii();
-        let (entry, rest) = entry.split_once(' ').unwrap_or((entry, ""));
+        let (entry, rest) = entry.split_once([' ', '\t']).unwrap_or((entry, ""));
         let is_listed = match address {
             Some(address) => is_in_network(address, entry),
             None => is_in_domain(host, entry),

@@ -288,6 +288,7 @@ const LISTED: &[Listed] = &[
     ("example.test", ",,example.test,", true),
     ("example.test", "localhost,,example.test", true),
     ("example.test", "example.test localhost", true),
+    ("example.test", "example.test\tlocalhost", true),
     ("example.test", ",", false),
     ("example.test", "localhost;example.test", false),
     // IPv4.
