@@ -55,9 +55,9 @@ pub(crate) struct Http {
     timeout: Duration,
     connect_timeout: Duration,
     max_body_size: usize,
-    /// Whether the last POST failed. A server that responds before it has read the whole body
-    /// closes the connection, so the next POST must not use it.
-    post_failed: AtomicBool,
+    /// Whether a delivery failed, and no POST was made since. A server that responds before it has
+    /// read the whole body closes the connection, so the next POST must not use it.
+    delivery_failed: AtomicBool,
 }
 
 /// A response with a 2xx status, or 304 to a conditional request.
@@ -136,7 +136,7 @@ impl Http {
             timeout: config.request_timeout,
             connect_timeout,
             max_body_size: config.max_body_size,
-            post_failed: AtomicBool::new(false),
+            delivery_failed: AtomicBool::new(false),
         })
     }
 
@@ -232,7 +232,7 @@ impl Http {
         if options.discard_body {
             config = config.timeout_recv_body(Some(DISCARDED_BODY_TIMEOUT));
         }
-        if self.post_failed.load(Ordering::Relaxed) {
+        if self.delivery_failed.swap(false, Ordering::AcqRel) {
             config = config.max_idle_age(Duration::ZERO);
         }
         let mut body = OutgoingBody::new(text);
@@ -249,7 +249,9 @@ impl Http {
             }
             (result, _) => self.check_status(options, result),
         };
-        self.post_failed.store(result.is_err(), Ordering::Relaxed);
+        if options.discard_body && result.is_err() {
+            self.delivery_failed.store(true, Ordering::Release);
+        }
         result
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use phaseflag::{EvaluationEvent, PhaseFlagClient};
+use phaseflag::{Error, EvaluationEvent, PhaseFlagClient};
 
 use crate::support::{NEVER, ready, ruleset};
 use crate::wire::{Wire, read_request, write_response};
@@ -131,6 +131,38 @@ fn any_other_response_costs_one_connection() {
         });
         assert_eq!(count, POSTS, "{name}");
     }
+}
+
+#[test]
+fn evaluations_of_unknown_flags_share_a_connection() {
+    let body = r#"{"error": {"code": "FLAG_NOT_FOUND", "message": "no flag"}}"#;
+    let (wire, posting) = service(move |stream| write_response(stream, 404, body));
+    let client = client(&wire);
+    for _ in 0..POSTS {
+        let error = client.evaluate("a", None).unwrap_err();
+        assert!(matches!(error, Error::FlagNotFound { .. }), "{error:?}");
+    }
+    assert_eq!(posting.load(Ordering::Acquire), 1);
+}
+
+/// A server may close the connection a moment after an early response to a delivery.
+#[test]
+fn a_connection_of_a_failed_delivery_is_not_used_again() {
+    let posts = AtomicUsize::new(0);
+    let (wire, posting) = service(move |stream| {
+        let first = posts.fetch_add(1, Ordering::AcqRel) == 0;
+        write_response(stream, if first { 401 } else { 202 }, "{}")
+    });
+    let client = client(&wire);
+    client.track_event(EvaluationEvent::new("a"));
+    client.flush_events().unwrap_err();
+    // Only the next request avoids it, whatever the request is for.
+    for _ in 0..POSTS {
+        client.evaluate("a", None).unwrap_err();
+        client.flush_events().unwrap();
+        client.track_event(EvaluationEvent::new("a"));
+    }
+    assert_eq!(posting.load(Ordering::Acquire), 2);
 }
 
 /// A client reads neither much nor long of a body that has no end.
