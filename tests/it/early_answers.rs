@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use phaseflag::{Error, EvaluationEvent, PhaseFlagClient, RequestError, Value};
 
+use crate::curl::not_checked;
 use crate::program::Program;
 use crate::support::{NEVER, ruleset, started, wait_until};
 use crate::wire::{Wire, hang, write_response};
@@ -189,6 +190,55 @@ fn a_refused_key_is_noticed_although_the_body_was_not_read() {
         };
         assert_eq!((queued, cause.status()), (MANY.0, Some(status)), "{end:?}");
     }
+}
+
+/// On loopback, the send buffer holds a whole body. With the packets of an Ethernet it does not.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_refused_key_is_noticed_after_a_few_halves_on_an_ethernet() {
+    const NAME: &str = "early_answers::child_on_an_ethernet";
+    let child = Command::new("unshare")
+        .args(["--map-root-user", "--net", "sh", "-c"])
+        .arg("ip link set lo up mtu 1500 && exec \"$@\"")
+        .arg("sh")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", NAME, "--ignored", "--nocapture"])
+        .env(ETHERNET, "")
+        .output();
+    match child.map(|child| (child.status, String::from_utf8(child.stdout).unwrap())) {
+        Ok((status, text)) if text.contains("running 1 test") => {
+            assert!(status.success() && text.contains("<<noticed>>"), "{text}");
+        }
+        _ => not_checked("small packets: there is no network namespace here"),
+    }
+}
+
+/// The variable of the child process.
+#[cfg(target_os = "linux")]
+const ETHERNET: &str = "PHASEFLAG_TEST_ETHERNET";
+
+#[test]
+#[ignore = "another test runs it in a separate process"]
+#[cfg(target_os = "linux")]
+fn child_on_an_ethernet() {
+    if std::env::var_os(ETHERNET).is_none() {
+        return;
+    }
+    for end in [End::Node, End::Orderly] {
+        let service = Service::start(401, 0, end);
+        let client = service.client();
+        track(&client, MANY.0, MANY.1);
+        wait_until("a refused key", || {
+            let failure = client.statistics().last_delivery_failure;
+            failure.is_some_and(|failure| failure.status() == Some(401))
+        });
+        // 256, 128, 64, 32, 16 and 8 KB, of which the last ones fit for certain.
+        let posts = service.posts().len();
+        assert!((1..=6).contains(&posts), "{end:?}: {posts}");
+        let events = client.statistics().events;
+        assert_eq!((events.queued, events.dropped()), (MANY.0, 0), "{end:?}");
+    }
+    println!("<<noticed>>");
 }
 
 #[test]
