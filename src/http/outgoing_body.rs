@@ -25,6 +25,11 @@ impl<'a> OutgoingBody<'a> {
         OutgoingBody { unread: body.as_bytes(), is_begun: false }
     }
 
+    /// Returns whether ureq has begun to send the body, which it does once it has a connection.
+    pub(super) fn is_begun(&self) -> bool {
+        self.is_begun
+    }
+
     /// Returns how the connection broke, if this error of ureq means that it did. A failure to
     /// connect reads no body.
     pub(super) fn broken_by(&self, cause: &io::Error) -> Option<Break> {

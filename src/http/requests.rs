@@ -247,6 +247,10 @@ impl Http {
             (Err(ureq::Error::Io(cause)), Some(how)) => {
                 Err(BrokenConnection::error(options.url, how, cause))
             }
+            // Otherwise the failure would seem to be about the events.
+            (Err(ureq::Error::Timeout(_)), _) if options.discard_body && !body.is_begun() => {
+                Err(no_connection(options.url, options.timeout.min(self.connect_timeout)))
+            }
             (result, _) => self.check_status(options, result),
         };
         if options.discard_body && result.is_err() {
@@ -313,9 +317,7 @@ impl Http {
         let url = options.url.to_owned();
         match error {
             ureq::Error::Timeout(Timeout::Connect) if options.timeout > self.connect_timeout => {
-                let cause = format!("no connection within {:?}", self.connect_timeout);
-                let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, cause);
-                RequestError::Transport { url, cause: Arc::new(cause) }
+                no_connection(&url, self.connect_timeout)
             }
             ureq::Error::Timeout(_) => RequestError::Timeout { url, limit: options.timeout },
             ureq::Error::BodyExceedsLimit(_) => {
@@ -381,6 +383,13 @@ impl ErrorBody {
         };
         ErrorBody { code: first(&[&error["code"]]), message: first(&messages) }
     }
+}
+
+/// Returns the failure of a request that got no connection in time.
+fn no_connection(url: &str, limit: Duration) -> RequestError {
+    let cause = format!("no connection within {limit:?}");
+    let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, cause);
+    RequestError::Transport { url: url.to_owned(), cause: Arc::new(cause) }
 }
 
 fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -12,7 +12,7 @@ use phaseflag::{Error, EvaluationEvent, PhaseFlagClient, RequestError, Value};
 use crate::curl::not_checked;
 use crate::program::Program;
 use crate::support::{NEVER, ruleset, started, wait_until};
-use crate::wire::{Wire, hang, write_response};
+use crate::wire::{Blackhole, Wire, hang, write_response};
 
 /// What a server does with a body that it does not read.
 #[derive(Clone, Copy, Debug)]
@@ -332,6 +332,20 @@ fn a_service_that_breaks_every_connection_loses_nothing() {
     assert_eq!(client.statistics().events.queued, 40);
 }
 
+/// Starts a service that accepts everything, and collects the number of events of each request.
+fn collecting(listener: std::net::TcpListener, sizes: Arc<Mutex<Vec<usize>>>) -> Wire {
+    Wire::on(listener, move |mut stream, _| {
+        while let Some((is_post, length)) = read_head(&mut stream) {
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            if is_post {
+                sizes.lock().unwrap().push(keys_of(std::str::from_utf8(&body).unwrap()).len());
+            }
+            write_response(&mut stream, 202, "{}");
+        }
+    })
+}
+
 #[test]
 fn a_service_that_cannot_be_reached_changes_no_batch() {
     let wire = Wire::start(|_, _| {});
@@ -345,19 +359,35 @@ fn a_service_that_cannot_be_reached_changes_no_batch() {
         assert_eq!(queued, 40);
     }
     let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
-    let seen = sizes.clone();
     let listener = std::net::TcpListener::bind(address).unwrap();
-    let _wire = Wire::on(listener, move |mut stream, _| {
-        while let Some((is_post, length)) = read_head(&mut stream) {
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).unwrap();
-            if is_post {
-                seen.lock().unwrap().push(keys_of(std::str::from_utf8(&body).unwrap()).len());
-            }
-            write_response(&mut stream, 202, "{}");
-        }
-    });
+    let _wire = collecting(listener, sizes.clone());
     client.flush_events().unwrap();
+    assert_eq!(*sizes.lock().unwrap(), [40]);
+}
+
+#[test]
+fn a_service_that_accepts_no_connection_in_time_changes_no_batch() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = Blackhole::on(listener.try_clone().unwrap());
+    // Shorter than the time limit of a connection.
+    let builder = PhaseFlagClient::builder(dead.url(), "sdk-dev-1")
+        .polling_interval(NEVER)
+        .event_flush_interval(NEVER)
+        .request_timeout(Duration::from_millis(500))
+        .shutdown_timeout(Duration::from_millis(100));
+    let client = started(builder);
+    track(&client, 40, 10);
+    for _ in 0..3 {
+        let Err(Error::Flush { queued, cause, .. }) = client.flush_events() else {
+            panic!("delivered")
+        };
+        assert_eq!(queued, 40);
+        assert!(format!("{cause:#}").ends_with(": no connection within 500ms"), "{cause:#}");
+    }
+    drop(dead);
+    let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let _wire = collecting(listener, sizes.clone());
+    wait_until("it is delivered", || client.flush_events().is_ok());
     assert_eq!(*sizes.lock().unwrap(), [40]);
 }
 
