@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::events::Ledger;
 use crate::log::log;
-use crate::worker::guarded;
 
 /// The process that started the client. A process that is forked from it has none of its threads.
 #[derive(Debug)]
@@ -46,13 +45,11 @@ impl Home {
             return;
         }
         self.ledger.close();
-        guarded(|| {
-            log!(
-                warn,
-                "this process was forked after the start of the client: it gets no new rules and \
-                 delivers no events; start a client after the fork"
-            );
-        });
+        log!(
+            warn,
+            "this process was forked after the start of the client: it gets no new rules and \
+             delivers no events; start a client after the fork"
+        );
     }
 }
 

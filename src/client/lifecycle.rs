@@ -60,8 +60,8 @@ impl RunState {
     }
 }
 
-/// A start that has begun. Dropping it ends the start: if the client is not started by then, since
-/// the start failed or a logger panicked, it can be started again.
+/// A start that has begun. Dropping it ends the start: if that failed, the client can be started
+/// again.
 struct Starting<'a>(&'a Inner);
 
 impl Drop for Starting<'_> {

@@ -91,8 +91,8 @@ impl PhaseFlagClient {
     /// Returns [`Error::Bootstrap`] if the bootstrap cannot be read and there is no service,
     /// [`Error::Stopped`] after [`stop`](PhaseFlagClient::stop), [`Error::Thread`] if the system
     /// cannot start a thread, and [`Error::NotStarted`] if another thread did not finish its start
-    /// in time. After any of these but [`Error::Stopped`], and after a panic of a logger, the client
-    /// can be started again. Returns [`Error::Forked`] in a process that was forked after the start.
+    /// in time. After any of these but [`Error::Stopped`], the client can be started again. Returns
+    /// [`Error::Forked`] in a process that was forked after the start.
     pub fn start(&self) -> Result<(), Error> {
         self.inner.start()
     }
@@ -193,9 +193,10 @@ impl PhaseFlagClient {
     /// The function runs on the thread that loaded the ruleset, usually a thread of the client
     /// with a stack of 1 MiB (or `RUST_MIN_STACK`). While it runs, that thread loads no other
     /// ruleset: a function that blocks keeps newer rules out, and [`state`](PhaseFlagClient::state)
-    /// becomes [`Stale`](ClientState::Stale). Hand long work to another thread. The function may
-    /// call any method of the client. Two calls may overlap. A panic of the function is caught and
-    /// logged.
+    /// becomes [`Stale`](ClientState::Stale). Hand long work to another thread.
+    ///
+    /// The function may call any method of the client. Two calls may overlap. A panic of the function
+    /// is caught and logged.
     ///
     /// A listener that owns a handle of the client keeps the client alive: call
     /// [`stop`](PhaseFlagClient::stop) or unsubscribe instead of relying on `Drop`.

@@ -16,7 +16,7 @@ use crate::http::{Http, KeepPaths, Paths, Remote};
 use crate::log::log;
 use crate::rules::{Cache, CacheEntry, Flags, Poller, fetch_text};
 use crate::ruleset::EvaluationResult;
-use crate::worker::{StopSignal, Worker, check_new_threads, guarded};
+use crate::worker::{StopSignal, Worker, check_new_threads};
 
 /// The poller, the flusher and remote evaluation.
 pub(super) struct Service {
@@ -181,8 +181,8 @@ impl Service {
             }
             (events.len(), appended)
         };
-        // A logger may call the client, or panic.
-        guarded(|| match appended {
+        // A logger may call the client.
+        match appended {
             Some(Ok(Appended { dropped, .. })) if dropped > 0 => {
                 log!(warn, "dropped {dropped} events: the event spool is full");
             }
@@ -191,7 +191,7 @@ impl Service {
             }
             Some(Err(error)) => log!(warn, "lost {count} events: {error}"),
             None => log!(warn, "lost {count} events: not delivered before the client stopped"),
-        });
+        }
     }
 
     pub(super) fn track(&self, event: EvaluationEvent) {

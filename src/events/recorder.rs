@@ -17,7 +17,6 @@ use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::log::log;
 use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::Value;
-use crate::worker::guarded;
 
 /// The upper limit of different evaluations in an interval. Their fingerprints take 16 MiB.
 const MAX_CAPACITY: usize = 1 << 20;
@@ -217,21 +216,16 @@ impl IntervalRecorder {
         }
         let Some(tracker) = self.tracker.upgrade() else { return };
         match self.decide(fingerprint, now) {
-            // A panic of a logger must not reach the getter.
-            Decision::Recorded => {
-                guarded(|| tracker.take(evaluation.event(reason)));
-            }
+            Decision::Recorded => tracker.take(evaluation.event(reason)),
             Decision::Known => {}
             Decision::Full { first } => {
                 self.ledger.count_unrecorded();
                 if first {
-                    guarded(|| {
-                        log!(
-                            warn,
-                            "the interval for recorded evaluations is full: new ones are not \
-                             recorded until the next interval"
-                        );
-                    });
+                    log!(
+                        warn,
+                        "the interval for recorded evaluations is full: new ones are not \
+                         recorded until the next interval"
+                    );
                 }
             }
         }

@@ -149,7 +149,7 @@ impl Watch for FileWatch {
         spawn_detached("phaseflag-file", move || {
             let pause = |delay| stopped.recv_timeout(delay) == Err(RecvTimeoutError::Timeout);
             while pause(interval) && !self.flags.are_served() {
-                // A panic of a logger or a listener does not end the thread.
+                // A panic does not end the thread.
                 guarded(|| self.check());
                 guarded(|| self.flags.report_unknown());
                 if self.replaced.is_some() && !pause(GRACE) {

@@ -80,8 +80,8 @@ impl Poller {
         !(fresh && self.interval.is_zero())
     }
 
-    /// Polls until there is nothing more to do or the stop signal arrives. A panic of a logger does
-    /// not end the loop.
+    /// Polls until there is nothing more to do or the stop signal arrives. A panic does not end
+    /// the loop.
     pub(crate) fn run(mut self, stop: &StopSignal) {
         if self.restore() {
             if pause(stop, COMPILE_DELAY) {

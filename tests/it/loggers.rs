@@ -5,11 +5,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use log::Level;
-use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient};
 
+use crate::alone::is_alone;
 use crate::logger::{self, WHIM};
-use crate::support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started};
+use crate::support::{
+    NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started, wait_until,
+};
 
 /// Ends a client with a queued event on a thread whose logger calls `whim`. Returns whether the
 /// call returned without a panic.
@@ -169,4 +172,72 @@ fn start_returns_whatever_the_logger_calls() {
         });
         assert_eq!(outcome.recv_timeout(SOON), Ok(true));
     }
+}
+
+/// A logger that prints to a closed terminal panics at each line.
+struct Panicking;
+
+impl Log for Panicking {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        // A panic inside of a panic would abort the test.
+        if record.target() == "phaseflag" && !thread::panicking() {
+            panic!("a logger");
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Runs `check` in a process whose logger panics at each line.
+fn with_a_panicking_logger(test: &str, check: impl FnOnce()) {
+    if is_alone(&format!("loggers::{test}")) {
+        log::set_logger(&Panicking).unwrap();
+        log::set_max_level(LevelFilter::Trace);
+        check();
+    }
+}
+
+#[test]
+fn rules_arrive_after_an_outage_although_each_line_panics() {
+    with_a_panicking_logger("rules_arrive_after_an_outage_although_each_line_panics", || {
+        let server = Server::start(|_| Reply::status(503));
+        let client = builder(&server).polling_interval(RAPIDLY).build().unwrap();
+        let (sender, changes) = mpsc::channel();
+        client.on_flags_changed(move |change| sender.send(change.added().to_vec()).unwrap());
+        client.start().unwrap();
+        wait_until("two failures", || client.statistics().polls >= 2);
+        server.respond(|_| Reply::json(ruleset(1, &["a"])));
+        client.wait_until_ready(SOON).unwrap();
+        assert_eq!(changes.recv_timeout(SOON), Ok(vec!["a".to_owned()]));
+    });
+}
+
+#[test]
+fn a_refused_key_is_noticed_although_each_line_panics() {
+    with_a_panicking_logger("a_refused_key_is_noticed_although_each_line_panics", || {
+        let server = Server::start(|_| Reply::status(401));
+        let error = started(builder(&server)).wait_until_ready(SOON).unwrap_err();
+        assert!(matches!(error, Error::KeyRefused { .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_bootstrap_is_served_although_each_line_panics() {
+    with_a_panicking_logger("a_bootstrap_is_served_although_each_line_panics", || {
+        let settings = PhaseFlagClient::builder("", "").bootstrap_text(ruleset(1, &["a"]));
+        let client = settings.build().unwrap();
+        let (sender, changes) = mpsc::channel();
+        client.on_flags_changed(move |change| sender.send(change.added().to_vec()).unwrap());
+        client.start().unwrap();
+        assert_eq!(changes.try_recv(), Ok(vec!["a".to_owned()]));
+
+        let server = Server::start(|_| Reply::status(503));
+        let client = started(builder(&server).bootstrap_text("[oops").offline_mode(true));
+        client.wait_until_ready(SOON).unwrap();
+        assert!(matches!(client.last_failure(), Some(Error::Request { .. })));
+    });
 }
