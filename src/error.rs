@@ -35,6 +35,9 @@ pub enum Error {
     },
     /// The client has not been started.
     NotStarted,
+    /// A start of the client has begun and not ended: it may read a slow disk, or wait for a listener
+    /// or a logger.
+    Starting,
     /// The client has been stopped.
     Stopped,
     /// This process was forked after the start of the client, so it has none of the client's
@@ -128,6 +131,7 @@ impl Error {
             Error::Bootstrap { location, .. } => write!(f, "failed to load bootstrap `{location}`"),
             Error::Thread { .. } => f.write_str("failed to start thread"),
             Error::NotStarted => f.write_str("the client has not been started"),
+            Error::Starting => f.write_str("the start of the client has not ended"),
             Error::Stopped => f.write_str("the client has been stopped"),
             Error::Forked => f.write_str("the client was started before this process was forked"),
             Error::NotReady { waited, cause: None } => {
@@ -162,6 +166,7 @@ impl std::error::Error for Error {
             Error::Request { cause } => cause.source(),
             Error::InvalidSetting { .. }
             | Error::NotStarted
+            | Error::Starting
             | Error::Stopped
             | Error::Forked
             | Error::FlagNotFound { .. }

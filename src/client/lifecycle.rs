@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::extras::Extras;
 use super::home::Home;
@@ -22,10 +22,11 @@ use super::service::Service;
 /// A shorter polling interval logs a warning.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How often a start checks whether another one, which may read a slow disk, has ended. It gives up
-/// after ten seconds.
+/// How often a start checks whether another one, which may read a slow disk, has ended.
 const START_CHECK_INTERVAL: Duration = Duration::from_millis(2);
-const START_CHECKS: u32 = 5000;
+
+/// How long a start waits for another one.
+const START_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The state that the handles of one client share.
 pub(crate) struct Inner {
@@ -54,9 +55,13 @@ pub(super) enum RunState {
 }
 
 impl RunState {
-    /// Returns whether the client was neither started nor stopped.
-    pub(super) fn is_before_start(self) -> bool {
-        matches!(self, RunState::New | RunState::Starting(_))
+    /// Returns the error of a call that needs a started client, or `None` if it was started.
+    pub(super) fn before_start(self) -> Option<Error> {
+        match self {
+            RunState::New => Some(Error::NotStarted),
+            RunState::Starting(_) => Some(Error::Starting),
+            RunState::Started | RunState::Stopped => None,
+        }
     }
 }
 
@@ -138,7 +143,9 @@ impl Inner {
     /// thread. A listener or a logger of a start on this thread does not wait for that start.
     fn begin_start(&self) -> Result<Option<Starting<'_>>, Error> {
         let own = RunState::Starting(thread::current().id());
-        for _ in 0..START_CHECKS {
+        // By the clock: a sleep may take much longer than it should.
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
             let mut run_state = self.lock_run_state();
             match *run_state {
                 RunState::New => {
@@ -147,13 +154,13 @@ impl Inner {
                 }
                 RunState::Started => return Ok(None),
                 RunState::Starting(_) if *run_state == own => return Ok(None),
+                RunState::Starting(_) if Instant::now() >= deadline => return Err(Error::Starting),
                 RunState::Starting(_) => {}
                 RunState::Stopped => return Err(Error::Stopped),
             }
             drop(run_state);
             thread::sleep(START_CHECK_INTERVAL);
         }
-        Err(Error::NotStarted)
     }
 
     fn warn_of_rapid_polls(&self) {

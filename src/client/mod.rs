@@ -90,8 +90,8 @@ impl PhaseFlagClient {
     ///
     /// Returns [`Error::Bootstrap`] if the bootstrap cannot be read and there is no service,
     /// [`Error::Stopped`] after [`stop`](PhaseFlagClient::stop), [`Error::Thread`] if the system
-    /// cannot start a thread, and [`Error::NotStarted`] if another thread did not finish its start
-    /// in time. After any of these but [`Error::Stopped`], the client can be started again. Returns
+    /// cannot start a thread, and [`Error::Starting`] if the start of another thread did not end in
+    /// time. After any of these but [`Error::Stopped`], the client can be started again. Returns
     /// [`Error::Forked`] in a process that was forked after the start.
     pub fn start(&self) -> Result<(), Error> {
         self.inner.start()
@@ -108,14 +108,17 @@ impl PhaseFlagClient {
     /// # Errors
     ///
     /// Returns [`Error::NotReady`] with the last failure after the timeout, or
-    /// [`Error::NotStarted`] if the client was not started by then; [`Error::KeyRefused`] at once
-    /// if the service refuses the key, and [`Error::Stopped`] if the client is stopped.
+    /// [`Error::NotStarted`] if the client was not started by then, or [`Error::Starting`] if its
+    /// start has not ended; [`Error::KeyRefused`] at once if the service refuses the key, and
+    /// [`Error::Stopped`] if the client is stopped.
     pub fn wait_until_ready(&self, timeout: Duration) -> Result<(), Error> {
         if self.inner.home.is_left() && !self.is_ready() {
             return Err(Error::Forked);
         }
         self.inner.flags.readiness.wait(timeout).map_err(|error| match error {
-            Error::NotReady { .. } if self.inner.run_state().is_before_start() => Error::NotStarted,
+            error @ Error::NotReady { .. } => {
+                self.inner.run_state().before_start().unwrap_or(error)
+            }
             error => error,
         })
     }
@@ -303,14 +306,14 @@ impl PhaseFlagClient {
     /// Returns [`Error::Flush`] at the first failure that is not about single events, such as an
     /// outage or a refused key; the undelivered events stay queued. Events that the service
     /// rejects, or fails on for the third time, are dropped, and reported by [`Error::Flush`] after
-    /// the others were sent. Returns [`Error::NotStarted`] before `start`, [`Error::Stopped`] if the
-    /// client is stopped meanwhile, and [`Error::Thread`] if the system cannot start a thread, or
-    /// on Windows while a thread-local is destroyed.
+    /// the others were sent. Returns [`Error::NotStarted`] before `start` and [`Error::Starting`]
+    /// during it, [`Error::Stopped`] if the client is stopped meanwhile, and [`Error::Thread`] if the
+    /// system cannot start a thread, or on Windows while a thread-local is destroyed.
     pub fn flush_events(&self) -> Result<(), Error> {
-        match &self.inner.service {
-            None => Ok(()),
-            Some(_) if self.inner.run_state().is_before_start() => Err(Error::NotStarted),
-            Some(service) => service.flush(),
+        let Some(service) = &self.inner.service else { return Ok(()) };
+        match self.inner.run_state().before_start() {
+            Some(error) => Err(error),
+            None => service.flush(),
         }
     }
 

@@ -105,7 +105,8 @@ fn a_start_that_does_not_end_is_waited_for_ten_seconds() {
     let client = bootstrapped("[]");
     let (proceed, first) = start_slowly(&client);
     let error = start_on_a_thread(&client).recv_timeout(10 * SOON).unwrap().unwrap_err();
-    assert!(matches!(error, Error::NotStarted), "{error}");
+    assert!(matches!(error, Error::Starting), "{error}");
+    assert_eq!(error.to_string(), "the start of the client has not ended");
     proceed();
     first.recv_timeout(SOON).unwrap().unwrap();
     client.start().unwrap();
@@ -143,16 +144,19 @@ fn a_listener_of_a_start_does_not_wait_for_it() {
 fn until_a_start_has_ended_the_client_is_not_started() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server).bootstrap_text("[]").build().unwrap();
-    let not_started = |client: &PhaseFlagClient| {
+    let is_unready = |client: &PhaseFlagClient, text: &str| {
         for timeout in [Duration::ZERO, SHORTLY] {
             let error = client.wait_until_ready(timeout).unwrap_err();
-            assert_eq!(error.to_string(), "the client has not been started");
+            assert_eq!(error.to_string(), text);
         }
+    };
+    let not_started = |client: &PhaseFlagClient| {
+        is_unready(client, "the client has not been started");
     };
     not_started(&client);
     let (proceed, first) = start_slowly(&client);
-    not_started(&client);
-    assert!(matches!(client.flush_events(), Err(Error::NotStarted)));
+    is_unready(&client, "the start of the client has not ended");
+    assert!(matches!(client.flush_events(), Err(Error::Starting)));
     proceed();
     first.recv_timeout(SOON).unwrap().unwrap();
     client.wait_until_ready(SOON).unwrap();
