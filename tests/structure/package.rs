@@ -7,7 +7,7 @@ use crate::names::{Name, Names, read};
 
 /// The top-level modules of the library. Each uses only modules above it.
 pub const MODULES: [&str; 18] = [
-    "value", "files", "date", "hash", "identity", "log", "worker", "context", "ruleset", "error",
+    "value", "files", "date", "hash", "identity", "worker", "log", "context", "ruleset", "error",
     "config", "http", "rules", "events", "client", "testing", "guide", "lib",
 ];
 
