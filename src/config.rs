@@ -126,10 +126,13 @@ impl Config {
     }
 
     /// Returns how long the next response to a poll may take, with room for two requests and for
-    /// jitter; `None` if the client does not poll regularly.
+    /// jitter, or, without a service, the next check of a watched file; `None` if there is neither.
     pub(crate) fn patience(&self) -> Option<Duration> {
-        let polls = self.has_service() && !self.polling_interval.is_zero();
-        polls.then(|| self.polling_interval.saturating_add(self.request_timeout).saturating_mul(2))
+        let interval = match self.has_service() {
+            true => Some(self.polling_interval).filter(|interval| !interval.is_zero()),
+            false => self.bootstrap_watch,
+        };
+        Some(interval?.saturating_add(self.request_timeout).saturating_mul(2))
     }
 
     /// Checks the settings without the network, resolves the paths, and limits the durations.

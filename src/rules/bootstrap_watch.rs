@@ -24,8 +24,8 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// The number of failures in a row that cause a warning. One may happen while the file is replaced.
 const FAILURES_TO_WARN: u32 = 2;
 
-/// Creates the watch of a file, which messages call by the given text. Only the setting refers to the function, so that a program without
-/// it does not contain the code.
+/// Creates the watch of a file, which messages call by the given text. Only the setting refers to
+/// the function, so that a program without it does not contain the code.
 pub(crate) type NewWatch = fn(&Path, &str, &Arc<Flags>, &Config) -> Box<dyn Watch>;
 
 /// A bootstrap file that is read again when it changes.
@@ -91,8 +91,8 @@ struct LastRead {
 }
 
 impl FileWatch {
-    /// Uses the rules if they have changed. A failure counts if it lasts: not every file is replaced in
-    /// one step.
+    /// Uses the rules if they have changed. A failure counts if it lasts: not every file is replaced
+    /// in one step.
     fn check(&mut self) {
         match self.changed() {
             Ok(None) => {

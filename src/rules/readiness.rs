@@ -21,7 +21,8 @@ pub enum ClientState {
     /// segments may be in use.
     ///
     /// Until the service has responded, and without a service: a watched bootstrap file is missing or
-    /// cannot be used.
+    /// cannot be used. Without a service, the next check of the file may be overdue, too, by the same
+    /// rule with `bootstrap_watch` as the interval.
     #[non_exhaustive]
     Stale {
         /// The time since the last response of the service, or since the bootstrap file was last
@@ -54,7 +55,7 @@ impl fmt::Display for ClientState {
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     ready: AtomicBool,
-    /// How long the next response may take, or `None` if none is expected.
+    /// How long the next response, or check of a file, may take; `None` if none is expected.
     patience: Option<Duration>,
     /// Whether the bootstrap cannot be used.
     bootstrap_failing: AtomicBool,
@@ -77,7 +78,8 @@ pub(crate) struct Polls {
     /// When the age of the last response was noted, and its age then. The time of the response may
     /// be before the boot of the machine, which not every system has an `Instant` for.
     last_response: Option<(Instant, Duration)>,
-    /// The time from which the next response is overdue, or `None` if none is expected.
+    /// The time from which the next response, or check of a file, is overdue; `None` if none is
+    /// expected.
     overdue_at: Option<Instant>,
     failing: bool,
     key_refused: bool,
@@ -123,8 +125,8 @@ impl Polls {
 }
 
 impl Readiness {
-    /// Returns the readiness of a client that is not ready. `patience` is how long the next response
-    /// may take, or `None` if none is expected.
+    /// Returns the readiness of a client that is not ready. `patience` is how long the next response,
+    /// or check of a file, may take; `None` if none is expected.
     pub(crate) fn with_patience(patience: Option<Duration>) -> Readiness {
         Readiness { patience, ..Readiness::default() }
     }
@@ -188,7 +190,12 @@ impl Readiness {
 
     /// Notes that the bootstrap is in use, or unchanged.
     pub(super) fn bootstrap_confirmed(&self) {
-        self.lock().last_bootstrap = Some(Instant::now());
+        let mut polls = self.lock();
+        polls.last_bootstrap = Some(Instant::now());
+        if polls.made == 0 {
+            self.expect_next(&mut polls);
+        }
+        drop(polls);
         self.bootstrap_failing.store(false, Ordering::Release);
     }
 
@@ -225,8 +232,10 @@ impl Readiness {
             ClientState::KeyRefused
         } else if !self.is_ready() {
             ClientState::NotReady
-        } else if polls.failing || polls.overdue_at.is_some_and(|time| time <= Instant::now()) {
+        } else if polls.failing {
             ClientState::Stale { age: polls.response_age() }
+        } else if polls.overdue_at.is_some_and(|time| time <= Instant::now()) {
+            ClientState::Stale { age: polls.age() }
         } else if self.is_bootstrap_failing() && polls.last_response.is_none() {
             ClientState::Stale { age: polls.last_bootstrap.map(|time| time.elapsed()) }
         } else {
@@ -257,8 +266,12 @@ impl Readiness {
         }
     }
 
-    fn note_ready(&self, polls: &mut Polls) {
+    fn expect_next(&self, polls: &mut Polls) {
         polls.overdue_at = self.patience.and_then(|patience| Instant::now().checked_add(patience));
+    }
+
+    fn note_ready(&self, polls: &mut Polls) {
+        self.expect_next(polls);
         self.ready.store(true, Ordering::Release);
     }
 

@@ -638,3 +638,23 @@ fn a_client_that_polls_no_more_is_not_stale() {
         thread::sleep(RAPIDLY);
     }
 }
+
+/// The listener blocks the thread that checks the file.
+#[test]
+fn a_listener_that_blocks_the_watch_of_a_file_makes_the_state_stale() {
+    let path = std::env::temp_dir().join(format!("phaseflag-listeners-{}", std::process::id()));
+    std::fs::write(&path, ruleset(1, &["a"])).unwrap();
+    let watching = PhaseFlagClient::builder("", "").bootstrap_file(&path).bootstrap_watch(RAPIDLY);
+    let client = support::started(watching.request_timeout(5 * RAPIDLY));
+    let (proceed, begun) = block(&client);
+    std::fs::write(&path, ruleset(1, &["a", "b"])).unwrap();
+    begun.recv_timeout(SOON).unwrap();
+    let is_stale = |client: &PhaseFlagClient| {
+        let limit = Duration::from_millis(120);
+        matches!(client.state(), ClientState::Stale { age, .. } if age >= Some(limit))
+    };
+    wait_until("stale rules", || is_stale(&client));
+    drop(proceed);
+    wait_until("a later check", || client.state() == ClientState::Ready);
+    std::fs::remove_file(&path).unwrap();
+}
