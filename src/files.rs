@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, FileType, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -81,11 +81,20 @@ fn may_only_be_written(error: &io::Error) -> bool {
     !cfg!(windows) && matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
 }
 
-/// Writes over a regular file that exists.
+/// Writes over a regular file that exists. Writes what makes it longer first: if the disk is full,
+/// the old content stays.
 fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    metadata(path)?;
+    let length = length(path)?;
     let mut file = OpenOptions::new().write(true).open(path)?;
-    file.write_all(bytes)?;
+    let place = usize::try_from(length).unwrap_or(bytes.len()).min(bytes.len());
+    let (start, end) = bytes.split_at_checked(place).unwrap_or((bytes, &[]));
+    file.seek(SeekFrom::Start(length))?;
+    if let Err(error) = file.write_all(end) {
+        let _ = file.set_len(length);
+        return Err(error);
+    }
+    file.rewind()?;
+    file.write_all(start)?;
     file.set_len(bytes.len() as u64)
 }
 

@@ -1,7 +1,7 @@
 //! `phaseflag pull`: fetches the ruleset and replaces a bootstrap file atomically.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
@@ -69,9 +69,9 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Ok(known) if !known.is_file() => fs::write(path, bytes),
         Ok(known) => {
             let replaced = rename_over(&fs::canonicalize(path)?, Some(known.permissions()), bytes);
-            replaced.or_else(|error| match may_only_be_written(&error) {
-                true => fs::write(path, bytes).map_err(|_| error),
-                false => Err(error),
+            replaced.or_else(|error| match OpenOptions::new().write(true).open(path) {
+                Ok(file) if may_only_be_written(&error) => overwrite(file, bytes),
+                _ => Err(error),
             })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -86,6 +86,24 @@ fn may_only_be_written(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
     // On Windows, another program may read the file at this moment.
     !cfg!(windows) && matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
+}
+
+/// Replaces the content of a file. Writes what makes it longer first: if the disk is full, the old
+/// content stays.
+fn overwrite(mut file: File, bytes: &[u8]) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    let place = usize::try_from(length).unwrap_or(bytes.len()).min(bytes.len());
+    let (start, end) = bytes.split_at(place);
+    file.seek(SeekFrom::Start(length))?;
+    if let Err(error) = file.write_all(end) {
+        // The error of the write matters, not that of the cleanup.
+        let _ = file.set_len(length);
+        return Err(error);
+    }
+    file.rewind()?;
+    file.write_all(start)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()
 }
 
 /// Writes a temporary file and renames it to the target. Gives it the permissions of the file that

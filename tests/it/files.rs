@@ -302,3 +302,35 @@ fn a_spool_in_a_read_only_folder_names_its_lock_file() {
     );
     assert_eq!(crate::logger::warnings_with("lost"), [warning]);
 }
+
+/// The new rules are larger than the disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_keeps_the_rules_in_a_mounted_cache_file() {
+    if !may_mount("files::a_full_disk_keeps_the_rules_in_a_mounted_cache_file") {
+        return;
+    }
+    let folder = Folder::new("full-cache");
+    let disk = folder.file("disk");
+    let server = Server::with_ruleset(ruleset(1, &["a"]));
+    let cache = folder.file("cache");
+    let caching = || builder(&server).cache_dir(&cache).polling_interval(Duration::ZERO);
+    ready(caching()).stop();
+    let file = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let old = fs::read(&file).unwrap();
+    fs::create_dir(&disk).unwrap();
+    mount(&["-t", "tmpfs", "-o", "size=128k", "tmpfs", text(&disk)]);
+    fs::write(disk.join("file"), &old).unwrap();
+    // Fills the disk.
+    let mut rest = fs::File::create(disk.join("rest")).unwrap();
+    while std::io::Write::write_all(&mut rest, &[0; 1024]).is_ok() {}
+    mount(&["--bind", text(&disk.join("file")), text(&file)]);
+    let long = vec!["x".repeat(1000); 200];
+    let keys: Vec<_> = long.iter().enumerate().map(|(n, key)| format!("{n}{key}")).collect();
+    server.respond(move |_| {
+        Reply::json(ruleset(2, &keys.iter().map(String::as_str).collect::<Vec<_>>()))
+    });
+    ready(caching()).stop();
+    assert!(fs::read(&file).unwrap() == old);
+    assert!(is_on(&started(caching().cache_max_age(NEVER)), "a"));
+}

@@ -176,22 +176,26 @@ fn a_watched_pipe_is_read_once() {
     assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
 }
 
-/// Runs the command after mounts that only it sees, or returns false if the system does not permit
-/// that.
+/// Pulls after mounts that only the command sees, and runs `after`; `None` if the system does not
+/// permit that.
 #[cfg(target_os = "linux")]
-fn pulls_with_mounts(service: &Service, folder: &Folder, mounts: &str) -> bool {
+fn pull_with_mounts(
+    service: &Service,
+    folder: &Folder,
+    mounts: &str,
+    after: &str,
+) -> Option<crate::support::Outcome> {
     let permitted = Command::new("unshare").args(["--mount", "true"]).output();
     if !permitted.is_ok_and(|output| output.status.success()) {
         println!("NOT CHECKED: mounts need root and the command `unshare`");
-        return false;
+        return None;
     }
-    let script = format!(r#"set -e; {mounts}; exec "$@""#);
+    let script = format!(r#"set -e; {mounts}; set +e; "$@"; status=$?; {after}; exit $status"#);
     let mut command = folder.program("unshare");
     command.args(["--mount", "sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_phaseflag")]);
     command.args(["pull", "-o", "mounts/rules.json"]);
     command.env("PHASEFLAG_BASE_URL", &service.base_url).env("PHASEFLAG_API_KEY", KEY);
-    assert_eq!(run(&mut command), outcome(0, "", ""), "{mounts}");
-    true
+    Some(run(&mut command))
 }
 
 #[cfg(target_os = "linux")]
@@ -208,9 +212,8 @@ fn a_mounted_file_and_one_in_a_read_only_folder_are_overwritten() {
     ] {
         for before in ["old", &"longer than the rules ".repeat(1000)] {
             fs::write(folder.file("mounts/rules.json"), before).unwrap();
-            if !pulls_with_mounts(&service, &folder, mounts) {
-                return;
-            }
+            let Some(pull) = pull_with_mounts(&service, &folder, mounts, ":") else { return };
+            assert_eq!(pull, outcome(0, "", ""), "{mounts}");
             assert_eq!(fs::read_to_string(folder.file("mounts/rules.json")).unwrap(), pulled);
             assert_eq!(fs::read_dir(folder.file("mounts")).unwrap().count(), 1);
         }
@@ -244,4 +247,26 @@ fn a_file_in_a_folder_of_another_user_is_overwritten() {
     assert!(status.success());
     assert!(fs::read_to_string(output).unwrap().contains("ui-theme"));
     fs::set_permissions(folder.file("other"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The new rules are larger than the disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_keeps_the_rules_in_a_mounted_file() {
+    let folder = Folder::new("pull-full-mount");
+    let flags = (0..10_000).map(|number| format!(r#"{{"key": "flag-{number}"}}"#));
+    folder.write("many.json", &format!("[{}]", flags.collect::<Vec<_>>().join(",")));
+    let service = Service::start(&folder, "many.json");
+    fs::create_dir_all(folder.file("disk")).unwrap();
+    fs::create_dir_all(folder.file("mounts")).unwrap();
+    fs::write(folder.file("mounts/rules.json"), "").unwrap();
+    let mounts = "size=$(getconf PAGESIZE); \
+        mount -t tmpfs -o size=$((2 * size)) tmpfs disk; \
+        echo old > disk/rules.json; head -c $size /dev/zero > disk/rest; \
+        mount --bind disk/rules.json mounts/rules.json";
+    let after = "cat mounts/rules.json";
+    let Some(pull) = pull_with_mounts(&service, &folder, mounts, after) else { return };
+    let full =
+        "phaseflag: failed to write `mounts/rules.json`: No space left on device (os error 28)\n";
+    assert_eq!(pull, outcome(2, "old\n", full));
 }
