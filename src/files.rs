@@ -74,7 +74,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Returns whether a file that failed to be replaced or removed with this error may be writable. A
-/// full disk is no such error: a shorter file would remain. On Windows, another program may read the
+/// full disk is no such error: only a replacement is atomic. On Windows, another program may read the
 /// file at this moment.
 fn may_only_be_written(error: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, ResourceBusy};

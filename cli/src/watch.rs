@@ -60,6 +60,9 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         let _ = sender.send(lines(change));
     });
     output::warn(format_args!("watching {} flags", client.flags().len()));
+    if let (false, Some(failure)) = (client.has_rules(), client.last_failure()) {
+        output::warn(format_args!("no rules yet: {failure:#}"));
+    }
     let mut state = client.state();
     loop {
         if let Ok(lines) = changes.recv_timeout(STATE_INTERVAL) {

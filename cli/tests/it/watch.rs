@@ -64,6 +64,27 @@ fn watches_a_file_without_a_service() {
     assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
 }
 
+#[test]
+fn reports_a_file_that_cannot_be_used_yet() {
+    let folder = Folder::new("watch-no-file");
+    let arguments = ["watch", "--interval", "0.1", "--bootstrap", "flags.json"];
+    let missing = "No such file or directory (os error 2)";
+    for (text, reason) in [(None, missing), (Some("["), "failed to parse ruleset")] {
+        if let Some(text) = text {
+            folder.write("flags.json", text);
+        }
+        let mut watch = Program::start(&mut folder.phaseflag(&arguments));
+        watch.line("phaseflag: watching 0 flags");
+        let sentence = "phaseflag: no rules yet: failed to load bootstrap `flags.json`: ";
+        let line = watch.line(sentence);
+        let reason = if cfg!(windows) && text.is_none() { "" } else { reason };
+        assert!(line.starts_with(&format!("{sentence}{reason}")), "{line}");
+        folder.write("flags.json", r#"[{"key": "a"}]"#);
+        assert_eq!(watch.line("\t"), "added\ta");
+        watch.line("phaseflag: the rules are up to date");
+    }
+}
+
 /// If the service replaces the rules of a file during the start, that is not a change, either.
 #[test]
 fn only_what_differs_from_the_start_is_a_change() {
