@@ -56,8 +56,8 @@
 //!
 //! With the feature `http`, the crate logs through the `log` facade with the target `phaseflag`:
 //! `warn` once for a failure, `info` once for its recovery and for the first ruleset, and `debug` for
-//! each later ruleset and each delivery. No line contains a key or the value of an attribute. [Services](guide::services) lists
-//! the events.
+//! each later ruleset and each delivery. No line contains a key or the value of an attribute.
+//! [Services](guide::services) lists the events.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs, missing_debug_implementations)]

@@ -109,8 +109,9 @@ impl PhaseFlagClient {
     ///
     /// Returns [`Error::NotReady`] with the last failure after the timeout, or
     /// [`Error::NotStarted`] if the client was not started by then, or [`Error::Starting`] if its
-    /// start has not ended; [`Error::KeyRefused`] at once if the service refuses the key, and
-    /// [`Error::Stopped`] if the client is stopped.
+    /// start has not ended; [`Error::KeyRefused`] at once if the service refuses the key,
+    /// [`Error::Stopped`] if the client is stopped, and [`Error::Forked`] if it is not ready in a
+    /// process that was forked after the start.
     pub fn wait_until_ready(&self, timeout: Duration) -> Result<(), Error> {
         if self.inner.home.is_left() && !self.is_ready() {
             return Err(Error::Forked);
@@ -307,8 +308,9 @@ impl PhaseFlagClient {
     /// outage or a refused key; the undelivered events stay queued. Events that the service
     /// rejects, or fails on for the third time, are dropped, and reported by [`Error::Flush`] after
     /// the others were sent. Returns [`Error::NotStarted`] before `start` and [`Error::Starting`]
-    /// during it, [`Error::Stopped`] if the client is stopped meanwhile, and [`Error::Thread`] if the
-    /// system cannot start a thread, or on Windows while a thread-local is destroyed.
+    /// during it, [`Error::Stopped`] if the client is stopped meanwhile, [`Error::Forked`] in a process
+    /// that was forked after the start, and [`Error::Thread`] if the system cannot start a thread, or
+    /// on Windows while a thread-local is destroyed.
     pub fn flush_events(&self) -> Result<(), Error> {
         let Some(service) = &self.inner.service else { return Ok(()) };
         match self.inner.run_state().before_start() {
