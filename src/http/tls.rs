@@ -9,6 +9,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::pem;
 use crate::error::Error;
+use crate::files;
 
 /// The TLS library: rustls if both are built in.
 const PROVIDER: TlsProvider =
@@ -61,6 +62,8 @@ fn from_environment() -> Result<Option<Vec<Certificate<'static>>>, Error> {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe may block.
+    files::metadata(path)?;
     let mut pem = Vec::new();
     File::open(path)?.take(MAX_FILE).read_to_end(&mut pem)?;
     Ok(pem)

@@ -489,6 +489,15 @@ fn the_environment_names_a_file_of_root_certificates() {
     };
     let unreadable =
         |path: &str| refused(path, &format!("cannot be read: {}", fs::read(path).unwrap_err()));
+    let irregular = |path: &str, kind: &str| {
+        refused(path, &format!("cannot be read: it is a {kind}, not a regular file"))
+    };
+    #[cfg(unix)]
+    let pipe = {
+        let path = folder.join("pipe").into_os_string().into_string().unwrap();
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    };
     let unknown = if cfg!(feature = "rustls") { "UnknownIssuer" } else { "certificate" };
     let one = "http://127.0.0.1:1/api/v1";
     for (variables, expected) in [
@@ -503,8 +512,10 @@ fn the_environment_names_a_file_of_root_certificates() {
         (&[("SSL_CERT_FILE", &missing), (SERVICE, &secure)], unreadable(&missing)),
         (
             &[("SSL_CERT_FILE", folder.to_str().unwrap()), (SERVICE, &secure)],
-            unreadable(folder.to_str().unwrap()),
+            irregular(folder.to_str().unwrap(), "folder"),
         ),
+        #[cfg(unix)]
+        (&[("SSL_CERT_FILE", &pipe), (SERVICE, &secure)], irregular(&pipe, "pipe")),
         // The setting wins.
         (&[("SSL_CERT_FILE", &missing), (ROOTS, AUTHORITY), (SERVICE, &secure)], String::new()),
         (
