@@ -103,7 +103,7 @@ fn a_client_dropped_by_a_thread_local_counts_its_events_without_a_spool() {
     assert_eq!(events.queued, 0);
 }
 
-/// A flush cannot wait for a thread there, and says so.
+/// A flush cannot wait for a thread there, and returns an error.
 #[test]
 fn a_flush_in_a_thread_local_returns() {
     for tracked in [true, false] {
