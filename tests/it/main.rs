@@ -57,6 +57,8 @@ mod explain;
 mod fetch;
 #[cfg(all(unix, feature = "http"))]
 mod files;
+#[cfg(all(unix, feature = "http"))]
+mod fleet;
 mod fuzz_regressions;
 mod health;
 mod json;
