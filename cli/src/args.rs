@@ -8,6 +8,14 @@ use lexopt::Arg;
 use phaseflag::Value;
 
 use crate::failure::{Failure, Status};
+use crate::output::{self, When};
+
+/// The options of every command.
+pub(crate) const COMMON: [OptionSpec; 1] = [OptionSpec::with_value(
+    "--color",
+    "WHEN",
+    "use colours: auto, always or never [default: auto]",
+)];
 
 /// A command, as the parser, the help and the completions know it.
 pub(crate) struct Command {
@@ -34,7 +42,7 @@ impl fmt::Debug for Command {
 impl Command {
     /// Returns the options of the command.
     pub(crate) fn option_specs(&self) -> impl Iterator<Item = &'static OptionSpec> {
-        self.options.iter().copied().flatten()
+        self.options.iter().copied().flatten().chain(&COMMON)
     }
 
     fn usage(&self, message: impl Into<String>) -> Failure {
@@ -107,7 +115,7 @@ pub(crate) fn parse(
             Token::Option(name) => match name.as_str() {
                 "--help" | "-h" => return Ok(Invocation::Help(None)),
                 "--version" | "-V" => return Ok(Invocation::Version),
-                _ => options.push(take(&mut parser, &name, global.iter(), "")?),
+                _ => options.push(take(&mut parser, &name, global.iter().chain(&COMMON), "")?),
             },
             Token::Word(name) => {
                 let found = commands.iter().find(|command| name == command.name);
@@ -187,9 +195,15 @@ fn take(
         return Ok((spec.name, OsString::new()));
     }
     let value = parser.value();
-    value
-        .map(|value| (spec.name, value))
-        .map_err(|_| usage(format!("`{}` needs {}", spec.name, spec.value)))
+    let value = value.map_err(|_| usage(format!("`{}` needs {}", spec.name, spec.value)))?;
+    if spec.name == "--color" {
+        // Now, because it also applies to the help, and to errors of this command line.
+        let when = value.to_str().and_then(When::named);
+        output::use_colours(when.ok_or_else(|| {
+            usage(format!("`--color` needs auto, always or never, not `{}`", value.display()))
+        })?);
+    }
+    Ok((spec.name, value))
 }
 
 /// An argument that does not borrow from the parser, as `lexopt::Arg` does.

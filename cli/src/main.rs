@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         // The reader, such as `head`, has closed the pipe: not an error.
         Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
-            output::warn(failure);
+            output::error(failure);
             ExitCode::from(2)
         }
     }
@@ -76,8 +76,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<Status, Failure> {
     match args::parse(lexopt::Parser::from_env(), &COMMANDS, &client::OPTIONS)? {
-        Invocation::Help(None) => output::print(help::of_program(&COMMANDS)),
-        Invocation::Help(Some(command)) => output::print(help::of_command(command)),
+        Invocation::Help(None) => help::print(&help::of_program(&COMMANDS)),
+        Invocation::Help(Some(command)) => help::print(&help::of_command(command)),
         Invocation::Version => {
             output::print(concat!("phaseflag ", env!("CARGO_PKG_VERSION"), "\n"))
         }

@@ -6,7 +6,7 @@ use phaseflag::{Object, Share, Split, Value};
 
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
-use crate::output::{self, Colour, Table};
+use crate::output::{self, Cell, Colour, Table, rounded};
 use crate::{client, context, get, input};
 
 pub(crate) const COMMAND: Command = Command {
@@ -34,9 +34,6 @@ pub(crate) const COMMAND: Command = Command {
 /// The size limit of the list, in bytes.
 const MAX_USERS: u64 = 1024 * 1024 * 1024;
 
-/// The length of a bar of 100 %, in characters.
-const BAR_LENGTH: u64 = 40;
-
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let key = arguments.positional(0)?;
     let context = context::read(arguments)?;
@@ -55,12 +52,12 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     }
     let mut table = Table::new(&["variation", "count", "share", "bar"]);
     for share in split.shares() {
-        let bar = rounded(share.count() * BAR_LENGTH, split.total());
+        let text = |text: String| Cell::from((text, Colour::None));
         table.add([
-            (share.variation_key().unwrap_or("-").to_owned(), Colour::None),
-            (share.count().to_string(), Colour::None),
-            (percentage(share.count(), split.total()), Colour::None),
-            ("█".repeat(bar as usize), Colour::Good),
+            text(share.variation_key().unwrap_or("-").to_owned()),
+            text(share.count().to_string()),
+            text(percentage(share.count(), split.total())),
+            Cell::Bar { part: share.count(), total: split.total() },
         ]);
     }
     table.print()
@@ -70,11 +67,6 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
 fn percentage(count: u64, total: u64) -> String {
     let tenths = rounded(count * 1000, total);
     format!("{}.{}%", tenths / 10, tenths % 10)
-}
-
-/// Divides to the nearest integer. A division by 0 returns 0.
-fn rounded(number: u64, divisor: u64) -> u64 {
-    (number + divisor / 2).checked_div(divisor).unwrap_or_default()
 }
 
 fn object(key: &str, split: &Split) -> Value {

@@ -216,7 +216,7 @@ fn a_terminal_gets_a_table() {
     );
     let narrow = seen(&[("NO_COLOR", "1"), ("COLUMNS", "30")]).unwrap();
     assert!(narrow.lines().all(|line| line.chars().count() <= 30), "{narrow}");
-    assert!(narrow.contains("product-recommendations  bool…\n"), "{narrow}");
+    assert!(narrow.contains("prod…  bool…  off   1     off\n"), "{narrow}");
     let coloured = seen(&[("TERM", "xterm")]).unwrap();
     assert!(
         coloured.contains("ui-theme                 string   \x1b[32mon\x1b[0m "),

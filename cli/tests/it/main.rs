@@ -21,5 +21,7 @@ mod serve;
 #[cfg(target_os = "linux")]
 mod signals;
 mod split;
+#[cfg(unix)]
+mod terminal;
 mod usage;
 mod watch;

@@ -2,7 +2,7 @@
 
 use crate::support::{Folder, outcome, run};
 
-const COMMANDS: [&str; 10] = [
+pub const COMMANDS: [&str; 10] = [
     "get",
     "list",
     "eval-all",
@@ -79,6 +79,12 @@ fn errors_name_the_invalid_argument() {
         (vec!["list", "a"], "unexpected argument `a`", "list "),
         (vec!["watch", "--interval", "0"], "`--interval` must be at least 0.1", "watch "),
         (vec!["watch", "--interval", "0.099"], "`--interval` must be at least 0.1", "watch "),
+        (
+            vec!["list", "--color", "sometimes"],
+            "`--color` needs auto, always or never, not `sometimes`",
+            "list ",
+        ),
+        (vec!["--color=", "list"], "`--color` needs auto, always or never, not ``", ""),
         (vec!["completions"], "`completions` needs SHELL", "completions "),
         (
             vec!["completions", "tcsh"],

@@ -19,6 +19,8 @@ pub mod container;
 mod exchange;
 #[path = "../../../tests/support/program.rs"]
 mod program;
+#[cfg(unix)]
+pub mod terminal;
 
 /// The longest time that a test waits for something that should happen soon.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -1,0 +1,71 @@
+//! Prints text, JSON and tables, plain for programs and formatted for a terminal.
+//!
+//! - `look` decides about colours, and knows the width of the terminal.
+//! - `text` measures, cuts, wraps and escapes text.
+//! - `table` aligns columns.
+
+mod look;
+mod table;
+mod text;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+pub(crate) use self::look::{Colour, Look, When, use_colours};
+pub(crate) use self::table::{Cell, Table, rounded};
+pub(crate) use self::text::{escape_line, width, wrap};
+
+use self::text::escape_lines;
+use crate::failure::{Failure, Status};
+
+/// Prints a text unchanged.
+///
+/// # Errors
+///
+/// [`Failure::OutputClosed`] if the reader has closed the pipe, any other failure to write otherwise.
+pub(crate) fn print(text: impl AsRef<str>) -> Result<Status, Failure> {
+    let mut output = io::stdout().lock();
+    let written = output.write_all(text.as_ref().as_bytes()).and_then(|()| output.flush());
+    match written {
+        Ok(()) => Ok(Status::Success),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::OutputClosed),
+        Err(error) => Err(Failure::Other(format!("failed to write the output: {error}"))),
+    }
+}
+
+/// Prints a line. On a terminal, control characters are escaped; elsewhere the text is unchanged.
+pub(crate) fn line(text: impl Display) -> Result<Status, Failure> {
+    let text = text.to_string();
+    let text = if io::stdout().is_terminal() { escape_line(text) } else { text };
+    print(text + "\n")
+}
+
+/// Prints a log line. A closed output is not an error.
+pub(crate) fn log(text: String) {
+    match line(escape_line(text)) {
+        Ok(_) | Err(Failure::OutputClosed) => {}
+        Err(failure) => warn(failure),
+    }
+}
+
+/// Prints a text of several lines. On a terminal, control characters other than line ends and tabs
+/// are escaped; elsewhere the text is unchanged.
+pub(crate) fn document(text: String) -> Result<Status, Failure> {
+    print(if io::stdout().is_terminal() { escape_lines(text) } else { text })
+}
+
+/// Prints a warning to standard error. Control characters are escaped, since it may quote a service.
+pub(crate) fn warn(message: impl Display) {
+    message_in(Colour::Warning, &message.to_string());
+}
+
+/// Prints an error to standard error, as [`warn`] prints a warning.
+pub(crate) fn error(message: impl Display) {
+    message_in(Colour::Bad, &message.to_string());
+}
+
+fn message_in(colour: Colour, message: &str) {
+    let name = Look::of_stderr().paint(colour, "phaseflag:");
+    // A closed standard error cannot be reported.
+    let _ = writeln!(io::stderr(), "{name} {}", escape_line(message.to_owned()));
+}

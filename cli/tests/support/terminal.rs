@@ -1,0 +1,55 @@
+//! Runs a command in a terminal of a given size.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
+
+use super::Outcome;
+
+/// Runs a command whose standard output and error are terminals of this width, and waits for its
+/// end. The terminal can show colours, unless the variables say otherwise.
+#[track_caller]
+pub fn run_in_terminal(mut command: Command, columns: u16, variables: &[(&str, &str)]) -> Outcome {
+    let ((output, output_screen), (errors, errors_screen)) = (open(columns), open(columns));
+    command.env("TERM", "xterm-256color").envs(variables.iter().copied()).stdin(Stdio::null());
+    let mut child = command.stdout(output_screen).stderr(errors_screen).spawn().unwrap();
+    // The command keeps the terminals open, and their end is the end of what it has written.
+    drop(command);
+    let (output, errors) = thread::scope(|scope| {
+        let errors = scope.spawn(|| read(errors));
+        (read(output), errors.join().unwrap())
+    });
+    let status = child.wait().unwrap().code().expect("an end by itself");
+    Outcome { status, output, errors }
+}
+
+/// Opens a terminal of this width. Returns its two ends: what reads it, and what a program writes to.
+pub fn open(columns: u16) -> (File, File) {
+    let control = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&control).unwrap();
+    unlockpt(&control).unwrap();
+    let path = ptsname(&control, Vec::new()).unwrap();
+    let screen = File::options().read(true).write(true).open(OsStr::from_bytes(path.as_bytes()));
+    let screen = screen.unwrap();
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&screen, size).unwrap();
+    let mut modes = tcgetattr(&screen).unwrap();
+    // A line end arrives as it is written, without CR.
+    modes.output_modes -= OutputModes::OPOST;
+    tcsetattr(&screen, OptionalActions::Now, &modes).unwrap();
+    (File::from(control), screen)
+}
+
+/// Reads what is written to a terminal, until no program has it open.
+fn read(mut control: File) -> String {
+    let mut text = Vec::new();
+    // On Linux, the end is an error.
+    let _ = control.read_to_end(&mut text);
+    String::from_utf8(text).unwrap()
+}
