@@ -1,8 +1,14 @@
 //! `phaseflag explain`: explains how a flag gets its value, rule by rule.
 
+use std::collections::HashMap;
+use std::mem;
+
+use phaseflag::{ExplainedRule, ExplainedServing, Explanation};
+
 use crate::args::{Arguments, Command};
 use crate::failure::{Failure, Status};
-use crate::{client, context, get, output};
+use crate::output::{self, Colour, Look};
+use crate::{client, context, get};
 
 pub(crate) const COMMAND: Command = Command {
     name: "explain",
@@ -23,7 +29,64 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let context = context::read(arguments)?;
     let client = client::ready(arguments)?;
     let explanation = client.ruleset().and_then(|rules| rules.explain(key, &context));
-    let explanation = explanation.ok_or_else(|| get::unknown_flag(key, &client))?.to_string();
-    let lines = explanation.lines().map(|line| output::escape_line(line.to_owned()) + "\n");
-    output::print(lines.collect::<String>())
+    let explanation = explanation.ok_or_else(|| get::unknown_flag(key, &client))?;
+    output::print(text(explanation, Look::of_stdout()))
+}
+
+/// Returns the text of an explanation. On a terminal, long lines are wrapped.
+fn text(mut explanation: Explanation, look: Look) -> String {
+    let mut lines = String::new();
+    let mut add = |colour, line: &str| {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        let line = output::escape_line(line.to_owned());
+        let line = look.width().map(|width| output::wrap(&line, width, indent + 2)).unwrap_or(line);
+        for line in line.lines() {
+            lines += &look.paint(colour, line);
+            lines.push('\n');
+        }
+    };
+    let rules = mem::take(&mut explanation.rules);
+    let prerequisites = &explanation.prerequisites;
+    let colours = prerequisites.iter().map(|one| (one.to_string(), outcome(one.holds))).collect();
+    for (number, line) in explanation.to_string().lines().enumerate() {
+        let colour = if number == 0 { Colour::Strong } else { colour_of(line, &colours) };
+        add(colour, line);
+    }
+    for rule in &rules {
+        let colours = colours_in(rule);
+        for (number, line) in format!("  {rule}").lines().enumerate() {
+            let colour = match (rule.matches, rule.decides) {
+                (None, _) => Colour::Faint,
+                (Some(_), true) if number == 0 => Colour::Good,
+                _ => colour_of(line, &colours),
+            };
+            add(colour, line);
+        }
+    }
+    lines
+}
+
+/// The colours of the lines of an explanation, by their text without the indent.
+type Colours = HashMap<String, Colour>;
+
+fn colour_of(line: &str, colours: &Colours) -> Colour {
+    colours.get(line.trim_start_matches(' ')).copied().unwrap_or(Colour::None)
+}
+
+/// Returns the colours of the conditions of a rule, and of what it serves.
+fn colours_in(rule: &ExplainedRule) -> Colours {
+    let segment = rule.segment.iter().flat_map(|segment| &segment.conditions);
+    let conditions = rule.conditions.iter().chain(segment);
+    let mut colours: Colours = conditions
+        .filter_map(|condition| Some((condition.to_string(), outcome(condition.holds?))))
+        .collect();
+    if let ExplainedServing::Rollout(rollout) = &rule.serves {
+        let chosen = rollout.entries.iter().filter(|entry| entry.chosen);
+        colours.extend(chosen.map(|entry| (entry.to_string(), Colour::Good)));
+    }
+    colours
+}
+
+fn outcome(holds: bool) -> Colour {
+    if holds { Colour::Good } else { Colour::Bad }
 }
