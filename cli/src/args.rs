@@ -9,6 +9,7 @@ use phaseflag::Value;
 
 use crate::failure::{Failure, Status};
 use crate::output::{self, When};
+use crate::similar;
 
 /// The options of every command.
 pub(crate) const COMMON: [OptionSpec; 1] = [OptionSpec::with_value(
@@ -76,6 +77,18 @@ impl OptionSpec {
     ) -> OptionSpec {
         OptionSpec { name, short: None, value, about }
     }
+
+    /// Returns the option with a short name, too.
+    pub(crate) const fn short(self, short: char) -> OptionSpec {
+        OptionSpec { short: Some(short), ..self }
+    }
+
+    /// Returns whether this is the option of a name, long or short, with its dashes.
+    fn has_name(&self, name: &str) -> bool {
+        let short =
+            |short: char| name.strip_prefix('-').is_some_and(|name| name.chars().eq([short]));
+        self.name == name || self.short.is_some_and(short)
+    }
 }
 
 /// A parsed command line.
@@ -108,22 +121,21 @@ pub(crate) fn parse(
 ) -> Result<Invocation, Failure> {
     let mut options = Vec::new();
     loop {
-        let Some(token) = Token::next(&mut parser, "")? else {
-            return Err(no_command("a command is missing"));
-        };
-        match token {
-            Token::Option(name) => match name.as_str() {
+        let specs = || global.iter().chain(&COMMON);
+        match Token::next(&mut parser, "")? {
+            None if options.is_empty() => return Ok(Invocation::Help(None)),
+            None => return Err(no_command("a command is missing")),
+            Some(Token::Option(name)) => match name.as_str() {
                 "--help" | "-h" => return Ok(Invocation::Help(None)),
                 "--version" | "-V" => return Ok(Invocation::Version),
-                _ => options.push(take(&mut parser, &name, global.iter().chain(&COMMON), "")?),
+                _ if specs().all(|spec| !spec.has_name(&name)) => {
+                    return Err(unknown_option_before_the_command(&name, commands, specs()));
+                }
+                _ => options.push(take(&mut parser, &name, specs(), "")?),
             },
-            Token::Word(name) => {
-                let found = commands.iter().find(|command| name == command.name);
-                return match found {
-                    Some(command) => parse_command(parser, command, options),
-                    None if name == "help" => parse_help(&mut parser, commands),
-                    None => Err(no_command(format!("unknown command `{}`", name.display()))),
-                };
+            Some(Token::Word(name)) if name == "help" => return parse_help(&mut parser, commands),
+            Some(Token::Word(name)) => {
+                return parse_command(parser, find(commands, &name)?, options);
             }
         }
     }
@@ -133,6 +145,31 @@ fn no_command(message: impl Into<String>) -> Failure {
     Failure::Usage { message: message.into(), command: "" }
 }
 
+fn unknown_option_before_the_command(
+    name: &str,
+    commands: &[&'static Command],
+    specs: impl Iterator<Item = &'static OptionSpec>,
+) -> Failure {
+    let of_a_command = commands.iter().flat_map(|command| command.option_specs());
+    no_command(match of_a_command.into_iter().any(|spec| spec.has_name(name)) {
+        true => format!("the option `{name}` must come after the command"),
+        false => {
+            let known = specs.map(|spec| spec.name).chain(["--help", "--version"]);
+            format!("unknown option `{name}`{}", similar::hint(name, known))
+        }
+    })
+}
+
+/// Looks up a command.
+fn find(commands: &[&'static Command], name: &OsStr) -> Result<&'static Command, Failure> {
+    let found = commands.iter().find(|command| name == command.name).copied();
+    found.ok_or_else(|| {
+        let name = name.display().to_string();
+        let known = commands.iter().map(|command| command.name).chain(["help"]);
+        no_command(format!("unknown command `{name}`{}", similar::hint(&name, known)))
+    })
+}
+
 /// Parses the arguments of `phaseflag help`.
 fn parse_help(
     parser: &mut lexopt::Parser,
@@ -140,11 +177,7 @@ fn parse_help(
 ) -> Result<Invocation, Failure> {
     match Token::next(parser, "")? {
         None | Some(Token::Option(_)) => Ok(Invocation::Help(None)),
-        Some(Token::Word(name)) => {
-            let found = commands.iter().find(|command| name == command.name);
-            let unknown = || no_command(format!("unknown command `{}`", name.display()));
-            Ok(Invocation::Help(Some(found.ok_or_else(unknown)?)))
-        }
+        Some(Token::Word(name)) => Ok(Invocation::Help(Some(find(commands, &name)?))),
     }
 }
 
@@ -166,7 +199,9 @@ fn parse_command(
                 positionals.push(word);
             }
             Token::Word(word) => {
-                return Err(command.usage(format!("unexpected argument `{}`", word.display())));
+                let meant = meant_pair(options.last(), &word);
+                let word = word.display();
+                return Err(command.usage(format!("unexpected argument `{word}`{meant}")));
             }
         }
     }
@@ -176,26 +211,54 @@ fn parse_command(
     Ok(Invocation::Run(command, Arguments { command: command.name, options, positionals }))
 }
 
+/// Returns the end of an error about a word after an option that needs NAME=VALUE, if the two words
+/// were meant as one.
+fn meant_pair(option: Option<&(&'static str, OsString)>, word: &OsStr) -> String {
+    match option {
+        Some((option @ ("--attr" | "--attr-text"), name)) if !contains_equals(name) => {
+            let (name, word) = (name.display(), word.display());
+            format!(": did you mean `{option} {name}={word}`?")
+        }
+        _ => String::new(),
+    }
+}
+
+fn contains_equals(text: &OsStr) -> bool {
+    text.as_encoded_bytes().contains(&b'=')
+}
+
 /// Looks up an option, and takes its value if it has one.
 fn take(
     parser: &mut lexopt::Parser,
     name: &str,
-    mut specs: impl Iterator<Item = &'static OptionSpec>,
+    specs: impl Iterator<Item = &'static OptionSpec>,
     command: &'static str,
 ) -> Result<(&'static str, OsString), Failure> {
     let usage = |message| Failure::Usage { message, command };
-    let has_name = |spec: &&OptionSpec| {
-        spec.name == name
-            || spec
-                .short
-                .is_some_and(|short| name.strip_prefix('-') == Some(short.encode_utf8(&mut [0; 4])))
+    let specs: Vec<&OptionSpec> = specs.collect();
+    let Some(spec) = specs.iter().find(|spec| spec.has_name(name)) else {
+        let known = specs.iter().map(|spec| spec.name).chain(["--help"]);
+        return Err(usage(format!("unknown option `{name}`{}", similar::hint(name, known))));
     };
-    let spec = specs.find(has_name).ok_or_else(|| usage(format!("unknown option `{name}`")))?;
     if spec.value.is_empty() {
         return Ok((spec.name, OsString::new()));
     }
-    let value = parser.value();
-    let value = value.map_err(|_| usage(format!("`{}` needs {}", spec.name, spec.value)))?;
+    let value = match parser.optional_value() {
+        Some(value) => value,
+        None => {
+            let value = parser.value();
+            let value =
+                value.map_err(|_| usage(format!("`{}` needs {}", spec.name, spec.value)))?;
+            if let Some(other) = specs.iter().find(|other| value == other.name) {
+                let (name, value, other) = (spec.name, spec.value, other.name);
+                return Err(usage(format!(
+                    "`{name}` needs {value}, not the option `{other}`: \
+                     write `{name}={other}` if that is the value"
+                )));
+            }
+            value
+        }
+    };
     if spec.name == "--color" {
         // Now, because it also applies to the help, and to errors of this command line.
         let when = value.to_str().and_then(When::named);
@@ -215,7 +278,15 @@ enum Token {
 
 impl Token {
     fn next(parser: &mut lexopt::Parser, command: &'static str) -> Result<Option<Token>, Failure> {
-        let usage = |error: lexopt::Error| Failure::Usage { message: error.to_string(), command };
+        let usage = |error: lexopt::Error| Failure::Usage {
+            message: match error {
+                lexopt::Error::UnexpectedValue { option, value } => {
+                    format!("`{option}` takes no value, but was given `{}`", value.display())
+                }
+                error => error.to_string(),
+            },
+            command,
+        };
         Ok(parser.next().map_err(usage)?.map(|argument| match argument {
             Arg::Long(name) => Token::Option(format!("--{name}")),
             Arg::Short(name) => Token::Option(format!("-{name}")),
@@ -262,8 +333,14 @@ impl Arguments {
         // The float parser of the standard library would add 30 kB to the binary.
         let seconds = text.parse::<Value>().ok().and_then(|seconds| seconds.as_f64());
         let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let not_seconds =
-            || self.usage(format!("`{name}` needs a number of seconds, not `{text}`"));
+        let not_seconds = || {
+            let number = text.trim_end_matches(char::is_alphabetic);
+            let meant = match number.len() < text.len() && number.parse::<Value>().is_ok() {
+                true => format!(": write `{name} {number}` for {number} seconds"),
+                false => String::new(),
+            };
+            self.usage(format!("`{name}` needs a number of seconds, not `{text}`{meant}"))
+        };
         seconds.map(Some).ok_or_else(not_seconds)
     }
 

@@ -31,7 +31,8 @@ pub(crate) const OPTIONS: [OptionSpec; 9] = [
         "FILE",
         "trust these root certificates, in PEM; overrides SSL_CERT_FILE",
     ),
-    OptionSpec::with_value("--bootstrap", "FILE", "a file of rules; overrides PHASEFLAG_BOOTSTRAP"),
+    OptionSpec::with_value("--bootstrap", "FILE", "a file of rules; overrides PHASEFLAG_BOOTSTRAP")
+        .short('b'),
     ENVIRONMENT,
     OptionSpec::with_value(
         "--timeout",

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 
 /// The options that identify a user or a session.
 pub(crate) const IDENTIFIERS: [OptionSpec; 2] = [
-    OptionSpec::with_value("--user", "ID", "the identifier of the user"),
+    OptionSpec::with_value("--user", "ID", "the identifier of the user").short('u'),
     OptionSpec::with_value("--session", "ID", "the identifier of the session"),
 ];
 
@@ -19,7 +19,8 @@ pub(crate) const ATTRIBUTES: [OptionSpec; 2] = [
         "--attr",
         "NAME=VALUE",
         "an attribute: a number, true or false, or text",
-    ),
+    )
+    .short('a'),
     OptionSpec::with_value("--attr-text", "NAME=VALUE", "an attribute that is always text"),
 ];
 

@@ -4,7 +4,7 @@ use phaseflag::{EvaluationResult, Object, PhaseFlagClient, Value};
 
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
-use crate::{client, context, output};
+use crate::{client, context, output, similar};
 
 pub(crate) const COMMAND: Command = Command {
     name: "get",
@@ -32,9 +32,6 @@ pub(crate) const COMMAND: Command = Command {
     ],
     run,
 };
-
-/// The longest key, in characters, that gets a suggestion.
-const MAX_SUGGESTION_LENGTH: usize = 100;
 
 /// How the value is returned.
 #[derive(Clone, Copy)]
@@ -119,100 +116,5 @@ pub(crate) fn object(key: &str, result: &EvaluationResult) -> Value {
 pub(crate) fn unknown_flag(key: &str, client: &PhaseFlagClient) -> Failure {
     let flags = client.flags();
     let keys = flags.iter().map(|flag| flag.key());
-    match suggestion(key, keys) {
-        Some(near) => Failure::Other(format!("there is no flag `{key}`: did you mean `{near}`?")),
-        None => Failure::Other(format!("there is no flag `{key}`")),
-    }
-}
-
-/// Returns the most similar key. It may differ in one character of three, or have the given key as
-/// a prefix.
-fn suggestion<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let length = key.chars().count();
-    if length > MAX_SUGGESTION_LENGTH {
-        return None;
-    }
-    let limit = length.div_ceil(3);
-    let near = keys.filter_map(|other| match length > 2 && other.starts_with(key) {
-        true => Some((1, other)),
-        // The distance of long texts takes long to compute.
-        false if other.chars().take(length + limit + 1).count().abs_diff(length) > limit => None,
-        false => Some((distance(key, other), other)),
-    });
-    let near = near.filter(|(distance, _)| *distance <= limit);
-    near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
-}
-
-/// Returns the Levenshtein distance of two texts, in characters.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (position, character) in one.chars().enumerate() {
-        let (mut left, mut above_left) = (position + 1, position);
-        let mut next = vec![left];
-        for (above, wanted) in row.iter().skip(1).zip(&other) {
-            let changed = above_left + usize::from(character != *wanted);
-            left = changed.min(above + 1).min(left + 1);
-            above_left = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_distance_counts_edits() {
-        for (one, other, expected) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("", "ab", 2),
-            ("ui-theme", "ui-theme", 0),
-            ("ui-teme", "ui-theme", 1),
-            ("ui-tehme", "ui-theme", 2),
-            ("kitten", "sitting", 3),
-            ("naïve", "naive", 1),
-        ] {
-            assert_eq!(distance(one, other), expected, "{one} {other}");
-            assert_eq!(distance(other, one), expected, "{other} {one}");
-        }
-    }
-
-    #[test]
-    fn a_long_key_gets_no_suggestion() {
-        let keys = |length: usize| ("a".repeat(length), "a".repeat(length - 1) + "b");
-        let (key, other) = keys(100);
-        assert_eq!(suggestion(&key, [other.as_str()].into_iter()), Some(other.as_str()));
-        let (key, other) = keys(101);
-        assert_eq!(suggestion(&key, [other.as_str()].into_iter()), None);
-    }
-
-    #[test]
-    fn a_length_may_differ_by_one_in_three() {
-        for (other, expected) in [
-            ("bcdef", Some("bcdef")),
-            ("xxabcdef", Some("xxabcdef")),
-            ("cdef", Some("cdef")),
-            ("def", None),
-            ("xxxabcdef", None),
-            ("abcdefghijkl", Some("abcdefghijkl")),
-        ] {
-            assert_eq!(suggestion("abcdef", [other].into_iter()), expected, "{other}");
-        }
-    }
-
-    /// Computing their distance would take minutes.
-    #[test]
-    fn long_keys_are_skipped_quickly() {
-        let long = "a".repeat(100_000);
-        let longer = "b".repeat(1_000_000);
-        let start = std::time::Instant::now();
-        assert_eq!(suggestion(&long, [longer.as_str()].into_iter()), None);
-        assert_eq!(suggestion("abcdef", vec![longer.as_str(); 100].into_iter()), None);
-        assert!(start.elapsed().as_secs() < 10);
-    }
+    Failure::Other(format!("there is no flag `{key}`{}", similar::hint(key, keys)))
 }

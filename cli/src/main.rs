@@ -37,6 +37,7 @@ mod pull;
 mod serve;
 #[cfg(unix)]
 mod signals;
+mod similar;
 mod split;
 mod watch;
 

@@ -20,12 +20,12 @@ pub(crate) const COMMAND: Command = Command {
               a mounted one or one in a read-only folder, is overwritten in place. The rules are\n\
               written unchanged, with the flags of all environments.\n",
     options: &[
-        &[OptionSpec {
-            name: "--output",
-            short: Some('o'),
-            value: "FILE",
-            about: "the file to write; `-` is standard output, the default",
-        }],
+        &[OptionSpec::with_value(
+            "--output",
+            "FILE",
+            "the file to write; `-` is standard output, the default",
+        )
+        .short('o')],
         &client::OPTIONS,
     ],
     examples: &["phaseflag pull -o flags.json", "phaseflag pull | jq '.flags[].key'"],

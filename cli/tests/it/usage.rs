@@ -1,6 +1,6 @@
 //! The help, the version, and the errors of invalid command lines.
 
-use crate::support::{Folder, outcome, run};
+use crate::support::{FLAGS, Folder, outcome, run};
 
 pub const COMMANDS: [&str; 10] = [
     "get",
@@ -43,19 +43,74 @@ fn the_help_names_every_command() {
 }
 
 #[test]
+fn the_command_alone_prints_the_help() {
+    let folder = Folder::new("usage-alone");
+    let help = run(&mut folder.phaseflag(&["--help"]));
+    assert_eq!(run(&mut folder.phaseflag(&[])), help);
+    assert_eq!(help.status, 0);
+}
+
+#[test]
+fn options_have_short_names() {
+    let folder = Folder::new("usage-short");
+    folder.write("flags.json", FLAGS);
+    for arguments in [
+        &["get", "new-checkout-flow", "-u", "ada", "-a", "plan=pro", "-b", "flags.json"][..],
+        &["get", "new-checkout-flow", "-uada", "-aplan=pro", "-b=flags.json"],
+        &["-b", "flags.json", "get", "new-checkout-flow", "-a", "plan=free", "-aplan=pro"],
+    ] {
+        assert_eq!(run(&mut folder.phaseflag(arguments)), outcome(0, "true\n", ""));
+    }
+    // A value that looks like an option is one if it is attached.
+    let arguments = ["get", "instant-search", "--user=--json", "-b", "flags.json"];
+    assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(0, "false\n", ""));
+}
+
+#[test]
 fn errors_name_the_invalid_argument() {
     let folder = Folder::new("usage-errors");
     for (arguments, message, help) in [
-        (vec![], "a command is missing", ""),
-        (vec!["gte"], "unknown command `gte`", ""),
-        (vec!["help", "gte"], "unknown command `gte`", ""),
+        (vec!["--max-age", "1"], "a command is missing", ""),
+        (vec!["gte"], "unknown command `gte`: did you mean `get`?", ""),
+        (vec!["help", "gte"], "unknown command `gte`: did you mean `get`?", ""),
+        (vec!["hlep"], "unknown command `hlep`: did you mean `help`?", ""),
+        (vec!["eval"], "unknown command `eval`: did you mean `eval-all`?", ""),
+        (vec!["frobnicate"], "unknown command `frobnicate`", ""),
         (vec!["--verbose"], "unknown option `--verbose`", ""),
-        (vec!["--json", "get"], "unknown option `--json`", ""),
+        (vec!["--verson"], "unknown option `--verson`: did you mean `--version`?", ""),
+        (vec!["--json", "get"], "the option `--json` must come after the command", ""),
+        (vec!["-u", "ada", "get", "a"], "the option `-u` must come after the command", ""),
         (vec!["get"], "`get` needs KEY", "get "),
         (vec!["get", "a", "b"], "unexpected argument `b`", "get "),
-        (vec!["get", "a", "--jsn"], "unknown option `--jsn`", "get "),
+        (vec!["get", "a", "--jsn"], "unknown option `--jsn`: did you mean `--json`?", "get "),
+        (vec!["get", "a", "--usr=b"], "unknown option `--usr`: did you mean `--user`?", "get "),
+        (vec!["get", "a", "--hepl"], "unknown option `--hepl`: did you mean `--help`?", "get "),
         (vec!["get", "a", "-x"], "unknown option `-x`", "get "),
-        (vec!["get", "a", "--json=1"], "unexpected argument for option '--json': \"1\"", "get "),
+        (vec!["list", "-u", "ada"], "unknown option `-u`", "list "),
+        (vec!["get", "a", "--json=1"], "`--json` takes no value, but was given `1`", "get "),
+        (vec!["get", "a", "-u"], "`--user` needs ID", "get "),
+        (
+            vec!["get", "a", "--user", "--json"],
+            "`--user` needs ID, not the option `--json`: write `--user=--json` if that is the value",
+            "get ",
+        ),
+        (
+            vec!["--base-url", "--api-key", "k", "get", "a"],
+            "`--base-url` needs URL, not the option `--api-key`: \
+             write `--base-url=--api-key` if that is the value",
+            "",
+        ),
+        (
+            vec!["get", "a", "--attr", "plan", "pro"],
+            "unexpected argument `pro`: did you mean `--attr plan=pro`?",
+            "get ",
+        ),
+        (vec!["get", "a", "--attr", "plan=pro", "b"], "unexpected argument `b`", "get "),
+        (
+            vec!["get", "a", "--timeout", "5s"],
+            "`--timeout` needs a number of seconds, not `5s`: write `--timeout 5` for 5 seconds",
+            "get ",
+        ),
         (vec!["get", "a", "--user"], "`--user` needs ID", "get "),
         (vec!["get", "a", "--attr", "plan"], "`--attr` needs NAME=VALUE, not `plan`", "get "),
         (vec!["get", "a", "--attr-text", "=x"], "`--attr-text` needs NAME=VALUE, not `=x`", "get "),
