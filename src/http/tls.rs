@@ -145,10 +145,10 @@ fn names_servers(mut usages: &[u8]) -> Option<bool> {
     Some(false)
 }
 
-/// The certificates that rustls refuses and other TLS libraries accept, each by a word of the error,
-/// and how to replace them.
+/// The errors of rustls that need an explanation, each by a word of its text: certificates that
+/// other TLS libraries accept, with how to replace them, and a server without TLS.
 #[cfg(feature = "rustls")]
-const REFUSED: [(&str, &str); 2] = [
+const EXPLAINED: [(&str, &str); 3] = [
     (
         "CaUsedAsEndEntity",
         "the certificate of the server is that of a CA; create one with \
@@ -159,12 +159,16 @@ const REFUSED: [(&str, &str); 2] = [
         "the certificate of the server has version 1; create one of version 3, with a \
          `subjectAltName`",
     ),
+    (
+        "InvalidContentType",
+        "the server does not respond with TLS; if it has none, its URL begins with http://",
+    ),
 ];
 
-/// Returns a clearer error for a certificate that rustls refuses, or `None`.
+/// Returns a clearer error for one that needs an explanation, or `None`.
 #[cfg(feature = "rustls")]
 pub(super) fn explain(error: &ureq::Error) -> Option<io::Error> {
     let text = error.to_string();
-    let (_, hint) = REFUSED.iter().find(|(word, _)| text.contains(word))?;
+    let (_, hint) = EXPLAINED.iter().find(|(word, _)| text.contains(word))?;
     Some(io::Error::other(*hint))
 }

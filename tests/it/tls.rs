@@ -228,7 +228,7 @@ fn a_server_without_tls_is_a_failed_request() {
     wait_until("a failure", || client.statistics().last_failure.is_some());
     let failure = client.statistics().last_failure.unwrap();
     let cause = failure.source().unwrap().to_string();
-    assert!(cause.contains("corrupt message") || !cfg!(feature = "rustls"), "{cause}");
+    assert!(cause.contains("does not respond with TLS") || !cfg!(feature = "rustls"), "{cause}");
 }
 
 #[test]
