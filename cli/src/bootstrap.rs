@@ -9,6 +9,7 @@ use phaseflag::{ClientBuilder, Error, PhaseFlagClient, Ruleset};
 
 use crate::failure::Failure;
 use crate::input;
+use crate::progress::{self, Audience};
 
 /// Rules to use without a service, or until it responds.
 pub(crate) enum Bootstrap {
@@ -38,7 +39,9 @@ impl Bootstrap {
             |reason: String| Failure::Other(format!("failed to load bootstrap `{path}`: {reason}"));
         reading.map_err(|error| failed(error.to_string()))?;
         let late = |_| failed(format!("its content did not end within {timeout:?}"));
-        let content = content.recv_timeout(timeout).map_err(late)??;
+        let what = || format!("waiting for the content of `{path}`");
+        let content = progress::during(Audience::All, &what, || content.recv_timeout(timeout));
+        let content = content.map_err(late)??;
         let text = String::from_utf8(content).map_err(|_| failed("it is not UTF-8".to_owned()))?;
         Ruleset::parse(&text).map_err(|error| failed(error.to_string()))?;
         Ok(Bootstrap::Text(text))

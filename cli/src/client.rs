@@ -1,7 +1,7 @@
 //! Builds the client that the commands share, from options and environment variables.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, fs};
 
 use phaseflag::{ClientBuilder, Error, PhaseFlagClient};
@@ -10,6 +10,7 @@ use crate::args::{Arguments, OptionSpec};
 use crate::bootstrap::Bootstrap;
 use crate::failure::Failure;
 use crate::output;
+use crate::waiting::Wait;
 
 /// The option that selects an environment.
 pub(crate) const ENVIRONMENT: OptionSpec = OptionSpec::with_value(
@@ -19,7 +20,7 @@ pub(crate) const ENVIRONMENT: OptionSpec = OptionSpec::with_value(
 );
 
 /// The options of each command that needs rules.
-pub(crate) const OPTIONS: [OptionSpec; 9] = [
+pub(crate) const OPTIONS: [OptionSpec; 10] = [
     OptionSpec::with_value("--base-url", "URL", "the service; overrides PHASEFLAG_BASE_URL"),
     OptionSpec::with_value(
         "--api-key",
@@ -39,6 +40,10 @@ pub(crate) const OPTIONS: [OptionSpec; 9] = [
         "SECONDS",
         "how long to wait for the service or a pipe; not 0 [default: 10]",
     ),
+    OptionSpec::switch(
+        "--wait",
+        "wait until then, also if the service cannot be reached or responds with an error",
+    ),
     OptionSpec::with_value("--max-age", "SECONDS", "use cached rules up to this age [default: 60]"),
     OptionSpec::with_value(
         "--cache-dir",
@@ -53,19 +58,45 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long cached rules are used without a request, since scripts run the command repeatedly.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 
-/// How often `wait` checks for a failure while there are fallback rules.
-const CHECK_INTERVAL: Duration = Duration::from_millis(10);
-
 /// The settings, from options and environment variables.
 struct Settings {
-    base_url: String,
-    api_key: String,
+    base_url: Setting,
+    api_key: Setting,
     ca: Option<PathBuf>,
     bootstrap: Option<PathBuf>,
     environment: Option<String>,
     timeout: Duration,
+    /// Whether to wait for the service although it fails.
+    wait: bool,
     cache: Cache,
     max_age: Duration,
+}
+
+/// A text, and the option or the variable that it comes from.
+struct Setting {
+    text: String,
+    source: &'static str,
+}
+
+impl Setting {
+    /// Returns the error for a URL that is invalid for a reason: what was given, and what was meant if
+    /// only the scheme is missing.
+    fn invalid_url(&self, reason: &str) -> String {
+        let Setting { text, source } = self;
+        // It may hold a password, or a key in its query.
+        if reason.contains(text) || text.contains(['@', '?', '#']) {
+            return format!("`{source}` {reason}");
+        }
+        let host = text.split(['/', ':']).next().unwrap_or_default();
+        if text.contains("://") || host.is_empty() || text.contains(char::is_whitespace) {
+            return format!("`{source}` {reason}: `{text}`");
+        }
+        let scheme = if matches!(host, "localhost" | "127.0.0.1") { "http" } else { "https" };
+        format!(
+            "`{source}` must begin with http:// or https://, not `{text}`: \
+             did you mean `{scheme}://{text}`?"
+        )
+    }
 }
 
 /// Where rules are cached between runs.
@@ -87,22 +118,23 @@ impl Settings {
             None => Cache::Default,
         };
         Ok(Settings {
-            base_url: text(arguments, "--base-url", "PHASEFLAG_BASE_URL")?,
-            api_key: text(arguments, "--api-key", "PHASEFLAG_API_KEY")?,
+            base_url: setting(arguments, "--base-url", "PHASEFLAG_BASE_URL")?,
+            api_key: setting(arguments, "--api-key", "PHASEFLAG_API_KEY")?,
             ca: arguments.raw("--ca").map(PathBuf::from),
             bootstrap: bootstrap.filter(|path| !path.is_empty()).map(PathBuf::from),
             environment: environment(arguments)?,
             timeout: timeout(arguments)?,
+            wait: arguments.has("--wait"),
             cache,
             max_age: arguments.seconds("--max-age")?.unwrap_or(DEFAULT_MAX_AGE),
         })
     }
 
     fn builder(&self) -> Result<ClientBuilder, Failure> {
-        if !self.base_url.is_empty() && self.api_key.is_empty() {
+        if !self.base_url.text.is_empty() && self.api_key.text.is_empty() {
             return Err(Failure::other("the API key is missing: set PHASEFLAG_API_KEY"));
         }
-        let mut builder = PhaseFlagClient::builder(&self.base_url, &self.api_key)
+        let mut builder = PhaseFlagClient::builder(&self.base_url.text, &self.api_key.text)
             .request_timeout(self.timeout)
             .shutdown_timeout(Duration::ZERO)
             .cache_max_age(self.max_age);
@@ -123,31 +155,40 @@ impl Settings {
         Ok(builder)
     }
 
-    /// Builds the client. An error of the root certificates names their file.
+    /// Builds the client. An error names the option or the variable.
     fn build(&self, builder: ClientBuilder) -> Result<PhaseFlagClient, Failure> {
-        builder.build().map_err(|error| match (&error, &self.ca) {
-            (
-                Error::InvalidSetting { setting: "root_certificates_pem", reason, .. },
-                Some(path),
-            ) => Failure::Other(format!("the file `{}` of `--ca` {reason}", path.display())),
-            _ => error.into(),
+        builder.build().map_err(|error| {
+            let Error::InvalidSetting { setting, reason, .. } = &error else { return error.into() };
+            match (*setting, &self.ca) {
+                ("base_url", _) => Failure::Other(self.base_url.invalid_url(reason)),
+                ("api_key", _) => Failure::Other(format!("`{}` {reason}", self.api_key.source)),
+                ("root_certificates_pem", Some(path)) => {
+                    Failure::Other(format!("the file `{}` of `--ca` {reason}", path.display()))
+                }
+                _ => error.into(),
+            }
         })
+    }
+
+    fn wait(&self) -> Wait<'_> {
+        Wait { base_url: &self.base_url.text, timeout: self.timeout, on: self.wait }
     }
 }
 
-/// Returns a client of the service that has not been started.
+/// Fetches the ruleset from the service.
 ///
 /// # Errors
 ///
-/// If no service is configured, or a setting is invalid.
-pub(crate) fn for_service(arguments: &Arguments) -> Result<PhaseFlagClient, Failure> {
+/// If no service is configured, a setting is invalid, or the service sends no rules.
+pub(crate) fn fetch(arguments: &Arguments) -> Result<String, Failure> {
     let settings = Settings::read(arguments)?;
-    if settings.base_url.is_empty() {
+    if settings.base_url.text.is_empty() {
         return Err(Failure::other(
             "no service is configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY",
         ));
     }
-    settings.build(settings.builder()?)
+    let client = settings.build(settings.builder()?)?;
+    Ok(settings.wait().fetch(&client)?)
 }
 
 /// Returns a client with rules that does not poll for newer ones. Warns if they may be stale.
@@ -171,7 +212,7 @@ pub(crate) fn polling(
     interval: Duration,
 ) -> Result<PhaseFlagClient, Failure> {
     let settings = Settings::read(arguments)?;
-    if settings.base_url.is_empty() && settings.bootstrap.is_none() {
+    if settings.base_url.text.is_empty() && settings.bootstrap.is_none() {
         return Err(Failure::other(
             "no rules are configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
              or PHASEFLAG_BOOTSTRAP",
@@ -181,7 +222,7 @@ pub(crate) fn polling(
     let path = settings.bootstrap.as_ref();
     let (bootstrap, unusable) = match path.map(|path| Bootstrap::at(path, settings.timeout)) {
         Some(Ok(bootstrap)) => (Some(bootstrap), None),
-        Some(Err(failure)) if settings.base_url.is_empty() => return Err(failure),
+        Some(Err(failure)) if settings.base_url.text.is_empty() => return Err(failure),
         // The service may still respond.
         Some(Err(failure)) => (None, Some(failure)),
         None => (None, None),
@@ -191,55 +232,36 @@ pub(crate) fn polling(
     }
     let client = settings.build(builder)?;
     client.start()?;
-    let Err(error) = wait(&client, settings.timeout) else {
+    let wait = settings.wait();
+    let Err(error) = wait.until_ready(&client) else {
         return Ok(client);
     };
     if client.has_rules() {
-        output::warn(format_args!("the rules may be stale: {}", cause(&error)));
+        output::warn(format_args!("the rules may be stale: {}", wait.reason(&error)));
         return Ok(client);
     }
+    let reason = match error {
+        Error::KeyRefused { .. } => "key_refused",
+        _ => "not_ready",
+    };
+    let failure = wait.failure(&error);
     // An invalid file is an error with a service as well as without one.
     let fault = bootstrap.and_then(|bootstrap| bootstrap.fault()).map(Failure::from);
     match unusable.or(fault) {
-        None => Err(Failure::NoRules(format!("{error:#}"))),
-        Some(fault) => Err(Failure::Other(format!("{error:#}; {fault}"))),
-    }
-}
-
-/// Waits for the first poll. If there are rules already, the first failure ends the wait.
-fn wait(client: &PhaseFlagClient, timeout: Duration) -> Result<(), Error> {
-    if !client.has_rules() {
-        return client.wait_until_ready(timeout);
-    }
-    let deadline = Instant::now().checked_add(timeout);
-    loop {
-        let left = deadline
-            .map_or(CHECK_INTERVAL, |deadline| deadline.saturating_duration_since(Instant::now()));
-        match client.wait_until_ready(CHECK_INTERVAL.min(left)) {
-            Err(Error::NotReady { cause: None, .. }) if !left.is_zero() => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-/// Returns why the service sent no rules, without the time that the client waited.
-fn cause(error: &Error) -> String {
-    match error {
-        Error::NotReady { cause: Some(cause), .. } => format!("{cause:#}"),
-        Error::NotReady { .. } => "no response yet".to_owned(),
-        error => format!("{error:#}"),
+        None => Err(Failure::NoRules { message: failure, reason }),
+        Some(fault) => Err(Failure::Other(format!("{failure}; {fault}"))),
     }
 }
 
 /// Returns whether a service is configured.
 pub(crate) fn has_service(arguments: &Arguments) -> Result<bool, Failure> {
-    Ok(!text(arguments, "--base-url", "PHASEFLAG_BASE_URL")?.is_empty())
+    Ok(!setting(arguments, "--base-url", "PHASEFLAG_BASE_URL")?.text.is_empty())
 }
 
 /// Returns the environment whose flags are used; `None` for all.
 pub(crate) fn environment(arguments: &Arguments) -> Result<Option<String>, Failure> {
-    let name = text(arguments, "--environment", "PHASEFLAG_ENVIRONMENT")?;
-    Ok(Some(name).filter(|name| !name.is_empty()))
+    let name = setting(arguments, "--environment", "PHASEFLAG_ENVIRONMENT")?;
+    Ok(Some(name.text).filter(|name| !name.is_empty()))
 }
 
 /// Returns how long a request may take.
@@ -251,10 +273,17 @@ fn timeout(arguments: &Arguments) -> Result<Duration, Failure> {
 }
 
 /// Returns a setting from an option or an environment variable; empty if neither is set.
-fn text(arguments: &Arguments, option: &str, variable: &str) -> Result<String, Failure> {
+fn setting(
+    arguments: &Arguments,
+    option: &'static str,
+    variable: &'static str,
+) -> Result<Setting, Failure> {
     if let Some(text) = arguments.text(option)? {
-        return Ok(text.to_owned());
+        return Ok(Setting { text: text.to_owned(), source: option });
     }
     let text = env::var_os(variable).unwrap_or_default().into_string();
-    text.map_err(|_| Failure::Other(format!("the value of {variable} is not UTF-8")))
+    match text {
+        Ok(text) => Ok(Setting { text, source: variable }),
+        Err(_) => Err(Failure::Other(format!("the value of {variable} is not UTF-8"))),
+    }
 }

@@ -19,7 +19,11 @@ pub(crate) enum Failure {
         command: &'static str,
     },
     /// The service sent no rules, and there is no usable fallback.
-    NoRules(String),
+    NoRules {
+        message: String,
+        /// The reason of a result that `--default` replaces.
+        reason: &'static str,
+    },
     Other(String),
     /// The reader of the output has closed it. `main` ends with success.
     OutputClosed,
@@ -47,7 +51,7 @@ impl fmt::Display for Failure {
             Failure::Usage { message, command } => {
                 write!(f, "{message} (see `phaseflag {command} --help`)")
             }
-            Failure::NoRules(message) | Failure::Other(message) => f.write_str(message),
+            Failure::NoRules { message, .. } | Failure::Other(message) => f.write_str(message),
             Failure::OutputClosed => f.write_str("the output is closed"),
         }
     }

@@ -33,6 +33,9 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
+/// The reason of a result for an unknown flag.
+const FLAG_NOT_FOUND: &str = "flag_not_found";
+
 /// How the value is returned.
 #[derive(Clone, Copy)]
 enum Format {
@@ -55,15 +58,15 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let default = arguments.text("--default")?;
     let client = match (client::ready(arguments), default) {
         (Ok(client), _) => client,
-        (Err(Failure::NoRules(message)), Some(default)) => {
+        (Err(Failure::NoRules { message, reason }), Some(default)) => {
             output::warn(message);
-            return print_default(key, default, format);
+            return print_default(key, default, format, reason);
         }
         (Err(failure), _) => return Err(failure),
     };
     match (client.get_variation(key, &context), default) {
         (Some(result), _) => print_result(key, &result, format),
-        (None, Some(default)) => print_default(key, default, format),
+        (None, Some(default)) => print_default(key, default, format, FLAG_NOT_FOUND),
         (None, None) => Err(unknown_flag(key, &client)),
     }
 }
@@ -81,7 +84,13 @@ fn print_result(key: &str, result: &EvaluationResult, format: Format) -> Result<
     }
 }
 
-fn print_default(key: &str, default: &str, format: Format) -> Result<Status, Failure> {
+/// Prints the default, for a reason.
+fn print_default(
+    key: &str,
+    default: &str,
+    format: Format,
+    reason: &str,
+) -> Result<Status, Failure> {
     match (format, default) {
         (Format::Value, _) => output::line(default),
         (Format::Json, _) => {
@@ -90,7 +99,7 @@ fn print_default(key: &str, default: &str, format: Format) -> Result<Status, Fai
                 ("key", Value::from(key)),
                 ("value", value),
                 ("variation_key", Value::Null),
-                ("reason", Value::from("flag_not_found")),
+                ("reason", Value::from(reason)),
             ];
             output::line(Value::from(Object::from(members)))
         }

@@ -33,12 +33,14 @@ mod help;
 mod input;
 mod list;
 mod output;
+mod progress;
 mod pull;
 mod serve;
 #[cfg(unix)]
 mod signals;
 mod similar;
 mod split;
+mod waiting;
 mod watch;
 
 use std::process::ExitCode;

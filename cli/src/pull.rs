@@ -49,7 +49,7 @@ const ATTEMPT_INTERVAL: Duration = Duration::from_millis(5);
 const OPEN_ELSEWHERE: [i32; 2] = [5, 32];
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    let mut text = client::for_service(arguments)?.fetch_ruleset()?;
+    let mut text = client::fetch(arguments)?;
     if !text.ends_with('\n') {
         text.push('\n');
     }

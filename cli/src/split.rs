@@ -1,12 +1,14 @@
 //! `phaseflag split`: counts the variations that a list of users gets.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use phaseflag::{Object, Share, Split, Value};
 
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Cell, Colour, Table, rounded};
+use crate::progress::{self, Audience};
 use crate::{client, context, get, input};
 
 pub(crate) const COMMAND: Command = Command {
@@ -43,9 +45,17 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let users = String::from_utf8(input::read(path, MAX_USERS)?)
         .map_err(|_| Failure::Other(format!("`{}` is not UTF-8", path.display())))?;
     let users = users.strip_prefix('\u{feff}').unwrap_or(&users);
-    let users = users.lines().map(str::trim).filter(|user| !user.is_empty());
+    let counted = AtomicUsize::new(0);
+    let count = |line: &&str| {
+        counted.fetch_add(line.len() + 1, Ordering::Relaxed);
+    };
+    let ids = users.lines().inspect(count).map(str::trim).filter(|user| !user.is_empty());
     let client = client::ready(arguments)?;
-    let split = client.ruleset().and_then(|rules| rules.split(key, &context, users));
+    let share = || counted.load(Ordering::Relaxed).saturating_mul(100) / users.len().max(1);
+    let what = || format!("counting users: {}%", share().min(100));
+    let split = progress::during(Audience::Terminal, &what, || {
+        client.ruleset().and_then(|rules| rules.split(key, &context, ids))
+    });
     let split = split.ok_or_else(|| get::unknown_flag(key, &client))?;
     if arguments.has("--json") {
         return output::line(object(key, &split));

@@ -96,6 +96,11 @@ impl Look {
         self.terminal
     }
 
+    /// Returns whether the output is a terminal that can replace what it shows.
+    pub(crate) fn redraws(self) -> bool {
+        self.terminal && !is_dumb() && console_has_colours()
+    }
+
     /// Returns the width of a line in cells: `COLUMNS` if it is set, otherwise that of the terminal.
     /// `None` if the output is no terminal, or its width is not known.
     pub(crate) fn width(self) -> Option<usize> {
@@ -126,9 +131,14 @@ fn has_colours(terminal: bool) -> bool {
     } else if set("CLICOLOR").is_some_and(|value| value == "0") {
         false
     } else {
-        terminal && set("TERM").is_none_or(|term| term != "dumb")
+        terminal && !is_dumb()
     };
     wanted && (!terminal || console_has_colours())
+}
+
+/// Returns whether the terminal shows plain text only.
+fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Makes the console understand colours. Returns whether it does: old versions of Windows do not.

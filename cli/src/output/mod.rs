@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal, Write};
 
 pub(crate) use self::look::{Colour, Look, When, use_colours};
 pub(crate) use self::table::{Cell, Table, rounded};
-pub(crate) use self::text::{escape_line, width, wrap};
+pub(crate) use self::text::{cut, escape_line, width, wrap};
 
 use self::text::escape_lines;
 use crate::failure::{Failure, Status};

@@ -187,11 +187,7 @@ fn a_service_that_is_down_is_an_error() {
         command.env("PHASEFLAG_BASE_URL", NOBODY).env("PHASEFLAG_API_KEY", KEY);
         run(&mut command)
     };
-    let failure = format!(
-        "phaseflag: the client was not ready within 300ms: \
-         failed to reach `{NOBODY}/sdk/ruleset`: io: {}",
-        refused()
-    );
+    let failure = format!("phaseflag: failed to reach `{NOBODY}/sdk/ruleset`: io: {}", refused());
     assert_eq!(down(&["ui-theme"]), outcome(2, "", &format!("{failure}\n")));
     // A file that cannot be used is an error even with a default.
     for default in [&[] as &[&str], &["--default", "none"]] {
@@ -270,12 +266,48 @@ fn the_error_for_a_missing_service_says_what_to_set() {
         run(folder
             .phaseflag(&["get", "ui-theme", "--base-url", "ftp://x"])
             .env("PHASEFLAG_API_KEY", KEY)),
-        outcome(
-            2,
-            "",
-            "phaseflag: failed to build client: `base_url` must begin with http:// or https://: `ftp://x`\n"
-        )
+        outcome(2, "", "phaseflag: `--base-url` must begin with http:// or https://: `ftp://x`\n")
     );
+}
+
+/// The setting is named as the user gave it, with what was given and what was meant.
+#[test]
+fn the_error_for_an_invalid_url_says_what_was_meant() {
+    let folder = Folder::new("get-url");
+    for (url, error) in [
+        (
+            "localhost:8000/api/v1",
+            "must begin with http:// or https://, not `localhost:8000/api/v1`: \
+             did you mean `http://localhost:8000/api/v1`?",
+        ),
+        (
+            "flags.example.com/api/v1",
+            "must begin with http:// or https://, not `flags.example.com/api/v1`: \
+             did you mean `https://flags.example.com/api/v1`?",
+        ),
+        ("/api/v1", "is not a URL with a scheme and a host: `/api/v1`"),
+        ("http://a b", "is not a URL: `http://a b`"),
+        ("http://:80", "has no host: `http://:80`"),
+        // What may be secret is not repeated.
+        ("user:secret@host/api/v1", "is not a URL"),
+        ("http://user:secret@host/api/v1", "must not contain credentials"),
+        ("http://host/api/v1?key=secret", "must not contain a query or a fragment"),
+    ] {
+        let mut command = folder.phaseflag(&["get", "a", "--default", "none", "--api-key", KEY]);
+        let by_variable = run(command.env("PHASEFLAG_BASE_URL", url));
+        let errors = format!("phaseflag: `PHASEFLAG_BASE_URL` {error}\n");
+        assert_eq!(by_variable, outcome(2, "", &errors));
+        let by_option = run(command.args(["--base-url", url]));
+        assert_eq!(by_option, outcome(2, "", &format!("phaseflag: `--base-url` {error}\n")));
+    }
+    for (key, error) in [
+        ("a\nb", "contains characters that are not allowed in a header"),
+        (" a", "must not begin or end with a space"),
+    ] {
+        let arguments = ["get", "a", "--default", "none", "--base-url", NOBODY, "--api-key", key];
+        let errors = format!("phaseflag: `--api-key` {error}\n");
+        assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(2, "", &errors));
+    }
 }
 
 #[test]

@@ -24,4 +24,5 @@ mod split;
 #[cfg(unix)]
 mod terminal;
 mod usage;
+mod waiting;
 mod watch;

@@ -90,7 +90,7 @@ fn what_cannot_be_counted_is_an_error() {
         ),
         (
             vec!["instant-search", "--user", "ada"],
-            "unknown option `--user` (see `phaseflag split --help`)",
+            "unknown option `--user`: did you mean `--users`? (see `phaseflag split --help`)",
         ),
     ] {
         let arguments = [&["split"], arguments.as_slice()].concat();

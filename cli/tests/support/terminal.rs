@@ -4,13 +4,15 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
-use super::Outcome;
+use super::{Outcome, SOON};
 
 /// Runs a command whose standard output and error are terminals of this width, and waits for its
 /// end. The terminal can show colours, unless the variables say otherwise.
@@ -29,8 +31,53 @@ pub fn run_in_terminal(mut command: Command, columns: u16, variables: &[(&str, &
     Outcome { status, output, errors }
 }
 
+/// A command that runs in a terminal, whose standard error the test reads meanwhile.
+pub struct InTerminal {
+    child: Child,
+    shown: Arc<Mutex<String>>,
+    reading: JoinHandle<()>,
+}
+
+impl InTerminal {
+    pub fn start(mut command: Command, columns: u16) -> InTerminal {
+        let (mut control, screen) = open(columns);
+        command.env("TERM", "xterm-256color").stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.stderr(screen).spawn().unwrap();
+        drop(command);
+        let shown = Arc::new(Mutex::new(String::new()));
+        let reading = thread::spawn({
+            let shown = shown.clone();
+            move || {
+                let mut buffer = [0; 4096];
+                // On Linux, the end is an error.
+                while let Ok(length @ 1..) = control.read(&mut buffer) {
+                    *shown.lock().unwrap() += &String::from_utf8_lossy(&buffer[..length]);
+                }
+            }
+        });
+        InTerminal { child, shown, reading }
+    }
+
+    /// Waits until the terminal has shown a text.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        let deadline = Instant::now() + SOON;
+        while !self.shown.lock().unwrap().contains(text) {
+            assert!(Instant::now() < deadline, "no `{text}`: {:?}", self.shown.lock().unwrap());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits for the end. Returns the exit status and what the terminal has shown.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        self.reading.join().unwrap();
+        (status.code(), self.shown.lock().unwrap().clone())
+    }
+}
+
 /// Opens a terminal of this width. Returns its two ends: what reads it, and what a program writes to.
-pub fn open(columns: u16) -> (File, File) {
+fn open(columns: u16) -> (File, File) {
     let control = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&control).unwrap();
     unlockpt(&control).unwrap();
