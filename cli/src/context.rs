@@ -46,6 +46,14 @@ pub(crate) fn read(arguments: &Arguments) -> Result<EvaluationContext, Failure> 
     Ok(context)
 }
 
+/// Returns the names of the attributes that the options set.
+pub(crate) fn attribute_names(arguments: &Arguments) -> impl Iterator<Item = &str> {
+    let pairs =
+        arguments.options().filter(|(option, _)| matches!(*option, "--attr" | "--attr-text"));
+    let names = pairs.filter_map(|(_, pair)| Some(pair.to_str()?.split_once('=')?.0));
+    names.filter(|name| !matches!(*name, "user_id" | "session_id"))
+}
+
 /// Parses NAME=VALUE.
 fn attribute<'a>(
     arguments: &Arguments,

@@ -5,7 +5,7 @@ use phaseflag::Value;
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Colour, Table};
-use crate::{client, context, get};
+use crate::{attributes, client, context, get};
 
 pub(crate) const COMMAND: Command = Command {
     name: "eval-all",
@@ -28,7 +28,9 @@ pub(crate) const COMMAND: Command = Command {
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let context = context::read(arguments)?;
-    let results = client::ready(arguments)?.evaluate_all(&context);
+    let client = client::ready(arguments)?;
+    let results = client.evaluate_all(&context);
+    attributes::warn_of_unread(arguments, &client, results.keys().map(String::as_str));
     if arguments.has("--json") {
         let results = results.iter().map(|(key, result)| get::object(key, result));
         return output::line(results.collect::<Value>());

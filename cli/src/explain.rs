@@ -8,7 +8,7 @@ use phaseflag::{ExplainedRule, ExplainedServing, Explanation};
 use crate::args::{Arguments, Command};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Colour, Look};
-use crate::{client, context, get};
+use crate::{attributes, client, context, get};
 
 pub(crate) const COMMAND: Command = Command {
     name: "explain",
@@ -30,6 +30,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let client = client::ready(arguments)?;
     let explanation = client.ruleset().and_then(|rules| rules.explain(key, &context));
     let explanation = explanation.ok_or_else(|| get::unknown_flag(key, &client))?;
+    attributes::warn_of_unread(arguments, &client, [key]);
     output::print(text(explanation, Look::of_stdout()))
 }
 

@@ -4,7 +4,7 @@ use phaseflag::{EvaluationResult, Object, PhaseFlagClient, Value};
 
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
-use crate::{client, context, output, similar};
+use crate::{attributes, client, context, output, similar};
 
 pub(crate) const COMMAND: Command = Command {
     name: "get",
@@ -64,6 +64,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         }
         (Err(failure), _) => return Err(failure),
     };
+    attributes::warn_of_unread(arguments, &client, [key]);
     match (client.get_variation(key, &context), default) {
         (Some(result), _) => print_result(key, &result, format),
         (None, Some(default)) => print_default(key, default, format, FLAG_NOT_FOUND),

@@ -20,6 +20,7 @@
 )]
 
 mod args;
+mod attributes;
 mod bootstrap;
 mod check;
 mod client;

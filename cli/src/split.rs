@@ -9,7 +9,7 @@ use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Cell, Colour, Table, rounded};
 use crate::progress::{self, Audience};
-use crate::{client, context, get, input};
+use crate::{attributes, client, context, get, input};
 
 pub(crate) const COMMAND: Command = Command {
     name: "split",
@@ -57,6 +57,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         client.ruleset().and_then(|rules| rules.split(key, &context, ids))
     });
     let split = split.ok_or_else(|| get::unknown_flag(key, &client))?;
+    attributes::warn_of_unread(arguments, &client, [key]);
     if arguments.has("--json") {
         return output::line(object(key, &split));
     }

@@ -83,10 +83,68 @@ fn an_identifier_may_be_given_as_an_attribute() {
         (vec!["--session", "s2", "--attr", "session_id=s1"], "s1\n"),
         // As a number it would be 1000.
         (vec!["--attr", "user_id=1e3"], "1e3\n"),
-        (vec!["--attr", "userid=ada"], "nobody\n"),
     ] {
         let arguments = [&["get", "f", "--bootstrap", "rules.json"], &*arguments].concat();
         assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(0, output, ""), "{arguments:?}");
+    }
+}
+
+/// A mistyped attribute is told from one that the rules do not need.
+#[test]
+fn an_attribute_that_no_rule_reads_is_mentioned_if_a_similar_one_is_read() {
+    let folder = Folder::new("get-unread");
+    folder.write("users.txt", "ada\n");
+    folder.write(
+        "rules.json",
+        r#"{"flags": [
+            {"key": "a", "prerequisites": [{"flag_key": "b", "variation_key": "on"}],
+             "variations": [{"key": "on", "value": true}], "default_variation": "on",
+             "targeting_rules": [{"segment_id": "s", "variation": "on", "conditions":
+                [{"attribute": "plan", "operator": "is", "value": "pro"}]}]},
+            {"key": "b", "variations": [{"key": "on", "value": true}], "default_variation": "on",
+             "targeting_rules": [{"percentage_rollout": [{"variation": "on", "percentage": 50}]},
+                {"conditions": [{"attribute": "country", "operator": "is", "value": "CH"}]}]},
+            {"key": "c", "targeting_rules": [{"conditions":
+                [{"attribute": "plans", "operator": "is", "value": "1"}]}]}],
+            "segments": [{"id": "s", "conditions":
+                [{"attribute": "email", "operator": "contains", "value": "@"}]}]}"#,
+    );
+    for (attributes, unread) in [
+        (&[][..], None),
+        (&["plan=pro"], None),
+        (&["paln=pro"], Some(("paln", "plan"))),
+        (&["Plan=pro"], Some(("Plan", "plan"))),
+        // In a segment, and in a required flag.
+        (&["emial=x"], Some(("emial", "email"))),
+        (&["contry=CH"], Some(("contry", "country"))),
+        (&["userid=ada"], Some(("userid", "user_id"))),
+        // The similar one is there, too.
+        (&["paln=pro", "plan=pro"], None),
+        // Another flag reads it.
+        (&["plans=1"], None),
+        (&["browser=x"], None),
+        (&["role=x"], None),
+        (&["p=x"], None),
+        (&["user_id=ada"], None),
+    ] {
+        for command in [
+            &["get", "a"][..],
+            &["explain", "a"],
+            &["split", "a", "--users", "users.txt"],
+            &["eval-all"],
+        ] {
+            let mut run_it = folder.phaseflag(command);
+            run_it.args(["-b", "rules.json"]);
+            for attribute in attributes {
+                run_it.args(["--attr-text", attribute]);
+            }
+            let said = run(&mut run_it);
+            let expected = unread.map(|(name, near)| {
+                format!("phaseflag: no rule reads the attribute `{name}`: did you mean `{near}`?\n")
+            });
+            assert_eq!(said.errors, expected.unwrap_or_default(), "{command:?} {attributes:?}");
+            assert_eq!(said.status, 0);
+        }
     }
 }
 
