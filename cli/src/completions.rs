@@ -10,7 +10,7 @@ use crate::output;
 pub(crate) const COMMAND: Command = Command {
     name: "completions",
     positionals: &["SHELL"],
-    about: "Print completions for bash, zsh or fish",
+    about: "Print completions for bash, zsh, fish or PowerShell",
     details: "Completes commands, options, files and flag keys. The keys come from `phaseflag list`, with\n\
               the settings of the environment variables.\n",
     options: &[],
@@ -18,6 +18,7 @@ pub(crate) const COMMAND: Command = Command {
         "source <(phaseflag completions bash)                  # in ~/.bashrc",
         "source <(phaseflag completions zsh)                   # in ~/.zshrc, after compinit",
         "phaseflag completions fish > ~/.config/fish/completions/phaseflag.fish",
+        "phaseflag completions powershell | Out-String | Invoke-Expression  # in $PROFILE",
     ],
     run,
 };
@@ -30,7 +31,11 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         "bash" => output::print(bash()),
         "zsh" => output::print(zsh()),
         "fish" => output::print(fish()),
-        other => Err(arguments.usage(format!("unknown shell `{other}`: use bash, zsh or fish"))),
+        "powershell" | "pwsh" => output::print(powershell()),
+        other => {
+            Err(arguments
+                .usage(format!("unknown shell `{other}`: use bash, zsh, fish or powershell")))
+        }
     }
 }
 
@@ -110,7 +115,7 @@ _phaseflag() {{
         let words = match command.positionals {
             ["KEY"] => "_phaseflag_keys \"$word\"",
             ["FILE"] => "compopt -o default",
-            ["SHELL"] => "COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$word\"))",
+            ["SHELL"] => "COMPREPLY=($(compgen -W 'bash zsh fish powershell' -- \"$word\"))",
             _ => ":",
         };
         let _ = write!(
@@ -164,7 +169,7 @@ _phaseflag() {{
         let words = match command.positionals {
             ["KEY"] => "_phaseflag_keys",
             ["FILE"] => "_files",
-            ["SHELL"] => "compadd -- bash zsh fish",
+            ["SHELL"] => "compadd -- bash zsh fish powershell",
             _ => ":",
         };
         let _ = write!(
@@ -201,7 +206,7 @@ fn fish() -> String {
         let words = match command.positionals {
             ["KEY"] => format!("-a '({LIST_KEYS})'"),
             ["FILE"] => "-F".to_owned(),
-            ["SHELL"] => "-a 'bash zsh fish'".to_owned(),
+            ["SHELL"] => "-a 'bash zsh fish powershell'".to_owned(),
             _ => String::new(),
         };
         if !words.is_empty() {
@@ -221,6 +226,73 @@ fn fish() -> String {
         }
     }
     script
+}
+
+/// Returns the script for PowerShell, 5 and later. If it offers nothing, PowerShell offers files.
+fn powershell() -> String {
+    let list = |words: String| {
+        words
+            .split('|')
+            .filter(|word| !word.is_empty())
+            .map(single_quoted)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let values = [options_with_values(true), options_with_values(false)].join("|");
+    let mut script = format!(
+        r#"# PowerShell completion for phaseflag
+
+Register-ArgumentCompleter -Native -CommandName @('phaseflag', 'phaseflag.exe') -ScriptBlock {{
+    param($word, $line, $cursor)
+    $before = @($line.CommandElements | Where-Object {{ $_.Extent.EndOffset -lt $cursor }} |
+        ForEach-Object {{ $_.ToString() }})
+    $values = @({values})
+    $commands = @({commands})
+    $command = ''
+    for ($at = 1; $at -lt $before.Count; $at++) {{
+        if ($values -ccontains $before[$at]) {{ $at++ }}
+        elseif ($commands -ccontains $before[$at]) {{ $command = $before[$at]; break }}
+    }}
+    if ($values -ccontains $before[-1]) {{ return }}
+    $option = "$word".StartsWith('-')
+    $offered = @(switch -CaseSensitive ($command) {{
+        '' {{ $commands; 'help'; '--help'; '--version' }}
+"#,
+        values = list(values),
+        commands = list(command_names("|")),
+    );
+    for command in COMMANDS {
+        let words = match command.positionals {
+            ["KEY"] => LIST_KEYS_IN_POWERSHELL,
+            ["SHELL"] => "'bash'; 'zsh'; 'fish'; 'powershell'",
+            _ => "",
+        };
+        let options: Vec<_> = options(command).split(' ').map(single_quoted).collect();
+        let _ = writeln!(
+            script,
+            "        '{}' {{ if ($option) {{ {} }} else {{ {words} }} }}",
+            command.name,
+            options.join("; "),
+        );
+    }
+    // A word with a special character is quoted.
+    script += r#"    })
+    $offered | Where-Object { $_.StartsWith($word, [StringComparison]::Ordinal) } | ForEach-Object {
+        $text = if ($_ -match '^[\w./:-]+$') { $_ } else { "'" + $_.Replace("'", "''") + "'" }
+        [System.Management.Automation.CompletionResult]::new($text, $_, 'ParameterValue', $_)
+    }
+}
+"#;
+    script
+}
+
+/// The command of PowerShell that lists the keys, as [`LIST_KEYS`].
+const LIST_KEYS_IN_POWERSHELL: &str =
+    "phaseflag list --timeout 2 2>$null | ForEach-Object { $_.Split(\"`t\")[0] }";
+
+/// Quotes a word of the command line for PowerShell.
+fn single_quoted(word: &str) -> String {
+    format!("'{word}'")
 }
 
 /// Quotes a text for fish.

@@ -5,58 +5,72 @@ use crate::client;
 use crate::failure::{Failure, Status};
 use crate::output::{self, Colour, Look};
 
-const ENVIRONMENT: &str = "\
-Environment:
-  PHASEFLAG_BASE_URL     the service, such as https://api.phaseflag.com/api/v1
-  PHASEFLAG_API_KEY      its API key; arguments are visible to other users, so set it here
-  PHASEFLAG_BOOTSTRAP    a file of rules, used without a service or while it is down
-  PHASEFLAG_ENVIRONMENT  the environment; flags of other environments are ignored
-  NO_COLOR               disables colours; CLICOLOR_FORCE=1 enables them in pipes, too
-";
+/// The variables that every command reads, with what they set.
+pub(crate) const ENVIRONMENT: [(&str, &str); 5] = [
+    ("PHASEFLAG_BASE_URL", "the service, such as https://api.phaseflag.com/api/v1"),
+    ("PHASEFLAG_API_KEY", "its API key; arguments are visible to other users, so set it here"),
+    ("PHASEFLAG_BOOTSTRAP", "a file of rules, used without a service or while it is down"),
+    ("PHASEFLAG_ENVIRONMENT", "the environment; flags of other environments are ignored"),
+    ("NO_COLOR", "disables colours; CLICOLOR_FORCE=1 enables them in pipes, too"),
+];
 
-const STATUSES: &str = "\
-Exit status: 0 for success, 1 for false with --exit-code or problems found by check, 2 for errors.
-";
+/// The exit statuses, with what they are for.
+pub(crate) const STATUSES: [(&str, &str); 3] =
+    [("0", "success"), ("1", "false with --exit-code or problems found by check"), ("2", "errors")];
+
+/// Examples of several commands.
+pub(crate) const EXAMPLES: [&str; 3] = [
+    "phaseflag serve flags.json",
+    "phaseflag get new-checkout-flow --user ada --attr plan=pro",
+    "phaseflag list --bootstrap flags.json",
+];
 
 /// Returns the help for the program.
 pub(crate) fn of_program(commands: &[&Command]) -> String {
     let mut help = "Feature flags of the Phase Flag service.\n\n\
                     Usage: phaseflag COMMAND [OPTION]…\n\nCommands:\n"
         .to_owned();
-    let lines: Vec<_> = commands
-        .iter()
-        .map(|command| ([&[command.name], command.positionals].concat().join(" "), command.about))
-        .collect();
-    list(&mut help, &lines);
+    let lines = commands.iter().map(|command| (with_positionals(command), command.about));
+    list(&mut help, &lines.collect::<Vec<_>>());
     help += "\nOptions of commands that need rules:\n";
     options(&mut help, client::OPTIONS.iter().chain(&COMMON));
-    help += "\n";
-    help += ENVIRONMENT;
-    help += "\nExamples:\n  \
-             phaseflag serve flags.json\n  \
-             phaseflag get new-checkout-flow --user ada --attr plan=pro\n  \
-             phaseflag list --bootstrap flags.json\n\n\
-             Run `phaseflag COMMAND --help` for the options of a command.\n\n";
-    help += STATUSES;
+    help += "\nEnvironment:\n";
+    list(&mut help, &ENVIRONMENT.map(|(name, about)| (name.to_owned(), about)));
+    examples(&mut help, &EXAMPLES);
+    help += "\nRun `phaseflag COMMAND --help` for the options of a command.\n";
+    statuses(&mut help);
     help
+}
+
+/// Returns the name of a command with its positional arguments, such as `get KEY`.
+pub(crate) fn with_positionals(command: &Command) -> String {
+    [&[command.name], command.positionals].concat().join(" ")
+}
+
+fn examples(help: &mut String, examples: &[&str]) {
+    *help += "\nExamples:\n";
+    for example in examples {
+        *help += &format!("  {example}\n");
+    }
+}
+
+fn statuses(help: &mut String) {
+    let statuses = STATUSES.map(|(status, about)| format!("{status} for {about}"));
+    *help += &format!("\nExit status: {}.\n", statuses.join(", "));
 }
 
 /// Returns the help for a command.
 pub(crate) fn of_command(command: &Command) -> String {
-    let usage = [&["phaseflag", command.name], command.positionals].concat().join(" ");
-    let mut help = format!("{}.\n\nUsage: {usage} [OPTION]…\n", command.about);
+    let usage = with_positionals(command);
+    let mut help = format!("{}.\n\nUsage: phaseflag {usage} [OPTION]…\n", command.about);
     if !command.details.is_empty() {
         help += "\n";
         help += command.details;
     }
     help += "\nOptions:\n";
     options(&mut help, command.option_specs());
-    help += "\nExamples:\n";
-    for example in command.examples {
-        help += &format!("  {example}\n");
-    }
-    help += "\n";
-    help += STATUSES;
+    examples(&mut help, command.examples);
+    statuses(&mut help);
     help
 }
 
@@ -84,7 +98,7 @@ fn is_heading(line: &str) -> bool {
 }
 
 /// Returns the lines of a text, with those joined that continue a paragraph or an item of a list.
-fn paragraphs(text: &str) -> Vec<String> {
+pub(crate) fn paragraphs(text: &str) -> Vec<String> {
     let mut paragraphs: Vec<String> = Vec::new();
     for line in text.lines() {
         let content = line.trim_start_matches(' ');
@@ -127,7 +141,7 @@ fn options<'a>(help: &mut String, specs: impl IntoIterator<Item = &'a OptionSpec
 }
 
 /// Returns an option with its value, such as `-o, --output FILE`.
-fn heading(spec: &OptionSpec) -> String {
+pub(crate) fn heading(spec: &OptionSpec) -> String {
     let short = spec.short.map(|short| format!("-{short}, ")).unwrap_or_default();
     format!("{short}{} {}", spec.name, spec.value).trim_end().to_owned()
 }

@@ -33,6 +33,7 @@ mod get;
 mod help;
 mod input;
 mod list;
+mod man;
 mod output;
 mod progress;
 mod pull;
@@ -50,7 +51,7 @@ use args::{Command, Invocation};
 use failure::{Failure, Status};
 
 /// The commands, in the order of the help.
-const COMMANDS: [&Command; 10] = [
+const COMMANDS: [&Command; 11] = [
     &get::COMMAND,
     &list::COMMAND,
     &eval_all::COMMAND,
@@ -61,6 +62,7 @@ const COMMANDS: [&Command; 10] = [
     &serve::COMMAND,
     &split::COMMAND,
     &completions::COMMAND,
+    &man::COMMAND,
 ];
 
 fn main() -> ExitCode {
@@ -78,13 +80,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// The features of the library that the command is built with.
+const FEATURES: [&str; 3] = ["gzip", "regex", "rustls"];
+
+fn version() -> String {
+    let features = FEATURES.join(", ");
+    format!("phaseflag {}\nfeatures: {features}\n", env!("CARGO_PKG_VERSION"))
+}
+
 fn run() -> Result<Status, Failure> {
     match args::parse(lexopt::Parser::from_env(), &COMMANDS, &client::OPTIONS)? {
         Invocation::Help(None) => help::print(&help::of_program(&COMMANDS)),
         Invocation::Help(Some(command)) => help::print(&help::of_command(command)),
-        Invocation::Version => {
-            output::print(concat!("phaseflag ", env!("CARGO_PKG_VERSION"), "\n"))
-        }
+        Invocation::Version => output::print(version()),
         Invocation::Run(command, arguments) => (command.run)(&arguments),
     }
 }

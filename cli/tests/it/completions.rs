@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::{FLAGS, Folder, run};
+use crate::usage::COMMANDS;
 
 /// Writes the completions of a shell to a file, and returns its path.
 fn completions(folder: &Folder, shell: &str) -> String {
@@ -78,7 +79,7 @@ fn bash_offers_commands_options_and_keys() {
         (vec!["serve", "f"], vec!["files"]),
         (vec!["split", "ui-theme", "--users", "u"], vec!["files"]),
         (vec!["explain", "ui"], vec!["ui-theme"]),
-        (vec!["completions", ""], vec!["bash", "zsh", "fish"]),
+        (vec!["completions", ""], vec!["bash", "zsh", "fish", "powershell"]),
         (vec!["list", ""], vec![]),
     ] {
         assert_eq!(offered(&folder, &words), expected, "{words:?}");
@@ -118,13 +119,81 @@ fn every_option_is_completed() {
     {
         let help = run(&mut folder.phaseflag(&[command, "--help"])).output;
         let options = help.split_whitespace().filter(|word| word.starts_with("--"));
-        for shell in ["bash", "zsh", "fish"] {
+        for shell in ["bash", "zsh", "fish", "powershell"] {
             let script = run(&mut folder.phaseflag(&["completions", shell])).output;
             for option in options.clone().map(|option| option.trim_matches(['-', '.', '`'])) {
                 let found = script.contains(option) || option == "help";
                 assert!(found, "{command} --{option} in {shell}");
             }
         }
+    }
+}
+
+/// Returns what PowerShell offers at the end of a line; `None` if it is not installed.
+fn offered_by_powershell(folder: &Folder, line: &str) -> Option<Vec<String>> {
+    completions(folder, "powershell");
+    let script = format!(
+        "Get-Content completions.powershell | Out-String | Invoke-Expression; \
+         (TabExpansion2 -inputScript '{line}' -cursorColumn {}).CompletionMatches.CompletionText",
+        line.len()
+    );
+    let binaries = Path::new(env!("CARGO_BIN_EXE_phaseflag")).parent().unwrap();
+    let path = std::env::join_paths(
+        [binaries.to_owned()]
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var("PATH").unwrap())),
+    );
+    let mut powershell = folder.program("pwsh");
+    powershell.args(["-NoProfile", "-Command", &script]).env("PATH", path.unwrap());
+    match powershell.env("PHASEFLAG_BOOTSTRAP", "flags.json").stdin(Stdio::null()).output() {
+        Ok(output) => {
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+            let offered = String::from_utf8_lossy(&output.stdout).into_owned();
+            Some(offered.lines().map(|line| line.trim().to_owned()).collect())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            println!("NOT CHECKED: `pwsh` is not installed");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn powershell_offers_commands_options_and_keys() {
+    let folder = Folder::new("completions-powershell-offered");
+    folder.write("flags.json", FLAGS);
+    for (line, expected) in [
+        ("phaseflag ge", vec!["get"]),
+        ("phaseflag get ui", vec!["ui-theme"]),
+        ("phaseflag -b flags.json get ex", vec!["express-pay"]),
+        ("phaseflag get --att", vec!["--attr", "--attr-text"]),
+        ("phaseflag completions p", vec!["powershell"]),
+        ("phaseflag serve fl", vec!["./flags.json"]),
+    ] {
+        let Some(offered) = offered_by_powershell(&folder, line) else { return };
+        assert_eq!(offered, expected, "{line}");
+    }
+}
+
+/// Without PowerShell, the script is checked as far as its text allows.
+#[test]
+fn the_script_for_powershell_names_what_it_offers() {
+    let folder = Folder::new("completions-powershell");
+    let script = run(&mut folder.phaseflag(&["completions", "powershell"])).output;
+    assert_eq!(run(&mut folder.phaseflag(&["completions", "pwsh"])).output, script);
+    let commands = COMMANDS.map(|command| format!("'{command}'")).join(", ");
+    for line in [
+        "Register-ArgumentCompleter -Native -CommandName @('phaseflag', 'phaseflag.exe') -ScriptBlock {",
+        &format!("    $commands = @({commands})"),
+        "        'man' { if ($option) { '--color'; '--help' } else {  } }",
+        "        'completions' { if ($option) { '--color'; '--help' } \
+         else { 'bash'; 'zsh'; 'fish'; 'powershell' } }",
+    ] {
+        assert!(script.lines().any(|own| own == line), "{line}: {script}");
+    }
+    for (open, close) in [('{', '}'), ('(', ')')] {
+        assert_eq!(script.matches(open).count(), script.matches(close).count(), "{open}");
     }
 }
 

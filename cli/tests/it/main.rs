@@ -13,6 +13,7 @@ mod examples;
 mod explain;
 mod get;
 mod list;
+mod man;
 #[cfg(unix)]
 mod pipes;
 mod pull;

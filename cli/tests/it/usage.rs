@@ -2,7 +2,7 @@
 
 use crate::support::{FLAGS, Folder, outcome, run};
 
-pub const COMMANDS: [&str; 10] = [
+pub const COMMANDS: [&str; 11] = [
     "get",
     "list",
     "eval-all",
@@ -13,14 +13,29 @@ pub const COMMANDS: [&str; 10] = [
     "serve",
     "split",
     "completions",
+    "man",
 ];
 
 #[test]
 fn the_version() {
     let folder = Folder::new("usage-version");
-    let version = outcome(0, concat!("phaseflag ", env!("CARGO_PKG_VERSION"), "\n"), "");
+    let version =
+        concat!("phaseflag ", env!("CARGO_PKG_VERSION"), "\nfeatures: gzip, regex, rustls\n");
+    let version = outcome(0, version, "");
     assert_eq!(run(&mut folder.phaseflag(&["--version"])), version);
     assert_eq!(run(&mut folder.phaseflag(&["-V"])), version);
+}
+
+/// The version names the features of the library, which are those of its default and `gzip`.
+#[test]
+fn the_features_are_those_of_the_manifests() {
+    let library = include_str!("../../../Cargo.toml");
+    assert!(library.contains("default = [\"rustls\", \"regex\"]"));
+    let command = include_str!("../../Cargo.toml");
+    assert!(
+        command
+            .contains("phaseflag = { path = \"..\", version = \"0.1.0\", features = [\"gzip\"] }")
+    );
 }
 
 #[test]
@@ -143,7 +158,7 @@ fn errors_name_the_invalid_argument() {
         (vec!["completions"], "`completions` needs SHELL", "completions "),
         (
             vec!["completions", "tcsh"],
-            "unknown shell `tcsh`: use bash, zsh or fish",
+            "unknown shell `tcsh`: use bash, zsh, fish or powershell",
             "completions ",
         ),
     ] {
