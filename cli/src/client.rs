@@ -215,7 +215,7 @@ pub(crate) fn polling(
     if settings.base_url.text.is_empty() && settings.bootstrap.is_none() {
         return Err(Failure::other(
             "no rules are configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
-             or PHASEFLAG_BOOTSTRAP",
+             or PHASEFLAG_BOOTSTRAP or `--bootstrap FILE`",
         ));
     }
     let mut builder = settings.builder()?.polling_interval(interval);

@@ -87,15 +87,30 @@ fn page(help: &str, look: Look) -> String {
     let mut page = String::new();
     for line in paragraphs(help) {
         let colour = if is_heading(&line) { Colour::Strong } else { Colour::None };
-        page += &look.paint(colour, &output::wrap(&line, width, hanging_indent(&line)));
+        let indent = hanging_indent(&line);
+        let wrapped = match second_column(&line) {
+            // Too little room beside the first column.
+            Some((heading, about)) if indent > width / 2 => {
+                let about = output::wrap(&format!("{BELOW}{about}"), width, BELOW.len());
+                format!("{}\n{about}", output::wrap(heading, width, BELOW.len()))
+            }
+            _ => output::wrap(&line, width, indent),
+        };
+        page += &look.paint(colour, &wrapped);
         page.push('\n');
     }
     page
 }
 
+/// The indent of a second column that is below the first one.
+const BELOW: &str = "      ";
+
 fn is_heading(line: &str) -> bool {
-    line.ends_with(':') && !line.starts_with(' ')
+    line.ends_with(':') && !line.starts_with(' ') && line.len() <= MAX_HEADING
 }
+
+/// The longest heading; a longer line that ends with a colon is a sentence.
+const MAX_HEADING: usize = 40;
 
 /// Returns the lines of a text, with those joined that continue a paragraph or an item of a list.
 pub(crate) fn paragraphs(text: &str) -> Vec<String> {
@@ -121,17 +136,20 @@ pub(crate) fn paragraphs(text: &str) -> Vec<String> {
 /// Returns the indent of the lines that continue a line: none in a paragraph, the second column of a
 /// table, and two more than its own elsewhere.
 fn hanging_indent(line: &str) -> usize {
-    let content = line.trim_start_matches(' ');
-    let indent = line.len() - content.len();
-    if indent == 0 {
-        return 0;
-    }
-    match content.split_once("  ") {
-        Some((heading, rest)) => {
-            indent + output::width(heading) + 2 + (rest.len() - rest.trim_start_matches(' ').len())
-        }
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    match second_column(line) {
+        _ if indent == 0 => 0,
+        Some((_, about)) => output::width(line) - output::width(about),
         None => indent + 2,
     }
+}
+
+/// Returns the two columns of a row of a table; `None` if the line is no such row.
+fn second_column(line: &str) -> Option<(&str, &str)> {
+    let content = line.trim_start_matches(' ');
+    let indent = line.len() - content.len();
+    let (heading, about) = line.split_at_checked(indent + content.rfind("  ")?)?;
+    Some((heading.trim_end_matches(' '), about.trim_start_matches(' ')))
 }
 
 fn options<'a>(help: &mut String, specs: impl IntoIterator<Item = &'a OptionSpec>) {
@@ -150,5 +168,62 @@ fn list(help: &mut String, lines: &[(String, &str)]) {
     let width = lines.iter().map(|(heading, _)| heading.len()).max().unwrap_or_default();
     for (heading, about) in lines {
         *help += &format!("  {heading:width$}  {about}\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELP: &str = "\
+A sentence that goes
+on in the next line.
+
+Options of commands:
+  -u, --user ID  the identifier
+  --wait         wait, and then wait
+                 on
+
+  - an item that
+    goes on
+  GET  /path     two columns before the text
+";
+
+    #[test]
+    fn paragraphs_and_columns_have_the_width_of_the_terminal() {
+        for (width, expected) in [
+            (
+                None,
+                "A sentence that goes on in the next line.\n\nOptions of commands:\n  \
+                 -u, --user ID  the identifier\n  --wait         wait, and then wait on\n\n  \
+                 - an item that goes on\n  GET  /path     two columns before the text\n",
+            ),
+            (
+                Some(34),
+                "A sentence that goes on in the\nnext line.\n\nOptions of commands:\n  \
+                 -u, --user ID  the identifier\n  \
+                 --wait         wait, and then\n                 wait on\n\n  \
+                 - an item that goes on\n  \
+                 GET  /path     two columns\n                 before the text\n",
+            ),
+            (
+                Some(20),
+                "A sentence that goes\non in the next line.\n\nOptions of commands:\n  \
+                 -u, --user ID\n      the identifier\n  --wait\n      wait, and then\n      \
+                 wait on\n\n  - an item that\n    goes on\n  GET  /path\n      two columns\n      \
+                 before the\n      text\n",
+            ),
+        ] {
+            let look = Look::new(width.is_some(), false, width);
+            assert_eq!(page(HELP, look), expected, "{width:?}");
+        }
+    }
+
+    #[test]
+    fn headings_are_strong() {
+        let look = Look::new(true, true, None);
+        let sentence = "A sentence that is no heading although it ends like one:\n";
+        assert_eq!(page(sentence, look), sentence);
+        assert_eq!(page("Options:\n  a:\n", look), "\x1b[1mOptions:\x1b[0m\n  a:\n");
     }
 }

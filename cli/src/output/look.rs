@@ -155,7 +155,7 @@ fn console_has_colours() -> bool {
 
 #[cfg(test)]
 impl Look {
-    pub(super) fn new(terminal: bool, colours: bool, width: Option<usize>) -> Look {
+    pub(crate) fn new(terminal: bool, colours: bool, width: Option<usize>) -> Look {
         Look { terminal, colours, width }
     }
 }

@@ -311,7 +311,7 @@ fn the_error_for_a_missing_service_says_what_to_set() {
             2,
             "",
             "phaseflag: no rules are configured: set PHASEFLAG_BASE_URL and PHASEFLAG_API_KEY, \
-             or PHASEFLAG_BOOTSTRAP\n"
+             or PHASEFLAG_BOOTSTRAP or `--bootstrap FILE`\n"
         )
     );
     assert_eq!(
