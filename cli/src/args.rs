@@ -123,10 +123,12 @@ pub(crate) fn parse(
     loop {
         let specs = || global.iter().chain(&COMMON);
         match Token::next(&mut parser, "")? {
-            None if options.is_empty() => return Ok(Invocation::Help(None)),
+            None if options.iter().all(|(name, _)| *name == "--color") => {
+                return Ok(Invocation::Help(None));
+            }
             None => return Err(no_command("a command is missing")),
             Some(Token::Option(name)) => match name.as_str() {
-                "--help" | "-h" => return Ok(Invocation::Help(None)),
+                "--help" | "-h" => return Ok(help(parser, None)),
                 "--version" | "-V" => return Ok(Invocation::Version),
                 _ if specs().all(|spec| !spec.has_name(&name)) => {
                     return Err(unknown_option_before_the_command(&name, commands, specs()));
@@ -139,6 +141,16 @@ pub(crate) fn parse(
             }
         }
     }
+}
+
+/// Returns the help, for which nothing but `--color` matters in the rest of the command line.
+fn help(mut parser: lexopt::Parser, command: Option<&'static Command>) -> Invocation {
+    while let Ok(Some(token)) = Token::next(&mut parser, "") {
+        if let Token::Option(name) = token {
+            let _ = take(&mut parser, &name, COMMON.iter(), "");
+        }
+    }
+    Invocation::Help(command)
 }
 
 fn no_command(message: impl Into<String>) -> Failure {
@@ -190,7 +202,7 @@ fn parse_command(
     while let Some(token) = Token::next(&mut parser, command.name)? {
         match token {
             Token::Option(name) if name == "--help" || name == "-h" => {
-                return Ok(Invocation::Help(Some(command)));
+                return Ok(help(parser, Some(command)));
             }
             Token::Option(name) => {
                 options.push(take(&mut parser, &name, command.option_specs(), command.name)?);

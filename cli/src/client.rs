@@ -78,11 +78,17 @@ struct Setting {
     source: &'static str,
 }
 
+/// The start of each API key. An error must not repeat one.
+const KEY_PREFIX: &str = "sdk-";
+
 impl Setting {
     /// Returns the error for a URL that is invalid for a reason: what was given, and what was meant if
     /// only the scheme is missing.
     fn invalid_url(&self, reason: &str) -> String {
         let Setting { text, source } = self;
+        if text.starts_with(KEY_PREFIX) {
+            return format!("`{source}` {reason}, but probably an API key");
+        }
         // It may hold a password, or a key in its query.
         if reason.contains(text) || text.contains(['@', '?', '#']) {
             return format!("`{source}` {reason}");
@@ -162,6 +168,7 @@ impl Settings {
             match (*setting, &self.ca) {
                 ("base_url", _) => Failure::Other(self.base_url.invalid_url(reason)),
                 ("api_key", _) => Failure::Other(format!("`{}` {reason}", self.api_key.source)),
+                ("cache_dir", _) => Failure::Other(format!("`--cache-dir` {reason}")),
                 ("root_certificates_pem", Some(path)) => {
                     Failure::Other(format!("the file `{}` of `--ca` {reason}", path.display()))
                 }

@@ -348,6 +348,7 @@ fn the_error_for_an_invalid_url_says_what_was_meant() {
         ("http://:80", "has no host: `http://:80`"),
         // What may be secret is not repeated.
         ("user:secret@host/api/v1", "is not a URL"),
+        ("sdk-prod-1234", "is not a URL with a scheme and a host, but probably an API key"),
         ("http://user:secret@host/api/v1", "must not contain credentials"),
         ("http://host/api/v1?key=secret", "must not contain a query or a fragment"),
     ] {
@@ -358,6 +359,9 @@ fn the_error_for_an_invalid_url_says_what_was_meant() {
         let by_option = run(command.args(["--base-url", url]));
         assert_eq!(by_option, outcome(2, "", &format!("phaseflag: `--base-url` {error}\n")));
     }
+    let arguments = ["get", "a", "-b", "flags.json", "--cache-dir", ""];
+    let errors = "phaseflag: `--cache-dir` must not be empty\n";
+    assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(2, "", errors));
     for (key, error) in [
         ("a\nb", "contains characters that are not allowed in a header"),
         (" a", "must not begin or end with a space"),

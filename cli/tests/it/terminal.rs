@@ -155,6 +155,27 @@ fn colours_are_for_terminals_unless_something_else_is_said() {
 }
 
 #[test]
+fn the_help_has_colours() {
+    let folder = Folder::new("terminal-help");
+    for (arguments, colours) in [
+        (&["--help"][..], true),
+        (&["get", "--help"], true),
+        (&["--color", "never", "--help"], false),
+        (&["--help", "--color", "never"], false),
+        (&["get", "--color=never", "-h"], false),
+        (&["get", "-h", "--json", "--color=never"], false),
+        (&["help", "get"], true),
+        (&["--color=never"], false),
+    ] {
+        let shown = run_in_terminal(folder.phaseflag(arguments), 80, &[]);
+        let text = shown.output + &shown.errors;
+        assert_eq!(text.contains("\x1b[1mExamples:\x1b[0m\n"), colours, "{arguments:?}");
+        assert_eq!(text.contains('\x1b'), colours, "{arguments:?} {text}");
+        assert!(text.contains("Examples:"), "{arguments:?} {text}");
+    }
+}
+
+#[test]
 fn an_explanation_has_colours() {
     let folder = Folder::new("terminal-explain");
     folder.write("rules.json", FLAGS);
