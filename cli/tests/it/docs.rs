@@ -21,9 +21,11 @@ fn shell(folder: &Folder) -> Command {
 fn the_readme_prints_what_the_command_prints() {
     let folder = Folder::new("docs-readme");
     folder.write("flags.json", FLAGS);
-    let session = README.split("```console\n").nth(1).unwrap().split("```").next().unwrap();
-    let mut examples = session.split("$ ").skip(1).peekable();
-    assert!(examples.peek().is_some());
+    let sessions =
+        README.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let examples: Vec<_> =
+        sessions.flat_map(|session| session.split("$ ").filter(|text| !text.is_empty())).collect();
+    assert!(examples.len() > 10);
     for example in examples {
         let (line, output) = example.split_once('\n').unwrap();
         let mut shell = shell(&folder);

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -238,6 +237,8 @@ fn no_default_replaces_a_wrong_setting() {
 
 #[cfg(unix)]
 mod in_a_terminal {
+    use std::sync::mpsc::{self, Sender};
+
     use super::*;
     use crate::support::terminal::InTerminal;
 
