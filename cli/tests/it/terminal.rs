@@ -1,9 +1,14 @@
 //! What a terminal shows: nothing wider than it is, and colours if they are wanted.
 
+use std::io::{self, ErrorKind};
+use std::process::Output;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use unicode_width::UnicodeWidthStr;
 
 use crate::support::terminal::run_in_terminal;
-use crate::support::{FLAGS, Folder, Outcome, run};
+use crate::support::{FLAGS, Folder, Outcome, SOON, run};
 use crate::usage::COMMANDS;
 
 /// Flags with wide characters, combining marks, and texts that are longer than a line.
@@ -56,6 +61,73 @@ fn no_line_is_wider_than_the_terminal() {
                 assert!(width <= columns.into(), "{width} of {columns}: {arguments:?}: {line}");
             }
             assert!(shown.output.lines().count() > 1, "{arguments:?}");
+        }
+    }
+}
+
+/// A terminal, which starts with this value and ends with it.
+struct Tmux<'a> {
+    folder: &'a Folder,
+    /// In the folder: the path of a socket must be short.
+    socket: String,
+}
+
+impl Tmux<'_> {
+    /// Runs the command; `None` if `tmux` is not installed.
+    fn run<'a>(folder: &'a Folder, columns: u16, command: &str) -> Option<Tmux<'a>> {
+        let tmux = Tmux { folder, socket: format!("{command}-{columns}") };
+        let size = columns.to_string();
+        let line = format!("{} {command} && echo END; sleep 600", env!("CARGO_BIN_EXE_phaseflag"));
+        match tmux.output(&["new-session", "-d", "-x", &size, "-y", "50", &line]) {
+            Ok(output) => assert!(output.status.success(), "{output:?}"),
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) => panic!("{error}"),
+        }
+        Some(tmux)
+    }
+
+    fn output(&self, arguments: &[&str]) -> io::Result<Output> {
+        let mut tmux = self.folder.program("tmux");
+        tmux.args(["-u", "-f", "/dev/null", "-S", &self.socket]).args(arguments);
+        tmux.env("LC_ALL", "C.UTF-8").env("PHASEFLAG_BOOTSTRAP", "rules.json").output()
+    }
+
+    /// Waits until the terminal shows a text, and returns its lines.
+    fn lines_with(&self, text: &str) -> Vec<String> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let shown = self.output(&["capture-pane", "-p"]).unwrap().stdout;
+            let shown = String::from_utf8(shown).unwrap();
+            if shown.contains(text) {
+                return shown.trim_end().lines().map(str::to_owned).collect();
+            }
+            assert!(Instant::now() < deadline, "no `{text}`: {shown}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Tmux<'_> {
+    fn drop(&mut self) {
+        // Without `tmux` there is nothing to end.
+        let _ = self.output(&["kill-server"]);
+    }
+}
+
+/// The terminal itself decides where a line ends.
+#[test]
+fn tmux_breaks_no_line() {
+    let folder = Folder::new("terminal-tmux");
+    folder.write("rules.json", FLAGS_IN_ALL_WIDTHS);
+    for columns in [40, 60] {
+        for command in ["list", "eval-all"] {
+            let Some(tmux) = Tmux::run(&folder, columns, command) else {
+                println!("NOT CHECKED: `tmux` is not installed");
+                return;
+            };
+            let lines = tmux.lines_with("END");
+            // A header, a row for each flag, and the end.
+            assert_eq!(lines.len(), 1 + KEYS.len() + 1, "{command} {columns}: {lines:#?}");
         }
     }
 }
