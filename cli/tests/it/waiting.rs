@@ -266,7 +266,7 @@ mod in_a_terminal {
             let (url, go) = server_that_waits();
             let mut command = folder.phaseflag(arguments);
             command.args(["--timeout", "60", "--base-url", &url, "--api-key", KEY]);
-            let terminal = InTerminal::start(command, 100);
+            let terminal = InTerminal::start(command, 100, "xterm");
             terminal.wait_for(line);
             terminal.wait_for("(2 s)");
             go.send(()).unwrap();
@@ -282,10 +282,23 @@ mod in_a_terminal {
         let (url, go) = server_that_waits();
         let mut command = folder.phaseflag(&["pull", "--timeout", "60", "--base-url", &url]);
         command.args(["--api-key", KEY]);
-        let terminal = InTerminal::start(command, 20);
+        let terminal = InTerminal::start(command, 20, "xterm");
         terminal.wait_for("\r\x1b[Kfetching the rules…\r");
         go.send(()).unwrap();
         assert_eq!(terminal.end().0, Some(0));
+    }
+
+    #[test]
+    fn a_dumb_terminal_gets_one_line() {
+        let folder = Folder::new("waiting-dumb");
+        let (url, go) = server_that_waits();
+        let mut command = folder.phaseflag(&["pull", "--timeout", "60", "--base-url", &url]);
+        command.args(["--api-key", KEY]);
+        let terminal = InTerminal::start(command, 80, "dumb");
+        terminal.wait_for("\n");
+        go.send(()).unwrap();
+        let line = format!("phaseflag: fetching the rules from `{url}`\n");
+        assert_eq!(terminal.end(), (Some(0), line));
     }
 
     /// Each user takes so many conditions that a second passes.
@@ -302,7 +315,7 @@ mod in_a_terminal {
         let users = (0..200_000).map(|user| format!("user-number-{user}\n")).collect::<String>();
         folder.write("users.txt", &users);
         let split = ["split", "a", "--users", "users.txt", "-b", "rules.json"];
-        let terminal = InTerminal::start(folder.phaseflag(&split), 80);
+        let terminal = InTerminal::start(folder.phaseflag(&split), 80, "xterm");
         let (status, shown) = terminal.end();
         assert_eq!(status, Some(0), "{shown}");
         let percent =

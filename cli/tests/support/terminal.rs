@@ -39,9 +39,10 @@ pub struct InTerminal {
 }
 
 impl InTerminal {
-    pub fn start(mut command: Command, columns: u16) -> InTerminal {
+    /// Starts the command in a terminal of this width and kind, such as `xterm` or `dumb`.
+    pub fn start(mut command: Command, columns: u16, kind: &str) -> InTerminal {
         let (mut control, screen) = open(columns);
-        command.env("TERM", "xterm-256color").stdin(Stdio::null()).stdout(Stdio::null());
+        command.env("TERM", kind).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(screen).spawn().unwrap();
         drop(command);
         let shown = Arc::new(Mutex::new(String::new()));
