@@ -15,8 +15,8 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a service that cannot be reached is tried again, since it may be restarting.
 const RESTART: Duration = Duration::from_secs(2);
 
-/// How long the failure of the last request is waited for, which ends at the same time as the wait.
-const LAST_FAILURE: Duration = Duration::from_millis(100);
+/// How long the failure of the only request is waited for, which ends at the same time as the wait.
+const LAST_FAILURE: Duration = Duration::from_secs(1);
 
 /// The time between two tries of [`fetch`].
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,20 +46,23 @@ impl Wait<'_> {
 
     fn poll(&self, client: &PhaseFlagClient) -> Result<(), Error> {
         let start = Instant::now();
-        // A request that takes too long names itself.
-        let timeout = self.timeout.saturating_add(LAST_FAILURE);
         let mut failing_since = None;
         loop {
-            let left = timeout.saturating_sub(start.elapsed());
-            let Err(error) = client.wait_until_ready(CHECK_INTERVAL.min(left)) else {
+            let left = self.timeout.saturating_sub(start.elapsed());
+            let Err(error) = client.wait_until_ready(CHECK_INTERVAL) else {
                 return Ok(());
             };
             let Error::NotReady { cause, .. } = &error else { return Err(error) };
-            let ends = cause.as_ref().is_some_and(|failure| {
-                let since = failing_since.get_or_insert_with(Instant::now);
-                !self.on && (client.has_rules() || since.elapsed() >= patience(failure, left))
-            });
-            if ends || left.is_zero() {
+            let ends = match cause {
+                Some(failure) => {
+                    let since = failing_since.get_or_insert_with(Instant::now);
+                    let sure = client.has_rules() || since.elapsed() >= patience(failure, left);
+                    left.is_zero() || sure && !self.on
+                }
+                // The request has the same time limit, and its failure says more.
+                None => start.elapsed() >= self.timeout.saturating_add(LAST_FAILURE),
+            };
+            if ends {
                 return Err(error);
             }
         }
@@ -110,11 +113,11 @@ impl Wait<'_> {
 /// Returns how long a failure is tried again, if this much time is left.
 fn patience(failure: &RequestError, left: Duration) -> Duration {
     match failure {
-        RequestError::Timeout { .. } => left,
-        RequestError::Transport { cause, .. } if is_timeout(cause) => left,
-        RequestError::Transport { .. } => RESTART,
         RequestError::Status { retry_after: Some(delay), .. } if *delay > left => Duration::ZERO,
         RequestError::Status { status: 408 | 429 | 500.., .. } => Duration::MAX,
+        RequestError::Timeout { .. } => Duration::MAX,
+        RequestError::Transport { cause, .. } if is_timeout(cause) => Duration::MAX,
+        RequestError::Transport { .. } => RESTART,
         _ => Duration::ZERO,
     }
 }
