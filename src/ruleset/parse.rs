@@ -68,16 +68,25 @@ impl Ruleset {
         Ruleset::compile(text, Some(environment))
     }
 
-    /// Checks a ruleset for problems and warnings, in the order of the text, with line and column.
+    /// Checks a ruleset for problems, warnings and notes, in the order of the text, with line and
+    /// column.
     ///
     /// Problems are those of [`problems`](Ruleset::problems). Warnings are parts that are valid,
     /// but probably a mistake:
     ///
-    /// - weights that do not sum to 100, if that affects any bucket;
+    /// - fields that are not known, but whose name is near a known one, and repeated fields;
+    /// - a status, a flag type or an environment that is not known;
+    /// - values that contradict the flag type, and variations of different types;
+    /// - conditions that never or always hold, such as `one_of` an empty list, and version numbers
+    ///   that lose a zero, since they are not strings;
+    /// - weights that do not sum to 100, if that affects any bucket, and weights between buckets,
+    ///   with the share that is served;
     /// - rules that serve nothing, or are never reached;
     /// - flags that are on and have no variations or no default variation;
-    /// - unknown flag types;
     /// - segments that no rule uses.
+    ///
+    /// Notes are parts that have no effect, and may be meant for other programs: fields whose names
+    /// are near no known one, and statuses that do not resemble a known one.
     ///
     /// Up to 10,000 of each are returned, with the number of the others. A check takes longer than
     /// [`parse`](Ruleset::parse); it is meant for authors of rulesets.
@@ -88,7 +97,8 @@ impl Ruleset {
     /// let findings = Ruleset::check(r#"{"flags": [
     ///     {"key": "checkout", "default_variation": "of",
     ///      "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
-    ///      "targeting_rules": [{"percentage_rollout": [{"variation": "on", "percentage": 5}]}]}
+    ///      "targeting_rules": [{"percentage_rollout": [{"variation": "on", "percentage": 5}],
+    ///                           "condition": []}]}
     /// ]}"#)?;
     /// let lines: Vec<_> = findings.iter().map(|finding| finding.to_string()).collect();
     /// assert_eq!(lines, [
@@ -96,9 +106,12 @@ impl Ruleset {
     ///      there is no variation `of`: the value served is null",
     ///     "line 4, column 49: flags[0].targeting_rules[0].percentage_rollout: \
     ///      the weights sum to 5: buckets 5 to 99 fall through to the default variation",
+    ///     "line 5, column 27: flags[0].targeting_rules[0]: \
+    ///      the field `condition` is not known and ignored; did you mean `conditions`?",
     /// ]);
     /// assert_eq!(findings[0].severity(), Severity::Problem);
     /// assert_eq!(findings[1].severity(), Severity::Warning);
+    /// assert_eq!(findings[2].help(), Some("did you mean `conditions`?"));
     /// # Ok::<(), phaseflag::RulesetError>(())
     /// ```
     ///

@@ -21,7 +21,7 @@ pub(crate) use parse::Slot;
 pub(crate) use scan::{MAX_DEPTH, Span};
 #[cfg(feature = "http")]
 pub(crate) use spans::members;
-pub(crate) use spans::{document, elements, member, string};
+pub(crate) use spans::{document, elements, entries, member, string};
 
 use std::borrow::Cow;
 use std::fmt;

@@ -33,6 +33,23 @@ pub(crate) fn member(text: &str, object: Span, name: &str) -> Option<Span> {
     member
 }
 
+/// Returns the spans of the key and the value of each member of an object, in the order of the text,
+/// up to a fault; empty if the span is not an object.
+pub(crate) fn entries(text: &str, object: Span) -> Vec<(Span, Span)> {
+    let mut scanner = Scanner::at(text, object.start);
+    let mut entries = Vec::new();
+    if scanner.peek() == Some(b'{') && scanner.open().is_ok() {
+        while let Ok(true) = scanner.next(b'}')
+            && let Ok(key) = scanner.span()
+            && scanner.colon().is_ok()
+            && let Ok(value) = scanner.span()
+        {
+            entries.push((key, value));
+        }
+    }
+    entries
+}
+
 /// Returns the spans of the outermost object's members with one of these names, in the order of
 /// the text; empty if the text is malformed.
 #[cfg(feature = "http")]
@@ -101,6 +118,26 @@ mod tests {
                 found,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn finds_entries() {
+        for (text, found) in [
+            ("{}", vec![]),
+            (
+                r#"{ "a" : 1 ,"\u0062":[2, {"c": 3}],
+                "a":null }"#,
+                vec![(r#""a""#, "1"), (r#""\u0062""#, r#"[2, {"c": 3}]"#), (r#""a""#, "null")],
+            ),
+            ("[1]", vec![]),
+            ("", vec![]),
+            (r#"{"a": 1, "b""#, vec![(r#""a""#, "1")]),
+        ] {
+            let entries = entries(text, document(text).start..text.len());
+            let entries: Vec<_> =
+                entries.into_iter().map(|(key, value)| (&text[key], &text[value])).collect();
+            assert_eq!(entries, found, "{text}");
         }
     }
 

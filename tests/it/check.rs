@@ -22,7 +22,8 @@ fn assert_findings(members: &str, expected: &[&str]) {
     let found = findings.iter().filter(|it| !it.path().starts_with("segments")).map(|it| {
         let path = it.path().strip_prefix("flags[0]").unwrap();
         let path = path.trim_start_matches('.').replace("targeting_rules", "rules");
-        format!("{} {path}: {}", it.severity(), it.message())
+        let help = it.help().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{} {path}: {}{help}", it.severity(), it.message())
     });
     assert_eq!(found.collect::<Vec<_>>(), expected, "{members}");
 }
@@ -96,7 +97,7 @@ fn weights_are_summed() {
         (vec![33.33, 33.33, 33.33], None),
         (vec![33.34, 33.34, 33.34], None),
         (vec![100.0, 0.0], None),
-        (vec![0.1, 0.2], Some("0.3: buckets 1 to 99 fall through to the default variation")),
+        (vec![1.0, 2.0], Some("3: buckets 3 to 99 fall through to the default variation")),
         (vec![], Some("0: everyone falls through to the default variation")),
         (vec![98.5], Some("98.5: bucket 99 falls through to the default variation")),
         (vec![10.0, 30.0], Some("40: buckets 40 to 99 fall through to the default variation")),
@@ -125,46 +126,66 @@ fn weights_are_summed() {
     );
 }
 
-/// An entry of less than one bucket may contain no bucket.
+/// A bucket is served as a whole, to the entry that contains its start.
 #[test]
-fn entries_without_a_bucket_are_reported() {
+fn weights_that_fall_between_buckets_are_reported_with_the_share_that_is_served() {
+    let served = |entry, weight, share| format!("`{entry}` has the weight {weight} and is {share}");
+    let one = |entry, weight| served(entry, weight, "served to 1 %");
+    let none = |entry, weight| served(entry, weight, "never served");
     for (weights, expected) in [
-        (
-            vec![99.5, 0.5],
-            Some(
-                "the entry of `off`, from 99.5 to 100, covers no whole bucket and is never served",
-            ),
-        ),
-        (
-            vec![50.25, 0.5, 49.25],
-            Some(
-                "the entry of `off`, from 50.25 to 50.75, covers no whole bucket and is never served",
-            ),
-        ),
-        (
-            vec![50.0, 49.5, 0.75, 0.0],
-            Some(
-                "the entry of `on`, from 99.5 to 100.25, covers no whole bucket and is never served",
-            ),
-        ),
+        (vec![0.1, 99.9], Some(one("on", "0.1"))),
+        (vec![99.9, 0.1], Some(none("off", "0.1"))),
+        (vec![0.5, 99.5], Some(one("on", "0.5"))),
+        (vec![99.5, 0.5], Some(none("off", "0.5"))),
+        (vec![99.0, 0.5], Some(one("off", "0.5"))),
+        (vec![99.0, 0.5, 0.0], Some(one("off", "0.5"))),
+        (vec![1.5, 98.5], Some(served("on", "1.5", "served to 2 %"))),
+        (vec![98.5, 1.5], Some(served("off", "1.5", "served to 1 %"))),
+        (vec![50.25, 0.5, 49.25], Some(none("off", "0.5"))),
+        (vec![50.0, 49.5, 0.75, 0.0], Some(none("on", "0.75"))),
+        (vec![0.5, 0.5, 99.0], Some(format!("{}, {}", one("on", "0.5"), none("off", "0.5")))),
         (
             vec![0.25, 0.25, 99.25, 0.25],
-            Some(
-                "the entry of `off`, from 0.25 to 0.5, and 1 after it cover no whole bucket and are \
-                 never served",
-            ),
+            Some(format!(
+                "{}, {}, {}",
+                one("on", "0.25"),
+                none("off", "0.25"),
+                none("off", "0.25")
+            )),
         ),
-        (vec![0.5, 99.5], None),
-        (vec![99.0, 0.5], None),
-        (vec![99.0, 0.5, 0.0], None),
+        (
+            vec![0.2, 0.2, 0.2, 0.2, 99.2],
+            Some(format!(
+                "{}, {}, {}, and 1 more entry",
+                one("on", "0.2"),
+                none("off", "0.2"),
+                none("on", "0.2")
+            )),
+        ),
+        (
+            vec![0.2, 0.2, 0.2, 0.2, 0.2, 99.0],
+            Some(format!(
+                "{}, {}, {}, and 2 more entries",
+                one("on", "0.2"),
+                none("off", "0.2"),
+                none("on", "0.2")
+            )),
+        ),
+        // Off by a quarter or less.
         (vec![49.5, 1.0, 49.5], None),
+        (vec![0.8, 99.2], None),
+        (vec![2.5, 97.5], None),
+        (vec![33.3, 33.3, 33.4], None),
+        (vec![12.5, 12.5, 12.5, 12.5, 12.5, 12.5, 12.5, 12.5], None),
     ] {
-        let entries = weights.iter().zip(["on", "off", "on", "off"]);
+        let entries = weights.iter().zip(["on", "off"].into_iter().cycle());
         let entries =
             entries.map(|(it, name)| format!(r#"{{"variation": "{name}", "weight": {it}}}"#));
         let entries = entries.collect::<Vec<_>>().join(",");
         let members = format!(r#""targeting_rules": [{{"percentage_rollout": [{entries}]}}]"#);
-        let expected = expected.map(|it| format!("warning rules[0].percentage_rollout: {it}"));
+        let expected = expected.map(|it| {
+            format!("warning rules[0].percentage_rollout: a bucket is 1 % of all users: {it}")
+        });
         assert_findings(&members, &expected.iter().map(String::as_str).collect::<Vec<_>>());
     }
 }
@@ -387,12 +408,20 @@ fn a_flag_that_is_on_should_have_variations_and_a_default() {
 
 #[test]
 fn unknown_flag_types_are_reported() {
-    for kind in ["boolean", "string", "number", "json"] {
+    for kind in ["boolean", "json"] {
         assert_findings(&format!(r#""flag_type": "{kind}""#), &[]);
     }
     let counts = "only the types of the values count";
+    let meant = |kind, known| {
+        format!("the flag type `{kind}` is not known: {counts}; did you mean `{known}`?")
+    };
     for (kind, expected) in [
-        (r#""Boolean""#, format!("the flag type `Boolean` is not known: {counts}")),
+        (r#""Boolean""#, meant("Boolean", "boolean")),
+        (r#""bool""#, meant("bool", "boolean")),
+        (r#""boolaen""#, meant("boolaen", "boolean")),
+        (r#""numbers""#, meant("numbers", "number")),
+        (r#""Object""#, meant("Object", "json")),
+        (r#""color""#, format!("the flag type `color` is not known: {counts}")),
         (r#""""#, format!("the flag type `` is not known: {counts}")),
         ("[[5]]", format!("expected a string, found a list: {counts}")),
         ("7", format!("expected a string, found a number: {counts}")),
@@ -437,8 +466,13 @@ fn the_last_of_repeated_members_counts() {
                  \"v\\u0061riations\": [{\"key\": 7, \"key\": 8}]}]";
     assert_eq!(
         check(text),
-        ["problem line 2, column 39: flags[0].variations[0].key: \
-          expected a string, found a number: the variation is left out"]
+        [
+            "warning line 2, column 1: flags[0]: the field `variations` is repeated: the last one counts",
+            "warning line 2, column 32: flags[0].variations[0]: \
+             the field `key` is repeated: the last one counts",
+            "problem line 2, column 39: flags[0].variations[0].key: \
+             expected a string, found a number: the variation is left out"
+        ]
     );
 }
 

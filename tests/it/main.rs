@@ -66,6 +66,7 @@ mod json;
 mod listeners;
 #[cfg(feature = "http")]
 mod loggers;
+mod mistakes;
 #[cfg(feature = "http")]
 mod network;
 #[cfg(not(feature = "http"))]

@@ -13,16 +13,15 @@ enum Step<'a> {
 /// A path to locate, with its number.
 type Sought<'a> = (Vec<Step<'a>>, usize);
 
-/// Returns the byte offset of each path, or of its deepest part that exists. Each part of the text
-/// is scanned a few times, however many paths lead there.
+/// Returns the span of each path, or the first character of its deepest part that exists. Each part
+/// of the text is scanned a few times, however many paths lead there.
 pub(super) fn locate<'a>(
     text: &str,
     outline: &Outline,
     paths: impl Iterator<Item = &'a str>,
-) -> Vec<usize> {
+) -> Vec<Span> {
     let mut sought: Vec<Sought<'a>> = paths.map(steps).zip(0..).collect();
-    let start = text.len() - text.trim_start_matches([' ', '\n', '\t', '\r']).len();
-    let mut offsets = vec![start; sought.len()];
+    let mut spans = vec![first_character(document(text)); sought.len()];
     sought.sort_by(|(left, _), (right, _)| left.cmp(right));
     for group in sought.chunk_by(|(left, _), (right, _)| left.first() == right.first()) {
         let (name, list) = match group.first().and_then(|(steps, _)| steps.first()) {
@@ -35,11 +34,11 @@ pub(super) fn locate<'a>(
         if !whole.is_empty()
             && let Some(part) = whole_list(text, name)
         {
-            find(text, part, whole, 1, &mut offsets);
+            find(text, part, whole, 1, &mut spans);
         }
-        find_items(text, list, group, 1, &mut offsets);
+        find_items(text, list, group, 1, &mut spans);
     }
-    offsets
+    spans
 }
 
 /// Returns the span of the list of flags or segments that is in force, or of the value in its
@@ -55,10 +54,11 @@ fn whole_list(text: &str, name: &str) -> Option<Span> {
 }
 
 /// Locates the paths within a part; `depth` is the number of steps that lead to the part.
-fn find(text: &str, part: Span, sought: &[Sought<'_>], depth: usize, offsets: &mut [usize]) {
-    for (_, number) in sought {
-        if let Some(offset) = offsets.get_mut(*number) {
-            *offset = part.start;
+fn find(text: &str, part: Span, sought: &[Sought<'_>], depth: usize, spans: &mut [Span]) {
+    for (steps, number) in sought {
+        if let Some(span) = spans.get_mut(*number) {
+            let found = steps.len() == depth;
+            *span = if found { part.clone() } else { first_character(part.clone()) };
         }
     }
     let by_item = |(steps, _): &Sought<'_>| matches!(steps.get(depth), Some(Step::Item(_)));
@@ -69,29 +69,28 @@ fn find(text: &str, part: Span, sought: &[Sought<'_>], depth: usize, offsets: &m
             && let Some(Step::Field(name)) = steps.get(depth)
             && let Some(part) = member(text, part.clone(), name)
         {
-            find(text, part, group, depth + 1, offsets);
+            find(text, part, group, depth + 1, spans);
         }
     }
     if !items.is_empty() {
-        find_items(text, &elements(text, part), items, depth, offsets);
+        find_items(text, &elements(text, part), items, depth, spans);
     }
 }
 
-fn find_items(
-    text: &str,
-    list: &[Span],
-    sought: &[Sought<'_>],
-    depth: usize,
-    offsets: &mut [usize],
-) {
+fn find_items(text: &str, list: &[Span], sought: &[Sought<'_>], depth: usize, spans: &mut [Span]) {
     for group in sought.chunk_by(|(left, _), (right, _)| left.get(depth) == right.get(depth)) {
         if let Some((steps, _)) = group.first()
             && let Some(Step::Item(index)) = steps.get(depth)
             && let Some(part) = list.get(*index)
         {
-            find(text, part.clone(), group, depth + 1, offsets);
+            find(text, part.clone(), group, depth + 1, spans);
         }
     }
+}
+
+/// Returns the span of the bracket of an object or a list.
+fn first_character(part: Span) -> Span {
+    part.start..(part.start + 1).min(part.end)
 }
 
 /// Splits a path, such as `flags[3].targeting_rules[0]`.
@@ -137,28 +136,27 @@ mod tests {
         let found = [
             ("flags[0]", r#"{"key": "a"}"#),
             ("flags[0].key", r#""a""#),
-            ("flags[0].rules[3].v", r#"{"key": "a"}"#),
-            ("flags[1].rules", "[{}, "),
-            ("flags[1].rules[0]", "{}, "),
-            ("flags[1].rules[0].v[1].w", "{}, "),
+            ("flags[0].rules[3].v", "{"),
+            ("flags[1].rules", r#"[{}, {"v": [20, {"w": 21}]}]"#),
+            ("flags[1].rules[0]", "{}"),
+            ("flags[1].rules[0].v[1].w", "{"),
             ("flags[1].rules[1].v[0]", "20"),
             ("flags[1].rules[1].v[1].w", "21"),
-            ("flags[1].rules[1].v[1].x", r#"{"w": 21}"#),
-            ("flags[1].rules[1].v[2]", "[20, "),
-            ("flags[1].key[0]", r#""b""#),
-            ("flags[2].key", r#"{"segments""#),
-            ("flags", r#"[{"key": "a"}"#),
+            ("flags[1].rules[1].v[1].x", "{"),
+            ("flags[1].rules[1].v[2]", "["),
+            ("flags[1].key[0]", "\""),
+            ("flags[2].key", "{"),
             ("segments", "[1]"),
-            ("segments[0].id", "1]"),
-            ("", r#"{"segments""#),
+            ("segments[0].id", "1"),
+            ("", "{"),
         ];
         let outline = Outline::of(text);
         for turn in 0..found.len() {
             let mut found = found;
             found.rotate_left(turn);
-            let offsets = locate(text, &outline, found.iter().map(|(path, _)| *path));
-            for ((path, start), offset) in found.iter().zip(offsets) {
-                assert!(text[offset..].starts_with(start), "{path}: {}", &text[offset..]);
+            let spans = locate(text, &outline, found.iter().map(|(path, _)| *path));
+            for ((path, part), span) in found.iter().zip(spans) {
+                assert_eq!(&text[span], *part, "{path}");
             }
         }
     }
@@ -166,15 +164,15 @@ mod tests {
     #[test]
     fn finds_the_list_that_counts() {
         for (text, segments) in [
-            (r#"{"flags": [], "segments": 5}"#, "5}"),
+            (r#"{"flags": [], "segments": 5}"#, "5"),
             (r#"{"flags": [], "segments": null}"#, "{"),
-            (r#"{"data": {"flags": [], "segments": 6}, "segments": 5}"#, "6}"),
-            (r#"{"data": {"flags": []}, "segments": 5}"#, "5}"),
-            (r#"{"data": {"segments": 6}, "segments": 5, "flags": []}"#, "5, "),
-            ("[]", "[]"),
+            (r#"{"data": {"flags": [], "segments": 6}, "segments": 5}"#, "6"),
+            (r#"{"data": {"flags": []}, "segments": 5}"#, "5"),
+            (r#"{"data": {"segments": 6}, "segments": 5, "flags": []}"#, "5"),
+            ("[]", "["),
         ] {
-            let offsets = locate(text, &Outline::of(text), ["segments"].into_iter());
-            assert!(text[offsets[0]..].starts_with(segments), "{text}");
+            let spans = locate(text, &Outline::of(text), ["segments"].into_iter());
+            assert_eq!(&text[spans[0].clone()], segments, "{text}");
         }
     }
 

@@ -1,25 +1,37 @@
-//! `Finding`: a problem or a warning in a ruleset, with its line and column.
+//! `Finding`: a problem, a warning or a note in a ruleset, with its line and column.
 
+mod conditions;
+mod drafts;
+mod fields;
+mod flag_values;
 mod locate;
+mod near;
 mod reach;
+mod source;
 mod warning;
+mod weights;
 
 use std::fmt;
+use std::ops::Range;
 
+use self::drafts::Drafts;
 use self::locate::{lines_and_columns, locate};
-use self::warning::{SourceIndices, warnings};
+use self::source::review_source;
+use self::warning::{SourceIndices, review_tables};
 use crate::ruleset::compile::{Compiler, link};
 use crate::ruleset::document::{Document, Field, Outline, SegmentDocument};
 use crate::ruleset::error::RulesetError;
-use crate::ruleset::problem::Problem;
 
-/// A problem or a warning that [`Ruleset::check`](crate::Ruleset::check) finds in a ruleset.
+/// A problem, a warning or a note that [`Ruleset::check`](crate::Ruleset::check) finds in a ruleset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    problem: Problem,
     severity: Severity,
-    line: usize,
-    column: usize,
+    path: String,
+    message: String,
+    help: Option<String>,
+    span: Range<usize>,
+    start: (usize, usize),
+    end: (usize, usize),
 }
 
 /// How bad a [`Finding`] is.
@@ -30,14 +42,18 @@ pub enum Severity {
     Problem,
     /// Something is valid, but probably a mistake.
     Warning,
+    /// Something is valid and has no effect, such as a field that is not known. The document may
+    /// have it for another program.
+    Note,
 }
 
 impl Severity {
-    /// Returns the name, `problem` or `warning`.
+    /// Returns the name: `problem`, `warning` or `note`.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Problem => "problem",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         }
     }
 }
@@ -49,46 +65,79 @@ impl fmt::Display for Severity {
 }
 
 impl Finding {
-    /// Returns the path in the document, such as `flags[3].targeting_rules[0].conditions[1]`.
+    /// Returns the path in the document, such as `flags[3].targeting_rules[0].conditions[1]`. For a
+    /// field that is not known, it is the path of the object; it is empty for the whole document.
     pub fn path(&self) -> &str {
-        self.problem.path()
+        &self.path
     }
 
     /// Returns the description and the consequence.
     pub fn message(&self) -> &str {
-        self.problem.message()
+        &self.message
     }
 
-    /// Returns whether it is a problem or a warning.
+    /// Returns what was probably meant, such as "did you mean `conditions`?", or what else helps;
+    /// `None` if nothing is known.
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
+    /// Returns whether it is a problem, a warning or a note.
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
     /// Returns the line, from 1. For something missing, it is the line of its parent.
     pub fn line(&self) -> usize {
-        self.line
+        self.start.0
     }
 
     /// Returns the column in characters, from 1.
     pub fn column(&self) -> usize {
-        self.column
+        self.start.1
+    }
+
+    /// Returns the line where the part ends, from 1.
+    pub fn end_line(&self) -> usize {
+        self.end.0
+    }
+
+    /// Returns the column behind the last character of the part, from 1.
+    pub fn end_column(&self) -> usize {
+        self.end.1
+    }
+
+    /// Returns the part of the text in bytes. For something missing, it is the opening bracket of its
+    /// parent.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
     }
 }
 
-/// Prints `line 12, column 5: flags[3].variations[0]: …`.
+/// Prints `line 12, column 5: flags[3].variations[0]: …`, and the help after a semicolon.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}, column {}: {}", self.line, self.column, self.problem)
+        write!(f, "line {}, column {}: ", self.line(), self.column())?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
     }
 }
 
-/// Returns the problems and warnings of a ruleset, in the order of the text.
+/// Returns the findings in a ruleset, in the order of the text.
 pub(super) fn findings(
     text: &str,
     environment: Option<&str>,
 ) -> Result<Vec<Finding>, RulesetError> {
     let document = Document::parse(text, Compiler::of(environment))?;
+    let whole_length = text.len();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mark_length = whole_length - text.len();
     let outline = Outline::of(text);
     let named = document.segments.entries.iter().filter(|entry| is_named(&entry.object));
     let indices = SourceIndices {
@@ -98,21 +147,33 @@ pub(super) fn findings(
         segments: named.map(|entry| entry.index).collect(),
     };
     let tables = link(document);
-    let warnings = warnings(text, &outline, &indices, &tables);
+    let mut drafts = Drafts::new(&tables.problems);
+    review_tables(text, &outline, &indices, &tables, &mut drafts);
+    review_source(text, &outline, environment, &indices.flags, &mut drafts);
 
-    let problems = tables.problems.iter().map(|problem| (Severity::Problem, problem));
-    let warnings = warnings.iter().map(|warning| (Severity::Warning, warning));
-    let found: Vec<_> = problems.chain(warnings).collect();
-    let offsets = locate(text, &outline, found.iter().map(|(_, problem)| problem.path()));
-    let mut found: Vec<_> = offsets.into_iter().zip(found).collect();
-    found.sort_by_key(|(offset, _)| *offset);
-    let offsets: Vec<_> = found.iter().map(|(offset, _)| *offset).collect();
-    let findings = found.into_iter().zip(lines_and_columns(text, &offsets));
-    let findings = findings.map(|((_, (severity, problem)), (line, column))| Finding {
-        problem: problem.clone(),
-        severity,
-        line,
-        column,
+    let drafts = drafts.finish();
+    let spans = locate(text, &outline, drafts.iter().map(|draft| draft.path.as_str()));
+    let mut drafts: Vec<_> = drafts
+        .into_iter()
+        .zip(spans)
+        .map(|(draft, found)| (draft.span.clone().unwrap_or(found), draft))
+        .collect();
+    drafts.sort_by_key(|(span, _)| span.start);
+    let mut offsets: Vec<_> = drafts.iter().flat_map(|(span, _)| [span.start, span.end]).collect();
+    offsets.sort();
+    let positions = lines_and_columns(text, &offsets);
+    let position = |offset| {
+        let found = offsets.binary_search(&offset).ok();
+        found.and_then(|found| positions.get(found)).copied().unwrap_or((1, 1))
+    };
+    let findings = drafts.into_iter().map(|(span, draft)| Finding {
+        severity: draft.severity,
+        path: draft.path,
+        message: draft.message,
+        help: draft.help,
+        start: position(span.start),
+        end: position(span.end),
+        span: span.start + mark_length..span.end + mark_length,
     });
     Ok(findings.collect())
 }

@@ -173,10 +173,10 @@ impl Test {
             Test::LessThan(bound) => subject.number().is_some_and(|number| number < *bound),
             Test::MatchesRegex(pattern) => pattern.is_found_in(subject.text(buffer), budget),
             Test::VersionGreaterThan(bound) => {
-                precedence(subject.text(buffer), bound) == Some(Ordering::Greater)
+                compare_versions(subject.text(buffer), bound) == Some(Ordering::Greater)
             }
             Test::VersionLessThan(bound) => {
-                precedence(subject.text(buffer), bound) == Some(Ordering::Less)
+                compare_versions(subject.text(buffer), bound) == Some(Ordering::Less)
             }
             Test::Never => false,
         }
@@ -261,7 +261,8 @@ pub(crate) fn cut(text: &str) -> String {
     }
 }
 
-fn precedence(text: &str, bound: &str) -> Option<Ordering> {
+/// Compares two versions; `None` if one of them is not a version.
+pub(crate) fn compare_versions(text: &str, bound: &str) -> Option<Ordering> {
     Some(Version::parse(text)?.precedence(&Version::parse(bound)?))
 }
 

@@ -1,0 +1,148 @@
+//! Finds conditions that never or always hold, and what an unusable one probably means.
+
+use std::cmp::Ordering;
+
+use super::Severity;
+use super::drafts::Drafts;
+use super::near::{did_you_mean, nearest};
+use crate::ruleset::problem::Path;
+use crate::ruleset::tables::{compare_versions, excerpt};
+use crate::value::{Span, Value, string};
+
+const OPERATORS: [&str; 11] = [
+    "is",
+    "is_not",
+    "contains",
+    "not_contains",
+    "one_of",
+    "not_one_of",
+    "gt",
+    "lt",
+    "matches_regex",
+    "version_gt",
+    "version_lt",
+];
+
+/// Names that other services and languages have for an operator.
+const OTHER_NAMES: [(&str, &str); 22] = [
+    ("==", "is"),
+    ("=", "is"),
+    ("eq", "is"),
+    ("equal", "is"),
+    ("equals", "is"),
+    ("!=", "is_not"),
+    ("neq", "is_not"),
+    ("not_equals", "is_not"),
+    ("in", "one_of"),
+    ("any_of", "one_of"),
+    ("not_in", "not_one_of"),
+    ("none_of", "not_one_of"),
+    (">", "gt"),
+    ("greater_than", "gt"),
+    ("<", "lt"),
+    ("less_than", "lt"),
+    ("regex", "matches_regex"),
+    ("matches", "matches_regex"),
+    ("starts_with", "matches_regex"),
+    ("ends_with", "matches_regex"),
+    ("semver_gt", "version_gt"),
+    ("semver_lt", "version_lt"),
+];
+
+/// Reviews the operator and the value of a condition.
+pub(super) fn review_condition(
+    text: &str,
+    path: Path<'_>,
+    members: &[(&'static str, Span)],
+    drafts: &mut Drafts<'_>,
+) {
+    let given = |name: &str| {
+        let found = members.iter().find(|(field, _)| *field == name);
+        let span = found.map(|(_, span)| span.clone())?;
+        let source = text.get(span.clone())?;
+        (source != "null").then_some((source, span))
+    };
+    let operator = given("operator").and_then(|(_, span)| string(text, span));
+    let Some(operator) = operator else { return };
+    let known = OPERATORS.into_iter().find(|known| *known == operator);
+    let Some(operator) = known else {
+        let meant = other_name(&operator).or_else(|| nearest(&operator, OPERATORS));
+        if let Some(meant) = meant {
+            drafts.hint(path, || did_you_mean(meant));
+        }
+        return;
+    };
+    let (name, value) = match (given("value"), given("values")) {
+        (Some(value), _) => ("value", value),
+        (None, Some(values)) => ("values", values),
+        (None, None) => return,
+    };
+    let (source, _) = value;
+    let Ok(value) = source.parse::<Value>() else { return };
+    match warning(operator, source, &value) {
+        Some((message, help)) => {
+            drafts.add(Severity::Warning, path.field(name), None, message, help);
+        }
+        None => {
+            if let Some(meant) = better_operator(operator, &value) {
+                drafts.hint(path, || did_you_mean(meant));
+            }
+        }
+    }
+}
+
+fn other_name(operator: &str) -> Option<&'static str> {
+    let mut names = OTHER_NAMES.into_iter();
+    names.find(|(other, _)| other.eq_ignore_ascii_case(operator)).map(|(_, name)| name)
+}
+
+/// Returns the warning for a condition that is valid, and help.
+fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Option<String>)> {
+    let message = |message: &str| Some((message.to_owned(), None));
+    match (operator, value) {
+        ("one_of", Value::Array(list)) if list.is_empty() => {
+            message("the list is empty: the condition never holds")
+        }
+        ("not_one_of", Value::Array(list)) if list.is_empty() => {
+            message("the list is empty: the condition always holds")
+        }
+        ("one_of" | "not_one_of", Value::String(one)) if one.contains(',') => {
+            let parts: Value = one.split(',').map(str::trim).collect();
+            let message = "the value is one text, not a list: it is compared as a whole";
+            Some((message.to_owned(), Some(did_you_mean(&excerpt(&parts.to_string())))))
+        }
+        ("contains" | "matches_regex", Value::String(text)) if text.is_empty() => {
+            message("the value is empty: the condition holds whenever the attribute is present")
+        }
+        ("not_contains", Value::String(text)) if text.is_empty() => {
+            message("the value is empty: the condition holds only if the attribute is missing")
+        }
+        ("version_gt" | "version_lt", Value::Number(number)) => {
+            let read = number.to_string();
+            if !is_version(&read) || compare_versions(source, &read) == Some(Ordering::Equal) {
+                return None;
+            }
+            let message = format!(
+                "the value {} is a number, which is read as the version `{read}`",
+                excerpt(source)
+            );
+            Some((message, Some(did_you_mean(&format!("\"{}\"", excerpt(source))))))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the operator that can use a value which this one cannot.
+fn better_operator(operator: &str, value: &Value) -> Option<&'static str> {
+    match (operator, value) {
+        ("is", Value::Array(_)) => Some("one_of"),
+        ("is_not", Value::Array(_)) => Some("not_one_of"),
+        ("gt", Value::String(text)) if is_version(text) => Some("version_gt"),
+        ("lt", Value::String(text)) if is_version(text) => Some("version_lt"),
+        _ => None,
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    compare_versions(text, text).is_some()
+}

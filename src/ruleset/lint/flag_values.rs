@@ -1,0 +1,181 @@
+//! Finds states, types and values of a flag that are probably mistakes.
+
+use super::Severity;
+use super::drafts::Drafts;
+use super::near::{did_you_mean, nearest};
+use crate::ruleset::problem::Path;
+use crate::ruleset::tables::excerpt;
+use crate::value::{Span, elements, member, string};
+
+/// The statuses of the service. Only the first one is on.
+const STATUSES: [&str; 4] = ["active", "inactive", "archived", "draft"];
+
+/// Words that other services have for a flag that is on.
+const WORDS_FOR_ON: [&str; 7] = ["on", "enabled", "enable", "live", "true", "released", "running"];
+
+const FLAG_TYPES: [&str; 4] = ["boolean", "string", "number", "json"];
+
+/// Words that other services and languages have for a type.
+const WORDS_FOR_TYPES: [(&str, &str); 10] = [
+    ("bool", "boolean"),
+    ("str", "string"),
+    ("text", "string"),
+    ("int", "number"),
+    ("integer", "number"),
+    ("float", "number"),
+    ("double", "number"),
+    ("object", "json"),
+    ("dict", "json"),
+    ("multivariate", "json"),
+];
+
+/// Returns whether a flag belongs to an environment, or to none. Any flag does if none is given.
+pub(super) fn is_in_environment(text: &str, flag: &Span, environment: Option<&str>) -> bool {
+    let Some(wanted) = environment else {
+        return true;
+    };
+    let name = member(text, flag.clone(), "environment").and_then(|span| string(text, span));
+    name.is_none_or(|name| name.is_empty() || name == wanted)
+}
+
+/// Reviews a flag, except for its rules.
+pub(super) fn review_flag(
+    text: &str,
+    path: Path<'_>,
+    members: &[(&'static str, Span)],
+    drafts: &mut Drafts<'_>,
+) {
+    let given = |name: &str| {
+        let found = members.iter().find(|(field, _)| *field == name);
+        found.map(|(_, span)| span.clone()).filter(|span| kind(text, span) != "null")
+    };
+    if let Some(span) = given("status") {
+        review_status(&string(text, span).unwrap_or_default(), path.field("status"), drafts);
+    }
+    if let Some(span) = given("environment")
+        && kind(text, &span) != "a string"
+    {
+        let found = kind(text, &span);
+        let message =
+            format_args!("expected a string, found {found}: the flag is in all environments");
+        drafts.warn(path.field("environment"), message);
+    }
+    let flag_type = given("flag_type").and_then(|span| flag_type(text, span, path, drafts));
+    if let Some(variations) = given("variations") {
+        let variations = elements(text, variations);
+        review_values(text, path.field("variations"), &variations, flag_type, drafts);
+    }
+}
+
+fn review_status(status: &str, path: Path<'_>, drafts: &mut Drafts<'_>) {
+    if STATUSES.contains(&status) {
+        return;
+    }
+    let is_on = WORDS_FOR_ON.iter().any(|word| word.eq_ignore_ascii_case(status.trim()));
+    let meant = if is_on { Some("active") } else { nearest(status, STATUSES) };
+    let severity = if meant.is_some() { Severity::Warning } else { Severity::Note };
+    let message = format_args!("the status `{}` is not known: the flag is off", excerpt(status));
+    drafts.add(severity, path, None, message, meant.map(did_you_mean));
+}
+
+/// Returns the type of a flag. Reports one that is not known, and returns `None`.
+fn flag_type(
+    text: &str,
+    span: Span,
+    path: Path<'_>,
+    drafts: &mut Drafts<'_>,
+) -> Option<&'static str> {
+    const CONSEQUENCE: &str = "only the types of the values count";
+    let path = path.field("flag_type");
+    let Some(name) = string(text, span.clone()) else {
+        let found = kind(text, &span);
+        drafts.warn(path, format_args!("expected a string, found {found}: {CONSEQUENCE}"));
+        return None;
+    };
+    let known = FLAG_TYPES.into_iter().find(|known| *known == name);
+    if known.is_none() {
+        let mut words = WORDS_FOR_TYPES.into_iter();
+        let other = words.find(|(word, _)| word.eq_ignore_ascii_case(&name)).map(|(_, it)| it);
+        let meant = other.or_else(|| nearest(&name, FLAG_TYPES)).map(did_you_mean);
+        let message =
+            format_args!("the flag type `{}` is not known: {CONSEQUENCE}", excerpt(&name));
+        drafts.add(Severity::Warning, path, None, message, meant);
+    }
+    known
+}
+
+/// Warns of values of another type than the flag's, or if that is not known, than the first value's.
+fn review_values(
+    text: &str,
+    path: Path<'_>,
+    variations: &[Span],
+    flag_type: Option<&str>,
+    drafts: &mut Drafts<'_>,
+) {
+    let expected = match flag_type {
+        Some("json") => return,
+        Some("boolean") => Some("a boolean"),
+        Some("string") => Some("a string"),
+        Some("number") => Some("a number"),
+        _ => None,
+    };
+    let mut first = None;
+    for (index, variation) in variations.iter().enumerate() {
+        let item = path.item(index);
+        if !has_a_name(text, variation) || drafts.is_reported(item) {
+            continue;
+        }
+        let value = member(text, variation.clone(), "value");
+        let found = value.as_ref().map_or("null", |value| kind(text, value));
+        let (first_index, first_kind) = *first.get_or_insert((index, found));
+        if let Some(expected) = expected {
+            if found != expected {
+                let flag_type = flag_type.unwrap_or_default();
+                let message = format_args!(
+                    "the value is {found}, but the flag type is `{flag_type}`: \
+                     a getter for that type returns its default"
+                );
+                let help = value.filter(|it| is_quoted(text, it, expected));
+                let help = help.map(|_| "did you mean the value without quotation marks?".into());
+                drafts.add(Severity::Warning, item.field("value"), None, message, help);
+            }
+        } else if found != first_kind {
+            let message = format_args!(
+                "the value is {found}, but that of variations[{first_index}] is {first_kind}: \
+                 a typed getter returns its default for one of them"
+            );
+            return drafts.warn(item.field("value"), message);
+        }
+    }
+}
+
+/// Returns whether a variation is an object with an id or a key. Others do not count.
+fn has_a_name(text: &str, variation: &Span) -> bool {
+    ["id", "key"].iter().any(|name| {
+        member(text, variation.clone(), name).is_some_and(|span| kind(text, &span) != "null")
+    })
+}
+
+/// Returns whether a value is the text of a boolean or a number, which is expected.
+fn is_quoted(text: &str, value: &Span, expected: &str) -> bool {
+    let Some(inside) = string(text, value.clone()) else {
+        return false;
+    };
+    match expected {
+        "a boolean" => matches!(&*inside, "true" | "false"),
+        "a number" => inside.parse::<crate::value::Value>().is_ok_and(|it| it.as_f64().is_some()),
+        _ => false,
+    }
+}
+
+/// Returns the name of a value's type, with its article.
+pub(super) fn kind(text: &str, value: &Span) -> &'static str {
+    match text.as_bytes().get(value.start) {
+        Some(b'"') => "a string",
+        Some(b'{') => "an object",
+        Some(b'[') => "a list",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'-' | b'0'..=b'9') => "a number",
+        _ => "null",
+    }
+}
