@@ -387,8 +387,12 @@ fn problems_of_conditions_say_what_was_meant() {
         let condition =
             format!(r#"{{"attribute": "a", "operator": "{operator}", "value": {value}}}"#);
         let help = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        let marked = match message.starts_with("the operator `") {
+            true => format!("\"{operator}\""),
+            false => value.to_owned(),
+        };
         let expected = format!(
-            "problem {condition} .targeting_rules[0].conditions[0]: \
+            "problem {marked} .targeting_rules[0].conditions[0]: \
              {message}: the condition never holds{help}"
         );
         assert_flag(&rule(&format!(r#""conditions": [{condition}]"#)), &[&expected]);

@@ -62,31 +62,26 @@ pub(super) fn review_condition(
         let source = text.get(span.clone())?;
         (source != "null").then_some((source, span))
     };
-    let operator = given("operator").and_then(|(_, span)| string(text, span));
-    let Some(operator) = operator else { return };
+    let Some((_, span)) = given("operator") else { return };
+    let Some(operator) = string(text, span.clone()) else { return };
     let known = OPERATORS.into_iter().find(|known| *known == operator);
     let Some(operator) = known else {
         let meant = other_name(&operator).or_else(|| nearest(&operator, OPERATORS));
-        if let Some(meant) = meant {
-            drafts.hint(path, || did_you_mean(meant));
-        }
-        return;
+        return drafts.hint(path, Some(span), meant.map(did_you_mean));
     };
-    let (name, value) = match (given("value"), given("values")) {
+    let (name, (source, span)) = match (given("value"), given("values")) {
         (Some(value), _) => ("value", value),
         (None, Some(values)) => ("values", values),
         (None, None) => return,
     };
-    let (source, _) = value;
     let Ok(value) = source.parse::<Value>() else { return };
     match warning(operator, source, &value) {
         Some((message, help)) => {
             drafts.add(Severity::Warning, path.field(name), None, message, help);
         }
         None => {
-            if let Some(meant) = better_operator(operator, &value) {
-                drafts.hint(path, || did_you_mean(meant));
-            }
+            let meant = better_operator(operator, &value).map(did_you_mean);
+            drafts.hint(path, Some(span), meant);
         }
     }
 }

@@ -22,10 +22,17 @@ pub(super) struct Drafts<'a> {
     problems: &'a [Problem],
     /// The paths of the problems, in order.
     reported: Vec<&'a str>,
-    /// Help for problems, by path.
-    hints: Vec<(String, String)>,
+    hints: Vec<Hint>,
     warnings: Kept,
     notes: Kept,
+}
+
+/// What is known about the problem at a path.
+struct Hint {
+    path: String,
+    /// The part of the text that is wrong; `None` if it is the part that the path leads to.
+    span: Option<Span>,
+    help: Option<String>,
 }
 
 #[derive(Default)]
@@ -68,11 +75,11 @@ impl<'a> Drafts<'a> {
         kept.drafts.push(Draft { severity, path, message, help, span });
     }
 
-    /// Adds help to the problem at a path, if one is reported.
-    pub(super) fn hint(&mut self, path: Path<'_>, help: impl FnOnce() -> String) {
+    /// Adds what is known about the problem at a path, if one is reported.
+    pub(super) fn hint(&mut self, path: Path<'_>, span: Option<Span>, help: Option<String>) {
         let path = path.to_string();
         if self.reported.binary_search(&&*path).is_ok() {
-            self.hints.push((path, help()));
+            self.hints.push(Hint { path, span, help });
         }
     }
 
@@ -92,14 +99,15 @@ impl<'a> Drafts<'a> {
 
     /// Returns the problems, then the warnings, then the notes.
     pub(super) fn finish(mut self) -> Vec<Draft> {
-        self.hints.sort();
+        self.hints.sort_by(|left, right| left.path.cmp(&right.path));
         let mut drafts = Vec::new();
         for problem in self.problems {
             let (path, message) = (problem.path().to_owned(), problem.message().to_owned());
-            let found = self.hints.binary_search_by(|(hinted, _)| hinted.as_str().cmp(&path));
-            let help = found.ok().and_then(|found| self.hints.get(found));
-            let help = help.map(|(_, help)| help.clone());
-            drafts.push(Draft { severity: Severity::Problem, path, message, help, span: None });
+            let found = self.hints.binary_search_by(|hint| hint.path.cmp(&path)).ok();
+            let hint = found.and_then(|found| self.hints.get(found));
+            let help = hint.and_then(|hint| hint.help.clone());
+            let span = hint.and_then(|hint| hint.span.clone());
+            drafts.push(Draft { severity: Severity::Problem, path, message, help, span });
         }
         drafts.extend(self.warnings.into_drafts("warnings", Severity::Warning));
         drafts.extend(self.notes.into_drafts("notes", Severity::Note));

@@ -58,7 +58,7 @@ struct Review<'a, 'p> {
 }
 
 /// The known fields of an object, with the spans of their values.
-pub(super) type Members = Vec<(&'static str, Span)>;
+type Members = Vec<(&'static str, Span)>;
 
 impl Review<'_, '_> {
     /// Reviews an object and all objects in it. Any other value is ignored: if it is a problem, the
@@ -137,11 +137,12 @@ impl Review<'_, '_> {
 
     /// Adds help to the problem of a segment that does not exist.
     fn segment(&mut self, path: Path<'_>, members: &Members) {
-        let span = find(members, "segment_id");
+        let span = members.iter().find(|(field, _)| *field == "segment_id");
+        let span = span.map(|(_, span)| span.clone());
         let name = span.and_then(|span| string(self.text, span)).unwrap_or_default();
         if !name.is_empty() && self.segments.names.get(&name).is_none() {
-            let help = || self.segments.help_for_missing().to_owned();
-            self.drafts.hint(path.field("segment_id"), help);
+            let help = self.segments.help_for_missing().to_owned();
+            self.drafts.hint(path.field("segment_id"), None, Some(help));
         }
     }
 }
@@ -176,11 +177,6 @@ impl Segments {
              `phaseflag pull` fetch"
         }
     }
-}
-
-/// Returns the span of a field's value; `None` if it is absent.
-pub(super) fn find(members: &Members, name: &str) -> Option<Span> {
-    members.iter().find(|(field, _)| *field == name).map(|(_, span)| span.clone())
 }
 
 /// Returns whether a name marks a comment or a field that is switched off.
