@@ -3,6 +3,8 @@
 use std::io;
 use std::process::Stdio;
 
+use phaseflag::Value;
+
 use crate::support::{FLAGS, Folder, Service, outcome, run, run_with_input, unreadable};
 
 const PROBLEM: &str = r#"{"flags": [
@@ -134,4 +136,125 @@ fn a_closed_output_does_not_change_the_status() {
         let ended = ended.wait_with_output().unwrap();
         assert_eq!((ended.status.code(), ended.stderr), (Some(status), vec![]), "{arguments:?}");
     }
+}
+
+/// Two findings of the file with warnings, which has an unknown field as well.
+const FINDINGS: &str = r#"{"owner": "shop", "flags": [{"key": "a", "status": "Active", "variations": [
+  {"key": "on", "value": true}], "default_variation": "of"}]}"#;
+
+#[test]
+fn unknown_fields_are_reported_with_strict_alone() {
+    let folder = Folder::new("check-notes");
+    folder.write("notes.json", r#"[{"key": "a", "enabled": false, "owner": "shop"}]"#);
+    assert_eq!(run(&mut folder.phaseflag(&["check", "notes.json"])), outcome(0, "", ""));
+    let line = "notes.json:1:33: note: flags[0]: the field `owner` is not known and ignored\n";
+    assert_eq!(
+        run(&mut folder.phaseflag(&["check", "notes.json", "--strict"])),
+        outcome(1, line, "")
+    );
+}
+
+#[test]
+fn a_line_ends_with_what_was_meant() {
+    let folder = Folder::new("check-help");
+    folder.write("rules.json", FINDINGS);
+    assert_eq!(
+        run(&mut folder.phaseflag(&["check", "rules.json"])),
+        outcome(
+            1,
+            "rules.json:1:52: warning: flags[0].status: the status `Active` is not known: \
+             the flag is off; did you mean `active`?\n\
+             rules.json:2:55: problem: flags[0].default_variation: \
+             there is no variation `of`: the value served is null\n",
+            ""
+        )
+    );
+}
+
+#[test]
+fn json_has_every_finding_with_its_place() {
+    let folder = Folder::new("check-json");
+    folder.write("rules.json", FINDINGS);
+    folder.write("good.json", FLAGS);
+    folder.write("broken.json", "{\"flags\": [\n  {\"key\": }]}");
+    let json = |arguments: &[&str]| {
+        let arguments = [&["check"], arguments].concat();
+        let checked = run(&mut folder.phaseflag(&arguments));
+        assert_eq!(checked.errors, "");
+        (checked.status, checked.output.parse::<Value>().unwrap())
+    };
+    let warning = r#"{"severity": "warning", "path": "flags[0].status",
+        "message": "the status `Active` is not known: the flag is off",
+        "help": "did you mean `active`?", "line": 1, "column": 52, "end_line": 1, "end_column": 60}"#;
+    let problem = r#"{"severity": "problem", "path": "flags[0].default_variation",
+        "message": "there is no variation `of`: the value served is null", "help": null,
+        "line": 2, "column": 55, "end_line": 2, "end_column": 59}"#;
+    let note = r#"{"severity": "note", "path": "",
+        "message": "the field `owner` is not known and ignored", "help": null,
+        "line": 1, "column": 2, "end_line": 1, "end_column": 9}"#;
+    let broken = r#"{"severity": "problem", "path": "",
+        "message": "failed to parse ruleset: an unexpected character where a value was expected at line 2, column 11",
+        "help": null, "line": 2, "column": 11, "end_line": 2, "end_column": 11}"#;
+    for (arguments, status, findings) in [
+        (&["rules.json", "--json"][..], 1, vec![warning, problem]),
+        (&["rules.json", "--format", "json"], 1, vec![warning, problem]),
+        (&["rules.json", "--format=text", "--json"], 1, vec![warning, problem]),
+        (&["rules.json", "--json", "--strict"], 1, vec![note, warning, problem]),
+        (&["broken.json", "--json"], 1, vec![broken]),
+        (&["good.json", "--json", "--strict"], 0, vec![]),
+    ] {
+        let file = arguments[0];
+        let expected = format!(r#"{{"file": "{file}", "findings": [{}]}}"#, findings.join(","));
+        assert_eq!(json(arguments), (status, expected.parse().unwrap()), "{arguments:?}");
+    }
+}
+
+/// The rules of workflow commands: `%` and line ends are escaped, and in properties `:` and `,`, too.
+#[test]
+fn annotations_are_escaped() {
+    let folder = Folder::new("check-github");
+    let file = "a,b 100%.json";
+    folder.write(
+        file,
+        r#"[{"key": "a", "enabled": false, "x": 1}, {"key": 5}, {"key": "b", "flag_type": "a,b:100%",
+            "variations": [{"key": "on"}], "default_variation": "on", "targeting_rules": [
+            {"conditions": [
+            ]}]}]"#,
+    );
+    let note = "line=1,endLine=1,col=33,endColumn=36,title=phaseflag note::\
+                flags[0]: the field `x` is not known and ignored";
+    let problem = "line=1,endLine=1,col=50,endColumn=51,title=phaseflag problem::\
+                   flags[1].key: expected a string, found a number: the flag is left out";
+    let warning = "line=1,endLine=1,col=80,endColumn=90,title=phaseflag warning::flags[2].flag_type: \
+                   the flag type `a,b:100%25` is not known: only the types of the values count";
+    // A rule of several lines.
+    let rule = "line=3,endLine=4,title=phaseflag warning::flags[2].targeting_rules[0]: \
+                the rule serves nothing: the next rule is evaluated";
+    let file_property = "file=a%2Cb 100%25.json,";
+    let expected = format!(
+        "::notice {file_property}{note}\n::error {file_property}{problem}\n\
+         ::warning {file_property}{warning}\n::warning {file_property}{rule}\n"
+    );
+    let arguments = ["check", file, "--format", "github", "--strict"];
+    assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(1, &expected, ""));
+    // Standard input is no file.
+    let mut command = folder.phaseflag(&["check", "-", "--format", "github"]);
+    let expected = "::error title=phaseflag problem::failed to parse ruleset: \
+                    the end of the text where a value was expected at line 1, column 2\n";
+    assert_eq!(run_with_input(&mut command, "["), outcome(1, expected, ""));
+}
+
+#[test]
+fn an_unknown_format_is_an_error() {
+    let folder = Folder::new("check-format");
+    folder.write("good.json", FLAGS);
+    assert_eq!(
+        run(&mut folder.phaseflag(&["check", "good.json", "--format", "xml"])),
+        outcome(
+            2,
+            "",
+            "phaseflag: `--format` needs text, json or github, not `xml` \
+             (see `phaseflag check --help`)\n"
+        )
+    );
 }

@@ -21,6 +21,8 @@ mod self_hosted;
 mod serve;
 #[cfg(target_os = "linux")]
 mod signals;
+#[cfg(unix)]
+mod snippets;
 mod split;
 #[cfg(unix)]
 mod terminal;
