@@ -37,6 +37,7 @@ mod man;
 mod output;
 mod progress;
 mod pull;
+mod schema;
 mod serve;
 #[cfg(unix)]
 mod signals;
@@ -57,6 +58,7 @@ const COMMANDS: [&Command; 11] = [
     &eval_all::COMMAND,
     &explain::COMMAND,
     &check::COMMAND,
+    &schema::COMMAND,
     &pull::COMMAND,
     &watch::COMMAND,
     &serve::COMMAND,

@@ -118,7 +118,7 @@ fn a_service_that_is_down_is_no_error_of_a_completion() {
 fn every_option_is_completed() {
     let folder = Folder::new("completions-whole");
     for command in
-        ["get", "list", "eval-all", "explain", "check", "pull", "watch", "serve", "split"]
+        ["get", "list", "eval-all", "explain", "check", "schema", "pull", "watch", "serve", "split"]
     {
         let help = run(&mut folder.phaseflag(&[command, "--help"])).output;
         let options = help.split_whitespace().filter(|word| word.starts_with("--"));

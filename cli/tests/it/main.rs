@@ -17,6 +17,7 @@ mod man;
 #[cfg(unix)]
 mod pipes;
 mod pull;
+mod schema;
 mod self_hosted;
 mod serve;
 #[cfg(target_os = "linux")]

@@ -8,6 +8,7 @@ pub const COMMANDS: [&str; 11] = [
     "eval-all",
     "explain",
     "check",
+    "schema",
     "pull",
     "watch",
     "serve",

@@ -17,6 +17,7 @@ pub use program::Program;
 pub mod container;
 #[path = "../../../tests/support/exchange.rs"]
 mod exchange;
+pub mod json_schema;
 #[path = "../../../tests/support/program.rs"]
 mod program;
 #[cfg(unix)]
