@@ -107,8 +107,8 @@ fn checks(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
     found.sort();
     assert_eq!(found, problems);
 
-    let text = std::str::from_utf8(data).expect("what is accepted is UTF-8");
-    let text = text.trim_start_matches('\u{feff}');
+    let whole = std::str::from_utf8(data).expect("what is accepted is UTF-8");
+    let text = whole.trim_start_matches('\u{feff}');
     let lines: Vec<_> = text.split('\n').collect();
     let mut last = (1, 1);
     for finding in &findings {
@@ -118,6 +118,14 @@ fn checks(data: &[u8], parsed: &Result<Ruleset, RulesetError>) {
         let line = lines.get(place.0 - 1).expect("a line of the text");
         let character = line.chars().nth(place.1 - 1).expect("a column of the line");
         assert!("{[\"-0123456789tfn".contains(character), "{finding}: {character:?}");
+        let part = whole.get(finding.span()).expect("a part of the text");
+        assert!(part.starts_with(character), "{finding}: {part}");
+        let lines_in_part = part.matches('\n').count();
+        assert_eq!(finding.end_line(), finding.line() + lines_in_part, "{finding}: {part}");
+        if lines_in_part == 0 {
+            let end = finding.column() + part.chars().count();
+            assert_eq!(finding.end_column(), end, "{finding}: {part}");
+        }
     }
 }
 

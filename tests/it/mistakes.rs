@@ -400,6 +400,53 @@ fn problems_of_conditions_say_what_was_meant() {
 }
 
 #[test]
+fn references_to_nothing_say_what_was_meant() {
+    let null = "the value served is null";
+    let variation = |name: &str, help: &str| {
+        format!("there is no variation `{name}`: {null}{}", help.replace("it", "did you mean"))
+    };
+    for (members, path, name, message) in [
+        (
+            r#""default_variation_id": "Off", "targeting_rules": []"#,
+            ".default_variation_id",
+            "Off",
+            variation("Off", "; it `off`?"),
+        ),
+        (
+            r#""targeting_rules": [{"variation": "offf"}]"#,
+            ".targeting_rules[0].variation",
+            "offf",
+            variation("offf", "; it `off`?"),
+        ),
+        (
+            r#""targeting_rules": [{"variation_id": "blue"}]"#,
+            ".targeting_rules[0].variation_id",
+            "blue",
+            variation("blue", ""),
+        ),
+        (
+            r#""targeting_rules": [{"percentage_rollout": [{"variation": "of", "weight": 100}]}]"#,
+            ".targeting_rules[0].percentage_rollout[0].variation",
+            "of",
+            variation("of", "; it `off`?"),
+        ),
+        (
+            r#""prerequisites": [{"flag_key": "F", "variation_key": "on"}]"#,
+            ".prerequisites[0].flag_key",
+            "F",
+            "there is no flag `F`: the prerequisite fails; did you mean `f`?".to_owned(),
+        ),
+    ] {
+        assert_flag(&flag(members), &[&format!("problem \"{name}\" {path}: {message}")]);
+    }
+    // A name in the help can neither start a line nor control a terminal.
+    let findings = Ruleset::check(
+        r#"[{"key": "f", "default_variation": "of", "variations": [{"key": "o\n\u001b[ff"}]}]"#,
+    );
+    assert_eq!(findings.unwrap()[0].help(), Some(r"did you mean `o\n\u{1b}[ff`?"));
+}
+
+#[test]
 fn a_missing_segment_says_what_a_self_hosted_service_does() {
     let in_segment = |name: &str| rule(&format!(r#""segment_id": "{name}""#));
     let problem = "problem \"gone\" flags[0].targeting_rules[0].segment_id: \

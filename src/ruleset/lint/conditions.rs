@@ -104,7 +104,7 @@ fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Optio
         ("one_of" | "not_one_of", Value::String(one)) if one.contains(',') => {
             let parts: Value = one.split(',').map(str::trim).collect();
             let message = "the value is one text, not a list: it is compared as a whole";
-            Some((message.to_owned(), Some(did_you_mean(&excerpt(&parts.to_string())))))
+            Some((message.to_owned(), Some(did_you_mean(&parts.to_string()))))
         }
         ("contains" | "matches_regex", Value::String(text)) if text.is_empty() => {
             message("the value is empty: the condition holds whenever the attribute is present")
@@ -121,7 +121,7 @@ fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Optio
                 "the value {} is a number, which is read as the version `{read}`",
                 excerpt(source)
             );
-            Some((message, Some(did_you_mean(&format!("\"{}\"", excerpt(source))))))
+            Some((message, Some(did_you_mean(&format!("\"{source}\"")))))
         }
         _ => None,
     }

@@ -11,6 +11,8 @@ pub(super) struct Kind {
 pub(super) enum Part {
     Flag,
     Rule,
+    Entry,
+    Prerequisite,
     Condition,
     Other,
 }
@@ -94,7 +96,7 @@ static VARIATION: Kind = Kind {
 
 static PREREQUISITE: Kind = Kind {
     fields: &[unsuggested("id"), field("flag_key"), field("variation_key")],
-    part: Part::Other,
+    part: Part::Prerequisite,
 };
 
 static RULE: Kind = Kind {
@@ -122,7 +124,7 @@ static ENTRY: Kind = Kind {
         field("percentage"),
         field("weight"),
     ],
-    part: Part::Other,
+    part: Part::Entry,
 };
 
 static CONDITION: Kind = Kind {

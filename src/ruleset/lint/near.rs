@@ -1,6 +1,8 @@
 //! Finds the known word that a mistyped one is near to.
 
-/// Words longer than this are compared with none, since no known word is.
+use crate::ruleset::tables::excerpt;
+
+/// Longer words, in bytes, are near to none: comparing them would take long.
 const MAX_LENGTH: usize = 40;
 
 /// Returns the known word that is nearest to a word: the same but for case, `_` and `-`, or with at
@@ -10,7 +12,8 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         return None;
     }
     let letters = letters(word);
-    let distances = known.into_iter().filter_map(|candidate| {
+    let known = known.into_iter().filter(|candidate| candidate.len() <= MAX_LENGTH);
+    let distances = known.filter_map(|candidate| {
         let other = self::letters(candidate);
         let limit = (letters.len().max(other.len()) / 3).min(2);
         if letters.len().abs_diff(other.len()) > limit {
@@ -24,7 +27,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// Returns a question after the intention, such as "did you mean `active`?".
 pub(super) fn did_you_mean(word: &str) -> String {
-    format!("did you mean `{word}`?")
+    format!("did you mean `{}`?", excerpt(word))
 }
 
 fn letters(word: &str) -> Vec<char> {

@@ -22,7 +22,8 @@ pub(super) fn review_source(
     drafts: &mut Drafts<'_>,
 ) {
     let segments = Segments::of(text, outline);
-    let mut review = Review { text, segments, in_force: false, drafts };
+    let names = Names { text, outline, flag: Span::default(), variations: None, flags: None };
+    let mut review = Review { text, segments, names, in_force: false, drafts };
     let root = document(text);
     review.object(Path::Root(""), root.clone(), &ROOT);
     let given = |name| member(text, root.clone(), name).filter(|span| !is_null(text, span));
@@ -40,6 +41,7 @@ pub(super) fn review_source(
     for ((index, span), in_force) in outline.flags.iter().enumerate().zip(used) {
         if is_in_environment(text, span, environment) {
             review.in_force = in_force;
+            review.names.enter(span.clone());
             review.object(FLAGS.item(index), span.clone(), &FLAG);
         }
     }
@@ -52,6 +54,7 @@ pub(super) fn review_source(
 struct Review<'a, 'p> {
     text: &'a str,
     segments: Segments,
+    names: Names<'a>,
     /// Whether the values of the current flag or segment affect anything.
     in_force: bool,
     drafts: &'a mut Drafts<'p>,
@@ -128,10 +131,40 @@ impl Review<'_, '_> {
 
     fn content(&mut self, path: Path<'_>, part: Part, members: &Members) {
         match part {
-            Part::Flag => review_flag(self.text, path, members, self.drafts),
+            Part::Flag => {
+                review_flag(self.text, path, members, self.drafts);
+                self.references(path, members);
+            }
             Part::Condition => review_condition(self.text, path, members, self.drafts),
-            Part::Rule => self.segment(path, members),
+            Part::Rule => {
+                self.segment(path, members);
+                self.references(path, members);
+            }
+            Part::Entry | Part::Prerequisite => self.references(path, members),
             Part::Other => {}
+        }
+    }
+
+    /// Adds help to the problems of variations and flags that do not exist.
+    fn references(&mut self, path: Path<'_>, members: &Members) {
+        for (field, span) in members {
+            let path = path.field(field);
+            let names = match *field {
+                "flag_key" if self.drafts.is_reported(path) => self.names.flags(),
+                "variation"
+                | "variation_id"
+                | "default_variation"
+                | "default_variation_id"
+                | "default_variation_key"
+                    if self.drafts.is_reported(path) =>
+                {
+                    self.names.variations()
+                }
+                _ => continue,
+            };
+            let name = string(self.text, span.clone()).unwrap_or_default();
+            let near = nearest(&name, names.iter().map(String::as_str));
+            self.drafts.hint(path, None, near.map(did_you_mean));
         }
     }
 
@@ -147,6 +180,47 @@ impl Review<'_, '_> {
     }
 }
 
+/// The names that references may have meant: the first 100 of the flags, and of the variations of a
+/// flag. They are read when a reference is wrong.
+struct Names<'a> {
+    text: &'a str,
+    outline: &'a Outline,
+    /// The current flag.
+    flag: Span,
+    variations: Option<Vec<String>>,
+    flags: Option<Vec<String>>,
+}
+
+impl Names<'_> {
+    const MOST: usize = 100;
+
+    fn enter(&mut self, flag: Span) {
+        (self.flag, self.variations) = (flag, None);
+    }
+
+    fn flags(&mut self) -> &[String] {
+        self.flags.get_or_insert_with(|| {
+            let flags = self.outline.flags.iter().take(Names::MOST);
+            flags.filter_map(|flag| name(self.text, flag, "key")).collect()
+        })
+    }
+
+    fn variations(&mut self) -> &[String] {
+        self.variations.get_or_insert_with(|| {
+            let list = member(self.text, self.flag.clone(), "variations").unwrap_or_default();
+            let variations = elements(self.text, list).into_iter().take(Names::MOST);
+            let names =
+                variations.flat_map(|it| ["key", "id"].map(|field| name(self.text, &it, field)));
+            names.flatten().collect()
+        })
+    }
+}
+
+fn name(text: &str, object: &Span, field: &str) -> Option<String> {
+    let name = string(text, member(text, object.clone(), field)?)?;
+    (!name.is_empty()).then(|| name.into_owned())
+}
+
 /// The names of the segments in a document.
 struct Segments {
     is_listed: bool,
@@ -158,8 +232,7 @@ impl Segments {
         let mut names = TextMap::default();
         for segment in &outline.segments {
             for field in ["id", "key"] {
-                let name = member(text, segment.clone(), field).and_then(|it| string(text, it));
-                if let Some(name) = name {
+                if let Some(name) = name(text, segment, field) {
                     names.insert(name.into(), ());
                 }
             }
