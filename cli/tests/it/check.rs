@@ -258,3 +258,108 @@ fn an_unknown_format_is_an_error() {
         )
     );
 }
+
+/// Mistakes that are valid rules, and what serves someone else than the author meant.
+#[test]
+fn mistakes_that_hurt_are_reported() {
+    let folder = Folder::new("check-mistakes");
+    let flag =
+        |members: &str| format!(r#"[{{"key": "f", "default_variation": "off", {members}}}]"#);
+    let variations =
+        r#""variations": [{"key": "on", "value": true}, {"key": "off", "value": false}]"#;
+    let rule =
+        |members: &str| flag(&format!(r#"{variations}, "targeting_rules": [{{{members}}}]"#));
+    let condition = |operator: &str, value: &str| {
+        let condition =
+            format!(r#"{{"attribute": "a", "operator": "{operator}", "value": {value}}}"#);
+        rule(&format!(r#""variation": "on", "conditions": [{condition}]"#))
+    };
+    let rollout = |first: &str, second: &str| {
+        let entry = |key, weight| format!(r#"{{"variation": "{key}", "weight": {weight}}}"#);
+        let entries = [entry("on", first), entry("off", second)].join(",");
+        rule(&format!(r#""percentage_rollout": [{entries}]"#))
+    };
+    for (text, finding) in [
+        (
+            rule(r#""variation": "on", "condition": []"#),
+            "warning: flags[0].targeting_rules[0]: the field `condition` is not known and ignored; \
+             did you mean `conditions`?",
+        ),
+        (
+            flag(&format!(r#"{variations}, "statuss": "inactive""#)),
+            "warning: flags[0]: the field `statuss` is not known and ignored; did you mean `status`?",
+        ),
+        (
+            rule(r#""varation": "on""#),
+            "warning: flags[0].targeting_rules[0]: the field `varation` is not known and ignored; \
+             did you mean `variation`?",
+        ),
+        (
+            flag(&format!(r#"{variations}, "status": "Active""#)),
+            "warning: flags[0].status: the status `Active` is not known: the flag is off; \
+             did you mean `active`?",
+        ),
+        (
+            flag(
+                r#""flag_type": "boolean", "variations": [{"key": "on", "value": "true"},
+                    {"key": "off", "value": false}]"#,
+            ),
+            "warning: flags[0].variations[0].value: the value is a string, but the flag type is \
+             `boolean`: a getter for that type returns its default; \
+             did you mean the value without quotation marks?",
+        ),
+        (
+            flag(r#""variations": [{"key": "on", "value": true}, {"key": "off", "value": 0}]"#),
+            "warning: flags[0].variations[1].value: the value is a number, but that of \
+             variations[0] is a boolean: a typed getter returns its default for one of them",
+        ),
+        (
+            condition("one_of", "[]"),
+            "warning: flags[0].targeting_rules[0].conditions[0].value: \
+             the list is empty: the condition never holds",
+        ),
+        (
+            condition("contains", r#""""#),
+            "warning: flags[0].targeting_rules[0].conditions[0].value: \
+             the value is empty: the condition holds whenever the attribute is present",
+        ),
+        (
+            condition("gt", r#""1.10.0""#),
+            "problem: flags[0].targeting_rules[0].conditions[0]: \
+             the value `1.10.0` is not a number: the condition never holds; did you mean `version_gt`?",
+        ),
+        (
+            condition("version_gt", "1.10"),
+            "warning: flags[0].targeting_rules[0].conditions[0].value: \
+             the value 1.10 is a number, which is read as the version `1.1`; did you mean `\"1.10\"`?",
+        ),
+        (
+            condition("is", r#"["pro"]"#),
+            "problem: flags[0].targeting_rules[0].conditions[0]: the operator cannot use a list as \
+             its value: the condition never holds; did you mean `one_of`?",
+        ),
+        (
+            rollout("0.1", "99.9"),
+            "warning: flags[0].targeting_rules[0].percentage_rollout: \
+             a bucket is 1 % of all users: `on` has the weight 0.1 and is served to 1 %",
+        ),
+        (
+            rollout("99.9", "0.1"),
+            "warning: flags[0].targeting_rules[0].percentage_rollout: \
+             a bucket is 1 % of all users: `off` has the weight 0.1 and is never served",
+        ),
+        (
+            rule(r#""variation": "on", "segment_id": "beta""#),
+            "problem: flags[0].targeting_rules[0].segment_id: there is no segment `beta`: the rule \
+             matches nobody; a self-hosted service lists its segments only in `/sdk/bootstrap`, \
+             which clients and `phaseflag pull` fetch",
+        ),
+    ] {
+        folder.write("rules.json", &text);
+        let checked = run(&mut folder.phaseflag(&["check", "rules.json"]));
+        let lines = checked.output.lines().map(|line| line.splitn(4, ':').nth(3).unwrap().trim());
+        assert!(lines.clone().any(|line| line == finding), "{text}\n{finding}\n{checked:?}");
+        let status = if finding.starts_with("problem") { 1 } else { 0 };
+        assert_eq!((checked.status, checked.errors.as_str()), (status, ""), "{text}");
+    }
+}
