@@ -77,6 +77,9 @@ impl<'a> Drafts<'a> {
 
     /// Adds what is known about the problem at a path, if one is reported.
     pub(super) fn hint(&mut self, path: Path<'_>, span: Option<Span>, help: Option<String>) {
+        if self.reported.is_empty() {
+            return;
+        }
         let path = path.to_string();
         if self.reported.binary_search(&&*path).is_ok() {
             self.hints.push(Hint { path, span, help });
@@ -85,6 +88,9 @@ impl<'a> Drafts<'a> {
 
     /// Returns whether a problem is reported for a path, or for a part of it.
     pub(super) fn is_reported(&self, path: Path<'_>) -> bool {
+        if self.reported.is_empty() {
+            return false;
+        }
         let path = path.to_string();
         let first = self.reported.partition_point(|other| *other < &*path);
         // Paths that continue with `.` or `[` are sorted before those that continue with a letter or `_`.

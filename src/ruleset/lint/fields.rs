@@ -7,12 +7,11 @@ pub(super) struct Kind {
 }
 
 /// What an object is, for reviews of its content.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub(super) enum Part {
     Flag,
-    Rule,
-    Entry,
-    Prerequisite,
+    /// It refers to a flag, a segment or a variation.
+    Reference,
     Condition,
     Other,
 }
@@ -96,7 +95,7 @@ static VARIATION: Kind = Kind {
 
 static PREREQUISITE: Kind = Kind {
     fields: &[unsuggested("id"), field("flag_key"), field("variation_key")],
-    part: Part::Prerequisite,
+    part: Part::Reference,
 };
 
 static RULE: Kind = Kind {
@@ -111,7 +110,7 @@ static RULE: Kind = Kind {
         field("variation_id"),
         FieldSpec { object: Some(&ROLLOUT), ..list("percentage_rollout", &ENTRY) },
     ],
-    part: Part::Rule,
+    part: Part::Reference,
 };
 
 static ROLLOUT: Kind = Kind { fields: &[list("variations", &ENTRY)], part: Part::Other };
@@ -124,7 +123,7 @@ static ENTRY: Kind = Kind {
         field("percentage"),
         field("weight"),
     ],
-    part: Part::Entry,
+    part: Part::Reference,
 };
 
 static CONDITION: Kind = Kind {

@@ -7,6 +7,7 @@ mod flag_values;
 mod locate;
 mod near;
 mod reach;
+mod references;
 mod source;
 mod warning;
 mod weights;

@@ -6,10 +6,11 @@ use super::drafts::Drafts;
 use super::fields::{FLAG, FieldSpec, Kind, Part, ROOT, SEGMENT};
 use super::flag_values::{is_in_environment, review_flag};
 use super::near::{did_you_mean, nearest};
+use super::references::References;
 use crate::ruleset::compile::{FLAGS, SEGMENTS};
 use crate::ruleset::document::Outline;
 use crate::ruleset::problem::Path;
-use crate::ruleset::tables::{TextMap, excerpt};
+use crate::ruleset::tables::excerpt;
 use crate::value::{Span, document, elements, entries, member, string};
 
 /// Warns of what only the text of a ruleset shows. Flags of other environments are not reviewed;
@@ -21,9 +22,8 @@ pub(super) fn review_source(
     in_force: &[usize],
     drafts: &mut Drafts<'_>,
 ) {
-    let segments = Segments::of(text, outline);
-    let names = Names { text, outline, flag: Span::default(), variations: None, flags: None };
-    let mut review = Review { text, segments, names, in_force: false, drafts };
+    let references = References::new(text, outline);
+    let mut review = Review { text, references, in_force: false, drafts };
     let root = document(text);
     review.object(Path::Root(""), root.clone(), &ROOT);
     let given = |name| member(text, root.clone(), name).filter(|span| !is_null(text, span));
@@ -41,7 +41,7 @@ pub(super) fn review_source(
     for ((index, span), in_force) in outline.flags.iter().enumerate().zip(used) {
         if is_in_environment(text, span, environment) {
             review.in_force = in_force;
-            review.names.enter(span.clone());
+            review.references.enter_flag(span.clone());
             review.object(FLAGS.item(index), span.clone(), &FLAG);
         }
     }
@@ -53,15 +53,11 @@ pub(super) fn review_source(
 
 struct Review<'a, 'p> {
     text: &'a str,
-    segments: Segments,
-    names: Names<'a>,
+    references: References<'a>,
     /// Whether the values of the current flag or segment affect anything.
     in_force: bool,
     drafts: &'a mut Drafts<'p>,
 }
-
-/// The known fields of an object, with the spans of their values.
-type Members = Vec<(&'static str, Span)>;
 
 impl Review<'_, '_> {
     /// Reviews an object and all objects in it. Any other value is ignored: if it is a problem, the
@@ -101,9 +97,8 @@ impl Review<'_, '_> {
             }
         }
         if self.in_force {
-            let members =
-                members.iter().map(|(field, value)| (field.name, value.clone())).collect();
-            self.content(path, kind.part, &members);
+            let members = members.iter().map(|(field, value)| (field.name, value.clone()));
+            self.content(path, kind.part, &members.collect::<Vec<_>>());
         }
     }
 
@@ -129,125 +124,15 @@ impl Review<'_, '_> {
         self.drafts.add(severity, path, Some(key), message, near.map(did_you_mean));
     }
 
-    fn content(&mut self, path: Path<'_>, part: Part, members: &Members) {
+    fn content(&mut self, path: Path<'_>, part: Part, members: &[(&'static str, Span)]) {
         match part {
             Part::Flag => {
                 review_flag(self.text, path, members, self.drafts);
-                self.references(path, members);
+                self.references.review(path, members, self.drafts);
             }
+            Part::Reference => self.references.review(path, members, self.drafts),
             Part::Condition => review_condition(self.text, path, members, self.drafts),
-            Part::Rule => {
-                self.segment(path, members);
-                self.references(path, members);
-            }
-            Part::Entry | Part::Prerequisite => self.references(path, members),
             Part::Other => {}
-        }
-    }
-
-    /// Adds help to the problems of variations and flags that do not exist.
-    fn references(&mut self, path: Path<'_>, members: &Members) {
-        for (field, span) in members {
-            let path = path.field(field);
-            let names = match *field {
-                "flag_key" if self.drafts.is_reported(path) => self.names.flags(),
-                "variation"
-                | "variation_id"
-                | "default_variation"
-                | "default_variation_id"
-                | "default_variation_key"
-                    if self.drafts.is_reported(path) =>
-                {
-                    self.names.variations()
-                }
-                _ => continue,
-            };
-            let name = string(self.text, span.clone()).unwrap_or_default();
-            let near = nearest(&name, names.iter().map(String::as_str));
-            self.drafts.hint(path, None, near.map(did_you_mean));
-        }
-    }
-
-    /// Adds help to the problem of a segment that does not exist.
-    fn segment(&mut self, path: Path<'_>, members: &Members) {
-        let span = members.iter().find(|(field, _)| *field == "segment_id");
-        let span = span.map(|(_, span)| span.clone());
-        let name = span.and_then(|span| string(self.text, span)).unwrap_or_default();
-        if !name.is_empty() && self.segments.names.get(&name).is_none() {
-            let help = self.segments.help_for_missing().to_owned();
-            self.drafts.hint(path.field("segment_id"), None, Some(help));
-        }
-    }
-}
-
-/// The names that references may have meant: the first 100 of the flags, and of the variations of a
-/// flag. They are read when a reference is wrong.
-struct Names<'a> {
-    text: &'a str,
-    outline: &'a Outline,
-    /// The current flag.
-    flag: Span,
-    variations: Option<Vec<String>>,
-    flags: Option<Vec<String>>,
-}
-
-impl Names<'_> {
-    const MOST: usize = 100;
-
-    fn enter(&mut self, flag: Span) {
-        (self.flag, self.variations) = (flag, None);
-    }
-
-    fn flags(&mut self) -> &[String] {
-        self.flags.get_or_insert_with(|| {
-            let flags = self.outline.flags.iter().take(Names::MOST);
-            flags.filter_map(|flag| name(self.text, flag, "key")).collect()
-        })
-    }
-
-    fn variations(&mut self) -> &[String] {
-        self.variations.get_or_insert_with(|| {
-            let list = member(self.text, self.flag.clone(), "variations").unwrap_or_default();
-            let variations = elements(self.text, list).into_iter().take(Names::MOST);
-            let names =
-                variations.flat_map(|it| ["key", "id"].map(|field| name(self.text, &it, field)));
-            names.flatten().collect()
-        })
-    }
-}
-
-fn name(text: &str, object: &Span, field: &str) -> Option<String> {
-    let name = string(text, member(text, object.clone(), field)?)?;
-    (!name.is_empty()).then(|| name.into_owned())
-}
-
-/// The names of the segments in a document.
-struct Segments {
-    is_listed: bool,
-    names: TextMap<()>,
-}
-
-impl Segments {
-    fn of(text: &str, outline: &Outline) -> Segments {
-        let mut names = TextMap::default();
-        for segment in &outline.segments {
-            for field in ["id", "key"] {
-                if let Some(name) = name(text, segment, field) {
-                    names.insert(name.into(), ());
-                }
-            }
-        }
-        Segments { is_listed: !outline.segments.is_empty(), names }
-    }
-
-    /// Returns what a self-hosted service does, and what helps.
-    fn help_for_missing(&self) -> &'static str {
-        if self.is_listed {
-            "a self-hosted service that evaluates the rule ignores an unknown segment, and serves \
-             everyone who meets the rule's conditions"
-        } else {
-            "a self-hosted service lists its segments only in `/sdk/bootstrap`, which clients and \
-             `phaseflag pull` fetch"
         }
     }
 }
