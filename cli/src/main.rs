@@ -22,6 +22,8 @@
 mod args;
 mod attributes;
 mod bootstrap;
+#[allow(dead_code, reason = "the commands that need it follow")]
+mod changes;
 mod check;
 mod client;
 mod completions;

@@ -1,0 +1,160 @@
+//! A condition of a rule or a segment, and how two lists of them differ.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use phaseflag::{Object, Value};
+
+use super::change::Change;
+use super::text;
+
+/// A condition, in the same form for both dialects.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    /// Empty for a condition that the parser refuses.
+    attribute: String,
+    operator: String,
+    /// The target; for a refused condition, the condition as it stands.
+    target: Value,
+}
+
+impl Condition {
+    pub(super) fn read(condition: &Value) -> Condition {
+        let member = |name| condition.get(name).and_then(Value::as_str);
+        let (Some(attribute), Some(operator)) = (member("attribute"), member("operator")) else {
+            let (attribute, operator) = (String::new(), String::new());
+            return Condition { attribute, operator, target: condition.clone() };
+        };
+        let mut targets = ["value", "values"].into_iter().filter_map(|name| condition.get(name));
+        let target = targets.find(|target| !target.is_null()).cloned().unwrap_or_default();
+        let target = match target {
+            Value::Array(_) | Value::Null | Value::Object(_) => target,
+            // A scalar is a list of one.
+            scalar if is_list(operator) => Value::from([scalar]),
+            scalar => scalar,
+        };
+        Condition { attribute: attribute.to_owned(), operator: operator.to_owned(), target }
+    }
+
+    pub(super) fn text(&self) -> String {
+        match self.operator.as_str() {
+            "" => text::value(&self.target),
+            operator => format!("{} {operator} {}", self.attribute, text::value(&self.target)),
+        }
+    }
+
+    /// Returns a text that is the same for conditions of the same meaning.
+    pub(super) fn signature(&self) -> String {
+        let target = match &self.target {
+            Value::Array(_) if is_list(&self.operator) => self.elements().into_iter().collect(),
+            target => target.clone(),
+        };
+        Value::from([Value::from(&self.attribute), Value::from(&self.operator), target]).to_string()
+    }
+
+    pub(super) fn value(&self) -> Value {
+        if self.operator.is_empty() {
+            return self.target.clone();
+        }
+        Value::from(Object::from([
+            ("attribute", Value::from(&self.attribute)),
+            ("operator", Value::from(&self.operator)),
+            ("value", self.target.clone()),
+        ]))
+    }
+
+    /// Returns the elements of a list, as JSON, without duplicates.
+    fn elements(&self) -> BTreeSet<String> {
+        self.target.as_array().unwrap_or_default().iter().map(Value::to_string).collect()
+    }
+}
+
+/// Returns whether an operator takes a list, whose order does not matter.
+fn is_list(operator: &str) -> bool {
+    matches!(operator, "one_of" | "not_one_of")
+}
+
+/// Adds how a list of conditions differs. `path` is that of the list, `label` begins each text.
+pub(super) fn compare(
+    path: &str,
+    label: &str,
+    (old, new): (&[Condition], &[Condition]),
+    changes: &mut Vec<Change>,
+) {
+    let mut pairs = vec![None; new.len()];
+    let mut unpaired: Vec<bool> = vec![true; old.len()];
+    type Name = fn(&Condition) -> Option<String>;
+    let names: [Name; 3] = [
+        |it| Some(it.signature()),
+        |it| Some(format!("{}\n{}", it.attribute, it.operator)),
+        |it| Some(it.attribute.clone()),
+    ];
+    for name in names {
+        pair_up((old, new), name, &mut pairs, &mut unpaired);
+    }
+    for (position, condition) in old.iter().enumerate() {
+        if unpaired.get(position) == Some(&true) {
+            let text = format!("{label}condition removed: {}", condition.text());
+            let field = format!("{path}[{position}]");
+            changes.push(Change::new(field, condition.value(), Value::Null, text));
+        }
+    }
+    for ((position, condition), pair) in new.iter().enumerate().zip(pairs) {
+        let field = format!("{path}[{position}]");
+        match pair.and_then(|pair: usize| old.get(pair)) {
+            None => {
+                let text = format!("{label}condition added: {}", condition.text());
+                changes.push(Change::new(field, Value::Null, condition.value(), text));
+            }
+            Some(before) if before.signature() != condition.signature() => {
+                let text = format!("{label}condition {}", changed(before, condition));
+                changes.push(Change::new(field, before.value(), condition.value(), text));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Pairs each unpaired new element with the first unpaired old one of the same name. An element
+/// whose name is `None` has no pair.
+pub(super) fn pair_up<T>(
+    (old, new): (&[T], &[T]),
+    name: impl Fn(&T) -> Option<String>,
+    pairs: &mut [Option<usize>],
+    unpaired: &mut [bool],
+) {
+    let mut named: HashMap<String, VecDeque<usize>> = HashMap::new();
+    for (position, element) in old.iter().enumerate() {
+        if unpaired.get(position) == Some(&true)
+            && let Some(name) = name(element)
+        {
+            named.entry(name).or_default().push_back(position);
+        }
+    }
+    for (element, pair) in new.iter().zip(pairs) {
+        if pair.is_none()
+            && let Some(same) = name(element).and_then(|name| named.get_mut(&name))
+            && let Some(position) = same.pop_front()
+        {
+            *pair = Some(position);
+            if let Some(unpaired) = unpaired.get_mut(position) {
+                *unpaired = false;
+            }
+        }
+    }
+}
+
+/// Describes a change of one condition.
+fn changed(old: &Condition, new: &Condition) -> String {
+    let same = (&old.attribute, &old.operator) == (&new.attribute, &new.operator);
+    if !(same && is_list(&new.operator) && new.target.as_array().is_some()) {
+        return format!("{} → {}", old.text(), new.text());
+    }
+    let (before, now) = (old.elements(), new.elements());
+    let difference = |one: &BTreeSet<String>, other: &BTreeSet<String>, what| {
+        let elements: Vec<_> = one.difference(other).map(String::as_str).collect();
+        (!elements.is_empty()).then(|| format!("{what} {}", text::elements(&elements)))
+    };
+    let parts = [difference(&now, &before, "added"), difference(&before, &now, "removed")];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    format!("{} {}: {}", new.attribute, new.operator, parts.join(", "))
+}
