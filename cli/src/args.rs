@@ -21,7 +21,7 @@ pub(crate) const COMMON: [OptionSpec; 1] = [OptionSpec::with_value(
 /// A command, as the parser, the help and the completions know it.
 pub(crate) struct Command {
     pub(crate) name: &'static str,
-    /// The required positional arguments, such as `KEY`.
+    /// The positional arguments, such as `KEY`; the last ones may be optional, such as `[DIR]`.
     pub(crate) positionals: &'static [&'static str],
     /// One line without a period.
     pub(crate) about: &'static str,
@@ -217,7 +217,8 @@ fn parse_command(
             }
         }
     }
-    if let Some(missing) = command.positionals.get(positionals.len()) {
+    let missing = command.positionals.get(positionals.len());
+    if let Some(missing) = missing.filter(|name| !name.starts_with('[')) {
         return Err(command.usage(format!("`{}` needs {missing}", command.name)));
     }
     Ok(Invocation::Run(command, Arguments { command: command.name, options, positionals }))
@@ -356,7 +357,7 @@ impl Arguments {
         seconds.map(Some).ok_or_else(not_seconds)
     }
 
-    /// Returns a positional argument.
+    /// Returns a positional argument; empty if it is optional and missing.
     pub(crate) fn raw_positional(&self, position: usize) -> &OsStr {
         self.positionals.get(position).map(OsString::as_os_str).unwrap_or_default()
     }

@@ -114,7 +114,8 @@ _phaseflag() {{
     for command in COMMANDS {
         let words = match command.positionals {
             ["KEY"] => "_phaseflag_keys \"$word\"",
-            ["FILE"] => "compopt -o default",
+            ["FILE"] | ["OLD", ..] | ["[DIR]"] => "compopt -o default",
+            ["LANGUAGE", ..] => "COMPREPLY=($(compgen -W 'rust' -- \"$word\")); compopt -o default",
             ["SHELL"] => "COMPREPLY=($(compgen -W 'bash zsh fish powershell' -- \"$word\"))",
             _ => ":",
         };
@@ -168,7 +169,8 @@ _phaseflag() {{
     for command in COMMANDS {
         let words = match command.positionals {
             ["KEY"] => "_phaseflag_keys",
-            ["FILE"] => "_files",
+            ["FILE"] | ["OLD", ..] | ["[DIR]"] => "_files",
+            ["LANGUAGE", ..] => "compadd -- rust; _files",
             ["SHELL"] => "compadd -- bash zsh fish powershell",
             _ => ":",
         };
@@ -205,7 +207,8 @@ fn fish() -> String {
         let seen = format!("-n '__fish_seen_subcommand_from {}'", command.name);
         let words = match command.positionals {
             ["KEY"] => format!("-a '({LIST_KEYS})'"),
-            ["FILE"] => "-F".to_owned(),
+            ["FILE"] | ["OLD", ..] | ["[DIR]"] => "-F".to_owned(),
+            ["LANGUAGE", ..] => "-F -a rust".to_owned(),
             ["SHELL"] => "-a 'bash zsh fish powershell'".to_owned(),
             _ => String::new(),
         };
