@@ -115,7 +115,9 @@ _phaseflag() {{
         let words = match command.positionals {
             ["KEY"] => "_phaseflag_keys \"$word\"",
             ["FILE"] | ["OLD", ..] | ["[DIR]"] => "compopt -o default",
-            ["LANGUAGE", ..] => "COMPREPLY=($(compgen -W 'rust' -- \"$word\")); compopt -o default",
+            ["LANGUAGE", ..] => {
+                "if [[ $before == generate ]]; then COMPREPLY=(rust); else compopt -o default; fi"
+            }
             ["SHELL"] => "COMPREPLY=($(compgen -W 'bash zsh fish powershell' -- \"$word\"))",
             _ => ":",
         };
@@ -170,7 +172,9 @@ _phaseflag() {{
         let words = match command.positionals {
             ["KEY"] => "_phaseflag_keys",
             ["FILE"] | ["OLD", ..] | ["[DIR]"] => "_files",
-            ["LANGUAGE", ..] => "compadd -- rust; _files",
+            ["LANGUAGE", ..] => {
+                "if [[ ${words[CURRENT-1]} == generate ]]; then compadd -- rust; else _files; fi"
+            }
             ["SHELL"] => "compadd -- bash zsh fish powershell",
             _ => ":",
         };
@@ -267,6 +271,7 @@ Register-ArgumentCompleter -Native -CommandName @('phaseflag', 'phaseflag.exe') 
     for command in COMMANDS {
         let words = match command.positionals {
             ["KEY"] => LIST_KEYS_IN_POWERSHELL,
+            ["LANGUAGE", ..] => "if ($before[-1] -ceq 'generate') { 'rust' }",
             ["SHELL"] => "'bash'; 'zsh'; 'fish'; 'powershell'",
             _ => "",
         };

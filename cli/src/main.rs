@@ -31,6 +31,7 @@ mod context;
 mod eval_all;
 mod explain;
 mod failure;
+mod generate;
 mod get;
 mod help;
 mod input;
@@ -65,6 +66,7 @@ const COMMANDS: [&Command; 11] = [
     &watch::COMMAND,
     &serve::COMMAND,
     &split::COMMAND,
+    &generate::COMMAND,
     &completions::COMMAND,
     &man::COMMAND,
 ];

@@ -64,7 +64,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
 
 /// Replaces the file at a path, and follows symbolic links. Writes directly to anything that is not
 /// a regular file, such as a pipe, and to a file that may only be written, such as a mounted one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(known) if !known.is_file() => fs::write(path, bytes),
         Ok(known) => {

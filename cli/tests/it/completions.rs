@@ -63,7 +63,7 @@ fn bash_offers_commands_options_and_keys() {
     }
     folder.write("flags.json", FLAGS);
     for (words, expected) in [
-        (vec!["ge"], vec!["get"]),
+        (vec!["ge"], vec!["get", "generate"]),
         (vec!["--v"], vec!["--version"]),
         (vec!["get", "ui"], vec!["ui-theme"]),
         (vec!["get", "--json", "instant"], vec!["instant-search"]),
@@ -81,6 +81,9 @@ fn bash_offers_commands_options_and_keys() {
         (vec!["-b", "serve", "get", "ui"], vec!["ui-theme"]),
         (vec!["serve", "f"], vec!["files"]),
         (vec!["split", "ui-theme", "--users", "u"], vec!["files"]),
+        (vec!["generate", "r"], vec!["rust"]),
+        (vec!["generate", "rust", "r"], vec!["files"]),
+        (vec!["generate", "rust", "flags.json", "-o", "r"], vec!["files"]),
         (vec!["explain", "ui"], vec!["ui-theme"]),
         (vec!["completions", ""], vec!["bash", "zsh", "fish", "powershell"]),
         (vec!["list", ""], vec![]),
@@ -117,9 +120,10 @@ fn a_service_that_is_down_is_no_error_of_a_completion() {
 #[test]
 fn every_option_is_completed() {
     let folder = Folder::new("completions-whole");
-    for command in
-        ["get", "list", "eval-all", "explain", "check", "schema", "pull", "watch", "serve", "split"]
-    {
+    for command in [
+        "get", "list", "eval-all", "explain", "check", "schema", "pull", "watch", "serve", "split",
+        "generate",
+    ] {
         let help = run(&mut folder.phaseflag(&[command, "--help"])).output;
         let options = help.split_whitespace().filter(|word| word.starts_with("--"));
         for shell in ["bash", "zsh", "fish", "powershell"] {

@@ -3,6 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+/// What `phaseflag generate rust` writes for the flags of the examples.
+#[path = "../generated/examples.rs"]
+#[rustfmt::skip]
+mod generated_examples;
+/// What it writes for flags whose names and values are not usual.
+#[path = "../generated/odd.rs"]
+#[rustfmt::skip]
+#[allow(dead_code)]
+mod generated_odd;
+
 mod ca;
 mod cache;
 mod check;
@@ -11,6 +21,7 @@ mod completions;
 mod docs;
 mod examples;
 mod explain;
+mod generate;
 mod get;
 mod list;
 mod man;

@@ -13,6 +13,7 @@ pub const COMMANDS: [&str; 11] = [
     "watch",
     "serve",
     "split",
+    "generate",
     "completions",
     "man",
 ];
