@@ -65,7 +65,7 @@ fn is_file(value: &str) -> bool {
 }
 
 fn command_names(separator: &str) -> String {
-    COMMANDS.map(|command| command.name).join(separator)
+    COMMANDS.iter().map(|command| command.name).collect::<Vec<_>>().join(separator)
 }
 
 fn options(command: &Command) -> String {

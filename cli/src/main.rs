@@ -40,6 +40,8 @@ mod man;
 mod output;
 mod progress;
 mod pull;
+#[cfg(feature = "refs")]
+mod refs;
 mod schema;
 mod serve;
 #[cfg(unix)]
@@ -55,7 +57,7 @@ use args::{Command, Invocation};
 use failure::{Failure, Status};
 
 /// The commands, in the order of the help.
-const COMMANDS: [&Command; 11] = [
+const COMMANDS: &[&Command] = &[
     &get::COMMAND,
     &list::COMMAND,
     &eval_all::COMMAND,
@@ -66,6 +68,8 @@ const COMMANDS: [&Command; 11] = [
     &watch::COMMAND,
     &serve::COMMAND,
     &split::COMMAND,
+    #[cfg(feature = "refs")]
+    &refs::COMMAND,
     &generate::COMMAND,
     &completions::COMMAND,
     &man::COMMAND,
@@ -95,8 +99,8 @@ fn version() -> String {
 }
 
 fn run() -> Result<Status, Failure> {
-    match args::parse(lexopt::Parser::from_env(), &COMMANDS, &client::OPTIONS)? {
-        Invocation::Help(None) => help::print(&help::of_program(&COMMANDS)),
+    match args::parse(lexopt::Parser::from_env(), COMMANDS, &client::OPTIONS)? {
+        Invocation::Help(None) => help::print(&help::of_program(COMMANDS)),
         Invocation::Help(Some(command)) => help::print(&help::of_command(command)),
         Invocation::Version => output::print(version()),
         Invocation::Run(command, arguments) => (command.run)(&arguments),

@@ -14,6 +14,9 @@ use std::path::Path;
 
 use phaseflag::{Object, Ruleset, Value};
 
+#[cfg(feature = "refs")]
+pub(crate) use self::rust::{HEADER, names as function_names};
+
 use self::rust::Function;
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};

@@ -46,10 +46,14 @@ pub(super) struct Function {
     text: String,
 }
 
+/// Returns the name of the function for each key, without `r#`.
+pub(crate) fn names(keys: &[&str]) -> Result<Vec<String>, Failure> {
+    unique(keys, Case::Snake, &FUNCTIONS)
+}
+
 /// Returns the function of each flag.
 pub(super) fn functions(flags: &[Flag]) -> Result<Vec<Function>, Failure> {
-    let keys: Vec<&str> = flags.iter().map(|flag| flag.key.as_str()).collect();
-    let names = unique(&keys, Case::Snake, &FUNCTIONS)?;
+    let names = names(&flags.iter().map(|flag| flag.key.as_str()).collect::<Vec<_>>())?;
     let structs = flags.iter().map(|flag| match &flag.kind {
         Kind::Struct(shape, _) => Structs::of(&flag.key, shape),
         _ => Structs::default(),

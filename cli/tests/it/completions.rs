@@ -120,10 +120,7 @@ fn a_service_that_is_down_is_no_error_of_a_completion() {
 #[test]
 fn every_option_is_completed() {
     let folder = Folder::new("completions-whole");
-    for command in [
-        "get", "list", "eval-all", "explain", "check", "schema", "pull", "watch", "serve", "split",
-        "generate",
-    ] {
+    for command in COMMANDS {
         let help = run(&mut folder.phaseflag(&[command, "--help"])).output;
         let options = help.split_whitespace().filter(|word| word.starts_with("--"));
         for shell in ["bash", "zsh", "fish", "powershell"] {
@@ -189,7 +186,7 @@ fn the_script_for_powershell_names_what_it_offers() {
     let folder = Folder::new("completions-powershell");
     let script = run(&mut folder.phaseflag(&["completions", "powershell"])).output;
     assert_eq!(run(&mut folder.phaseflag(&["completions", "pwsh"])).output, script);
-    let commands = COMMANDS.map(|command| format!("'{command}'")).join(", ");
+    let commands = COMMANDS.iter().map(|command| format!("'{command}'")).collect::<Vec<_>>().join(", ");
     for line in [
         "Register-ArgumentCompleter -Native -CommandName @('phaseflag', 'phaseflag.exe') -ScriptBlock {",
         &format!("    $commands = @({commands})"),

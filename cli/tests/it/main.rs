@@ -28,6 +28,8 @@ mod man;
 #[cfg(unix)]
 mod pipes;
 mod pull;
+#[cfg(feature = "refs")]
+mod refs;
 mod schema;
 mod self_hosted;
 mod serve;

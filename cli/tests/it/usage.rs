@@ -2,7 +2,7 @@
 
 use crate::support::{FLAGS, Folder, outcome, run};
 
-pub const COMMANDS: [&str; 11] = [
+pub const COMMANDS: &[&str] = &[
     "get",
     "list",
     "eval-all",
@@ -13,6 +13,8 @@ pub const COMMANDS: [&str; 11] = [
     "watch",
     "serve",
     "split",
+    #[cfg(feature = "refs")]
+    "refs",
     "generate",
     "completions",
     "man",
