@@ -22,12 +22,12 @@
 mod args;
 mod attributes;
 mod bootstrap;
-#[allow(dead_code, reason = "the commands that need it follow")]
 mod changes;
 mod check;
 mod client;
 mod completions;
 mod context;
+mod diff;
 mod eval_all;
 mod explain;
 mod failure;
@@ -42,6 +42,7 @@ mod progress;
 mod pull;
 #[cfg(feature = "refs")]
 mod refs;
+mod rules;
 mod schema;
 mod serve;
 #[cfg(unix)]
@@ -63,6 +64,7 @@ const COMMANDS: &[&Command] = &[
     &eval_all::COMMAND,
     &explain::COMMAND,
     &check::COMMAND,
+    &diff::COMMAND,
     &schema::COMMAND,
     &pull::COMMAND,
     &watch::COMMAND,

@@ -7,6 +7,7 @@ use phaseflag::{FlagInfo, FlagKind, Ruleset, Value};
 use super::layout::literal;
 use super::names::{Case, unique};
 use super::shape::Shape;
+use crate::rules::Rules;
 
 /// The longest literal and the longest name of a variant, in characters. Longer values are texts
 /// rather than choices.
@@ -53,7 +54,8 @@ struct Variation {
 }
 
 /// Returns the flags of a document, in its order.
-pub(super) fn flags(ruleset: &Ruleset, document: &Value) -> Vec<Flag> {
+pub(super) fn flags(rules: &Rules) -> Vec<Flag> {
+    let Rules { ruleset, document } = rules;
     let descriptions = descriptions(document);
     let flag = |info: FlagInfo| {
         let variations = variations(ruleset, info.key());
@@ -64,7 +66,11 @@ pub(super) fn flags(ruleset: &Ruleset, document: &Value) -> Vec<Flag> {
         let fits = default.filter(|default| kind.has(&default.value));
         Flag {
             key: info.key().to_owned(),
-            description: descriptions.get(info.key()).cloned().unwrap_or_default(),
+            description: descriptions
+                .get(&(info.key(), info.environment()))
+                .copied()
+                .unwrap_or_default()
+                .to_owned(),
             default_variation: fits.and_then(|default| default.key.clone()),
             kind,
         }
@@ -83,18 +89,23 @@ fn variations(ruleset: &Ruleset, key: &str) -> Vec<Variation> {
     shares.map(variation).collect()
 }
 
-/// Returns the description of each flag, or else its name. The last flag with a key counts.
-fn descriptions(document: &Value) -> HashMap<String, String> {
+/// Returns the description of each flag, or else its name, by its key and its environment. The last
+/// flag counts.
+fn descriptions(document: &Value) -> HashMap<(&str, Option<&str>), &str> {
     let data = &document["data"];
     let lists = [document, &document["flags"], data, &data["flags"]];
     let Some(list) = lists.into_iter().find_map(Value::as_array) else { return HashMap::new() };
-    let described = |flag: &Value| {
-        let key = flag["key"].as_str()?;
-        let texts = [flag["description"].as_str(), flag["name"].as_str()];
-        let mut texts = texts.into_iter().flatten().filter(|text| !text.trim().is_empty());
-        Some((key.to_owned(), texts.next().unwrap_or_default().to_owned()))
-    };
     list.iter().filter_map(described).collect()
+}
+
+/// A flag by its key and its environment, with a text.
+type Described<'a> = ((&'a str, Option<&'a str>), &'a str);
+
+fn described(flag: &Value) -> Option<Described<'_>> {
+    let texts = ["description", "name"].map(|name| flag[name].as_str());
+    let mut texts = texts.into_iter().flatten().filter(|text| !text.trim().is_empty());
+    let name = (flag["key"].as_str()?, flag["environment"].as_str());
+    Some((name, texts.next().unwrap_or_default()))
 }
 
 impl Kind {

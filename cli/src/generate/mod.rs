@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use phaseflag::{Object, Ruleset, Value};
+use phaseflag::{Object, Value};
 
 #[cfg(feature = "refs")]
 pub(crate) use self::rust::{HEADER, names as function_names};
@@ -20,7 +20,7 @@ pub(crate) use self::rust::{HEADER, names as function_names};
 use self::rust::Function;
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
-use crate::{client, input, output, pull};
+use crate::{client, output, pull, rules};
 
 pub(crate) const COMMAND: Command = Command {
     name: "generate",
@@ -60,7 +60,9 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         return Err(arguments.usage("`--check` needs `--output FILE`"));
     }
     let source = Path::new(arguments.raw_positional(1));
-    let functions = read(source, client::environment(arguments)?)?;
+    let environment = client::environment(arguments)?;
+    let rules = rules::read(source, environment.as_deref())?;
+    let functions = rust::functions(&flag::flags(&rules))?;
     let code = rust::module(&functions);
     let Some(target) = target else {
         return match arguments.has("--json") {
@@ -88,28 +90,6 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     }
 }
 
-/// Returns the functions for the flags of a file. Warns if clients cannot use parts of it.
-fn read(path: &Path, environment: Option<String>) -> Result<Vec<Function>, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::Other(format!("failed to read `{}`: {error}", path.display()))
-    };
-    let bytes = input::read(path, input::MAX_RULES)?;
-    let text = String::from_utf8(bytes).map_err(|_| failed(&"it is not UTF-8"))?;
-    let ruleset = match environment {
-        Some(name) => Ruleset::parse_for(&text, &name),
-        None => Ruleset::parse(&text),
-    };
-    let ruleset = ruleset.map_err(|error| failed(&error))?;
-    let document = text.parse::<Value>().map_err(|error| failed(&error))?;
-    let problems = ruleset.problems().len();
-    if problems > 0 {
-        let many = if problems == 1 { "a problem" } else { "problems" };
-        let path = path.display();
-        output::warn(format_args!("`{path}` has {many}: `phaseflag check {path}` says which"));
-    }
-    rust::functions(&flag::flags(&ruleset, &document))
-}
-
 /// Returns whether a file has this content. Line ends may be those of Windows.
 fn is_up_to_date(path: &Path, code: &str) -> Result<bool, Failure> {
     // A pipe or a device is never read.
@@ -132,7 +112,7 @@ fn object(functions: &[Function], file: Option<(&OsStr, bool)>, code: Option<&st
     let path = file.map(|(path, _)| path.display().to_string());
     Value::from(Object::from([
         ("flags", functions.iter().map(function).collect()),
-        ("output", Value::from(path)),
+        ("file", Value::from(path)),
         ("up_to_date", file.map_or(Value::Null, |(_, up_to_date)| Value::from(up_to_date))),
         ("code", code.map_or(Value::Null, Value::from)),
     ]))

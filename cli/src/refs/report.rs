@@ -101,7 +101,7 @@ impl<'a> Report<'a> {
         let reference = |reference: &Reference| {
             let suggestion = self.suggestions.get(reference.key.as_str()).copied().flatten();
             Object::from([
-                ("path", Value::from(reference.path.to_string_lossy())),
+                ("file", Value::from(reference.path.to_string_lossy())),
                 ("line", Value::from(reference.line)),
                 ("column", Value::from(reference.column)),
                 ("key", Value::from(reference.key.as_str())),

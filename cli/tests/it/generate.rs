@@ -229,12 +229,12 @@ fn data_is_json() {
     let code = object["code"].as_str().unwrap();
     assert_eq!(code, generated(&folder, rules));
     assert_eq!(object["flags"].to_string(), r#"[{"function":"a_b","key":"a-b","type":"f64"}]"#);
-    assert_eq!((&object["output"], &object["up_to_date"]), (&Value::Null, &Value::Null));
+    assert_eq!((&object["file"], &object["up_to_date"]), (&Value::Null, &Value::Null));
 
     let arguments = ["generate", "rust", "rules.json", "-o", "flags.rs", "--json"];
     let written = |up_to_date| {
         let flags = r#""flags":[{"function":"a_b","key":"a-b","type":"f64"}]"#;
-        format!("{{\"code\":null,{flags},\"output\":\"flags.rs\",\"up_to_date\":{up_to_date}}}\n")
+        format!("{{\"code\":null,\"file\":\"flags.rs\",{flags},\"up_to_date\":{up_to_date}}}\n")
     };
     let check = [&arguments[..], &["--check"]].concat();
     assert_eq!(run(&mut folder.phaseflag(&check)), outcome(1, &written(false), ""));
@@ -280,7 +280,7 @@ fn what_cannot_be_generated_is_an_error() {
     assert_eq!(dropped.status, 0);
     assert_eq!(
         dropped.errors,
-        "phaseflag: `dropped.json` has a problem: `phaseflag check dropped.json` says which\n"
+        "phaseflag: `dropped.json` has problems, which `phaseflag check` reports\n"
     );
     assert_eq!(dropped.output.matches("pub fn ").count(), 1);
 }

@@ -17,6 +17,7 @@ mod ca;
 mod cache;
 mod check;
 mod completions;
+mod diff;
 #[cfg(unix)]
 mod docs;
 mod examples;

@@ -102,8 +102,8 @@ fn data_is_json() {
     assert_eq!(
         object["references"].to_string(),
         concat!(
-            r#"[{"column":6,"key":"ui-theme","known":true,"line":1,"path":"a.py","suggestion":null},"#,
-            r#"{"column":28,"key":"ui-them","known":false,"line":1,"path":"a.py","suggestion":"ui-theme"}]"#
+            r#"[{"column":6,"file":"a.py","key":"ui-theme","known":true,"line":1,"suggestion":null},"#,
+            r#"{"column":28,"file":"a.py","key":"ui-them","known":false,"line":1,"suggestion":"ui-theme"}]"#
         )
     );
     assert_eq!(object["flags"].as_array().unwrap().len(), 8);

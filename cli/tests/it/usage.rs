@@ -8,6 +8,7 @@ pub const COMMANDS: &[&str] = &[
     "eval-all",
     "explain",
     "check",
+    "diff",
     "schema",
     "pull",
     "watch",
