@@ -80,8 +80,12 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         output::line(object(&functions, Some((target.as_os_str(), up_to_date)), None))?;
     } else if arguments.has("--check") && !up_to_date {
         let (target, source) = (target.display(), source.display());
+        let more = match arguments.raw("--environment") {
+            Some(name) => format!(" --environment {}", name.display()),
+            None => String::new(),
+        };
         output::line(output::escape_line(format!(
-            "{target} is out of date: run `phaseflag generate rust {source} -o {target}`"
+            "{target} is out of date: run `phaseflag generate rust {source} -o {target}{more}`"
         )))?;
     }
     match arguments.has("--check") && !up_to_date {

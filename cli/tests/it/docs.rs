@@ -21,12 +21,13 @@ fn shell(folder: &Folder) -> Command {
 fn the_readme_prints_what_the_command_prints() {
     let folder = Folder::new("docs-readme");
     folder.write("flags.json", FLAGS);
-    let sessions =
-        README.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let examples: Vec<_> =
-        sessions.flat_map(|session| session.split("$ ").filter(|text| !text.is_empty())).collect();
-    assert!(examples.len() > 10);
+    folder.write("one.json", r#"[{"key": "theme"}]"#);
+    let sessions = README.split("```console\n").skip(1);
+    let session: String = sessions.map(|session| session.split("```\n").next().unwrap()).collect();
+    let examples: Vec<_> = session.trim_start_matches("$ ").split("\n$ ").collect();
+    assert!(examples.len() > 20, "{examples:?}");
     for example in examples {
+        let example = format!("{}\n", example.trim_end_matches('\n'));
         let (line, output) = example.split_once('\n').unwrap();
         let mut shell = shell(&folder);
         let done = run(shell.args(["-c", line]).env("PHASEFLAG_BOOTSTRAP", "flags.json"));
