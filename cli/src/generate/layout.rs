@@ -1,5 +1,7 @@
 //! Lays out Rust code as rustfmt does with its default settings.
 
+use crate::output::width;
+
 /// The width of a line.
 const MAX_LINE: usize = 100;
 
@@ -78,8 +80,4 @@ pub(super) fn comment(indent: usize, paragraphs: &[String]) -> String {
         }
     }
     text
-}
-
-fn width(text: &str) -> usize {
-    text.chars().count()
 }

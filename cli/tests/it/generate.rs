@@ -138,6 +138,7 @@ fn lengths() -> String {
     let flags = (1..80).flat_map(|length| {
         let text = "x".repeat(length);
         let other = "y".repeat(length);
+        let wide = "日".repeat(length);
         [
             format!(
                 r#"{{"key": "b{text}", "default_variation": "v",
@@ -154,6 +155,10 @@ fn lengths() -> String {
             format!(
                 r#"{{"key": "j{text}", "default_variation": "v", "variations": [
                      {{"key": "v", "value": {{"m{text}": [[1]], "n": null, "o": [{{"p{text}": 1}}]}}}}]}}"#
+            ),
+            format!(
+                r#"{{"key": "w{length}", "default_variation": "v",
+                     "variations": [{{"key": "v", "value": "{wide}"}}]}}"#
             ),
             format!(
                 r#"{{"key": "n{text}", "default_variation": "v",
