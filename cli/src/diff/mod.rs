@@ -61,7 +61,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let environment = client::environment(arguments)?;
     let read = |source: usize| match arguments.raw_positional(source) {
         name if name == "service" => {
-            let text = client::for_service(arguments)?.fetch_ruleset()?;
+            let text = client::fetch(arguments)?;
             rules::parse(&text, "the rules of the service", environment.as_deref())
         }
         path => rules::read(Path::new(path), environment.as_deref()),

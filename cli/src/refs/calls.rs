@@ -224,7 +224,7 @@ fn positional<'w, 'a>(
             let commands = COMMANDS.iter();
             let mut specs = commands
                 .filter(|it| command.is_none_or(|command| command.name == it.name))
-                .flat_map(Command::option_specs);
+                .flat_map(|command| command.option_specs());
             specs.any(|spec| {
                 let short = spec.short.map(|short| format!("-{short}"));
                 !spec.value.is_empty() && (spec.name == option || short.as_deref() == Some(option))
