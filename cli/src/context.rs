@@ -71,7 +71,7 @@ fn attribute<'a>(
 }
 
 /// Parses a value: a number or a boolean if it is exactly a JSON one, text otherwise.
-fn value(text: &str) -> AttributeValue {
+pub(crate) fn value(text: &str) -> AttributeValue {
     // The JSON parser accepts white space and a byte order mark around a value: these are text.
     let bare = !text.starts_with('\u{feff}') && !text.contains(|c: char| c.is_ascii_whitespace());
     match text.parse() {

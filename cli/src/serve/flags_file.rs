@@ -3,13 +3,19 @@
 use std::error::Error;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use phaseflag::{Object, Ruleset, Value};
 
 use super::document::hash;
 use crate::failure::Failure;
 use crate::{input, output};
+
+/// How long a file must be unchanged before its time and length prove that it is: two changes
+/// within this time may leave the same ones.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// The file and the last valid rules in it.
 pub(crate) struct FlagsFile {
@@ -18,7 +24,14 @@ pub(crate) struct FlagsFile {
     is_stream: bool,
     /// The last content, valid or not.
     content: Result<String, io::ErrorKind>,
-    rules: Rules,
+    rules: Arc<Rules>,
+    /// The time and the length of the file at the last reading; `None` if a later reading must not
+    /// rely on them.
+    stamp: Option<(SystemTime, u64)>,
+    /// How often the content has changed.
+    edits: u64,
+    /// Why the content is not in use.
+    trouble: Option<String>,
 }
 
 impl FlagsFile {
@@ -35,16 +48,48 @@ impl FlagsFile {
         let rules = Rules::parse(&text, 1).map_err(|error| {
             Failure::Other(format!("failed to load `{}`: {error}", path.display()))
         })?;
-        Ok(FlagsFile { path, is_stream, content: Ok(text), rules })
+        Ok(FlagsFile {
+            path,
+            is_stream,
+            content: Ok(text),
+            rules: Arc::new(rules),
+            stamp: None,
+            edits: 0,
+            trouble: None,
+        })
     }
 
-    /// Returns the rules of the file, or the last valid ones if it is invalid now.
-    pub(crate) fn current(&mut self) -> &Rules {
-        self.reload();
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the last valid rules of the file.
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
 
-    fn reload(&mut self) {
+    /// Returns how often the content has changed since the start, to valid or invalid rules.
+    pub(crate) fn edits(&self) -> u64 {
+        self.edits
+    }
+
+    /// Returns why the content is not in use, or `None` if it is.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Reloads the file like [`reload`](FlagsFile::reload), but does not read it if its time and
+    /// length are those of the last reading. For repeated calls without a request.
+    pub(crate) fn reload_if_touched(&mut self) {
+        let stamp = stamp(&self.path);
+        if stamp.is_none() || stamp != self.stamp {
+            self.reload();
+            self.stamp = stamp;
+        }
+    }
+
+    /// Reads the file, and uses its rules if they are valid.
+    pub(crate) fn reload(&mut self) {
         if self.is_stream {
             return;
         }
@@ -57,26 +102,31 @@ impl FlagsFile {
             return;
         }
         let path = self.path.display();
-        match &content {
-            Err(error) => {
-                output::warn(format_args!(
-                    "failed to read `{path}`: {error}; the last rules stay in use"
-                ));
-            }
+        self.trouble = match &content {
+            Err(error) => Some(format!("failed to read `{path}`: {error}")),
             Ok(text) => match Rules::parse(text, self.rules.version + 1) {
-                Err(error) => {
-                    output::warn(format_args!(
-                        "failed to load `{path}`: {error}; the last rules stay in use"
-                    ));
-                }
+                Err(error) => Some(format!("failed to load `{path}`: {error}")),
                 Ok(rules) => {
                     output::log(format!("reloaded `{path}`: version {}", rules.version));
-                    self.rules = rules;
+                    self.rules = Arc::new(rules);
+                    None
                 }
             },
+        };
+        if let Some(trouble) = &self.trouble {
+            output::warn(format_args!("{trouble}; the last rules stay in use"));
         }
         self.content = content;
+        self.edits += 1;
     }
+}
+
+/// Returns the time and the length of a file; `None` if they do not prove that it is unchanged.
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    let time = metadata.modified().ok()?;
+    let is_settled = time.elapsed().is_ok_and(|age| age > SETTLED);
+    is_settled.then_some((time, metadata.len()))
 }
 
 /// Rules, compiled for evaluation and as the document that is served.
@@ -118,4 +168,27 @@ fn unwrapped(document: Value) -> Object {
         inner.insert("segments", segments.clone());
     }
     inner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    #[test]
+    fn only_a_settled_file_has_a_stamp() {
+        let name = format!("phaseflag-stamp-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = File::create(&path).unwrap();
+        assert_eq!(stamp(&path), None);
+        let hour = Duration::from_secs(3600);
+        for (time, is_settled) in
+            [(SystemTime::now() - hour, true), (SystemTime::now() + hour, false)]
+        {
+            file.set_modified(time).unwrap();
+            assert_eq!(stamp(&path).map(|(_, length)| length), is_settled.then_some(0));
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(stamp(&path), None);
+    }
 }

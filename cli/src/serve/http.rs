@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Take, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait after a connection could not be accepted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+const JSON: &str = "application/json";
 
 /// A server that is listening.
 pub(crate) struct Server {
@@ -56,10 +58,27 @@ impl Server {
         self.address
     }
 
-    /// Returns an iterator over the requests, which blocks until the next one.
-    pub(crate) fn requests(&self) -> impl Iterator<Item = Request> {
-        self.requests.iter()
+    /// Waits for the next request. With a limit, returns [`Next::Nothing`] if none comes in time.
+    pub(crate) fn next(&self, limit: Option<Duration>) -> Next {
+        let received = match limit {
+            Some(limit) => self.requests.recv_timeout(limit),
+            None => self.requests.recv().map_err(RecvTimeoutError::from),
+        };
+        match received {
+            Ok(request) => Next::Request(request),
+            Err(RecvTimeoutError::Timeout) => Next::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Next::End,
+        }
     }
+}
+
+/// What the server has received.
+pub(crate) enum Next {
+    Request(Request),
+    /// The limit has passed.
+    Nothing,
+    /// The server accepts no more connections.
+    End,
 }
 
 /// A request, and the connection for the response.
@@ -77,17 +96,25 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     /// Headers in addition to those of every response.
     pub(crate) headers: Vec<(&'static str, String)>,
-    /// JSON, or empty.
+    content_type: &'static str,
     pub(crate) body: String,
 }
 
 impl Response {
     pub(crate) fn json(status: u16, body: Object) -> Response {
-        Response { status, headers: Vec::new(), body: Value::from(body).to_string() }
+        Response::text(status, JSON, Value::from(body).to_string())
     }
 
     pub(crate) fn empty(status: u16) -> Response {
-        Response { status, headers: Vec::new(), body: String::new() }
+        Response::text(status, JSON, String::new())
+    }
+
+    pub(crate) fn text(
+        status: u16,
+        content_type: &'static str,
+        body: impl Into<String>,
+    ) -> Response {
+        Response { status, headers: Vec::new(), content_type, body: body.into() }
     }
 
     /// Adds a header.
@@ -152,6 +179,10 @@ impl Request {
             let (name, value) = line.split_once(':').ok_or(ReadError::Rejected(400))?;
             request.headers.push((name.to_owned(), value.trim().to_owned()));
         }
+        if request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Host")).count() > 1
+        {
+            return Err(ReadError::Rejected(400));
+        }
         let length = request.content_length()?;
         if request.header("Expect").is_some() {
             request.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -204,6 +235,14 @@ impl Request {
         }
         send(&self.stream, &response)
     }
+
+    /// Sends the head of a response and the beginning of its body, which ends when the returned
+    /// connection is closed.
+    pub(crate) fn begin_response(self, response: &Response) -> io::Result<TcpStream> {
+        let bytes = head(response, None) + &response.body;
+        write(&self.stream, bytes.as_bytes(), TIMEOUT)?;
+        Ok(self.stream)
+    }
 }
 
 /// Reads a line of the head, without its line end.
@@ -225,18 +264,25 @@ fn reject(stream: TcpStream, status: u16) {
 }
 
 fn send(stream: &TcpStream, response: &Response) -> io::Result<()> {
-    let Response { status, headers, body } = response;
-    let mut bytes = format!("HTTP/1.1 {status} {}\r\nConnection: close\r\n", phrase(*status));
-    for (name, value) in headers {
-        bytes += &format!("{name}: {value}\r\n");
-    }
-    if *status != 304 {
-        bytes += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-    }
-    bytes += "\r\n";
-    bytes += body;
+    let bytes = head(response, Some(response.body.len())) + &response.body;
     write(stream, bytes.as_bytes(), TIMEOUT)?;
     stream.shutdown(Shutdown::Write)
+}
+
+/// Returns the head of a response, with the empty line at its end.
+fn head(response: &Response, length: Option<usize>) -> String {
+    let status = response.status;
+    let mut head = format!("HTTP/1.1 {status} {}\r\nConnection: close\r\n", phrase(status));
+    for (name, value) in &response.headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    if status != 304 {
+        head += &format!("Content-Type: {}\r\n", response.content_type);
+        if let Some(length) = length {
+            head += &format!("Content-Length: {length}\r\n");
+        }
+    }
+    head + "\r\n"
 }
 
 /// Writes all bytes within a time limit, even to a slow reader.
@@ -270,10 +316,13 @@ fn phrase(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         411 => "Length Required",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        421 => "Misdirected Request",
         422 => "Unprocessable Content",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
+        503 => "Service Unavailable",
         _ => "Status",
     }
 }

@@ -5,21 +5,29 @@
 //! - `documented` decides the responses without `--self-hosted`.
 //! - `self_hosted` decides the responses with `--self-hosted`.
 //! - `evaluation` and `document` build what the two have in common.
+//! - `page` decides the responses for the page at `/`, and `streams` tells it of edits.
+//! - `guard` refuses what web pages elsewhere send.
 
 mod date;
 mod document;
 mod documented;
 mod evaluation;
 mod flags_file;
+mod guard;
 mod http;
+mod page;
 mod self_hosted;
+mod streams;
 
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use self::flags_file::FlagsFile;
-use self::http::{Request, Response, Server};
+use self::http::{Next, Request, Response, Server};
+use self::page::Page;
 use self::self_hosted::RateLimit;
+use self::streams::Streams;
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output;
@@ -31,14 +39,17 @@ pub(crate) const COMMAND: Command = Command {
     details: "\
 The file holds rules in any form that the client accepts. It is read again when it changes; the
 last rules stay in use if it is invalid then. A pipe is read only once. The first line of output is
-the address; each received event is printed. The service listens on 127.0.0.1 only, and accepts any
-non-empty key.
+the address, the second one that of the page; each received event is printed. The service listens on
+127.0.0.1 only, and accepts any non-empty key.
 
+  GET  /                      a page for browsers: flags, an answer for a user, and why
   GET  /api/v1/sdk/ruleset    the file, with an increasing version; ETag and 304
   GET  /api/v1/sdk/bootstrap  its flags and segments; the signature is a dummy
   POST /api/v1/evaluate       the flags listed in `flags`, or all for [\"*\"]
   POST /api/v1/sdk/evaluate   the flag `flag_key`, in the format of older services
   POST /api/v1/sdk/events     prints each event
+
+The page needs no key. It follows edits of the file.
 
 With --self-hosted it behaves like the self-hosted service over PostgreSQL:
 
@@ -70,6 +81,9 @@ Flags are evaluated by this client.
 
 const DEFAULT_PORT: u16 = 8000;
 
+/// How often the file is checked while streams are open.
+const WATCH_INTERVAL: Duration = Duration::from_millis(200);
+
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let path = PathBuf::from(arguments.raw_positional(0));
     let port: u16 = match arguments.text("--port")? {
@@ -84,23 +98,66 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let server = Server::start(port)
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
     output::log(format!("serving http://{}/api/v1", server.address()));
-    for request in server.requests() {
-        let rules = file.current();
-        let response = match &mut limit {
-            Some(limit) => self_hosted::respond(&request, rules, key, limit),
-            None => documented::respond(&request, rules, key),
+    output::log(format!("page http://{}/", server.address()));
+    let mut streams = Streams::new();
+    let mut edits = file.edits();
+    loop {
+        let time = (!streams.is_empty()).then_some(WATCH_INTERVAL);
+        let request = match server.next(time) {
+            Next::Request(request) => Some(request),
+            Next::Nothing => None,
+            Next::End => return Err(Failure::other("the server stopped")),
         };
-        send(request, response);
+        match &request {
+            Some(_) => file.reload(),
+            None => file.reload_if_touched(),
+        }
+        if edits != file.edits() {
+            edits = file.edits();
+            streams.send(&page::edited(edits));
+        }
+        streams.tend();
+        let Some(request) = request else { continue };
+        if Page::has(request.path()) {
+            show_page(request, &file, &mut streams);
+            continue;
+        }
+        let response = match (guard::check_program(&request), &mut limit) {
+            (Err(refusal), _) => refusal,
+            (Ok(()), Some(limit)) => self_hosted::respond(&request, file.rules(), key, limit),
+            (Ok(()), None) => documented::respond(&request, file.rules(), key),
+        };
+        send(request, |_| response);
     }
-    Err(Failure::other("the server stopped"))
 }
 
-/// Sends a response on its own thread, so that a slow reader does not block other requests.
-fn send(request: Request, response: Response) {
+/// Responds to a request of the page.
+fn show_page(request: Request, file: &FlagsFile, streams: &mut Streams) {
+    if let Err(refusal) = guard::check_page(&request) {
+        return send(request, |_| refusal);
+    }
+    if (request.method(), request.path()) != ("GET", page::CHANGES) {
+        let page = Page::of(file);
+        return send(request, move |request| page.respond(request));
+    }
+    if streams.is_full() {
+        return send(request, |_| page::too_many_streams());
+    }
+    // A browser that has closed the connection opens another stream.
+    let _ = streams.open(request, &page::changes(file.edits()));
+}
+
+/// Makes and sends a response on its own thread, so that neither a slow reader nor a long evaluation
+/// blocks other requests.
+fn send(request: Request, make: impl FnOnce(&Request) -> Response + Send + 'static) {
     let failed = |error| output::warn(format_args!("failed to send response: {error}"));
     let spawned = thread::Builder::new().spawn(move || {
-        if let Err(error) = request.respond(response) {
-            failed(error);
+        let response = make(&request);
+        // A browser often gives up a request, such as at the next letter of an attribute.
+        let is_page = Page::has(request.path());
+        match request.respond(response) {
+            Err(error) if !is_page => failed(error),
+            _ => {}
         }
     });
     if let Err(error) = spawned {

@@ -26,6 +26,7 @@ mod generate;
 mod get;
 mod list;
 mod man;
+mod page;
 #[cfg(unix)]
 mod pipes;
 mod pull;

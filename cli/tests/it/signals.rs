@@ -1,6 +1,6 @@
 //! How signals end the command, also as the first process of a container.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -16,12 +16,17 @@ const COMMANDS: [(&[&str], &str); 2] = [
     (&["watch", "--bootstrap", "flags.json"], "phaseflag: watching "),
 ];
 
-/// Begins a request to the service of this line, and leaves it open. Another line has no service.
-fn begin_request(line: &str) -> Option<TcpStream> {
+/// Begins a request to the service of this line, and opens a stream of its page. Another line has no
+/// service.
+fn open_connections(line: &str) -> Option<[TcpStream; 2]> {
     let address = line.strip_prefix("serving http://")?.split('/').next()?;
+    let mut request = TcpStream::connect(address).unwrap();
+    request.write_all(b"POST /api/v1/sdk/events HTTP/1.1\r\nContent-Length: 9\r\n\r\n{").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"POST /api/v1/sdk/events HTTP/1.1\r\nContent-Length: 9\r\n\r\n{").unwrap();
-    Some(stream)
+    stream.write_all(b"GET /_page/changes HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("data: ")));
+    Some([request, stream])
 }
 
 #[test]
@@ -34,7 +39,7 @@ fn signals_end_the_first_process_of_a_container() {
             let mut command = folder.program("unshare");
             command.args(options).arg(env!("CARGO_BIN_EXE_phaseflag")).args(arguments);
             let mut program = Program::start(&mut command);
-            let _request = begin_request(&program.line(running));
+            let _open = open_connections(&program.line(running));
             container::signal(&program, signal);
             container::signal(&program, signal);
             assert_eq!(program.end().code(), Some(128 + number), "{arguments:?} {signal}");
@@ -50,7 +55,7 @@ fn signals_keep_their_default_action_elsewhere() {
     for (arguments, running) in COMMANDS {
         for (signal, number) in SIGNALS {
             let mut program = Program::start(&mut folder.phaseflag(arguments));
-            let _request = begin_request(&program.line(running));
+            let _open = open_connections(&program.line(running));
             let id = program.id().to_string();
             assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
             assert_eq!(program.end().signal(), Some(number), "{arguments:?} {signal}");

@@ -195,6 +195,11 @@ impl Service {
         Service { program, base_url }
     }
 
+    /// Returns the address of the page.
+    pub fn page(&self) -> String {
+        self.base_url.strip_suffix("api/v1").unwrap().to_owned()
+    }
+
     /// Returns a command that uses this service.
     pub fn phaseflag(&self, folder: &Folder, arguments: &[&str]) -> Command {
         let mut command = folder.phaseflag(arguments);
