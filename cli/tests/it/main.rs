@@ -13,6 +13,8 @@ mod generated_examples;
 #[allow(dead_code)]
 mod generated_odd;
 
+#[cfg(target_os = "linux")]
+mod browser;
 mod ca;
 mod cache;
 mod check;

@@ -13,6 +13,8 @@ pub use exchange::{Response, exchange};
 pub use program::Program;
 
 #[cfg(target_os = "linux")]
+pub mod browser;
+#[cfg(target_os = "linux")]
 #[path = "../../../tests/support/container.rs"]
 pub mod container;
 #[path = "../../../tests/support/exchange.rs"]
