@@ -20,7 +20,7 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// The file and the last valid rules in it.
 pub(crate) struct FlagsFile {
     path: PathBuf,
-    /// Whether it is a pipe, which can be read only once.
+    /// Whether it is a pipe or standard input, which can be read only once.
     is_stream: bool,
     /// The last content, valid or not.
     content: Result<String, io::ErrorKind>,
@@ -41,7 +41,7 @@ impl FlagsFile {
     ///
     /// If the file cannot be read, or is not a valid ruleset.
     pub(crate) fn open(path: PathBuf) -> Result<FlagsFile, Failure> {
-        let is_stream = input::is_stream(&path);
+        let is_stream = path.as_os_str() == "-" || input::is_stream(&path);
         let text = String::from_utf8(input::read(&path, input::MAX_RULES)?).map_err(|_| {
             Failure::Other(format!("failed to read `{}`: it is not UTF-8", path.display()))
         })?;

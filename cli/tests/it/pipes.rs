@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread::{self, JoinHandle};
 
 use crate::support::{
-    FLAGS, Folder, KEY, NOBODY, Program, Service, outcome, refused, run, run_with_input,
+    FLAGS, Folder, KEY, NOBODY, Program, Service, exchange, outcome, refused, run, run_with_input,
 };
 
 fn pipe(folder: &Folder, name: &str) {
@@ -144,6 +144,22 @@ fn a_served_pipe_is_read_once() {
     writing.join().unwrap();
     for _ in 0..3 {
         assert_eq!(service.get("/sdk/ruleset", &[]).status, 200);
+    }
+}
+
+#[test]
+fn standard_input_is_served() {
+    let folder = Folder::new("pipe-standard-input");
+    folder.write("flags.json", FLAGS);
+    let mut shell = folder.program("sh");
+    let script = r#"exec "$0" serve - --port 0 < flags.json"#;
+    let mut program = Program::start(shell.args(["-c", script, env!("CARGO_BIN_EXE_phaseflag")]));
+    let line = program.line("page ");
+    let url = format!("{}_page/flags", line.strip_prefix("page ").unwrap());
+    for _ in 0..2 {
+        let state = exchange("GET", &url, &[], "").json();
+        assert_eq!(state["flags"].as_array().unwrap().len(), 8);
+        assert!(state["trouble"].is_null(), "{}", state["trouble"]);
     }
 }
 
