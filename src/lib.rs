@@ -108,7 +108,8 @@ mod value;
 mod worker;
 
 pub use client::{
-    ClientBuilder, EvaluationDetails, EvaluationError, PhaseFlagClient, Snapshot, Statistics,
+    ClientBuilder, EnvSettings, EvaluationDetails, EvaluationError, PhaseFlagClient, Snapshot,
+    Statistics,
 };
 pub use context::{AttributeValue, EvaluationContext};
 pub use error::{BootstrapError, Error, RequestError};

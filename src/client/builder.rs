@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::events::open_recorder;
 #[cfg(feature = "http")]
 use crate::events::open_spool;
-use crate::rules::{open_cache, watch_bootstrap};
+use crate::rules::{open_cache, read_variables, watch_bootstrap};
 
 /// Builds a client from its settings.
 ///
@@ -25,6 +25,16 @@ use crate::rules::{open_cache, watch_bootstrap};
 pub struct ClientBuilder {
     config: Config,
     extras: Extras,
+    from_env: Option<FromEnv>,
+}
+
+/// What `builder_from_env` adds to a builder.
+#[derive(Clone)]
+enum FromEnv {
+    /// A variable cannot be used.
+    Failed(Error),
+    /// Names the variable of a setting in an error.
+    Read(fn(Error) -> Error),
 }
 
 impl PhaseFlagClient {
@@ -37,7 +47,7 @@ impl PhaseFlagClient {
     pub fn builder(base_url: impl Into<String>, api_key: impl Into<String>) -> ClientBuilder {
         let config =
             Config { base_url: base_url.into(), api_key: api_key.into(), ..Config::default() };
-        ClientBuilder { config, extras: Extras::default() }
+        ClientBuilder { config, extras: Extras::default(), from_env: None }
     }
 }
 
@@ -329,15 +339,63 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets whether environment variables override flags: `PHASEFLAG_FLAG_` and the key, with ASCII
+    /// letters in upper case, and `_` for each character but ASCII letters and digits. So
+    /// `PHASEFLAG_FLAG_NEW_CHECKOUT_FLOW=true` overrides `new-checkout-flow`.
+    ///
+    /// A value is JSON, or else a text: `true`, `20`, `dark`, `{"max": 3}`. If the type of the flag
+    /// is `string`, the value is always the text as it stands, such as `1.10`; before the client has
+    /// rules, it cannot know the type. An empty value is an empty text. The type of the value decides
+    /// which getters serve it, as for [`set_override`](PhaseFlagClient::set_override), which takes
+    /// precedence: clearing that override uncovers the one from the environment.
+    ///
+    /// The environment is read once, by [`build`](ClientBuilder::build). Overrides work for flags
+    /// that are not in the rules, too, except that
+    /// [`evaluate_all`](PhaseFlagClient::evaluate_all) cannot know their keys. They have the reason
+    /// `override`, and do not change what prerequisites see.
+    ///
+    /// When the client gets rules, it logs each variable that matches no flag, that overrides several
+    /// flags, or whose value is of another type than all values of the flag, once. It never logs a
+    /// value. See [`unmatched_variables`](PhaseFlagClient::unmatched_variables).
+    ///
+    /// Not used by default.
+    pub fn override_from_env(mut self) -> ClientBuilder {
+        self.extras.variables = Some(read_variables);
+        self
+    }
+
+    /// Makes `build` fail.
+    pub(super) fn failing(mut self, fault: Error) -> ClientBuilder {
+        self.from_env = Some(FromEnv::Failed(fault));
+        self
+    }
+
+    /// Passes an error of `build` to a function.
+    pub(super) fn naming_errors(mut self, name: fn(Error) -> Error) -> ClientBuilder {
+        self.from_env = Some(FromEnv::Read(name));
+        self
+    }
+
     /// Checks the settings and returns a client. Uses no network, reads no file except that of
     /// `SSL_CERT_FILE`, and starts no thread.
     ///
     /// # Errors
     ///
     /// Returns [`Error::InvalidSetting`], which names the setting and the reason, if a setting is
-    /// not what its setter accepts, or needs a feature that the crate was built without.
+    /// not what its setter accepts, or needs a feature that the crate was built without; or if an
+    /// environment variable is malformed.
     pub fn build(self) -> Result<PhaseFlagClient, Error> {
-        Ok(PhaseFlagClient::new(Inner::new(self.config.check()?, self.extras)?))
+        let name_variable = match self.from_env {
+            None => None,
+            Some(FromEnv::Failed(fault)) => return Err(fault),
+            Some(FromEnv::Read(name)) => Some(name),
+        };
+        let inner = self.config.check().and_then(|config| Inner::new(config, self.extras));
+        match (inner, name_variable) {
+            (Ok(inner), _) => Ok(PhaseFlagClient::new(inner)),
+            (Err(error), Some(name)) => Err(name(error)),
+            (Err(error), None) => Err(error),
+        }
     }
 }
 

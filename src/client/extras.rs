@@ -3,7 +3,7 @@
 use crate::events::NewRecorder;
 #[cfg(feature = "http")]
 use crate::events::NewSpool;
-use crate::rules::{NewCache, NewWatch};
+use crate::rules::{NewCache, NewVariables, NewWatch};
 
 /// The optional parts of a client; `None` if their setting is not used.
 #[derive(Clone, Copy, Default)]
@@ -11,6 +11,7 @@ pub(crate) struct Extras {
     pub(crate) watch: Option<NewWatch>,
     pub(crate) cache: Option<NewCache>,
     pub(crate) recorder: Option<NewRecorder>,
+    pub(crate) variables: Option<NewVariables>,
     #[cfg(feature = "http")]
     pub(crate) spool: Option<NewSpool>,
 }

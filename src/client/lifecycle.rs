@@ -84,13 +84,15 @@ impl Inner {
         let config = Arc::new(config);
         let ledger = Arc::new(Ledger::new(config.event_queue_capacity));
         let home = Arc::new(Home::new(ledger.clone()));
+        let variables = extras.variables.map_or(Ok(None), |read| read())?;
+        let flags = Arc::new(Flags::new(&config, variables));
         let service = match config.has_service() {
             true => Some(Service::new(&config, ledger.clone(), home.clone(), &extras)?),
             false => None,
         };
         Ok(Inner {
-            overrides: Overrides::default(),
-            flags: Arc::new(Flags::new(&config)),
+            overrides: Overrides::new(flags.clone()),
+            flags,
             config,
             ledger,
             recorder: service.as_ref().and_then(|service| service.recorder()),

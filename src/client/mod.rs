@@ -4,6 +4,7 @@ mod builder;
 mod details;
 mod evaluation_error;
 mod extras;
+mod from_env;
 mod getters;
 mod home;
 mod lifecycle;
@@ -19,6 +20,7 @@ pub use builder::ClientBuilder;
 pub use details::EvaluationDetails;
 pub use evaluation_error::EvaluationError;
 pub(crate) use extras::Extras;
+pub use from_env::EnvSettings;
 pub(crate) use lifecycle::Inner;
 pub use snapshot::Snapshot;
 pub use statistics::Statistics;
@@ -228,12 +230,12 @@ impl PhaseFlagClient {
         self.inner.overrides.set(key, value.into());
     }
 
-    /// Removes the override of a flag.
+    /// Removes the override of a flag. One from the environment is in force again.
     pub fn clear_override(&self, key: &str) {
         self.inner.overrides.clear(key);
     }
 
-    /// Removes all overrides.
+    /// Removes all overrides, except those from the environment.
     pub fn clear_all_overrides(&self) {
         self.inner.overrides.clear_all();
     }

@@ -1,18 +1,30 @@
-//! Overrides: values that the program sets and that take precedence over the rules.
+//! Overrides: values that take precedence over the rules. The program sets them, and they take
+//! precedence over those from environment variables.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use crate::ruleset::{EvaluationResult, Reason};
+use crate::rules::{Flags, Variables};
+use crate::ruleset::{EvaluationResult, Reason, Ruleset};
 use crate::value::{MAX_DEPTH, Object, Value};
 
 /// Overrides by key. A read without any override costs one atomic load.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Overrides {
     any: AtomicBool,
-    values: RwLock<Arc<Object>>,
+    current: RwLock<OverridesView>,
     /// The scoped overrides in the order in which they were set.
     scoped: Mutex<Vec<Scoped>>,
+    /// The rules, which decide the types of variables.
+    flags: Arc<Flags>,
+}
+
+/// The overrides of one moment.
+#[derive(Clone, Debug)]
+pub(super) struct OverridesView {
+    values: Arc<Object>,
+    variables: Option<Arc<dyn Variables>>,
 }
 
 /// An override that ends with its `ScopedOverride`.
@@ -25,6 +37,17 @@ struct Scoped {
 }
 
 impl Overrides {
+    /// Returns the overrides of a client that has set none.
+    pub(super) fn new(flags: Arc<Flags>) -> Overrides {
+        let current = OverridesView { values: Arc::default(), variables: flags.variables.clone() };
+        Overrides {
+            any: AtomicBool::new(!current.is_empty()),
+            current: RwLock::new(current),
+            scoped: Mutex::default(),
+            flags,
+        }
+    }
+
     pub(crate) fn set(&self, key: &str, value: Value) {
         let value = value.up_to(MAX_DEPTH);
         self.change(|values| {
@@ -46,7 +69,7 @@ impl Overrides {
     pub(crate) fn begin_scoped(&self, key: &str, value: Value) -> u64 {
         let mut scoped = self.lock_scoped();
         let id = scoped.last().map_or(0, |last| last.id + 1);
-        let previous = self.read(key, Value::clone);
+        let previous = self.current().values.get(key).cloned();
         self.set(key, value);
         scoped.push(Scoped { id, key: key.to_owned(), previous });
         id
@@ -79,15 +102,20 @@ impl Overrides {
     /// Not inlined, so that evaluations without overrides stay fast.
     #[cold]
     fn look_up<T>(&self, key: &str, read: impl FnOnce(&Value) -> T) -> Option<T> {
-        self.values.read().unwrap_or_else(PoisonError::into_inner).get(key).map(read)
+        let is_text = || self.flags.current().is_some_and(|rules| rules.is_text(key));
+        self.current().get(key, &is_text).map(read)
     }
 
     /// Returns all overrides, or `None` if there are none.
-    pub(super) fn all(&self) -> Option<Arc<Object>> {
+    pub(super) fn all(&self) -> Option<OverridesView> {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
-        Some(self.values.read().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(self.current().clone())
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, OverridesView> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_scoped(&self) -> MutexGuard<'_, Vec<Scoped>> {
@@ -95,9 +123,41 @@ impl Overrides {
     }
 
     fn change(&self, change: impl FnOnce(&mut Arc<Object>)) {
-        let mut values = self.values.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut values);
-        self.any.store(!values.is_empty(), Ordering::Release);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut current.values);
+        self.any.store(!current.is_empty(), Ordering::Release);
+    }
+}
+
+impl OverridesView {
+    /// Returns the override of a flag, or `None`. `is_text` is whether the type of the flag is
+    /// `string`.
+    pub(super) fn get(&self, key: &str, is_text: &dyn Fn() -> bool) -> Option<&Value> {
+        match self.values.get(key) {
+            Some(value) => Some(value),
+            None => self.variables.as_ref()?.get(key, is_text),
+        }
+    }
+
+    /// Replaces the results of flags that are overridden, and adds those of flags without rules. The
+    /// keys of such flags are not known to environment variables.
+    pub(super) fn replace(
+        &self,
+        results: &mut BTreeMap<String, EvaluationResult>,
+        rules: Option<&Ruleset>,
+    ) {
+        if let (Some(variables), Some(rules)) = (&self.variables, rules) {
+            for (key, result) in results.iter_mut() {
+                if let Some(value) = variables.get(key, &|| rules.is_text(key)) {
+                    *result = overridden(value);
+                }
+            }
+        }
+        results.extend(self.values.iter().map(|(key, value)| (key.to_owned(), overridden(value))));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.values.is_empty() && self.variables.is_none()
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::details::EvaluationDetails;
 use super::evaluation_error::EvaluationError;
 use super::getters::getters;
-use super::overrides::overridden;
+use super::overrides::{OverridesView, overridden};
 use crate::context::EvaluationContext;
 use crate::events::Recorder;
 use crate::rules::Misses;
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
-use crate::value::{Object, Value};
+use crate::value::Value;
 
 /// The rules and overrides of a client at one moment.
 ///
@@ -35,7 +35,7 @@ use crate::value::{Object, Value};
 pub struct Snapshot {
     pub(super) started_without_service: bool,
     pub(super) ruleset: Option<Ruleset>,
-    pub(super) overrides: Option<Arc<Object>>,
+    pub(super) overrides: Option<OverridesView>,
     pub(super) default_context: Option<Arc<EvaluationContext>>,
     pub(crate) recorder: Option<Arc<dyn Recorder>>,
     pub(super) misses: Arc<Misses>,
@@ -54,8 +54,9 @@ impl Snapshot {
             Some(ruleset) => ruleset.evaluate_all(self.context(context.into())),
             None => BTreeMap::new(),
         };
-        let overrides = self.overrides.iter().flat_map(|overrides| overrides.iter());
-        results.extend(overrides.map(|(key, value)| (key.to_owned(), overridden(value))));
+        if let Some(overrides) = &self.overrides {
+            overrides.replace(&mut results, self.ruleset.as_ref());
+        }
         results
     }
 
@@ -124,7 +125,8 @@ impl Snapshot {
     }
 
     fn overridden(&self, key: &str) -> Option<&Value> {
-        self.overrides.as_ref()?.get(key)
+        let is_text = || self.ruleset.as_ref().is_some_and(|rules| rules.is_text(key));
+        self.overrides.as_ref()?.get(key, &is_text)
     }
 
     fn context<'a>(

@@ -12,6 +12,7 @@ use super::misses::Misses;
 use super::readiness::Readiness;
 use super::source::{Precedence, RulesSource};
 use super::store::Store;
+use super::variables::Variables;
 use crate::config::{Config, Environment, parse_for};
 use crate::context::EvaluationContext;
 use crate::log::log;
@@ -29,6 +30,8 @@ pub(crate) struct Flags {
     pub(super) store: Store,
     pub(crate) readiness: Readiness,
     pub(crate) misses: Arc<Misses>,
+    /// The overrides from the environment; `None` without any.
+    pub(crate) variables: Option<Arc<dyn Variables>>,
     listeners: Arc<Listeners>,
     precedence: Mutex<Precedence>,
 }
@@ -47,10 +50,11 @@ pub(super) struct Installed<'a> {
 
 impl Flags {
     /// Returns the flags of a client that has no rules yet.
-    pub(crate) fn new(config: &Config) -> Flags {
+    pub(crate) fn new(config: &Config, variables: Option<Arc<dyn Variables>>) -> Flags {
         Flags {
             environment: config.environment.clone(),
             readiness: Readiness::with_patience(config.patience()),
+            variables,
             ..Flags::default()
         }
     }
@@ -183,6 +187,9 @@ impl Flags {
     pub(super) fn notify(&self, installed: Installed<'_>) -> Option<Ruleset> {
         self.log(&installed);
         let Installed { ruleset, before, listeners_end, .. } = installed;
+        if let Some(variables) = &self.variables {
+            variables.report(ruleset);
+        }
         self.listeners.notify(listeners_end, before.as_ref(), ruleset);
         before.filter(Ruleset::is_shared)
     }

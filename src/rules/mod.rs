@@ -15,6 +15,7 @@ mod readiness;
 mod shard;
 mod source;
 mod store;
+mod variables;
 
 pub(crate) use bootstrap_watch::{NewWatch, Watch, WatchThread, watch_bootstrap};
 pub(crate) use cache::{Cache, CacheEntry, NewCache, open_cache};
@@ -26,3 +27,4 @@ pub(crate) use misses::Misses;
 #[cfg(feature = "http")]
 pub(crate) use poller::Poller;
 pub use readiness::ClientState;
+pub(crate) use variables::{NewVariables, Variables, read_variables};

@@ -103,9 +103,10 @@ impl LazyTables for Lazy {
         place.tables.flag(place.position)
     }
 
-    fn listed_flags(&self) -> usize {
+    fn for_each_key(&self, each: &mut dyn FnMut(&str)) {
         let mut before = None;
-        self.text.flag_names().filter(|name| before.replace(*name) != Some(*name)).count()
+        let names = self.text.flag_names();
+        names.filter(|name| before.replace(*name) != Some(*name)).for_each(each);
     }
 
     fn whole(&self) -> &Arc<Replica> {

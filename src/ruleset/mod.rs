@@ -15,6 +15,7 @@ mod problem;
 mod result;
 mod split;
 mod tables;
+mod variable;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +35,7 @@ pub use result::{EvaluationResult, Reason};
 pub use split::{Share, Split};
 pub use tables::{FlagInfo, FlagKind};
 pub(crate) use tables::{Long, excerpt};
+pub(crate) use variable::{VARIABLE_PREFIX, variable_of, variable_suffix};
 
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::value::Value;
@@ -242,6 +244,30 @@ impl Ruleset {
         self.0.find(key).is_some()
     }
 
+    /// Calls a function with the key of each flag. Compiles nothing: of a lazy ruleset, it includes
+    /// the flags of all environments.
+    pub(crate) fn for_each_key(&self, each: &mut dyn FnMut(&str)) {
+        match &*self.0 {
+            Replica::Compiled(tables) => tables.flags.iter().for_each(|flag| each(&flag.key)),
+            Replica::Lazy(lazy) => lazy.for_each_key(each),
+        }
+    }
+
+    /// Returns whether the type of a flag is `string`.
+    pub(crate) fn is_text(&self, key: &str) -> bool {
+        self.0.find(key).is_some_and(|found| found.flag.kind == FlagKind::String)
+    }
+
+    /// Returns the type that all variations of a flag have, with its article, if it is a boolean, a
+    /// string or a number; `None` otherwise.
+    pub(crate) fn scalar_type(&self, key: &str) -> Option<&'static str> {
+        let mut values = self.0.find(key)?.flag.variations.iter().map(|it| &it.value);
+        let first = values.next()?;
+        let is_scalar = matches!(first, Value::Bool(_) | Value::String(_) | Value::Number(_));
+        let name = first.type_name();
+        (is_scalar && values.all(|value| value.type_name() == name)).then_some(name)
+    }
+
     /// Returns the ruleset's version as the service sent it, or `null` if it sent none.
     pub fn version(&self) -> &Value {
         &self.tables().version
@@ -281,10 +307,9 @@ impl Ruleset {
     /// Returns the number of flags without compiling them. Of a lazy ruleset, it is that of all
     /// environments.
     pub(crate) fn listed_flags(&self) -> usize {
-        match &*self.0 {
-            Replica::Compiled(tables) => tables.flags.len(),
-            Replica::Lazy(lazy) => lazy.listed_flags(),
-        }
+        let mut count = 0;
+        self.for_each_key(&mut |_| count += 1);
+        count
     }
 
     /// Returns the ruleset with all flags compiled, without the text of a lazy one.

@@ -59,6 +59,7 @@ mod fetch;
 mod files;
 #[cfg(all(unix, feature = "http"))]
 mod fleet;
+mod from_env;
 mod fuzz_regressions;
 mod health;
 mod json;

@@ -30,8 +30,8 @@ pub(crate) trait LazyTables: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSa
     /// Returns the flag at the position of a `Found`.
     fn flag(&self, position: u32) -> Option<&Flag>;
 
-    /// Returns the number of names of flags in the text, of all environments.
-    fn listed_flags(&self) -> usize;
+    /// Calls a function with the key of each flag in the text, of all environments.
+    fn for_each_key(&self, each: &mut dyn FnMut(&str));
 
     /// Returns the ruleset with all flags compiled, and compiles them if necessary; without flags if
     /// that fails.
