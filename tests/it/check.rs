@@ -434,6 +434,34 @@ fn unknown_flag_types_are_reported() {
 }
 
 #[test]
+fn flags_with_the_same_environment_variable_are_reported() {
+    let flag = |key: &str| format!(r#"{{"enabled": false, "key": "{key}"}}"#);
+    let document = |keys: &[&str]| {
+        format!("[{}]", keys.iter().map(|key| flag(key)).collect::<Vec<_>>().join(",\n"))
+    };
+    let text = document(&["a-b", "ab", "A_b", "a--b", "c", "a.b", "ä", "-", "C "]);
+    let shared = |line, path, name, other| {
+        format!(
+            "warning line {line}, column 27: flags[{path}].key: \
+             the environment variable `PHASEFLAG_FLAG_{name}` overrides this flag and `{other}`"
+        )
+    };
+    let expected = [(3, 2, "A_B", "a-b"), (6, 5, "A_B", "a-b"), (8, 7, "_", "ä")];
+    assert_eq!(check(&text), expected.map(|(line, path, name, key)| shared(line, path, name, key)));
+
+    // The same flag in two environments is another matter.
+    let text = r#"[{"key": "a", "environment": "x", "enabled": false}, 7,
+        {"key": "a", "environment": "y", "enabled": false}, {"key": "A", "enabled": false}]"#;
+    let found = |environment| {
+        let findings = Ruleset::check_for(text, environment).unwrap();
+        let paths = findings.iter().map(|it| it.path().to_owned());
+        paths.filter(|path| path.ends_with("key")).collect::<Vec<_>>()
+    };
+    assert_eq!(found("x"), ["flags[3].key"]);
+    assert_eq!(found("z"), [""; 0]);
+}
+
+#[test]
 fn unused_segments_are_reported() {
     let text = r#"{"flags": [{"key": "f", "enabled": false, "targeting_rules": [
             {"segment_id": "by-id", "variation": "v"}, {"segment_id": "by-key", "variation": "v"}],

@@ -9,6 +9,7 @@ mod near;
 mod reach;
 mod references;
 mod source;
+mod variables;
 mod warning;
 mod weights;
 

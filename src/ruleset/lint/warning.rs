@@ -2,6 +2,7 @@
 
 use super::drafts::Drafts;
 use super::reach::Reach;
+use super::variables::shared_variables;
 use super::weights::weight_warnings;
 use crate::ruleset::compile::{FLAGS, SEGMENTS};
 use crate::ruleset::document::Outline;
@@ -31,6 +32,11 @@ pub(super) fn review_tables(
         let span = outline.flags.get(*index).cloned().unwrap_or_default();
         review.flag(FLAGS.item(*index), flag, span, &mut reach);
     }
+    shared_variables(tables, |position, message| {
+        if let Some(index) = indices.flags.get(position) {
+            review.drafts.warn(FLAGS.item(*index).field("key"), message);
+        }
+    });
     if indices.all_flags {
         review.segments(indices, tables);
     }
