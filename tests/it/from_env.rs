@@ -133,9 +133,10 @@ fn an_override_of_the_program_wins_over_a_variable() {
         assert_eq!(size(), 9.0);
     }
     assert_eq!(size(), 20.0);
-    // The end of the scope sets no override.
-    let unmatched = client.evaluate_all(None);
-    assert_eq!(unmatched.len(), 6);
+    // The end of a scope sets no override, which would have a key.
+    drop(override_scoped(&client, "new-chekcout", false));
+    assert!(client.get_boolean_value("new-chekcout", false, None));
+    assert_eq!(client.evaluate_all(None).len(), 6);
 }
 
 #[test]
@@ -358,6 +359,7 @@ mod with_service {
             ("PHASEFLAG_FLAG_A_B", "yes"),
             ("PHASEFLAG_FLAG_A_C", "secret-value"),
             ("PHASEFLAG_FLAG_LATER", "true"),
+            ("PHASEFLAG_FLAG_NEVER", "true"),
             ("PHASEFLAG_FLAG_NONE", "null"),
             ("PHASEFLAG_FLAG_RELEASE_NAME", "1"),
             ("PHASEFLAG_API_KEY", "sdk-secret"),
@@ -393,13 +395,14 @@ mod with_service {
         let client = builder.build().unwrap();
         client.start().unwrap();
         client.wait_until_ready(SOON).unwrap();
-        wait_until("the lines", || lines().len() >= 4);
+        wait_until("the lines", || lines().len() >= 5);
         let expected = [
             "the environment variable `PHASEFLAG_FLAG_A_B` overrides several flags: `a-b`, `a.b` \
              and 1 more",
             "the environment variable `PHASEFLAG_FLAG_A_B` holds a string, but the flag `a-b` \
              serves a boolean",
             "the environment variable `PHASEFLAG_FLAG_LATER` matches no flag",
+            "the environment variable `PHASEFLAG_FLAG_NEVER` matches no flag",
             "the environment variable `PHASEFLAG_FLAG_NONE` matches no flag",
         ];
         assert_eq!(lines(), expected);
@@ -420,7 +423,7 @@ mod with_service {
         wait_until("the next rules", || client.statistics().version == Some(2.into()));
         let last = "the environment variable `PHASEFLAG_FLAG_NONE` holds null, but the flag `none` \
                     serves a number";
-        wait_until("one more line", || lines().len() >= 5);
+        wait_until("one more line", || lines().len() >= 6);
         let polls = client.statistics().polls;
         wait_until("a later poll", || client.statistics().polls > polls + 1);
         assert_eq!(lines(), [&expected[..], &[last]].concat());
@@ -428,7 +431,7 @@ mod with_service {
 
         let builder = PhaseFlagClient::builder_from_env();
         assert_eq!(
-            lines().split_off(5),
+            lines().split_off(6),
             [
                 "`PHASEFLAG_API_KEY` is set, but `PHASEFLAG_BASE_URL` is not: the client has no service"
             ]
