@@ -17,6 +17,7 @@ pub use error::{JsonError, ValueError};
 pub use number::Number;
 pub(crate) use number::{NumberText, from_integers};
 pub use object::Object;
+pub(crate) use object::sort_members;
 pub(crate) use parse::Slot;
 pub(crate) use scan::{MAX_DEPTH, Span};
 #[cfg(feature = "http")]

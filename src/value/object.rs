@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::iter::Map;
+use std::slice;
 
 use miniserde::ser::{self, Fragment, Serialize};
 
@@ -51,6 +53,11 @@ impl Object {
         self.0.is_empty()
     }
 
+    /// Returns the keys of the members, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
     /// Returns the members, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
@@ -63,14 +70,7 @@ impl Object {
 
     /// Sorts the members by key; of equal keys, the last one wins.
     pub(super) fn from_members(mut members: Vec<(String, Value)>) -> Object {
-        members.sort_by(|(left, _), (right, _)| left.cmp(right));
-        members.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                std::mem::swap(later, earlier);
-            }
-            same
-        });
+        sort_members(&mut members);
         members.shrink_to_fit();
         Object(members)
     }
@@ -78,6 +78,18 @@ impl Object {
     fn position(&self, key: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(other, _)| other.as_str().cmp(key))
     }
+}
+
+/// Sorts members by key; of equal keys, the last one stays.
+pub(crate) fn sort_members<T>(members: &mut Vec<(String, T)>) {
+    members.sort_by(|(left, _), (right, _)| left.cmp(right));
+    members.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
 }
 
 impl fmt::Debug for Object {
@@ -101,13 +113,44 @@ impl<K: Into<String>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Obje
     }
 }
 
+/// Sets members. If a key occurs more than once, the last value wins.
+impl<K: Into<String>, V: Into<Value>> Extend<(K, V)> for Object {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, members: I) {
+        // First, because the iterator may panic.
+        let new: Vec<_> =
+            members.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self.0.extend(new);
+        sort_members(&mut self.0);
+    }
+}
+
+/// The members, sorted by key.
+impl IntoIterator for Object {
+    type Item = (String, Value);
+    type IntoIter = std::vec::IntoIter<(String, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// The members, sorted by key.
+impl<'a> IntoIterator for &'a Object {
+    type Item = (&'a str, &'a Value);
+    type IntoIter = Map<slice::Iter<'a, (String, Value)>, fn(&'a (String, Value)) -> Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+}
+
 impl Serialize for Object {
     fn begin(&self) -> Fragment<'_> {
         Fragment::Map(Box::new(Members(self.0.iter())))
     }
 }
 
-struct Members<'a>(std::slice::Iter<'a, (String, Value)>);
+struct Members<'a>(slice::Iter<'a, (String, Value)>);
 
 impl ser::Map for Members<'_> {
     fn next(&mut self) -> Option<(Cow<'_, str>, &dyn Serialize)> {

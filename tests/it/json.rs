@@ -594,6 +594,42 @@ fn an_object_keeps_the_last_value_of_a_key() {
 }
 
 #[test]
+fn an_object_can_be_extended_and_iterated() {
+    let mut object = Object::from([("b", 1), ("d", 2)]);
+    object.extend([("c", "new"), ("b", "newer"), ("a", "x"), ("c", "last")]);
+    object.extend([("", 0); 0]);
+    object.extend(Object::from([("e", 5)]));
+    assert_eq!(object.keys().collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
+    assert_eq!(
+        Value::from(object.clone()).to_string(),
+        r#"{"a":"x","b":"newer","c":"last","d":2,"e":5}"#
+    );
+    assert_eq!(object.get("c"), Some(&"last".into()));
+
+    let mut numbers = Vec::new();
+    for (key, value) in &object {
+        numbers.extend(value.as_i64().map(|number| (key, number)));
+    }
+    assert_eq!(numbers, [("d", 2), ("e", 5)]);
+    let copy: Object = object.clone().into_iter().rev().collect();
+    assert_eq!(copy, object);
+    assert!((&object).into_iter().eq(object.iter()));
+    assert_eq!(Object::new().into_iter().next(), None);
+}
+
+#[test]
+fn a_panic_among_the_members_sets_none() {
+    let mut object = Object::from([("b", 1)]);
+    let members = ["c", "a", "!"].into_iter().map(|key| {
+        assert_ne!(key, "!", "a panic on purpose");
+        (key, 2)
+    });
+    let call = std::panic::AssertUnwindSafe(|| object.extend(members));
+    assert!(std::panic::catch_unwind(call).is_err());
+    assert_eq!(object, Object::from([("b", 1)]));
+}
+
+#[test]
 fn numbers_are_written_in_their_string_form() {
     for (number, expected) in [
         (1.0, "1"),
