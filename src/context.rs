@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::value::{Number, from_integers};
+use crate::value::{Number, from_integers, sort_members};
 
 /// Up to this many attributes, a linear search is faster than a binary search.
 const LINEAR_SEARCH_MAX: usize = 16;
@@ -92,14 +92,30 @@ impl EvaluationContext {
         name: impl Into<String>,
         value: impl Into<AttributeValue>,
     ) -> EvaluationContext {
-        let (name, value) = (name.into(), value.into());
-        match name.as_str() {
-            "user_id" => value.into_text().into_iter().for_each(|text| self.set_user_id(text)),
-            "session_id" => {
-                value.into_text().into_iter().for_each(|text| self.set_session_id(text))
-            }
-            _ => self.set_attribute(name, value),
+        if let Some((name, value)) = self.set_identifier(name.into(), value.into()) {
+            self.set_attribute(name, value);
         }
+        self
+    }
+
+    /// Sets several attributes, as [`attribute`](EvaluationContext::attribute) does. If a name occurs
+    /// more than once, the last value wins. Attributes with other names stay.
+    ///
+    /// ```
+    /// use phaseflag::{AttributeValue, EvaluationContext};
+    ///
+    /// let context = EvaluationContext::new().attributes([("plan", "pro"), ("country", "US")]);
+    /// let seats: AttributeValue = 20.into();
+    /// let mixed = context.attributes([("plan", "team".into()), ("seats", seats)]);
+    /// let names: Vec<_> = mixed.iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["country", "plan", "seats"]);
+    /// ```
+    #[must_use]
+    pub fn attributes(
+        mut self,
+        attributes: impl IntoIterator<Item = (impl Into<String>, impl Into<AttributeValue>)>,
+    ) -> EvaluationContext {
+        self.extend(attributes);
         self
     }
 
@@ -113,15 +129,33 @@ impl EvaluationContext {
         self.session_id = Some(text);
     }
 
+    /// Sets an identifier by its name as an attribute, or returns the attribute.
+    fn set_identifier(
+        &mut self,
+        name: String,
+        value: AttributeValue,
+    ) -> Option<(String, AttributeValue)> {
+        match name.as_str() {
+            "user_id" => value.into_text().into_iter().for_each(|text| self.set_user_id(text)),
+            "session_id" => {
+                value.into_text().into_iter().for_each(|text| self.set_session_id(text))
+            }
+            _ => {
+                self.note_length(&name);
+                if let AttributeValue::String(text) = &value {
+                    self.note_length(text);
+                }
+                return Some((name, value));
+            }
+        }
+        None
+    }
+
     fn note_length(&mut self, text: &str) {
         self.has_long_text |= text.len() > SHORT_TEXT;
     }
 
     fn set_attribute(&mut self, name: String, value: AttributeValue) {
-        self.note_length(&name);
-        if let AttributeValue::String(text) = &value {
-            self.note_length(text);
-        }
         match self.position(&name) {
             Ok(position) => {
                 if let Some((_, old)) = self.attributes.get_mut(position) {
@@ -153,7 +187,7 @@ impl EvaluationContext {
     }
 
     /// Returns the attributes, sorted by name, without `user_id` and `session_id`.
-    pub fn attributes(&self) -> impl Iterator<Item = (&str, &AttributeValue)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &AttributeValue)> {
         self.attributes.iter().map(|(name, value)| (name.as_str(), value))
     }
 
@@ -181,6 +215,20 @@ impl EvaluationContext {
 
     fn position(&self, name: &str) -> Result<usize, usize> {
         self.attributes.binary_search_by(|(other, _)| other.as_str().cmp(name))
+    }
+}
+
+/// Sets attributes, as [`attributes`](EvaluationContext::attributes) does.
+impl<N: Into<String>, V: Into<AttributeValue>> Extend<(N, V)> for EvaluationContext {
+    fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, attributes: I) {
+        // First, because the iterator may panic.
+        let given: Vec<_> =
+            attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        for (name, value) in given {
+            let attribute = self.set_identifier(name, value);
+            self.attributes.extend(attribute);
+        }
+        sort_members(&mut self.attributes);
     }
 }
 
@@ -307,25 +355,27 @@ mod tests {
             let context = new().attribute("user_id", value.clone()).attribute("plan", "pro");
             assert_eq!(context.get_user_id(), text);
             assert_eq!(context.get_attribute("user_id"), None);
-            let names: Vec<_> = context.attributes().map(|(name, _)| name).collect();
+            let names: Vec<_> = context.iter().map(|(name, _)| name).collect();
             assert_eq!(names, ["plan"]);
 
             let context = new().attribute("user_id", value.clone()).user_id("after");
             assert_eq!(context.get_user_id(), Some("after"));
         }
         let context = EvaluationContext::new().attribute("User_Id", 1).attribute("user_id ", 2);
-        assert_eq!((context.get_user_id(), context.attributes().count()), (None, 2));
+        assert_eq!((context.get_user_id(), context.iter().count()), (None, 2));
     }
 
     #[test]
     fn a_long_text_is_noted() {
         type Set = fn(EvaluationContext, &str) -> EvaluationContext;
-        let sets: [Set; 5] = [
+        let sets: [Set; 7] = [
             |context, text| context.user_id(text),
             |context, text| context.session_id(text),
             |context, text| context.attribute("a", text),
             |context, text| context.attribute("user_id", text),
             |context, text| context.attribute("session_id", text),
+            |context, text| context.attributes([("a", text)]),
+            |context, text| context.attributes([("user_id", text)]),
         ];
         let (short, long) = ("x".repeat(SHORT_TEXT), "x".repeat(SHORT_TEXT + 1));
         for set in sets {
@@ -336,6 +386,52 @@ mod tests {
             assert_ne!(with(&long), with(&short));
         }
         assert!(EvaluationContext::new().attribute(long, 1).has_long_text());
+    }
+
+    #[test]
+    fn several_attributes_are_set_as_one_after_the_other() {
+        let given: [(&str, AttributeValue); 8] = [
+            ("b", 1.into()),
+            ("user_id", 42.into()),
+            ("a", "x".into()),
+            ("b", "last".into()),
+            ("session_id", "s".into()),
+            ("user_id", None::<&str>.into()),
+            ("c", f64::NAN.into()),
+            ("a", true.into()),
+        ];
+        let base = || EvaluationContext::new().attribute("a", 0).attribute("kept", 1).user_id("u");
+        let one_by_one = |context: EvaluationContext| {
+            given
+                .iter()
+                .fold(context, |context, (name, value)| context.attribute(*name, value.clone()))
+        };
+        for context in [EvaluationContext::new(), base()] {
+            let mut extended = context.clone();
+            extended.extend(given.clone());
+            assert_eq!(extended, one_by_one(context.clone()));
+            assert_eq!(context.clone().attributes(given.clone()), extended);
+            assert_eq!(context.clone().attributes([("", 0); 0]), context);
+            assert!(extended.iter().is_sorted_by_key(|(name, _)| name));
+            assert_eq!(extended.get_attribute("b"), Some(&"last".into()));
+        }
+        // Sorted at the end, not at each attribute.
+        let many = (0..200_000).rev().map(|number| (format!("{number:06}"), number));
+        let context = base().attributes(many);
+        assert_eq!(context.iter().count(), 200_002);
+        assert_eq!(context.get_attribute("000007"), Some(&7.into()));
+    }
+
+    #[test]
+    fn a_panic_among_the_attributes_sets_none() {
+        let mut context = EvaluationContext::new().attribute("b", 1);
+        let attributes = ["c", "a", "!"].into_iter().map(|name| {
+            assert_ne!(name, "!", "a panic on purpose");
+            (name, 2)
+        });
+        let call = std::panic::AssertUnwindSafe(|| context.extend(attributes));
+        assert!(std::panic::catch_unwind(call).is_err());
+        assert_eq!(context, EvaluationContext::new().attribute("b", 1));
     }
 
     #[test]
@@ -350,7 +446,7 @@ mod tests {
                 assert_eq!(found, Some(&AttributeValue::from(number)), "{count}");
             }
             assert_eq!(context.get_attribute("name"), None);
-            assert_eq!(context.attributes().count(), count);
+            assert_eq!(context.iter().count(), count);
         }
     }
 }

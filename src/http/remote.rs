@@ -182,7 +182,7 @@ fn request_body(flag: &str, context: &EvaluationContext) -> String {
             subject.insert(name, value);
         }
     }
-    let attributes = context.attributes().filter_map(|(name, value)| {
+    let attributes = context.iter().filter_map(|(name, value)| {
         let value = match value {
             AttributeValue::String(text) => Value::from(text),
             AttributeValue::Number(number) => Value::from(*number),
