@@ -54,6 +54,25 @@ impl FlagsChanged {
         &self.changed
     }
 
+    /// Returns whether a flag is among those that were added, removed or changed.
+    ///
+    /// ```
+    /// use phaseflag::PhaseFlagClient;
+    ///
+    /// let client = PhaseFlagClient::builder("", "").bootstrap_text(r#"[{"key": "a"}]"#).build()?;
+    /// client.on_flags_changed(|flags| {
+    ///     if flags.contains("a") {
+    ///         println!("the flag `a` has changed");
+    ///     }
+    /// });
+    /// # client.start()?;
+    /// # Ok::<(), phaseflag::Error>(())
+    /// ```
+    pub fn contains(&self, key: &str) -> bool {
+        let mut lists = [&self.added, &self.removed, &self.changed].into_iter();
+        lists.any(|keys| keys.iter().any(|other| other == key))
+    }
+
     /// Returns whether a segment was added, removed or changed.
     pub fn segments_changed(&self) -> bool {
         self.segments_changed
