@@ -4,7 +4,7 @@
 //! unless its key is new.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::shard::{SHARDS, shard_of_this_thread};
 use crate::hash::hash;
@@ -25,6 +25,8 @@ pub(crate) struct Misses {
     /// The hash of each kept key, in their order; zero after the last one.
     hashes: [AtomicUsize; MAX_KEYS],
     keys: Mutex<Vec<UnknownKey>>,
+    /// Called with each key that the rules do not have.
+    strict: OnceLock<fn(&str)>,
 }
 
 #[derive(Debug, Default)]
@@ -44,9 +46,19 @@ impl Misses {
         if let Some(count) = self.counts.get(shard_of_this_thread()) {
             count.0.fetch_add(1, Ordering::Relaxed);
         }
+        if let Some(strict) = self.strict.get()
+            && is_unknown()
+        {
+            strict(key);
+        }
         if self.may_keep(key) && is_unknown() {
             self.keep(key);
         }
+    }
+
+    /// Sets what is called with each key that the rules do not have. It may panic.
+    pub(crate) fn be_strict(&self, strict: fn(&str)) {
+        let _ = self.strict.set(strict);
     }
 
     /// Returns the number of misses.

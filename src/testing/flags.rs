@@ -10,7 +10,7 @@ use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
 use crate::events::open_recorder;
-use crate::ruleset::{FlagKind, Ruleset};
+use crate::ruleset::{FlagKind, Ruleset, excerpt};
 use crate::value::{Object, Value};
 
 /// The deepest nesting of a value. A ruleset has at most 128 levels, up to six of them around the
@@ -30,6 +30,7 @@ pub struct TestFlags {
     default_context: Option<EvaluationContext>,
     events: Option<EventRecorder>,
     record_evaluations: bool,
+    strict: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -57,9 +58,9 @@ impl TestFlags {
         self.with(key.into(), FlagKind::String, value.into().into())
     }
 
-    /// Adds a flag that serves a number, which must be finite.
-    pub fn number(self, key: impl Into<String>, value: f64) -> TestFlags {
-        self.with(key.into(), FlagKind::Number, value.into())
+    /// Adds a flag that serves a number, such as `20` or `2.5`, which must be finite.
+    pub fn number(self, key: impl Into<String>, value: impl Into<f64>) -> TestFlags {
+        self.with(key.into(), FlagKind::Number, value.into().into())
     }
 
     /// Adds a flag that serves any value of at most 122 nested levels. A [`Value`] from a NaN or
@@ -126,6 +127,24 @@ impl TestFlags {
         self
     }
 
+    /// Makes the getters of the client and its snapshots panic if a flag is unknown, so that a test
+    /// fails if the program asks for a flag that the test does not add, or misspells its key. A flag
+    /// with an override is known.
+    ///
+    /// By default, they return the caller's default.
+    ///
+    /// ```should_panic
+    /// use phaseflag::testing::TestFlags;
+    ///
+    /// let client = TestFlags::new().boolean("dark-mode", true).strict().build()?;
+    /// client.get_boolean_value("dark-mood", false, None); // panics
+    /// # Ok::<(), phaseflag::Error>(())
+    /// ```
+    pub fn strict(mut self) -> TestFlags {
+        self.strict = true;
+        self
+    }
+
     /// Builds and starts the client.
     ///
     /// # Errors
@@ -155,6 +174,9 @@ impl TestFlags {
             ..Config::default()
         };
         let mut inner = Inner::new(config.check()?, Extras::default())?;
+        if self.strict {
+            inner.flags.misses.be_strict(refuse);
+        }
         if let Some(events) = self.events {
             let test_tracker = Arc::new(TestTracker { events, ledger: inner.ledger.clone() });
             if self.record_evaluations {
@@ -228,6 +250,11 @@ fn rule_for(user_id: &str) -> Object {
         ("variation", Value::from(variation_for(user_id))),
         ("conditions", Value::from([condition])),
     ])
+}
+
+#[allow(clippy::panic, reason = "this is what the test asks for")]
+fn refuse(key: &str) {
+    panic!("`TestFlags` has no flag `{}`", excerpt(key));
 }
 
 /// Parses the text of `rules`.

@@ -82,6 +82,78 @@ fn a_client_without_flags_has_rules() {
 }
 
 #[test]
+fn a_number_may_have_any_type_that_fits() {
+    let client = TestFlags::new().number("i32", -20).number("u8", 7u8).number("f32", 0.5f32);
+    let client = client.number("u32", u32::MAX).number("f64", 2.5).build().unwrap();
+    let number = |key| client.get_number_value(key, 0.0, None);
+    assert_eq!(
+        ["i32", "u8", "f32", "u32", "f64"].map(number),
+        [-20.0, 7.0, 0.5, 4294967295.0, 2.5]
+    );
+}
+
+/// Returns the message of a panic, or an empty text if there is none.
+fn panic_of<T>(call: impl FnOnce() -> T) -> String {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+        Ok(_) => String::new(),
+        Err(panic) => panic.downcast_ref::<String>().unwrap().clone(),
+    }
+}
+
+#[test]
+fn a_strict_client_panics_on_an_unknown_flag() {
+    let flags = TestFlags::new().rules(RULES).boolean("a", true).for_user("b", "ada", 1);
+    let client = flags.strict().build().unwrap();
+    type Call = fn(&PhaseFlagClient, &str);
+    let calls: [Call; 9] = [
+        |client, key| {
+            let _ = client.get_boolean_value(key, false, None);
+        },
+        |client, key| {
+            let _ = client.get_string_value(key, "", None);
+        },
+        |client, key| {
+            let _ = client.get_number_value(key, 0.0, None);
+        },
+        |client, key| {
+            let _ = client.get_json_value(key, 0, None);
+        },
+        |client, key| {
+            let _ = client.get_variation(key, None);
+        },
+        |client, key| {
+            let _ = client.get_boolean_details(key, false, None);
+        },
+        |client, key| {
+            let _ = client.get_json_as::<bool>(key, None);
+        },
+        |client, key| {
+            let _ = client.snapshot().get_boolean_value(key, false, None);
+        },
+        |client, key| {
+            let _ = client.snapshot().get_variation(key, None);
+        },
+    ];
+    for call in calls {
+        // Each time, not only the first one.
+        for _ in 0..2 {
+            assert_eq!(panic_of(|| call(&client, "c\n")), r"`TestFlags` has no flag `c\n`");
+        }
+        // Values of other types, and a flag without a value for everybody, are known.
+        for key in ["a", "b", "beta", "theme"] {
+            assert_eq!(panic_of(|| call(&client, key)), "");
+        }
+        let _overridden = override_scoped(&client, "c\n", true);
+        assert_eq!(panic_of(|| call(&client, "c\n")), "");
+    }
+    // The client works on.
+    assert!(client.get_boolean_value("a", false, None));
+    assert_eq!(client.evaluate_all(None).len(), 4);
+    let lenient = TestFlags::new().build().unwrap();
+    assert!(calls.iter().all(|call| panic_of(|| call(&lenient, "c")).is_empty()));
+}
+
+#[test]
 fn a_user_may_be_served_another_value() {
     let client = TestFlags::new()
         .for_user("beta", "ada", true)
