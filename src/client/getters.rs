@@ -44,6 +44,21 @@ macro_rules! getters {
 
         /// Returns the value that the flag serves, of any type, or the default if the flag is unknown
         /// or serves `null`. Takes a context, or `None` for the default context.
+        ///
+        /// A `&str` as the default is a JSON string, not JSON text: parse the text for any other
+        /// value.
+        ///
+        /// ```
+        /// use phaseflag::{PhaseFlagClient, Value};
+        ///
+        /// let client = PhaseFlagClient::builder("", "").build()?;
+        /// let text = r#"{"max": 10}"#;
+        /// let limits = client.get_json_value("limits", text.parse::<Value>()?, None);
+        /// assert_eq!(limits["max"].as_i64(), Some(10));
+        /// let string = client.get_json_value("limits", text, None);
+        /// assert_eq!(string.as_str(), Some(text));
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
         pub fn get_json_value<'a>(
             &'a self,
             key: &str,
@@ -110,7 +125,8 @@ macro_rules! getters {
         }
 
         /// Returns the value of [`get_json_value`](Self::get_json_value) with its variation and
-        /// reason, or the default with the error that caused it.
+        /// reason, or the default with the error that caused it. A `&str` as the default is a JSON
+        /// string, not JSON text.
         pub fn get_json_details<'a>(
             &'a self,
             key: &str,
