@@ -38,6 +38,7 @@ mod check;
 mod client;
 #[cfg(feature = "http")]
 mod connections;
+mod contexts;
 #[cfg(feature = "http")]
 mod delivery;
 mod details;
