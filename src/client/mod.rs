@@ -14,6 +14,7 @@ mod overrides;
 #[cfg(feature = "http")]
 mod service;
 mod snapshot;
+mod split;
 mod statistics;
 
 pub use builder::ClientBuilder;

@@ -1,7 +1,7 @@
 //! `Split`: how many of a list of identifiers are served each variation.
 
 use super::evaluate::evaluate;
-use super::result::Reason;
+use super::result::{EvaluationResult, Reason};
 use super::tables::{Flag, Tables};
 use crate::context::EvaluationContext;
 use crate::value::Value;
@@ -54,6 +54,14 @@ impl Split {
             });
         }
         split
+    }
+
+    /// Returns a split of identifiers that are all served the same result.
+    pub(crate) fn of(result: &EvaluationResult, total: u64) -> Split {
+        let variation_key = result.variation_key().map(str::to_owned);
+        let share = Share { variation_key, value: result.value().clone(), count: total, total };
+        let reasons = if total > 0 { vec![(result.reason(), total)] } else { Vec::new() };
+        Split { total, shares: vec![share], reasons }
     }
 
     /// Returns the number of identifiers, duplicates included.

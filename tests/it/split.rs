@@ -102,3 +102,34 @@ fn identifiers_may_be_owned_or_borrowed_and_an_unknown_flag_reads_none() {
     let never = std::iter::from_fn(|| -> Option<String> { panic!("asked") });
     assert!(ruleset.split("unknown", None, never).is_none());
 }
+
+#[test]
+fn a_client_splits_with_its_overrides_and_its_default_context() {
+    let text = r#"[{"key": "f", "default_variation": "off",
+        "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
+        "targeting_rules": [{"variation": "on",
+            "conditions": [{"attribute": "plan", "operator": "is", "value": "pro"}]}]}]"#;
+    let pro = phaseflag::EvaluationContext::new().attribute("plan", "pro");
+    let builder = phaseflag::PhaseFlagClient::builder("", "").bootstrap_text(text);
+    let client = builder.default_context(pro).build().unwrap();
+    assert_eq!(client.split("f", None, ["a"]), None);
+    client.start().unwrap();
+    let shares = |users: &[&str]| {
+        let split = client.split("f", None, users).unwrap();
+        let shares = split.shares().iter();
+        let shares =
+            shares.map(|it| format!("{:?} {} {}", it.variation_key(), it.value(), it.count()));
+        let reasons = split.reasons().map(|(reason, count)| format!("{reason} {count}"));
+        (split.total(), shares.chain(reasons).collect::<Vec<_>>().join(", "))
+    };
+    let expected = r#"Some("on") true 2, Some("off") false 0, targeting_match 2"#;
+    assert_eq!(shares(&["a", "b"]), (2, expected.to_owned()));
+    let free = phaseflag::EvaluationContext::new();
+    assert_eq!(client.split("f", &free, ["a"]).unwrap().shares()[0].count(), 0);
+    client.set_override("f", "x");
+    assert_eq!(shares(&["a", "a", ""]), (3, r#"None "x" 3, override 3"#.to_owned()));
+    assert_eq!(shares(&[]), (0, r#"None "x" 0"#.to_owned()));
+    client.set_override("g", 1);
+    assert!(client.split("g", None, ["a"]).is_some());
+    assert_eq!(client.split("h", None, ["a"]), None);
+}
