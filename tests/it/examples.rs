@@ -49,6 +49,61 @@ fn script_delivers_its_event() {
 
 #[cfg(feature = "http")]
 #[test]
+fn nightly_takes_settings_and_overrides_from_its_environment_and_loses_no_event() {
+    let folder = env::temp_dir().join(format!("phaseflag-nightly-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let server = Server::with_ruleset(
+        r#"{"version": 1, "flags": [{"key": "batch-size", "default_variation": "v",
+            "variations": [{"key": "v", "value": 100}]}]}"#,
+    );
+    let run = |flag: Option<&str>| {
+        let mut command = Command::new(example("nightly"));
+        command.current_dir(&folder).env("PHASEFLAG_BASE_URL", server.url());
+        command.env("PHASEFLAG_API_KEY", "sdk-dev-local");
+        for cache in ["XDG_CACHE_HOME", "HOME", "LOCALAPPDATA"] {
+            command.env(cache, &folder);
+        }
+        command.envs(flag.map(|value| ("PHASEFLAG_FLAG_BATCH_SIZE", value)));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let events = || -> usize {
+        let requests = server.requests_to("/sdk/events");
+        requests.iter().map(|it| it.json()["events"].as_array().unwrap().len()).sum()
+    };
+
+    server.respond(|_| Reply::status(401));
+    assert_eq!(run(None), "importing 500 rows at a time\n");
+    assert_eq!(run(Some("20")), "importing 20 rows at a time\n");
+    let refused = events();
+    server.respond(|request| match request.path.as_str() {
+        path if path.ends_with("/sdk/events") => Reply::json(r#"{"accepted": 1}"#).with_status(202),
+        _ => Reply::json(
+            r#"{"version": 1, "flags": [{"key": "batch-size", "default_variation": "v",
+                "variations": [{"key": "v", "value": 100}]}]}"#,
+        ),
+    });
+    assert_eq!(run(None), "importing 100 rows at a time\n");
+    assert_eq!(events() - refused, 3);
+    assert_eq!(run(Some("20")), "importing 20 rows at a time\n");
+    assert_eq!(events() - refused, 4);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// The README and the guide show the script as it is.
+#[test]
+fn nightly_is_the_script_of_the_documentation() {
+    let example = include_str!("../../examples/nightly.rs");
+    let (_, code) = example.split_once("```\n\n").unwrap();
+    let code = code.replacen(";\n\nuse", ";\nuse", 1);
+    for page in [include_str!("../../README.md"), include_str!("../../src/guide/scripts.md")] {
+        assert!(page.contains(&code), "{code}");
+    }
+}
+
+#[cfg(feature = "http")]
+#[test]
 fn watch_sees_the_rules_change() {
     let server = Server::with_ruleset(FLAGS);
     let mut watch = start("watch", &[], &[("PHASEFLAG_BASE_URL", &server.url())]);
