@@ -1,10 +1,10 @@
 //! Builds the client that the commands share, from options and environment variables.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
-use std::{env, fs};
 
-use phaseflag::{ClientBuilder, Error, PhaseFlagClient};
+use phaseflag::{ClientBuilder, EnvSettings, Error, EvaluationResult, PhaseFlagClient};
 
 use crate::args::{Arguments, OptionSpec};
 use crate::bootstrap::Bootstrap;
@@ -65,6 +65,7 @@ struct Settings {
     ca: Option<PathBuf>,
     bootstrap: Option<PathBuf>,
     environment: Option<String>,
+    offline: bool,
     timeout: Duration,
     /// Whether to wait for the service although it fails.
     wait: bool,
@@ -114,9 +115,10 @@ enum Cache {
 
 impl Settings {
     fn read(arguments: &Arguments) -> Result<Settings, Failure> {
+        let from_env = from_env()?;
         let bootstrap = match arguments.raw("--bootstrap") {
-            Some(path) => Some(path.to_owned()),
-            None => env::var_os("PHASEFLAG_BOOTSTRAP"),
+            Some(path) => Some(PathBuf::from(path)),
+            None => from_env.bootstrap,
         };
         let cache = match arguments.raw("--cache-dir") {
             _ if arguments.has("--no-cache") => Cache::None,
@@ -124,11 +126,12 @@ impl Settings {
             None => Cache::Default,
         };
         Ok(Settings {
-            base_url: setting(arguments, "--base-url", "PHASEFLAG_BASE_URL")?,
-            api_key: setting(arguments, "--api-key", "PHASEFLAG_API_KEY")?,
+            base_url: setting(arguments, "--base-url", "PHASEFLAG_BASE_URL", from_env.base_url)?,
+            api_key: setting(arguments, "--api-key", "PHASEFLAG_API_KEY", from_env.api_key)?,
             ca: arguments.raw("--ca").map(PathBuf::from),
-            bootstrap: bootstrap.filter(|path| !path.is_empty()).map(PathBuf::from),
+            bootstrap: bootstrap.filter(|path| !path.as_os_str().is_empty()),
             environment: environment(arguments)?,
+            offline: from_env.offline,
             timeout: timeout(arguments)?,
             wait: arguments.has("--wait"),
             cache,
@@ -143,6 +146,7 @@ impl Settings {
         let mut builder = PhaseFlagClient::builder(&self.base_url.text, &self.api_key.text)
             .request_timeout(self.timeout)
             .shutdown_timeout(Duration::ZERO)
+            .offline_mode(self.offline)
             .cache_max_age(self.max_age);
         builder = match &self.cache {
             Cache::None => builder,
@@ -198,7 +202,8 @@ pub(crate) fn fetch(arguments: &Arguments) -> Result<String, Failure> {
     Ok(settings.wait().fetch(&client)?)
 }
 
-/// Returns a client with rules that does not poll for newer ones. Warns if they may be stale.
+/// Returns a client with rules that does not poll for newer ones. Warns if they may be stale. Flags
+/// are overridden by environment variables.
 ///
 /// # Errors
 ///
@@ -225,7 +230,7 @@ pub(crate) fn polling(
              or PHASEFLAG_BOOTSTRAP or `--bootstrap FILE`",
         ));
     }
-    let mut builder = settings.builder()?.polling_interval(interval);
+    let mut builder = settings.builder()?.polling_interval(interval).override_from_env();
     let path = settings.bootstrap.as_ref();
     let (bootstrap, unusable) = match path.map(|path| Bootstrap::at(path, settings.timeout)) {
         Some(Ok(bootstrap)) => (Some(bootstrap), None),
@@ -240,13 +245,23 @@ pub(crate) fn polling(
     let client = settings.build(builder)?;
     client.start()?;
     let wait = settings.wait();
-    let Err(error) = wait.until_ready(&client) else {
-        return Ok(client);
+    let waited = match wait.until_ready(&client) {
+        // In offline mode, the client is also ready if every source of rules has failed.
+        Ok(()) if !client.has_rules() => client.last_failure().map_or(Ok(()), Err),
+        waited => waited,
     };
-    if client.has_rules() {
-        output::warn(format_args!("the rules may be stale: {}", wait.reason(&error)));
-        return Ok(client);
+    if let Err(error) = &waited
+        && client.has_rules()
+    {
+        output::warn(format_args!("the rules may be stale: {}", wait.reason(error)));
     }
+    for name in client.unmatched_variables() {
+        output::warn(format_args!("the environment variable `{name}` matches no flag"));
+    }
+    let error = match waited {
+        Err(error) if !client.has_rules() => error,
+        _ => return Ok(client),
+    };
     let reason = match error {
         Error::KeyRefused { .. } => "key_refused",
         _ => "not_ready",
@@ -262,13 +277,22 @@ pub(crate) fn polling(
 
 /// Returns whether a service is configured.
 pub(crate) fn has_service(arguments: &Arguments) -> Result<bool, Failure> {
-    Ok(!setting(arguments, "--base-url", "PHASEFLAG_BASE_URL")?.text.is_empty())
+    Ok(!arguments.text("--base-url")?.map_or(from_env()?.base_url, str::to_owned).is_empty())
 }
 
 /// Returns the environment whose flags are used; `None` for all.
 pub(crate) fn environment(arguments: &Arguments) -> Result<Option<String>, Failure> {
-    let name = setting(arguments, "--environment", "PHASEFLAG_ENVIRONMENT")?;
-    Ok(Some(name.text).filter(|name| !name.is_empty()))
+    match arguments.text("--environment")? {
+        Some(name) => Ok(Some(name.to_owned()).filter(|name| !name.is_empty())),
+        None => Ok(from_env()?.environment),
+    }
+}
+
+/// Returns the result of a flag that an environment variable overrides; `None` otherwise. It needs no
+/// rules, but without them, a value that is JSON counts as JSON, whatever the type of the flag.
+pub(crate) fn overridden(key: &str) -> Result<Option<EvaluationResult>, Failure> {
+    let client = PhaseFlagClient::builder("", "").override_from_env().build()?;
+    Ok(client.get_variation(key, None))
 }
 
 /// Returns how long a request may take.
@@ -279,18 +303,25 @@ fn timeout(arguments: &Arguments) -> Result<Duration, Failure> {
     }
 }
 
-/// Returns a setting from an option or an environment variable; empty if neither is set.
+/// Returns the settings in environment variables.
+fn from_env() -> Result<EnvSettings, Failure> {
+    EnvSettings::read().map_err(|error| match error {
+        Error::InvalidSetting { setting, reason, .. } => {
+            Failure::Other(format!("the value of {setting} {reason}"))
+        }
+        error => error.into(),
+    })
+}
+
+/// Returns a setting from an option, or else from an environment variable.
 fn setting(
     arguments: &Arguments,
     option: &'static str,
     variable: &'static str,
+    from_env: String,
 ) -> Result<Setting, Failure> {
-    if let Some(text) = arguments.text(option)? {
-        return Ok(Setting { text: text.to_owned(), source: option });
-    }
-    let text = env::var_os(variable).unwrap_or_default().into_string();
-    match text {
-        Ok(text) => Ok(Setting { text, source: variable }),
-        Err(_) => Err(Failure::Other(format!("the value of {variable} is not UTF-8"))),
-    }
+    Ok(match arguments.text(option)? {
+        Some(text) => Setting { text: text.to_owned(), source: option },
+        None => Setting { text: from_env, source: variable },
+    })
 }

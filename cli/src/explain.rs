@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::mem;
 
-use phaseflag::{ExplainedRule, ExplainedServing, Explanation};
+use phaseflag::{
+    EvaluationResult, ExplainedRule, ExplainedServing, Explanation, PhaseFlagClient, Reason,
+};
 
 use crate::args::{Arguments, Command};
 use crate::failure::{Failure, Status};
@@ -28,24 +30,41 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let key = arguments.positional(0)?;
     let context = context::read(arguments)?;
     let client = client::ready(arguments)?;
+    let overridden = client.get_variation(key, &context);
+    let overridden = overridden.filter(|result| result.reason() == Reason::Override);
     let explanation = client.ruleset().and_then(|rules| rules.explain(key, &context));
-    let explanation = explanation.ok_or_else(|| get::unknown_flag(key, &client))?;
     attributes::warn_of_unread(arguments, &client, [key]);
-    output::print(text(explanation, Look::of_stdout()))
+    let look = Look::of_stdout();
+    let rules = explanation.map(|explanation| text(explanation, look));
+    output::print(match (overridden, rules) {
+        (None, None) => return Err(get::unknown_flag(key, &client)),
+        (None, Some(rules)) => rules,
+        (Some(result), rules) => {
+            let rules = rules.unwrap_or_else(|| "no rules have this flag\n".to_owned());
+            override_text(key, &result, look) + &rules
+        }
+    })
 }
 
-/// Returns the text of an explanation. On a terminal, long lines are wrapped.
+/// Returns the text about a flag that an environment variable overrides.
+fn override_text(key: &str, result: &EvaluationResult, look: Look) -> String {
+    let variable = PhaseFlagClient::override_variable(key);
+    laid_out(look, Colour::Strong, &format!("flag `{key}`: value {}, override", result.value()))
+        + &laid_out(look, Colour::None, &format!("  the variable {variable} decides; without it:"))
+}
+
+/// Returns a line with its end. On a terminal, a long line is wrapped.
+fn laid_out(look: Look, colour: Colour, line: &str) -> String {
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let line = output::escape_line(line.to_owned());
+    let line = look.width().map(|width| output::wrap(&line, width, indent + 2)).unwrap_or(line);
+    line.lines().map(|line| look.paint(colour, line) + "\n").collect()
+}
+
+/// Returns the text of an explanation.
 fn text(mut explanation: Explanation, look: Look) -> String {
     let mut lines = String::new();
-    let mut add = |colour, line: &str| {
-        let indent = line.len() - line.trim_start_matches(' ').len();
-        let line = output::escape_line(line.to_owned());
-        let line = look.width().map(|width| output::wrap(&line, width, indent + 2)).unwrap_or(line);
-        for line in line.lines() {
-            lines += &look.paint(colour, line);
-            lines.push('\n');
-        }
-    };
+    let mut add = |colour, line: &str| lines += &laid_out(look, colour, line);
     let rules = mem::take(&mut explanation.rules);
     let prerequisites = &explanation.prerequisites;
     let colours = prerequisites.iter().map(|one| (one.to_string(), outcome(one.holds))).collect();

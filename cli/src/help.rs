@@ -6,11 +6,13 @@ use crate::failure::{Failure, Status};
 use crate::output::{self, Colour, Look};
 
 /// The variables that every command reads, with what they set.
-pub(crate) const ENVIRONMENT: [(&str, &str); 5] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 7] = [
     ("PHASEFLAG_BASE_URL", "the service, such as https://api.phaseflag.com/api/v1"),
     ("PHASEFLAG_API_KEY", "its API key; arguments are visible to other users, so set it here"),
     ("PHASEFLAG_BOOTSTRAP", "a file of rules, used without a service or while it is down"),
     ("PHASEFLAG_ENVIRONMENT", "the environment; flags of other environments are ignored"),
+    ("PHASEFLAG_OFFLINE", "if true, cached rules of any age or those of the file need no service"),
+    ("PHASEFLAG_FLAG_KEY", "overrides a flag, such as PHASEFLAG_FLAG_NEW_CHECKOUT_FLOW=true"),
     ("NO_COLOR", "disables colours; CLICOLOR_FORCE=1 enables them in pipes, too"),
 ];
 

@@ -53,9 +53,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let client = client::ready(arguments)?;
     let share = || counted.load(Ordering::Relaxed).saturating_mul(100) / users.len().max(1);
     let what = || format!("counting users: {}%", share().min(100));
-    let split = progress::during(Audience::Terminal, &what, || {
-        client.ruleset().and_then(|rules| rules.split(key, &context, ids))
-    });
+    let split = progress::during(Audience::Terminal, &what, || client.split(key, &context, ids));
     let split = split.ok_or_else(|| get::unknown_flag(key, &client))?;
     attributes::warn_of_unread(arguments, &client, [key]);
     if arguments.has("--json") {

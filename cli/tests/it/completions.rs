@@ -186,7 +186,8 @@ fn the_script_for_powershell_names_what_it_offers() {
     let folder = Folder::new("completions-powershell");
     let script = run(&mut folder.phaseflag(&["completions", "powershell"])).output;
     assert_eq!(run(&mut folder.phaseflag(&["completions", "pwsh"])).output, script);
-    let commands = COMMANDS.iter().map(|command| format!("'{command}'")).collect::<Vec<_>>().join(", ");
+    let commands =
+        COMMANDS.iter().map(|command| format!("'{command}'")).collect::<Vec<_>>().join(", ");
     for line in [
         "Register-ArgumentCompleter -Native -CommandName @('phaseflag', 'phaseflag.exe') -ScriptBlock {",
         &format!("    $commands = @({commands})"),

@@ -24,6 +24,7 @@ mod diff;
 mod docs;
 mod examples;
 mod explain;
+mod from_env;
 mod generate;
 mod get;
 mod list;
