@@ -102,8 +102,7 @@ impl Overrides {
     /// Not inlined, so that evaluations without overrides stay fast.
     #[cold]
     fn look_up<T>(&self, key: &str, read: impl FnOnce(&Value) -> T) -> Option<T> {
-        let is_text = || self.flags.current().is_some_and(|rules| rules.is_text(key));
-        self.current().get(key, &is_text).map(read)
+        self.current().get(key, &|| self.flags.current()).map(read)
     }
 
     /// Returns all overrides, or `None` if there are none.
@@ -130,12 +129,12 @@ impl Overrides {
 }
 
 impl OverridesView {
-    /// Returns the override of a flag, or `None`. `is_text` is whether the type of the flag is
-    /// `string`.
-    pub(super) fn get(&self, key: &str, is_text: &dyn Fn() -> bool) -> Option<&Value> {
+    /// Returns the override of a flag, or `None`.
+    #[inline(never)]
+    pub(super) fn get(&self, key: &str, rules: &dyn Fn() -> Option<Ruleset>) -> Option<&Value> {
         match self.values.get(key) {
             Some(value) => Some(value),
-            None => self.variables.as_ref()?.get(key, is_text),
+            None => self.variables.as_ref()?.get(key, rules),
         }
     }
 
@@ -148,7 +147,7 @@ impl OverridesView {
     ) {
         if let (Some(variables), Some(rules)) = (&self.variables, rules) {
             for (key, result) in results.iter_mut() {
-                if let Some(value) = variables.get(key, &|| rules.is_text(key)) {
+                if let Some(value) = variables.get(key, &|| Some(rules.clone())) {
                     *result = overridden(value);
                 }
             }

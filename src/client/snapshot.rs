@@ -125,8 +125,7 @@ impl Snapshot {
     }
 
     fn overridden(&self, key: &str) -> Option<&Value> {
-        let is_text = || self.ruleset.as_ref().is_some_and(|rules| rules.is_text(key));
-        self.overrides.as_ref()?.get(key, &is_text)
+        self.overrides.as_ref()?.get(key, &|| self.ruleset.clone())
     }
 
     fn context<'a>(

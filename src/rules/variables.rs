@@ -1,12 +1,11 @@
 //! Overrides from environment variables, and the log lines about those that are likely mistakes.
 
-use std::cmp::Ordering;
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering as MemoryOrdering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::error::Error;
 use crate::log::log;
@@ -19,9 +18,8 @@ pub(crate) type NewVariables = fn() -> Result<Option<Arc<dyn Variables>>, Error>
 
 /// Overrides from environment variables.
 pub(crate) trait Variables: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSafe {
-    /// Returns the override of a flag, or `None`. `is_text` is whether the type of the flag is
-    /// `string`.
-    fn get(&self, key: &str, is_text: &dyn Fn() -> bool) -> Option<&Value>;
+    /// Returns the override of a flag, or `None`. The rules decide whether its type is `string`.
+    fn get(&self, key: &str, rules: &dyn Fn() -> Option<Ruleset>) -> Option<&Value>;
 
     /// Returns the names of the variables that match no flag.
     fn unmatched(&self, rules: &Ruleset) -> Vec<String>;
@@ -86,13 +84,10 @@ fn parse(
 }
 
 impl FlagVariables {
-    fn find(&self, key: &str) -> Option<&Variable> {
-        let position = self.position(key)?;
-        self.0.get(position)
-    }
-
+    /// Returns the position of the variable of a flag.
     fn position(&self, key: &str) -> Option<usize> {
-        self.0.binary_search_by(|variable| variable.compare(key)).ok()
+        let compare = |variable: &Variable| variable.suffix.chars().cmp(variable_suffix(key));
+        self.0.binary_search_by(compare).ok()
     }
 
     /// Returns the keys of the flags of each variable.
@@ -109,8 +104,9 @@ impl FlagVariables {
 }
 
 impl Variables for FlagVariables {
-    fn get(&self, key: &str, is_text: &dyn Fn() -> bool) -> Option<&Value> {
-        let variable = self.find(key)?;
+    fn get(&self, key: &str, rules: &dyn Fn() -> Option<Ruleset>) -> Option<&Value> {
+        let variable = self.0.get(self.position(key)?)?;
+        let is_text = || rules().is_some_and(|rules| rules.is_text(key));
         Some(match &variable.json {
             Some(json) if !is_text() => json,
             _ => &variable.text,
@@ -145,7 +141,7 @@ impl Variables for FlagVariables {
                 _ => {}
             }
             for key in keys {
-                let Some(value) = self.get(&key, &|| rules.is_text(&key)) else { continue };
+                let Some(value) = self.get(&key, &|| Some(rules.clone())) else { continue };
                 let (given, served) = (value.type_name(), rules.scalar_type(&key));
                 if let Some(served) = served.filter(|served| *served != given)
                     && variable.is_new(OTHER_TYPE)
@@ -167,13 +163,9 @@ impl Variable {
         format!("{VARIABLE_PREFIX}{}", self.suffix)
     }
 
-    fn compare(&self, key: &str) -> Ordering {
-        self.suffix.chars().cmp(variable_suffix(key))
-    }
-
     /// Notes that a mistake is reported, and returns whether it was not before.
     fn is_new(&self, mistake: u8) -> bool {
-        self.reported.fetch_or(mistake, MemoryOrdering::Relaxed) & mistake == 0
+        self.reported.fetch_or(mistake, Ordering::Relaxed) & mistake == 0
     }
 }
 
@@ -191,6 +183,13 @@ mod tests {
     fn variables(list: &[(&str, &str)], ignore_case: bool) -> FlagVariables {
         let list = list.iter().map(|(name, value)| (name.into(), value.into()));
         FlagVariables(parse(list, ignore_case).unwrap())
+    }
+
+    /// Returns rules in which all flags of these tests are of the type `string`.
+    fn texts() -> Ruleset {
+        let keys = ["a-b", "a_b", "A B", "", "-", "é", "a", "a.", "a/b", "a0", "aB", "z€€", "b"];
+        let flags = keys.map(|key| format!(r#"{{"key": "{key}", "flag_type": "string"}}"#));
+        Ruleset::parse(&format!("[{}]", flags.join(","))).unwrap()
     }
 
     fn json(text: &str) -> Value {
@@ -219,14 +218,18 @@ mod tests {
         ] {
             let variables = variables(&[("PHASEFLAG_FLAG_A_B", text)], false);
             for key in ["a-b", "a_b", "A B"] {
-                assert_eq!(variables.get(key, &|| false), Some(&expected), "{text:?}");
-                assert_eq!(variables.get(key, &|| true), Some(&Value::from(text)), "{text:?}");
+                assert_eq!(variables.get(key, &|| None), Some(&expected), "{text:?}");
+                assert_eq!(
+                    variables.get(key, &|| Some(texts())),
+                    Some(&Value::from(text)),
+                    "{text:?}"
+                );
             }
-            assert_eq!(variables.get("a-b-c", &|| false), None);
+            assert_eq!(variables.get("a-b-c", &|| None), None);
         }
         let nested = "[".repeat(129) + &"]".repeat(129);
         let variables = variables(&[("PHASEFLAG_FLAG_A", &nested)], false);
-        assert_eq!(variables.get("a", &|| false), Some(&Value::from(nested)));
+        assert_eq!(variables.get("a", &|| None), Some(&Value::from(nested)));
     }
 
     #[test]
@@ -248,7 +251,11 @@ mod tests {
             ("b", None),
             ("a-b-", None),
         ] {
-            assert_eq!(variables.get(key, &|| true), name.map(Value::from).as_ref(), "{key}");
+            assert_eq!(
+                variables.get(key, &|| Some(texts())),
+                name.map(Value::from).as_ref(),
+                "{key}"
+            );
         }
     }
 
@@ -258,7 +265,7 @@ mod tests {
             [("phaseflag_flag_a", "1"), ("Phaseflag_Flag_B", "2"), ("PHASEFLAG_FLAG_c", "3")];
         for (ignore_case, expected) in [(true, [Some(1), Some(2), Some(3)]), (false, [None; 3])] {
             let variables = variables(&list, ignore_case);
-            let get = |key| variables.get(key, &|| false).and_then(Value::as_i64);
+            let get = |key| variables.get(key, &|| None).and_then(Value::as_i64);
             assert_eq!(["a", "b", "c"].map(get), expected);
         }
     }
@@ -268,7 +275,7 @@ mod tests {
         let list =
             [("PHASEFLAG_FLAG_A", "1"), ("PHASEFLAG_FLAG_B", "2"), ("PHASEFLAG_FLAG_A", "3")];
         let variables = variables(&list, false);
-        assert_eq!(variables.get("a", &|| false), Some(&Value::from(1)));
+        assert_eq!(variables.get("a", &|| None), Some(&Value::from(1)));
         assert_eq!(format!("{variables:?}"), r#"["PHASEFLAG_FLAG_A", "PHASEFLAG_FLAG_B"]"#);
     }
 
