@@ -146,6 +146,8 @@ fn a_strict_client_panics_on_an_unknown_flag() {
         let _overridden = override_scoped(&client, "c\n", true);
         assert_eq!(panic_of(|| call(&client, "c\n")), "");
     }
+    let long = "k".repeat(300);
+    assert_ne!(panic_of(|| client.get_boolean_value(&long, false, None)), "");
     // The client works on.
     assert!(client.get_boolean_value("a", false, None));
     assert_eq!(client.evaluate_all(None).len(), 4);
