@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, ThreadId};
 
 #[cfg(feature = "http")]
-pub(crate) use stoppable::{Never, StopSignal, Worker, check_new_threads, is_stopped, pause};
+pub(crate) use stoppable::{Never, StopSignal, Worker, check_new_threads, pause};
 
 /// The stack size of a thread, in bytes, unless `RUST_MIN_STACK` is set. TLS and the listeners of
 /// the program need the most.
@@ -42,9 +42,7 @@ mod stoppable {
     use std::thread::{self, ThreadId};
     use std::time::{Duration, Instant};
 
-    use crossbeam_channel::{
-        Receiver, RecvTimeoutError, Sender, TryRecvError, at, bounded, select,
-    };
+    use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, at, bounded, select};
 
     use super::spawn_detached;
 
@@ -135,10 +133,5 @@ mod stoppable {
     /// Sleeps for `delay` or until the stop signal. Returns whether the signal came.
     pub(crate) fn pause(signal: &StopSignal, delay: Duration) -> bool {
         !matches!(signal.recv_timeout(delay), Err(RecvTimeoutError::Timeout))
-    }
-
-    /// Returns whether the stop signal has come.
-    pub(crate) fn is_stopped(signal: &StopSignal) -> bool {
-        matches!(signal.try_recv(), Err(TryRecvError::Disconnected))
     }
 }

@@ -87,7 +87,7 @@ impl Inner {
         let variables = extras.variables.map_or(Ok(None), |read| read())?;
         let flags = Arc::new(Flags::new(&config, variables));
         let service = match config.has_service() {
-            true => Some(Service::new(&config, ledger.clone(), home.clone(), &extras)?),
+            true => Some(Service::new(&config, &flags, ledger.clone(), home.clone(), &extras)?),
             false => None,
         };
         Ok(Inner {
@@ -120,7 +120,7 @@ impl Inner {
         }
         let watched = watch.is_some();
         let started = self.start_watching(watch).and_then(|()| match &self.service {
-            Some(service) => service.start(&self.flags, cached),
+            Some(service) => service.start(cached),
             // The file may appear later.
             None if watched => Ok(()),
             None => bootstrapped,

@@ -19,6 +19,7 @@ pub(super) enum Service {}
 impl Service {
     pub(crate) fn new(
         _: &Arc<Config>,
+        _: &Arc<Flags>,
         _: Arc<Ledger>,
         _: Arc<Home>,
         _: &Extras,
@@ -34,7 +35,7 @@ impl Service {
         match *self {}
     }
 
-    pub(crate) fn start(&self, _: &Arc<Flags>, _: Option<CacheEntry>) -> Result<(), Error> {
+    pub(crate) fn start(&self, _: Option<CacheEntry>) -> Result<(), Error> {
         match *self {}
     }
 

@@ -14,9 +14,9 @@ use crate::events::{
 };
 use crate::http::{Http, KeepPaths, Paths, Remote};
 use crate::log::log;
-use crate::rules::{Cache, CacheEntry, Flags, Poller, fetch_text};
+use crate::rules::{Cache, CacheEntry, Flags, Polling, fetch_text};
 use crate::ruleset::EvaluationResult;
-use crate::worker::{StopSignal, Worker, check_new_threads};
+use crate::worker::{StopSignal, Worker, check_new_threads, spawn_detached};
 
 /// The poller, the flusher and remote evaluation.
 pub(super) struct Service {
@@ -24,6 +24,7 @@ pub(super) struct Service {
     http: Arc<Http>,
     cache: Option<Arc<dyn Cache>>,
     paths: Arc<Paths>,
+    polling: Arc<Polling>,
     events: EventQueue,
     spool: Option<Arc<dyn Spool>>,
     recorder: Option<Arc<dyn Recorder>>,
@@ -43,7 +44,6 @@ pub(super) struct Service {
 struct Threads {
     /// Whether the client is running.
     started: bool,
-    poller: Option<Arc<Worker>>,
     flusher: Option<Arc<Worker>>,
 }
 
@@ -51,6 +51,7 @@ impl Service {
     /// Checks the settings that the HTTP library reads. Uses no network.
     pub(crate) fn new(
         config: &Arc<Config>,
+        flags: &Arc<Flags>,
         ledger: Arc<Ledger>,
         home: Arc<Home>,
         extras: &Extras,
@@ -59,12 +60,15 @@ impl Service {
         let cache = extras.cache.map(|open| open(config));
         let keeper = cache.clone().map(|cache| cache as Arc<dyn KeepPaths>);
         let paths = Arc::new(Paths::new(keeper));
+        let polling =
+            Polling::new(http.clone(), paths.clone(), flags.clone(), config, cache.clone());
         Ok(Arc::new_cyclic(|this: &Weak<Service>| Service {
             config: config.clone(),
             remote: Remote::new(http.clone(), paths.clone()),
             http,
             cache,
             paths,
+            polling: Arc::new(polling),
             events: queue(config, ledger.clone()),
             spool: extras.spool.map(|open| open(config)),
             recorder: extras.recorder.map(|open| open(config, &ledger, this.clone())),
@@ -78,17 +82,11 @@ impl Service {
     }
 
     /// Starts polling, and delivering if events are queued or spooled.
-    pub(crate) fn start(
-        &self,
-        flags: &Arc<Flags>,
-        cached: Option<CacheEntry>,
-    ) -> Result<(), Error> {
-        let (http, paths) = (self.http.clone(), self.paths.clone());
-        let poller =
-            Poller::new(http, paths, flags.clone(), &self.config, self.cache.clone(), cached);
+    pub(crate) fn start(&self, cached: Option<CacheEntry>) -> Result<(), Error> {
         let mut threads = self.threads();
-        if poller.has_work() {
-            threads.poller = Some(spawn("phaseflag-poller", move |stop| poller.run(stop))?);
+        if self.polling.start(cached) {
+            let polling = self.polling.clone();
+            spawn_detached("phaseflag-poller", move || polling.run()).map_err(Error::thread)?;
         }
         threads.started = true;
         let backlog = self.spool.as_ref().is_some_and(|spool| spool.is_used());
@@ -131,15 +129,13 @@ impl Service {
     pub(super) fn stop(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         self.ledger.seal();
+        self.polling.stop();
         let is_blocked =
             !timeout.is_zero() && self.has_undelivered() && check_new_threads(timeout).is_err();
         let timeout = if is_blocked { Duration::ZERO } else { timeout };
         let flusher = {
             let mut threads = self.threads();
             threads.started = false;
-            if let Some(poller) = threads.poller.take() {
-                poller.stop();
-            }
             if self.ledger.queued() > 0 && !timeout.is_zero() {
                 // A client that was never started delivers its events, too. If the system cannot
                 // start a thread, they are spooled or dropped below.

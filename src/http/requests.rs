@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::header::{
     ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
@@ -141,17 +141,26 @@ impl Http {
     }
 
     /// Gets `path`, which begins with `/`, from the service. With an `etag`, the request is
-    /// conditional.
-    pub(crate) fn get(&self, path: &str, etag: Option<&str>) -> Result<Response, RequestError> {
-        self.get_url(&self.url(path), true, etag)
+    /// conditional. The request timeout begins `since` then, or else now.
+    pub(crate) fn get(
+        &self,
+        path: &str,
+        etag: Option<&str>,
+        since: Option<Instant>,
+    ) -> Result<Response, RequestError> {
+        self.get_url(&self.url(path), true, etag, since)
     }
 
     /// Gets the bootstrap URL, or a path on the service's origin. The API key is sent only to that
     /// origin.
-    pub(crate) fn get_anywhere(&self, url: &str) -> Result<Response, RequestError> {
+    pub(crate) fn get_anywhere(
+        &self,
+        url: &str,
+        since: Option<Instant>,
+    ) -> Result<Response, RequestError> {
         let url = self.origin.absolute(url);
         let is_own = Origin::parse("bootstrap_url", &url).is_ok_and(|origin| origin == self.origin);
-        self.get_url(&url, is_own, None)
+        self.get_url(&url, is_own, None, since)
     }
 
     fn get_url(
@@ -159,13 +168,11 @@ impl Http {
         url: &str,
         is_own: bool,
         etag: Option<&str>,
+        since: Option<Instant>,
     ) -> Result<Response, RequestError> {
-        let options = Options {
-            url,
-            timeout: self.timeout,
-            conditional: etag.is_some(),
-            discard_body: false,
-        };
+        let timeout =
+            self.time_left(url, since.map(|since| since.elapsed()).unwrap_or_default())?;
+        let options = Options { url, timeout, conditional: etag.is_some(), discard_body: false };
         self.catch_panic(options, |http, options| {
             let request = http.agent.get(url).header(ACCEPT, "application/json");
             // The next GET is a polling interval away, so an idle connection is of no use.
@@ -192,10 +199,7 @@ impl Http {
         spent: Duration,
     ) -> Result<Response, RequestError> {
         let url = self.url(path);
-        let timeout = self.timeout.saturating_sub(spent);
-        if timeout.is_zero() {
-            return Err(RequestError::Timeout { url, limit: self.timeout });
-        }
+        let timeout = self.time_left(&url, spent)?;
         let options = Options { url: &url, timeout, conditional: false, discard_body: false };
         self.catch_panic(options, |http, options| {
             http.read_body(options, http.send(options, body)?)
@@ -222,6 +226,17 @@ impl Http {
                 Ok(())
             },
         )
+    }
+
+    /// Returns the rest of the request timeout.
+    fn time_left(&self, url: &str, spent: Duration) -> Result<Duration, RequestError> {
+        let left = self.timeout.saturating_sub(spent);
+        if left.is_zero() { Err(self.timed_out(url.to_owned())) } else { Ok(left) }
+    }
+
+    /// Returns the failure of requests that take longer than the request timeout.
+    pub(crate) fn timed_out(&self, url: String) -> RequestError {
+        RequestError::Timeout { url, limit: self.timeout }
     }
 
     fn send(&self, options: Options<'_>, text: &str) -> Result<RawResponse, RequestError> {

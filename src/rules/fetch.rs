@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::{Environment, parse_for};
 use crate::error::RequestError;
@@ -83,6 +83,8 @@ pub(super) struct ClientView<'a> {
     pub(super) has_rules: &'a dyn Fn() -> bool,
     /// Returns whether the client no longer needs the rules.
     pub(super) is_stopped: &'a dyn Fn() -> bool,
+    /// When the request timeout of all requests began; `None` if each has a timeout of its own.
+    pub(super) since: Option<Instant>,
 }
 
 impl Fetcher {
@@ -103,8 +105,11 @@ impl Fetcher {
         }
     }
 
-    /// Sets the accepted response to one of an earlier process.
+    /// Sets the accepted response to one of an earlier process, unless this one has accepted one.
     pub(super) fn restore(&mut self, text: &[u8], etag: Option<String>) {
+        if self.accepted.is_some() {
+            return;
+        }
         let path = self.paths.known().rules;
         let etag = etag.filter(|_| self.conditional != Some(false) && path == RulesPath::Ruleset);
         self.accepted = Some(Accepted { path, fingerprint: self.fingerprint(path, text), etag });
@@ -130,7 +135,7 @@ impl Fetcher {
 
     /// Requests `/sdk/ruleset`, then `/sdk/bootstrap` if segments are missing.
     fn fetch_ruleset(&mut self, client: ClientView<'_>) -> Result<Option<NewRuleset>, Failure> {
-        let new = self.request(RulesPath::Ruleset)?;
+        let new = self.request(RulesPath::Ruleset, client)?;
         let may_request = self.paths.known().may_have_bootstrap(self.missing_retry);
         if new.is_none() && !may_request {
             return Ok(None);
@@ -142,7 +147,7 @@ impl Fetcher {
         if !may_request || (client.is_stopped)() {
             return Ok(new);
         }
-        match self.request(RulesPath::Bootstrap) {
+        match self.request(RulesPath::Bootstrap, client) {
             Ok(bootstrap) => {
                 self.find_bootstrap(bootstrap.as_ref());
                 Ok(bootstrap)
@@ -160,7 +165,7 @@ impl Fetcher {
 
     /// Requests `/sdk/bootstrap`, then `/sdk/ruleset` if the service does not have the former.
     fn fetch_bootstrap(&mut self, client: ClientView<'_>) -> Result<Option<NewRuleset>, Failure> {
-        let failure = match self.request(RulesPath::Bootstrap) {
+        let failure = match self.request(RulesPath::Bootstrap, client) {
             Ok(new) => {
                 self.find_bootstrap(new.as_ref());
                 return Ok(new);
@@ -173,12 +178,12 @@ impl Fetcher {
         if !self.is_missing(&failure) {
             let new = match (client.has_rules)() {
                 true => None,
-                false => self.request(RulesPath::Ruleset).ok().flatten(),
+                false => self.request(RulesPath::Ruleset, client).ok().flatten(),
             };
             return Err(Failure { cause: failure, incomplete: new.map(Box::new) });
         }
         // If this fails too, the key is refused or the service is unavailable.
-        let new = self.request(RulesPath::Ruleset)?;
+        let new = self.request(RulesPath::Ruleset, client)?;
         if lacks_segments(new.as_ref(), client) {
             self.miss_bootstrap(&failure);
         } else {
@@ -213,10 +218,14 @@ impl Fetcher {
     }
 
     /// Sends one request, or returns `None` if the last accepted rules are unchanged.
-    fn request(&mut self, path: RulesPath) -> Result<Option<NewRuleset>, RequestError> {
+    fn request(
+        &mut self,
+        path: RulesPath,
+        client: ClientView<'_>,
+    ) -> Result<Option<NewRuleset>, RequestError> {
         let accepted = self.accepted.as_ref().filter(|accepted| accepted.path == path);
         let etag_sent = accepted.and_then(|accepted| accepted.etag.as_deref());
-        let response = self.http.get(path.as_str(), etag_sent);
+        let response = self.http.get(path.as_str(), etag_sent, client.since);
         let Response { not_modified, etag, body } =
             response.map_err(|failure| hint(path, failure))?;
         if not_modified {
@@ -271,8 +280,12 @@ impl Fetcher {
 /// Fetches the ruleset once, and returns its text.
 pub(crate) fn fetch_text(http: &Arc<Http>, paths: &Arc<Paths>) -> Result<String, RequestError> {
     let mut fetcher = Fetcher::new(http.clone(), paths.clone(), Some(false), None);
-    let new =
-        fetcher.fetch(ClientView { ruleset: &|| None, has_rules: &|| true, is_stopped: &|| false });
+    let new = fetcher.fetch(ClientView {
+        ruleset: &|| None,
+        has_rules: &|| true,
+        is_stopped: &|| false,
+        since: None,
+    });
     let body = new.map_err(|failure| failure.cause)?.map(|new| new.body).unwrap_or_default();
     // The parser has accepted it, so it is UTF-8.
     Ok(String::from_utf8(body).unwrap_or_default())
@@ -333,6 +346,7 @@ mod tests {
             ruleset: &|| Some(Ruleset::parse(RULES).expect("a ruleset")),
             has_rules: &|| has_rules,
             is_stopped: &|| false,
+            since: None,
         })
     }
 

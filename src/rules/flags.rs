@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::busy::Busy;
 use super::listeners::{Callback, Listeners, Subscription};
 use super::misses::Misses;
 use super::readiness::Readiness;
@@ -185,6 +186,7 @@ impl Flags {
     /// Logs a replacement, calls the listeners with what it changed, without a lock, and returns the
     /// ruleset before if an evaluation may still use it.
     pub(super) fn notify(&self, installed: Installed<'_>) -> Option<Ruleset> {
+        let _busy = Busy::mark(self);
         self.log(&installed);
         let Installed { ruleset, before, listeners_end, .. } = installed;
         if let Some(variables) = &self.variables {
@@ -235,6 +237,12 @@ impl Flags {
             Ok(ruleset) => log_problems(&"the cache", ruleset.problems()),
             Err(error) => log_unusable(&error),
         }
+    }
+
+    /// Returns whether the rules in use are closed.
+    #[cfg(feature = "http")]
+    pub(super) fn are_closed(&self) -> bool {
+        self.precedence().closed
     }
 
     /// Closes the rules in use: no source may replace them any more.

@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod bootstrap_watch;
+mod busy;
 mod cache;
 mod cache_file;
 #[cfg(feature = "http")]
@@ -11,10 +12,14 @@ mod listeners;
 mod misses;
 #[cfg(feature = "http")]
 mod poller;
+#[cfg(feature = "http")]
+mod polling;
 mod readiness;
 mod shard;
 mod source;
 mod store;
+#[cfg(feature = "http")]
+mod timetable;
 mod variables;
 
 pub(crate) use bootstrap_watch::{NewWatch, Watch, WatchThread, watch_bootstrap};
@@ -25,6 +30,6 @@ pub(crate) use flags::Flags;
 pub use listeners::{FlagsChanged, Subscription};
 pub(crate) use misses::Misses;
 #[cfg(feature = "http")]
-pub(crate) use poller::Poller;
+pub(crate) use polling::Polling;
 pub use readiness::ClientState;
 pub(crate) use variables::{NewVariables, Variables, read_variables};

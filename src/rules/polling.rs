@@ -1,0 +1,281 @@
+//! Who polls, and when: the thread of the client polls when a poll is due, one thread at a time.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::busy::Busy;
+use super::cache::{Cache, CacheEntry};
+use super::flags::{Flags, GRACE};
+use super::poller::Poller;
+use super::timetable::Timetable;
+use crate::config::Config;
+use crate::http::{Http, Paths, Retry};
+use crate::worker::guarded;
+
+/// The delay from the start until cached rules are compiled as a whole. A program that ends earlier
+/// saves the work.
+const COMPILE_DELAY: Duration = Duration::from_millis(50);
+
+/// The polls of one client.
+pub(crate) struct Polling {
+    flags: Arc<Flags>,
+    turn: Mutex<Turn>,
+    /// Notified when a poll ends, when another one is due, and by the stop.
+    changed: Condvar,
+    grace: Duration,
+}
+
+/// Whose turn it is.
+struct Turn {
+    /// `None` while a thread polls.
+    poller: Option<Box<Poller>>,
+    timetable: Timetable,
+    stopped: bool,
+}
+
+impl Polling {
+    pub(crate) fn new(
+        http: Arc<Http>,
+        paths: Arc<Paths>,
+        flags: Arc<Flags>,
+        config: &Config,
+        cache: Option<Arc<dyn Cache>>,
+    ) -> Polling {
+        let turn = Turn {
+            poller: Some(Box::new(Poller::new(http, paths, flags.clone(), config, cache))),
+            timetable: Timetable::new(config.polling_interval, Instant::now()),
+            stopped: false,
+        };
+        Polling { flags, turn: Mutex::new(turn), changed: Condvar::new(), grace: GRACE }
+    }
+
+    /// Continues from the cached rules. Returns whether a poll will be due, which needs the thread.
+    pub(crate) fn start(&self, cached: Option<CacheEntry>) -> bool {
+        let mut turn = self.lock();
+        if let Some(cached) = cached {
+            if cached.fresh {
+                turn.timetable.succeed(Instant::now());
+            }
+            // If another thread polls, its response is newer.
+            if let Some(poller) = &mut turn.poller {
+                poller.cached = Some(cached);
+            }
+        }
+        turn.timetable.due().is_some()
+    }
+
+    /// Stops the thread. Does not wait for a poll that is under way.
+    pub(crate) fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Polls until no poll will be due, or the stop.
+    pub(crate) fn run(&self) {
+        self.restore();
+        if self.due_in() != Some(Duration::ZERO) {
+            if self.pause(COMPILE_DELAY) {
+                return;
+            }
+            guarded(|| self.flags.compile());
+        }
+        while let Some(poller) = self.next_turn() {
+            self.poll(poller);
+            // After the last poll, a program that ends soon saves the work, too.
+            let delay = if self.due_in().is_none() { COMPILE_DELAY } else { Duration::ZERO };
+            if self.pause(delay) {
+                return;
+            }
+            guarded(|| self.flags.compile());
+            guarded(|| self.flags.report_unknown());
+            if self.pause(self.grace.min(self.due_in().unwrap_or_default())) {
+                return;
+            }
+            self.free_replaced();
+        }
+    }
+
+    /// Reads the cached rules, so that their text can be freed.
+    fn restore(&self) {
+        let Some(mut poller) = self.lock().poller.take() else { return };
+        guarded(|| poller.restore());
+        self.lock().poller = Some(poller);
+        self.changed.notify_all();
+    }
+
+    /// Waits until a poll is due and no other thread polls. Returns `None` if no poll will be due,
+    /// or after the stop.
+    fn next_turn(&self) -> Option<Box<Poller>> {
+        let mut turn = self.lock();
+        loop {
+            if turn.stopped {
+                return None;
+            }
+            let left = turn.timetable.due()?.saturating_duration_since(Instant::now());
+            let left = match turn.poller.take_if(|_| left.is_zero()) {
+                Some(poller) => return Some(poller),
+                // Another thread polls.
+                None if left.is_zero() => Duration::MAX,
+                None => left,
+            };
+            let waited = self.changed.wait_timeout(turn, left);
+            turn = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Polls, and ends the turn.
+    fn poll(&self, mut poller: Box<Poller>) {
+        let _busy = Busy::mark(&self.flags);
+        let outcome = guarded(|| poller.poll(None));
+        let mut turn = self.lock();
+        match &outcome {
+            Some(Ok(())) => turn.timetable.succeed(Instant::now()),
+            Some(Err(failure)) => turn.timetable.fail(Instant::now(), Retry::of(failure)),
+            None => turn.timetable.fail(Instant::now(), Retry::Transient),
+        }
+        turn.poller = Some(poller);
+        drop(turn);
+        self.changed.notify_all();
+    }
+
+    /// Frees the ruleset before the one in use.
+    fn free_replaced(&self) {
+        let replaced = self.lock().poller.as_mut().and_then(|poller| poller.replaced.take());
+        drop(replaced);
+    }
+
+    /// Returns the time until the next poll is due; `None` if none will be.
+    fn due_in(&self) -> Option<Duration> {
+        let due = self.lock().timetable.due();
+        Some(due?.saturating_duration_since(Instant::now()))
+    }
+
+    /// Waits, and returns whether the thread is stopped.
+    fn pause(&self, delay: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), delay, |turn| !turn.stopped);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stopped
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Backoff;
+    use crate::rules::ClientState;
+    use crate::ruleset::{IndexedText, Ruleset};
+    use crate::support::{Reply, Server, ruleset, wait_until};
+    use crate::value::Value;
+    use crate::worker::spawn_detached;
+
+    /// A thread that polls. It stops when this is dropped.
+    struct Thread(Arc<Polling>);
+
+    impl Drop for Thread {
+        fn drop(&mut self) {
+            self.0.stop();
+        }
+    }
+
+    /// Polls again soon after a refused key.
+    fn poll(server: &Server, flags: &Arc<Flags>, refused_delay: Duration) -> Thread {
+        poll_with(server, flags, refused_delay, |_| {})
+    }
+
+    fn poll_with(
+        server: &Server,
+        flags: &Arc<Flags>,
+        refused_delay: Duration,
+        change: impl Fn(&mut Polling),
+    ) -> Thread {
+        let interval = Duration::from_millis(10);
+        let config = Config {
+            base_url: server.url(),
+            api_key: "sdk-dev-1".to_owned(),
+            polling_interval: interval,
+            ..Config::default()
+        };
+        let http = Arc::new(Http::new(&config).unwrap());
+        let paths = Arc::new(Paths::new(None));
+        let mut polling = Polling::new(http, paths, flags.clone(), &config, None);
+        let backoff = Backoff::for_test(interval, refused_delay, 1);
+        polling.lock().timetable = Timetable::for_test(backoff, interval);
+        change(&mut polling);
+        let polling = Arc::new(polling);
+        let thread = Thread(polling.clone());
+        spawn_detached("poller", move || polling.run()).unwrap();
+        thread
+    }
+
+    #[test]
+    fn recovers_when_a_refused_key_works_again() {
+        for status in [401, 403] {
+            let server = Server::start(move |_| Reply::status(status));
+            let flags = Arc::new(Flags::default());
+            let _poller = poll(&server, &flags, Duration::from_millis(20));
+            wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
+            server.respond(|_| Reply::json(ruleset(1, &["a"])));
+            wait_until("the client is ready", || flags.readiness.state() == ClientState::Ready);
+        }
+    }
+
+    #[test]
+    fn no_evaluation_has_to_free_a_replaced_ruleset() {
+        let server = Server::with_ruleset(ruleset(1, &["a"]));
+        let flags = Arc::new(Flags::default());
+        let poller = poll_with(&server, &flags, Duration::ZERO, |polling| {
+            polling.grace = Duration::from_secs(3600);
+        });
+        let version = || flags.store.current().map(|ruleset| ruleset.version().clone());
+        wait_until("the first ruleset", || version() == Some(Value::from(1)));
+        // An evaluation is running while the ruleset is replaced.
+        let evaluation = flags.store.current().unwrap();
+        let tables = evaluation.weak();
+        server.respond(|_| Reply::json(ruleset(2, &["a"])));
+        wait_until("the second ruleset", || version() == Some(Value::from(2)));
+        drop(evaluation);
+        assert!(tables.upgrade().is_some(), "the evaluation freed it");
+        drop(poller);
+        wait_until("the poller frees it", || tables.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_response_equal_to_unusable_cached_rules_is_refused() {
+        const TEXT: &str = r#"{"flags": 1}"#;
+        let server = Server::start(|_| Reply::json(TEXT));
+        let mut bytes = Vec::new();
+        IndexedText::encode(TEXT, &mut bytes).unwrap();
+        let text = Arc::new(IndexedText::decode(bytes, 0).unwrap());
+        let cached = CacheEntry {
+            ruleset: Ruleset::lazy(text.clone(), None, Ruleset::parse),
+            text,
+            location: String::new(),
+            etag: None,
+            age: None,
+            fresh: true,
+        };
+        let flags = Arc::new(Flags::default());
+        assert!(flags.serve_cached(&cached.ruleset, "", None, true));
+        let _poller = poll_with(&server, &flags, Duration::ZERO, |polling| {
+            assert!(polling.start(Some(cached.clone())));
+        });
+        wait_until("a refused response", || flags.readiness.polls().refused > 0);
+        assert!(!flags.have_rules());
+        let state = flags.readiness.state();
+        assert!(matches!(state, ClientState::Stale { .. }), "{state}");
+    }
+
+    #[test]
+    fn polls_slow_down_for_a_refused_key() {
+        let server = Server::start(|_| Reply::status(401));
+        let flags = Arc::new(Flags::default());
+        let _poller = poll(&server, &flags, Duration::from_secs(300));
+        wait_until("the key is refused", || flags.readiness.state() == ClientState::KeyRefused);
+        // Many polls would fit into this time at the normal interval.
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(server.requests().len(), 1);
+    }
+}
