@@ -40,6 +40,9 @@ pub enum Error {
     Starting,
     /// The client has been stopped.
     Stopped,
+    /// The thread is in a listener of the client, or in a logger that is called for new rules, and
+    /// would wait for itself.
+    Busy,
     /// This process was forked after the start of the client, so it has none of the client's
     /// threads. Build and start another client.
     Forked,
@@ -94,6 +97,15 @@ impl Error {
         Error::InvalidSetting { setting, reason: reason.into() }
     }
 
+    /// Returns the error of a request for rules.
+    #[cfg(feature = "http")]
+    pub(crate) fn of_rules(cause: RequestError) -> Error {
+        match cause {
+            RequestError::Status { status: 401 | 403, .. } => Error::KeyRefused { cause },
+            cause => Error::Request { cause },
+        }
+    }
+
     pub(crate) fn thread(cause: io::Error) -> Error {
         Error::Thread { cause: Arc::new(cause) }
     }
@@ -133,6 +145,7 @@ impl Error {
             Error::NotStarted => f.write_str("the client has not been started"),
             Error::Starting => f.write_str("the start of the client has not ended"),
             Error::Stopped => f.write_str("the client has been stopped"),
+            Error::Busy => f.write_str("a listener or a logger of the client cannot refresh it"),
             Error::Forked => f.write_str("the client was started before this process was forked"),
             Error::NotReady { waited, cause: None } => {
                 write!(f, "the client was not ready within {waited:?}: no response yet")
@@ -168,6 +181,7 @@ impl std::error::Error for Error {
             | Error::NotStarted
             | Error::Starting
             | Error::Stopped
+            | Error::Busy
             | Error::Forked
             | Error::FlagNotFound { .. }
             | Error::FlagInactive { .. }

@@ -84,7 +84,7 @@ fn is_forked(result: Result<(), Error>) {
 /// What a forked process may call first. None of it waits.
 type Call = fn(&PhaseFlagClient);
 
-const CALLS: [(&str, Call); 10] = [
+const CALLS: [(&str, Call); 11] = [
     ("nothing but drop", |_| {}),
     ("state", |client| assert_eq!(client.state(), ClientState::Stopped)),
     ("track_event", |client| track(client, &["forked"])),
@@ -95,6 +95,7 @@ const CALLS: [(&str, Call); 10] = [
     ("wait_until_ready", |client| is_forked(client.wait_until_ready(NEVER))),
     ("evaluate", |client| is_forked(client.evaluate("a", None).map(drop))),
     ("fetch_ruleset", |client| is_forked(client.fetch_ruleset().map(drop))),
+    ("refresh", |client| is_forked(client.refresh().map(drop))),
 ];
 
 #[test]

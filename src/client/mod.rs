@@ -11,6 +11,7 @@ mod lifecycle;
 #[cfg(not(feature = "http"))]
 mod no_service;
 mod overrides;
+mod refresh;
 #[cfg(feature = "http")]
 mod service;
 mod snapshot;

@@ -63,6 +63,10 @@ impl Service {
         match *self {}
     }
 
+    pub(super) fn refresh(&self) -> Result<bool, Error> {
+        match *self {}
+    }
+
     pub(super) fn fetch_ruleset(&self) -> Result<String, Error> {
         match *self {}
     }

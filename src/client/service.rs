@@ -8,7 +8,7 @@ use super::extras::Extras;
 use super::home::Home;
 use crate::config::Config;
 use crate::context::EvaluationContext;
-use crate::error::{Error, RequestError};
+use crate::error::Error;
 use crate::events::{
     Appended, EvaluationEvent, EventQueue, Flusher, Ledger, Recorder, Spool, Tracker, queue,
 };
@@ -40,7 +40,7 @@ pub(super) struct Service {
     backlog_pending: Arc<AtomicBool>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Threads {
     /// Whether the client is running.
     started: bool,
@@ -225,10 +225,12 @@ impl Service {
 
     pub(super) fn fetch_ruleset(&self) -> Result<String, Error> {
         self.check_home()?;
-        fetch_text(&self.http, &self.paths).map_err(|cause| match cause {
-            RequestError::Status { status: 401 | 403, .. } => Error::KeyRefused { cause },
-            cause => Error::Request { cause },
-        })
+        fetch_text(&self.http, &self.paths).map_err(Error::of_rules)
+    }
+
+    pub(super) fn refresh(&self) -> Result<bool, Error> {
+        self.check_home()?;
+        self.polling.refresh()
     }
 
     /// Returns an error in a forked process: the connections belong to the other process, too, so

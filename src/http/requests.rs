@@ -229,14 +229,16 @@ impl Http {
     }
 
     /// Returns the rest of the request timeout.
-    fn time_left(&self, url: &str, spent: Duration) -> Result<Duration, RequestError> {
+    ///
+    /// # Errors
+    ///
+    /// If nothing is left.
+    pub(crate) fn time_left(&self, url: &str, spent: Duration) -> Result<Duration, RequestError> {
         let left = self.timeout.saturating_sub(spent);
-        if left.is_zero() { Err(self.timed_out(url.to_owned())) } else { Ok(left) }
-    }
-
-    /// Returns the failure of requests that take longer than the request timeout.
-    pub(crate) fn timed_out(&self, url: String) -> RequestError {
-        RequestError::Timeout { url, limit: self.timeout }
+        if left.is_zero() {
+            return Err(RequestError::Timeout { url: url.to_owned(), limit: self.timeout });
+        }
+        Ok(left)
     }
 
     fn send(&self, options: Options<'_>, text: &str) -> Result<RawResponse, RequestError> {

@@ -2,10 +2,8 @@
 
 use std::cell::Cell;
 
-use super::flags::Flags;
-
 thread_local! {
-    /// The address of the flags of the innermost client, or 0.
+    /// The address of what the innermost client has for itself, or 0.
     static CLIENT: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -15,14 +13,14 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    pub(super) fn mark(flags: &Flags) -> Busy {
-        Busy { before: CLIENT.replace(address(flags)) }
+    pub(super) fn mark<T>(client: &T) -> Busy {
+        Busy { before: CLIENT.replace(address(client)) }
     }
 
     /// Returns whether the current thread has the mark of this client.
-    #[expect(dead_code)]
-    pub(super) fn is_marked(flags: &Flags) -> bool {
-        CLIENT.get() == address(flags)
+    #[cfg(feature = "http")]
+    pub(super) fn is_marked<T>(client: &T) -> bool {
+        CLIENT.get() == address(client)
     }
 }
 
@@ -32,6 +30,6 @@ impl Drop for Busy {
     }
 }
 
-fn address(flags: &Flags) -> usize {
-    std::ptr::from_ref(flags) as usize
+fn address<T>(client: &T) -> usize {
+    std::ptr::from_ref(client) as usize
 }

@@ -167,11 +167,21 @@ impl Listeners {
 }
 
 fn compare(before: Option<&Ruleset>, now: &Ruleset) -> Option<FlagsChanged> {
-    let difference = match before {
+    let difference = difference(before, now);
+    (!difference.is_empty()).then(|| FlagsChanged::new(now.len(), difference))
+}
+
+/// Returns whether listeners would be called for a ruleset.
+#[cfg(feature = "http")]
+pub(super) fn differs(before: Option<&Ruleset>, now: &Ruleset) -> bool {
+    !difference(before, now).is_empty()
+}
+
+fn difference(before: Option<&Ruleset>, now: &Ruleset) -> Difference {
+    match before {
         Some(before) => before.difference(now),
         None => Ruleset::default().difference(now),
-    };
-    (!difference.is_empty()).then(|| FlagsChanged::new(now.len(), difference))
+    }
 }
 
 impl fmt::Debug for Listeners {

@@ -1,5 +1,6 @@
 //! One poll of the service: fetch, install, cache, ready, notify.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -107,6 +108,12 @@ impl Poller {
                 Err(cause)
             }
         }
+    }
+
+    /// Returns the failure of a poll that panicked.
+    pub(super) fn panicked(&self) -> RequestError {
+        let url = self.http.url(self.paths.known().rules.as_str());
+        RequestError::Transport { url, cause: Arc::new(io::Error::other("the poll panicked")) }
     }
 
     /// Uses a new ruleset. Listeners are called last: a program that ends in a listener finds the

@@ -1,4 +1,6 @@
-//! Who polls, and when: the thread of the client polls when a poll is due, one thread at a time.
+//! Who polls, and when: the thread of the client if a poll is due, or a caller of `refresh`.
+//!
+//! One thread at a time has the poller. Nothing else waits for it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,10 +8,12 @@ use std::time::{Duration, Instant};
 use super::busy::Busy;
 use super::cache::{Cache, CacheEntry};
 use super::flags::{Flags, GRACE};
+use super::listeners::differs;
 use super::poller::Poller;
 use super::timetable::Timetable;
 use crate::config::Config;
-use crate::http::{Http, Paths, Retry};
+use crate::error::{Error, RequestError};
+use crate::http::{Http, Paths, Retry, RulesPath};
 use crate::worker::guarded;
 
 /// The delay from the start until cached rules are compiled as a whole. A program that ends earlier
@@ -18,6 +22,7 @@ const COMPILE_DELAY: Duration = Duration::from_millis(50);
 
 /// The polls of one client.
 pub(crate) struct Polling {
+    http: Arc<Http>,
     flags: Arc<Flags>,
     turn: Mutex<Turn>,
     /// Notified when a poll ends, when another one is due, and by the stop.
@@ -30,6 +35,10 @@ struct Turn {
     /// `None` while a thread polls.
     poller: Option<Box<Poller>>,
     timetable: Timetable,
+    /// The number of polls that have ended.
+    ended: u64,
+    /// The outcome of the last poll.
+    outcome: Result<(), RequestError>,
     stopped: bool,
 }
 
@@ -42,11 +51,13 @@ impl Polling {
         cache: Option<Arc<dyn Cache>>,
     ) -> Polling {
         let turn = Turn {
-            poller: Some(Box::new(Poller::new(http, paths, flags.clone(), config, cache))),
+            poller: Some(Box::new(Poller::new(http.clone(), paths, flags.clone(), config, cache))),
             timetable: Timetable::new(config.polling_interval, Instant::now()),
+            ended: 0,
+            outcome: Ok(()),
             stopped: false,
         };
-        Polling { flags, turn: Mutex::new(turn), changed: Condvar::new(), grace: GRACE }
+        Polling { http, flags, turn: Mutex::new(turn), changed: Condvar::new(), grace: GRACE }
     }
 
     /// Continues from the cached rules. Returns whether a poll will be due, which needs the thread.
@@ -80,7 +91,7 @@ impl Polling {
             guarded(|| self.flags.compile());
         }
         while let Some(poller) = self.next_turn() {
-            self.poll(poller);
+            let _ = self.poll(poller, None);
             // After the last poll, a program that ends soon saves the work, too.
             let delay = if self.due_in().is_none() { COMPILE_DELAY } else { Duration::ZERO };
             if self.pause(delay) {
@@ -93,6 +104,49 @@ impl Polling {
             }
             self.free_replaced();
         }
+    }
+
+    /// Polls now, or waits for a poll that is under way. Returns whether the rules in use are others
+    /// than before. Takes at most one request timeout, besides the listeners.
+    ///
+    /// # Errors
+    ///
+    /// If the poll fails, in a listener, and after the stop.
+    pub(crate) fn refresh(&self) -> Result<bool, Error> {
+        if Busy::is_marked(&*self.flags) {
+            return Err(Error::Busy);
+        }
+        let since = Instant::now();
+        let (loaded, before) = (self.flags.loaded(), self.flags.compiled());
+        let outcome = self.poll_or_join(since);
+        if self.flags.are_closed() {
+            return Err(Error::Stopped);
+        }
+        outcome.map_err(Error::of_rules)?;
+        if self.flags.loaded() == loaded {
+            return Ok(false);
+        }
+        Ok(self.flags.compiled().is_some_and(|now| differs(before.as_ref(), &now)))
+    }
+
+    /// Polls, or waits for a poll that is under way, until the stop.
+    fn poll_or_join(&self, since: Instant) -> Result<(), RequestError> {
+        let mut turn = self.lock();
+        let ended = turn.ended;
+        while !turn.stopped {
+            if turn.ended != ended {
+                return turn.outcome.clone();
+            }
+            if let Some(poller) = turn.poller.take() {
+                drop(turn);
+                return self.poll(poller, Some(since));
+            }
+            let url = self.http.url(RulesPath::Ruleset.as_str());
+            let left = self.http.time_left(&url, since.elapsed())?;
+            let waited = self.changed.wait_timeout(turn, left);
+            turn = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
     }
 
     /// Reads the cached rules, so that their text can be freed.
@@ -123,19 +177,23 @@ impl Polling {
         }
     }
 
-    /// Polls, and ends the turn.
-    fn poll(&self, mut poller: Box<Poller>) {
-        let _busy = Busy::mark(&self.flags);
-        let outcome = guarded(|| poller.poll(None));
+    /// Polls, and ends the turn. All requests together take one request timeout from `since` on, or
+    /// else each one.
+    fn poll(&self, mut poller: Box<Poller>, since: Option<Instant>) -> Result<(), RequestError> {
+        let busy = Busy::mark(&*self.flags);
+        let outcome = guarded(|| poller.poll(since)).unwrap_or_else(|| Err(poller.panicked()));
+        drop(busy);
         let mut turn = self.lock();
         match &outcome {
-            Some(Ok(())) => turn.timetable.succeed(Instant::now()),
-            Some(Err(failure)) => turn.timetable.fail(Instant::now(), Retry::of(failure)),
-            None => turn.timetable.fail(Instant::now(), Retry::Transient),
+            Ok(()) => turn.timetable.succeed(Instant::now()),
+            Err(failure) => turn.timetable.fail(Instant::now(), Retry::of(failure)),
         }
+        turn.outcome = outcome.clone();
+        turn.ended += 1;
         turn.poller = Some(poller);
         drop(turn);
         self.changed.notify_all();
+        outcome
     }
 
     /// Frees the ruleset before the one in use.

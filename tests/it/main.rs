@@ -86,6 +86,8 @@ mod proxies;
 #[cfg(feature = "http")]
 mod recorded;
 #[cfg(feature = "http")]
+mod refresh;
+#[cfg(feature = "http")]
 mod remote;
 mod ruleset;
 #[cfg(feature = "http")]
