@@ -48,6 +48,7 @@ settings! {
     /// `None` for the flags of all environments.
     environment: Option<Environment> = None, shown;
     polling_interval: Duration = Duration::from_secs(30), shown;
+    streaming: bool = false, shown;
     event_flush_interval: Duration = Duration::from_secs(30), shown;
     event_batch_size: usize = 100, shown;
     event_queue_capacity: usize = 10_000, shown;
@@ -152,6 +153,9 @@ impl Config {
                 self.polling_interval
             );
             return Err(Error::setting("polling_interval", reason));
+        }
+        if self.streaming && self.polling_interval.is_zero() {
+            return Err(Error::setting("streaming", "needs a `polling_interval` that is not zero"));
         }
         if self.event_flush_interval.is_zero() {
             return Err(Error::setting("event_flush_interval", "must not be zero"));

@@ -14,6 +14,8 @@ use crate::error::Error;
 use crate::events::open_recorder;
 #[cfg(feature = "http")]
 use crate::events::open_spool;
+#[cfg(feature = "http")]
+use crate::rules::STREAMING;
 use crate::rules::{open_cache, read_variables, watch_bootstrap};
 
 /// Builds a client from its settings.
@@ -73,6 +75,28 @@ impl ClientBuilder {
     /// Defaults to 30 s.
     pub fn polling_interval(mut self, interval: Duration) -> ClientBuilder {
         self.config.polling_interval = interval;
+        self
+    }
+
+    /// Sets whether the client listens to the event stream of the service, so that a change is in
+    /// force within seconds: each event hastens the next poll. Polls are made at the interval, too,
+    /// so the [`polling_interval`](ClientBuilder::polling_interval) must not be zero.
+    ///
+    /// An event causes a poll at a random time within half a second, and another one 2 s later if
+    /// that brought nothing new, but at most one poll a second. A stream that ends, cannot be opened
+    /// or is silent for 75 s is opened again, with growing delays; if the service has too many
+    /// streams, after five minutes. The service announces no change of a segment.
+    ///
+    /// The stream takes a thread and a connection, which count towards the limits of the service:
+    /// see [production](crate::guide::production). A client without a service has no stream.
+    ///
+    /// Defaults to `false`.
+    pub fn streaming(mut self, stream: bool) -> ClientBuilder {
+        self.config.streaming = stream;
+        #[cfg(feature = "http")]
+        {
+            self.extras.streaming = stream.then_some(STREAMING);
+        }
         self
     }
 

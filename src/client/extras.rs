@@ -3,6 +3,8 @@
 use crate::events::NewRecorder;
 #[cfg(feature = "http")]
 use crate::events::NewSpool;
+#[cfg(feature = "http")]
+use crate::rules::Streaming;
 use crate::rules::{NewCache, NewVariables, NewWatch};
 
 /// The optional parts of a client; `None` if their setting is not used.
@@ -14,4 +16,6 @@ pub(crate) struct Extras {
     pub(crate) variables: Option<NewVariables>,
     #[cfg(feature = "http")]
     pub(crate) spool: Option<NewSpool>,
+    #[cfg(feature = "http")]
+    pub(crate) streaming: Option<Streaming>,
 }

@@ -14,7 +14,7 @@ use crate::events::{
 };
 use crate::http::{Http, KeepPaths, Paths, Remote};
 use crate::log::log;
-use crate::rules::{Cache, CacheEntry, Flags, Polling, fetch_text};
+use crate::rules::{Cache, CacheEntry, Flags, Polling, Stream, Streaming, fetch_text};
 use crate::ruleset::EvaluationResult;
 use crate::worker::{StopSignal, Worker, check_new_threads, spawn_detached};
 
@@ -25,6 +25,7 @@ pub(super) struct Service {
     cache: Option<Arc<dyn Cache>>,
     paths: Arc<Paths>,
     polling: Arc<Polling>,
+    streaming: Option<Streaming>,
     events: EventQueue,
     spool: Option<Arc<dyn Spool>>,
     recorder: Option<Arc<dyn Recorder>>,
@@ -45,6 +46,7 @@ struct Threads {
     /// Whether the client is running.
     started: bool,
     flusher: Option<Arc<Worker>>,
+    stream: Option<Box<dyn Stream>>,
 }
 
 impl Service {
@@ -60,8 +62,15 @@ impl Service {
         let cache = extras.cache.map(|open| open(config));
         let keeper = cache.clone().map(|cache| cache as Arc<dyn KeepPaths>);
         let paths = Arc::new(Paths::new(keeper));
-        let polling =
-            Polling::new(http.clone(), paths.clone(), flags.clone(), config, cache.clone());
+        let differs = extras.streaming.map(|streaming| streaming.differs);
+        let polling = Polling::new(
+            http.clone(),
+            paths.clone(),
+            flags.clone(),
+            config,
+            cache.clone(),
+            differs,
+        );
         Ok(Arc::new_cyclic(|this: &Weak<Service>| Service {
             config: config.clone(),
             remote: Remote::new(http.clone(), paths.clone()),
@@ -69,6 +78,7 @@ impl Service {
             cache,
             paths,
             polling: Arc::new(polling),
+            streaming: extras.streaming,
             events: queue(config, ledger.clone()),
             spool: extras.spool.map(|open| open(config)),
             recorder: extras.recorder.map(|open| open(config, &ledger, this.clone())),
@@ -84,7 +94,13 @@ impl Service {
     /// Starts polling, and delivering if events are queued or spooled.
     pub(crate) fn start(&self, cached: Option<CacheEntry>) -> Result<(), Error> {
         let mut threads = self.threads();
-        if self.polling.start(cached) {
+        let needs_thread = self.polling.start(cached);
+        if let Some(streaming) = self.streaming {
+            let interval = self.config.polling_interval;
+            let stream = (streaming.start)(&self.http, &self.polling, interval);
+            threads.stream = Some(stream.map_err(Error::thread)?);
+        }
+        if needs_thread {
             let polling = self.polling.clone();
             spawn_detached("phaseflag-poller", move || polling.run()).map_err(Error::thread)?;
         }
@@ -130,6 +146,9 @@ impl Service {
         let deadline = Instant::now() + timeout;
         self.ledger.seal();
         self.polling.stop();
+        // Not under the lock: the HTTP library logs, and a logger may call the client.
+        let stream = self.threads().stream.take();
+        drop(stream);
         let is_blocked =
             !timeout.is_zero() && self.has_undelivered() && check_new_threads(timeout).is_err();
         let timeout = if is_blocked { Duration::ZERO } else { timeout };

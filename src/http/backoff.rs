@@ -97,6 +97,11 @@ impl Backoff {
         if self.interval.is_zero() { self.exponential() } else { self.random.up_to(self.interval) }
     }
 
+    /// Returns a random delay from (0, `longest`].
+    pub(crate) fn up_to(&mut self, longest: Duration) -> Duration {
+        self.random.up_to(longest)
+    }
+
     /// Returns whether the last request failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.failures > 0

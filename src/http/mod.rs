@@ -15,6 +15,10 @@ mod proxy;
 mod remote;
 #[cfg(feature = "http")]
 mod requests;
+#[cfg(feature = "http")]
+mod sse;
+#[cfg(feature = "http")]
+mod stream;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 
@@ -29,3 +33,5 @@ pub(crate) use paths::{Paths, RulesPath};
 pub(crate) use remote::Remote;
 #[cfg(feature = "http")]
 pub(crate) use requests::{Http, Response};
+#[cfg(feature = "http")]
+pub(crate) use stream::{EventStream, MAX_SILENCE};

@@ -24,7 +24,7 @@ use crate::value::Value;
 use crate::worker::guarded;
 
 /// The header of the API key.
-const API_KEY: &str = "x-api-key";
+pub(super) const API_KEY: &str = "x-api-key";
 
 /// The time limit for a connection, with its proxy and TLS. ureq gives two thirds of it to the
 /// first of two addresses, so that a dead one leaves time for the other.
@@ -45,14 +45,14 @@ const MAX_MESSAGE: usize = 300;
 
 /// The HTTP client of one service and API key.
 pub(crate) struct Http {
-    agent: Agent,
+    pub(super) agent: Agent,
     base_url: String,
     origin: Origin,
     /// The proxy for other origins. The agent has that of the service.
     bootstrap_proxy: Option<Proxy>,
     api_key: String,
-    key_header: HeaderValue,
-    timeout: Duration,
+    pub(super) key_header: HeaderValue,
+    pub(super) timeout: Duration,
     connect_timeout: Duration,
     max_body_size: usize,
     /// Whether a delivery failed, and no POST was made since. A server that responds before it has
@@ -69,17 +69,17 @@ pub(crate) struct Response {
 }
 
 /// A response of ureq, whose body is not read yet.
-type RawResponse = ureq::http::Response<Body>;
+pub(super) type RawResponse = ureq::http::Response<Body>;
 
 /// The options of one request.
 #[derive(Clone, Copy)]
-struct Options<'a> {
-    url: &'a str,
-    timeout: Duration,
+pub(super) struct Options<'a> {
+    pub(super) url: &'a str,
+    pub(super) timeout: Duration,
     /// Whether 304 is a success.
-    conditional: bool,
+    pub(super) conditional: bool,
     /// Whether the body of a successful response is discarded.
-    discard_body: bool,
+    pub(super) discard_body: bool,
 }
 
 impl Http {
@@ -283,7 +283,7 @@ impl Http {
 
     /// Makes a request, and returns a panic of ureq as a failure: it panics if the system cannot
     /// start the thread of a name lookup.
-    fn catch_panic<T>(
+    pub(super) fn catch_panic<T>(
         &self,
         options: Options<'_>,
         request: impl FnOnce(&Http, Options<'_>) -> Result<T, RequestError>,
@@ -295,7 +295,7 @@ impl Http {
     }
 
     /// Returns the response if its status is a success.
-    fn check_status(
+    pub(super) fn check_status(
         &self,
         options: Options<'_>,
         result: Result<RawResponse, ureq::Error>,

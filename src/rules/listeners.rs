@@ -171,6 +171,10 @@ fn compare(before: Option<&Ruleset>, now: &Ruleset) -> Option<FlagsChanged> {
     (!difference.is_empty()).then(|| FlagsChanged::new(now.len(), difference))
 }
 
+/// Returns whether a ruleset differs from the one before.
+#[cfg(feature = "http")]
+pub(super) type Differs = fn(Option<&Ruleset>, &Ruleset) -> bool;
+
 /// Returns whether listeners would be called for a ruleset.
 #[cfg(feature = "http")]
 pub(super) fn differs(before: Option<&Ruleset>, now: &Ruleset) -> bool {

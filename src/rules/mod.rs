@@ -19,6 +19,8 @@ mod shard;
 mod source;
 mod store;
 #[cfg(feature = "http")]
+mod stream;
+#[cfg(feature = "http")]
 mod timetable;
 mod variables;
 
@@ -32,4 +34,6 @@ pub(crate) use misses::Misses;
 #[cfg(feature = "http")]
 pub(crate) use polling::Polling;
 pub use readiness::ClientState;
+#[cfg(feature = "http")]
+pub(crate) use stream::{STREAMING, Stream, Streaming};
 pub(crate) use variables::{NewVariables, Variables, read_variables};

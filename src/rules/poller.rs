@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::cache::{Cache, CacheEntry};
 use super::fetch::{ClientView, Failure, Fetcher, NewRuleset};
 use super::flags::Flags;
+use super::listeners::Differs;
 use super::source::RulesSource;
 use crate::config::Config;
 use crate::error::RequestError;
@@ -33,6 +34,8 @@ pub(super) struct Poller {
     failing: bool,
     /// Whether the last failure was a refused key.
     key_refused: bool,
+    /// Compares rulesets; `None` if it does not matter whether new ones are others.
+    differs: Option<Differs>,
 }
 
 impl Poller {
@@ -42,6 +45,7 @@ impl Poller {
         flags: Arc<Flags>,
         config: &Config,
         cache: Option<Arc<dyn Cache>>,
+        differs: Option<Differs>,
     ) -> Poller {
         Poller {
             fetcher: Fetcher::new(
@@ -60,6 +64,7 @@ impl Poller {
             replaced: None,
             failing: false,
             key_refused: false,
+            differs,
         }
     }
 
@@ -69,14 +74,14 @@ impl Poller {
         self.fetcher.restore(cached.text.text().as_bytes(), cached.etag);
     }
 
-    /// Polls once. All requests together take one request timeout from `since` on; without it, each
-    /// has a timeout of its own.
+    /// Polls once, and returns whether this brought other rules. All requests together take one
+    /// request timeout from `since` on; without it, each has a timeout of its own.
     ///
     /// # Errors
     ///
     /// The failure of the last request. The rules in use may be others nevertheless: rules without
     /// their segments, or those of the bootstrap URL.
-    pub(super) fn poll(&mut self, since: Option<Instant>) -> Result<(), RequestError> {
+    pub(super) fn poll(&mut self, since: Option<Instant>) -> Result<bool, RequestError> {
         self.restore();
         if !self.flags.have_rules() {
             // The cached rules could not be used: an equal response is refused, not unchanged.
@@ -89,7 +94,7 @@ impl Poller {
             since,
         });
         if self.flags.are_closed() {
-            return Ok(());
+            return Ok(false);
         }
         match fetched {
             Ok(new) => {
@@ -97,10 +102,12 @@ impl Poller {
                     log!(info, "the service responds again");
                 }
                 match new {
-                    Some(new) => self.accept(&new),
-                    None => self.confirm(),
+                    Some(new) => Ok(self.accept(&new)),
+                    None => {
+                        self.confirm();
+                        Ok(false)
+                    }
                 }
-                Ok(())
             }
             Err(Failure { cause, incomplete }) => {
                 self.fail(&cause, incomplete, since);
@@ -116,16 +123,18 @@ impl Poller {
         RequestError::Transport { url, cause: Arc::new(io::Error::other("the poll panicked")) }
     }
 
-    /// Uses a new ruleset. Listeners are called last: a program that ends in a listener finds the
-    /// ruleset in the cache at its next start.
-    fn accept(&mut self, new: &NewRuleset) {
+    /// Uses a new ruleset, and returns whether it is another one. Listeners are called last: a
+    /// program that ends in a listener finds the ruleset in the cache at its next start.
+    fn accept(&mut self, new: &NewRuleset) -> bool {
         self.fetcher.accept(new);
+        let before = self.differs.and_then(|_| self.flags.current());
         let Some(installed) = self.flags.install(&new.ruleset, RulesSource::Service) else {
-            return;
+            return false;
         };
         self.save(new);
         self.flags.readiness.poll_succeeded(true);
         self.replaced = self.flags.notify(installed);
+        self.differs.is_none_or(|differs| differs(before.as_ref(), &new.ruleset))
     }
 
     /// Uses a new ruleset without its segments. The next start should not begin with it, so it is

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::busy::Busy;
 use super::cache::{Cache, CacheEntry};
 use super::flags::{Flags, GRACE};
-use super::listeners::differs;
+use super::listeners::{Differs, differs};
 use super::poller::Poller;
 use super::timetable::Timetable;
 use crate::config::Config;
@@ -49,9 +49,17 @@ impl Polling {
         flags: Arc<Flags>,
         config: &Config,
         cache: Option<Arc<dyn Cache>>,
+        differs: Option<Differs>,
     ) -> Polling {
         let turn = Turn {
-            poller: Some(Box::new(Poller::new(http.clone(), paths, flags.clone(), config, cache))),
+            poller: Some(Box::new(Poller::new(
+                http.clone(),
+                paths,
+                flags.clone(),
+                config,
+                cache,
+                differs,
+            ))),
             timetable: Timetable::new(config.polling_interval, Instant::now()),
             ended: 0,
             outcome: Ok(()),
@@ -65,7 +73,7 @@ impl Polling {
         let mut turn = self.lock();
         if let Some(cached) = cached {
             if cached.fresh {
-                turn.timetable.succeed(Instant::now());
+                turn.timetable.succeed(Instant::now(), false);
             }
             // If another thread polls, its response is newer.
             if let Some(poller) = &mut turn.poller {
@@ -73,6 +81,12 @@ impl Polling {
             }
         }
         turn.timetable.due().is_some()
+    }
+
+    /// Hastens the next poll, since the service has announced a change.
+    pub(super) fn hasten(&self) {
+        self.lock().timetable.hasten(Instant::now());
+        self.changed.notify_all();
     }
 
     /// Stops the thread. Does not wait for a poll that is under way.
@@ -180,14 +194,16 @@ impl Polling {
     /// Polls, and ends the turn. All requests together take one request timeout from `since` on, or
     /// else each one.
     fn poll(&self, mut poller: Box<Poller>, since: Option<Instant>) -> Result<(), RequestError> {
+        self.lock().timetable.begin();
         let busy = Busy::mark(&*self.flags);
         let outcome = guarded(|| poller.poll(since)).unwrap_or_else(|| Err(poller.panicked()));
         drop(busy);
         let mut turn = self.lock();
         match &outcome {
-            Ok(()) => turn.timetable.succeed(Instant::now()),
+            Ok(new) => turn.timetable.succeed(Instant::now(), *new),
             Err(failure) => turn.timetable.fail(Instant::now(), Retry::of(failure)),
         }
+        let outcome = outcome.map(drop);
         turn.outcome = outcome.clone();
         turn.ended += 1;
         turn.poller = Some(poller);
@@ -258,7 +274,7 @@ mod tests {
         };
         let http = Arc::new(Http::new(&config).unwrap());
         let paths = Arc::new(Paths::new(None));
-        let mut polling = Polling::new(http, paths, flags.clone(), &config, None);
+        let mut polling = Polling::new(http, paths, flags.clone(), &config, None, None);
         let backoff = Backoff::for_test(interval, refused_delay, 1);
         polling.lock().timetable = Timetable::for_test(backoff, interval);
         change(&mut polling);

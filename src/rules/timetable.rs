@@ -4,6 +4,16 @@ use std::time::{Duration, Instant};
 
 use crate::http::{Backoff, Retry};
 
+/// An announced change is looked for within this time.
+const HASTE: Duration = Duration::from_millis(500);
+
+/// The shortest time between two polls of which one is hastened.
+const SPACING: Duration = Duration::from_secs(1);
+
+/// When to look again if an announced change was not there yet: the service announces it before it
+/// can be read.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+
 /// The times of the polls of one client.
 #[derive(Debug)]
 pub(super) struct Timetable {
@@ -12,35 +22,82 @@ pub(super) struct Timetable {
     interval: Duration,
     /// `None` if no further poll is due.
     due: Option<Instant>,
+    /// When a hastened poll is due, besides the others.
+    hastened: Option<Instant>,
+    /// Whether a change was announced after the last poll began.
+    announced: bool,
+    /// Whether the current poll looks for an announced change.
+    looking: bool,
+    /// When the last poll ended.
+    ended: Option<Instant>,
 }
 
 impl Timetable {
     /// Returns the times of polls that are made once per interval, the first at once.
     pub(super) fn new(interval: Duration, now: Instant) -> Timetable {
-        Timetable { backoff: Backoff::new(interval), interval, due: Some(now) }
+        Timetable {
+            backoff: Backoff::new(interval),
+            interval,
+            due: Some(now),
+            hastened: None,
+            announced: false,
+            looking: false,
+            ended: None,
+        }
     }
 
     /// Returns the time of the next poll, or `None` if there is none.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.due
+        Some(self.due?.min(self.hastened.unwrap_or(self.due?)))
     }
 
-    /// Notes a poll that succeeded. One that was made before it was due, such as a refresh, does not
-    /// move the others, so that the polls of a fleet stay spread.
-    pub(super) fn succeed(&mut self, now: Instant) {
+    /// Hastens a poll, since a change is announced. Polls that fail, or have ended, are not hastened.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.announced = true;
+        if !self.backoff.is_failing() {
+            let time = (now + self.backoff.up_to(HASTE)).max(self.after_spacing(now));
+            self.hastened = Some(self.hastened.map_or(time, |hastened| hastened.min(time)));
+        }
+    }
+
+    /// Notes the begin of a poll.
+    pub(super) fn begin(&mut self) {
+        self.hastened = None;
+        self.looking = std::mem::take(&mut self.announced);
+    }
+
+    /// Notes a poll that succeeded; `new` is whether it brought other rules. One that was made long
+    /// before it was due, such as a refresh, does not move the others, so that the polls of a fleet
+    /// stay spread.
+    pub(super) fn succeed(&mut self, now: Instant, new: bool) {
+        self.ended = Some(now);
         let Some(due) = self.due else { return };
         if self.interval.is_zero() {
             self.due = None;
-        } else if self.backoff.is_failing() || due <= now {
+        } else if self.backoff.is_failing() || due <= now + SPACING {
             self.due = Some(now + self.backoff.after_success());
+        }
+        if self.announced {
+            // During the poll.
+            self.hastened = Some(self.after_spacing(now));
+        } else if self.looking && !new {
+            self.hastened = Some(now + SECOND_LOOK);
         }
     }
 
     /// Notes a poll that failed. While polls fail, none makes the next one earlier.
     pub(super) fn fail(&mut self, now: Instant, retry: Retry) {
+        self.ended = Some(now);
+        self.hastened = None;
+        self.announced |= self.looking;
         let Some(due) = self.due else { return };
         let earliest = if self.backoff.is_failing() { due } else { now };
         self.due = Some(earliest.max(now + self.backoff.after_failure(retry)));
+    }
+
+    /// Returns the earliest time of a hastened poll.
+    fn after_spacing(&self, now: Instant) -> Instant {
+        self.ended.map_or(now, |ended| ended + SPACING)
     }
 }
 
@@ -48,7 +105,7 @@ impl Timetable {
 impl Timetable {
     /// Returns the times of polls with these delays.
     pub(super) fn for_test(backoff: Backoff, interval: Duration) -> Timetable {
-        Timetable { backoff, interval, due: Some(Instant::now()) }
+        Timetable { backoff, ..Timetable::new(interval, Instant::now()) }
     }
 }
 
@@ -59,25 +116,46 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const INTERVAL: Duration = Duration::from_secs(30);
 
-    /// Returns a timetable whose first poll succeeded, and the time of its second poll.
+    /// Returns a timetable whose first poll succeeded, and the time of its second poll, which is more
+    /// than ten seconds later.
     fn after_one_poll(now: Instant) -> (Timetable, Instant) {
-        let mut timetable = Timetable::new(INTERVAL, now);
-        assert_eq!(timetable.due(), Some(now));
-        timetable.succeed(now);
-        let due = timetable.due().unwrap();
-        assert!(due > now && due <= now + INTERVAL);
-        (timetable, due)
+        for seed in 0.. {
+            let backoff = Backoff::for_test(INTERVAL, SECOND * 300, seed);
+            let mut timetable = Timetable { backoff, ..Timetable::new(INTERVAL, now) };
+            assert_eq!(timetable.due(), Some(now));
+            succeed(&mut timetable, now, true);
+            let due = timetable.due().unwrap();
+            assert!(due > now && due <= now + INTERVAL);
+            if due > now + SECOND * 10 {
+                return (timetable, due);
+            }
+        }
+        unreachable!()
+    }
+
+    fn succeed(timetable: &mut Timetable, now: Instant, new: bool) {
+        timetable.begin();
+        timetable.succeed(now, new);
+    }
+
+    fn fail(timetable: &mut Timetable, now: Instant, retry: Retry) {
+        timetable.begin();
+        timetable.fail(now, retry);
     }
 
     #[test]
     fn a_poll_that_was_not_due_moves_no_other() {
         let now = Instant::now();
         let (mut timetable, due) = after_one_poll(now);
-        timetable.succeed(due - Duration::from_nanos(1));
+        succeed(&mut timetable, due - SECOND * 2, true);
         assert_eq!(timetable.due(), Some(due));
-        timetable.succeed(due);
-        let next = timetable.due().unwrap();
-        assert!(next >= due + INTERVAL && next <= due + INTERVAL * 11 / 10);
+        for early in [SECOND, Duration::ZERO] {
+            let (mut timetable, due) = after_one_poll(now);
+            let time = due - early;
+            succeed(&mut timetable, time, true);
+            let next = timetable.due().unwrap();
+            assert!(next >= time + INTERVAL && next <= time + INTERVAL * 11 / 10);
+        }
     }
 
     #[test]
@@ -85,9 +163,9 @@ mod tests {
         for retry in [Retry::Transient, Retry::Permanent, Retry::After(SECOND * 100)] {
             let now = Instant::now();
             let (mut timetable, due) = after_one_poll(now);
-            timetable.fail(due, retry);
+            fail(&mut timetable, due, retry);
             assert!(timetable.due().unwrap() > due, "{retry:?}");
-            timetable.succeed(due);
+            succeed(&mut timetable, due, false);
             let next = timetable.due().unwrap();
             assert!(next > due && next <= due + INTERVAL * 11 / 10, "{retry:?}");
         }
@@ -98,18 +176,18 @@ mod tests {
         for retry in [Retry::Permanent, Retry::After(SECOND * 100)] {
             let now = Instant::now();
             let mut timetable = Timetable::new(INTERVAL, now);
-            timetable.fail(now, retry);
+            fail(&mut timetable, now, retry);
             let due = timetable.due().unwrap();
             assert!(due >= now + SECOND * 100, "{retry:?}");
-            timetable.fail(now + SECOND, Retry::Transient);
+            fail(&mut timetable, now + SECOND, Retry::Transient);
             assert_eq!(timetable.due(), Some(due), "{retry:?}");
-            timetable.fail(due, Retry::Transient);
+            fail(&mut timetable, due, Retry::Transient);
             assert!(timetable.due().unwrap() > due, "{retry:?}");
         }
         // The first failure brings the next poll forward.
         let now = Instant::now();
         let (mut timetable, _) = after_one_poll(now);
-        timetable.fail(now, Retry::Transient);
+        fail(&mut timetable, now, Retry::Transient);
         assert!(timetable.due().unwrap() <= now + SECOND);
     }
 
@@ -117,12 +195,101 @@ mod tests {
     fn an_interval_of_zero_ends_with_the_first_success() {
         let now = Instant::now();
         let mut timetable = Timetable::new(Duration::ZERO, now);
-        timetable.fail(now, Retry::Transient);
+        fail(&mut timetable, now, Retry::Transient);
         assert!(timetable.due().unwrap() > now);
-        timetable.succeed(now);
+        succeed(&mut timetable, now, true);
         assert_eq!(timetable.due(), None);
-        timetable.fail(now, Retry::Transient);
-        timetable.succeed(now);
+        fail(&mut timetable, now, Retry::Transient);
+        succeed(&mut timetable, now, true);
+        timetable.hasten(now);
         assert_eq!(timetable.due(), None);
+    }
+
+    #[test]
+    fn an_announced_change_is_looked_for_within_half_a_second() {
+        let now = Instant::now();
+        let mut delays = Vec::new();
+        for seed in 0..1000 {
+            let mut timetable = Timetable::new(INTERVAL, now);
+            timetable.backoff = Backoff::for_test(INTERVAL, SECOND, seed);
+            succeed(&mut timetable, now - SECOND * 100, true);
+            timetable.due = Some(now + INTERVAL);
+            timetable.hasten(now);
+            delays.push(timetable.due().unwrap() - now);
+        }
+        let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+        assert!(*least < HASTE / 50 && *most > HASTE * 49 / 50 && *most <= HASTE, "{most:?}");
+    }
+
+    #[test]
+    fn a_change_that_is_not_there_yet_is_looked_for_once_more() {
+        let now = Instant::now();
+        for (new, looks) in [(true, 1), (false, 2)] {
+            let (mut timetable, due) = after_one_poll(now);
+            timetable.hasten(now + SECOND * 2);
+            let mut time = timetable.due().unwrap();
+            assert!(time <= now + SECOND * 2 + HASTE);
+            succeed(&mut timetable, time, new);
+            if looks == 2 {
+                assert_eq!(timetable.due(), Some(time + SECOND_LOOK));
+                time += SECOND_LOOK;
+                succeed(&mut timetable, time, false);
+            }
+            // The others are made as if there had been no event.
+            assert_eq!(timetable.due(), Some(due), "{new}");
+        }
+    }
+
+    #[test]
+    fn a_change_announced_during_a_poll_is_looked_for_afterwards() {
+        let now = Instant::now();
+        for new in [true, false] {
+            let (mut timetable, due) = after_one_poll(now);
+            timetable.begin();
+            timetable.hasten(now + SECOND * 2);
+            timetable.succeed(now + SECOND * 3, new);
+            assert_eq!(timetable.due(), Some(now + SECOND * 4));
+            succeed(&mut timetable, now + SECOND * 4, true);
+            assert_eq!(timetable.due(), Some(due));
+        }
+    }
+
+    #[test]
+    fn events_cause_at_most_one_poll_a_second() {
+        let start = Instant::now();
+        let (mut timetable, _) = after_one_poll(start);
+        let (mut now, mut polls) = (start, Vec::new());
+        while now < start + SECOND * 600 {
+            now += Duration::from_millis(10);
+            timetable.hasten(now);
+            if timetable.due().unwrap() <= now {
+                timetable.begin();
+                now += Duration::from_millis(70);
+                timetable.hasten(now);
+                timetable.succeed(now, polls.len() % 3 == 0);
+                polls.push(now);
+            }
+        }
+        assert!(polls.windows(2).all(|pair| pair[1] - pair[0] >= SPACING), "{polls:?}");
+        assert!(polls.len() > 400, "{}", polls.len());
+    }
+
+    #[test]
+    fn an_event_does_not_shorten_a_backoff() {
+        let now = Instant::now();
+        let (mut timetable, due) = after_one_poll(now);
+        // The poll that looks for the change fails, and so does the next one.
+        timetable.hasten(now);
+        fail(&mut timetable, now + SECOND, Retry::After(SECOND * 100));
+        let retry = timetable.due().unwrap();
+        assert!(retry >= now + SECOND * 101);
+        timetable.hasten(now + SECOND * 2);
+        assert_eq!(timetable.due(), Some(retry));
+        fail(&mut timetable, retry, Retry::After(SECOND * 100));
+        // The one after the outage may still be too early.
+        let recovered = due + SECOND * 1000;
+        succeed(&mut timetable, recovered, false);
+        timetable.due = Some(recovered + INTERVAL);
+        assert_eq!(timetable.due(), Some(recovered + SECOND_LOOK));
     }
 }

@@ -80,6 +80,10 @@ fn invalid_settings_are_refused_by_name() {
         (settings().max_body_size(0), "`max_body_size` must not be zero"),
         (at("").max_body_size(0), "`max_body_size` must not be zero"),
         (
+            settings().streaming(true).polling_interval(zero),
+            "`streaming` needs a `polling_interval` that is not zero",
+        ),
+        (
             settings().polling_interval(Duration::from_nanos(1)),
             "`polling_interval` must be zero or at least 10ms, not 1ns",
         ),

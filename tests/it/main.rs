@@ -99,6 +99,8 @@ mod split;
 mod spool;
 #[cfg(feature = "http")]
 mod starts;
+#[cfg(feature = "http")]
+mod streaming;
 mod testing;
 #[cfg(feature = "http")]
 mod thread_locals;

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,6 +55,8 @@ pub enum Reply {
     Raw(Vec<u8>),
     /// These bytes, one at a time with this delay, until the client disconnects.
     Drip(Vec<u8>, Duration),
+    /// An event stream in chunks, with these pieces when they come, until the sender is dropped.
+    Stream(Arc<Mutex<Receiver<Vec<u8>>>>),
     /// No response, until the client disconnects or the server ends.
     Hang,
 }
@@ -269,6 +272,18 @@ impl Shared {
                     }
                     thread::sleep(pause);
                 }
+                false
+            }
+            Reply::Stream(pieces) => {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+                let mut is_open = writer.write_all(head.as_bytes()).is_ok();
+                while is_open && let Ok(piece) = lock(&pieces).recv() {
+                    let length = format!("{:x}\r\n", piece.len());
+                    let chunk = [length.as_bytes(), &piece, b"\r\n"].concat();
+                    is_open = writer.write_all(&chunk).is_ok();
+                }
+                let _ = writer.write_all(b"0\r\n\r\n");
                 false
             }
             Reply::Hang => {
