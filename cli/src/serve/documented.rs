@@ -2,6 +2,7 @@
 
 use phaseflag::{EvaluationContext, Object, Reason, Value};
 
+use super::client_stream;
 use super::document::{self, member};
 use super::evaluation;
 use super::flags_file::Rules;
@@ -30,6 +31,7 @@ fn route(request: &Request, rules: &Rules, key: Option<&str>) -> Result<Response
     match (request.method(), request.path()) {
         ("GET", "/api/v1/sdk/ruleset") => Ok(ruleset(request, rules)),
         ("GET", "/api/v1/sdk/bootstrap") => Ok(bootstrap(rules)),
+        ("GET", client_stream::PATH) => Ok(Response::empty(200)),
         ("POST", "/api/v1/evaluate") => evaluate(&json_body(request)?, rules),
         ("POST", "/api/v1/sdk/evaluate") => evaluate_one(&json_body(request)?, rules),
         ("POST", "/api/v1/sdk/events") => take_events(&json_body(request)?),

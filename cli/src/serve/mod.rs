@@ -5,9 +5,11 @@
 //! - `documented` decides the responses without `--self-hosted`.
 //! - `self_hosted` decides the responses with `--self-hosted`.
 //! - `evaluation` and `document` build what the two have in common.
-//! - `page` decides the responses for the page at `/`, and `streams` tells it of edits.
+//! - `page` decides the responses for the page at `/`.
+//! - `client_stream` tells clients which flags change. `streams` sends its events and the page's.
 //! - `guard` refuses what web pages elsewhere send.
 
+mod client_stream;
 mod date;
 mod document;
 mod documented;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use self::client_stream::FlagEvents;
 use self::flags_file::FlagsFile;
 use self::http::{Next, Request, Response, Server};
 use self::page::Page;
@@ -45,6 +48,7 @@ the address, the second one that of the page; each received event is printed. Th
   GET  /                      a page for browsers: flags, an answer for a user, and why
   GET  /api/v1/sdk/ruleset    the file, with an increasing version; ETag and 304
   GET  /api/v1/sdk/bootstrap  its flags and segments; the signature is a dummy
+  GET  /api/v1/sdk/stream     an event for each flag that changes in the file
   POST /api/v1/evaluate       the flags listed in `flags`, or all for [\"*\"]
   POST /api/v1/sdk/evaluate   the flag `flag_key`, in the format of older services
   POST /api/v1/sdk/events     prints each event
@@ -99,11 +103,12 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
     output::log(format!("serving http://{}/api/v1", server.address()));
     output::log(format!("page http://{}/", server.address()));
-    let mut streams = Streams::new();
+    let (mut page_streams, mut client_streams) = (Streams::new(), Streams::new());
+    let mut flag_events = FlagEvents::new(file.rules());
     let mut edits = file.edits();
     loop {
-        let time = (!streams.is_empty()).then_some(WATCH_INTERVAL);
-        let request = match server.next(time) {
+        let has_streams = !page_streams.is_empty() || !client_streams.is_empty();
+        let request = match server.next(has_streams.then_some(WATCH_INTERVAL)) {
             Next::Request(request) => Some(request),
             Next::Nothing => None,
             Next::End => return Err(Failure::other("the server stopped")),
@@ -114,12 +119,14 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         }
         if edits != file.edits() {
             edits = file.edits();
-            streams.send(&page::edited(edits));
+            page_streams.send(&page::edited(edits));
+            client_streams.send(&flag_events.next(file.rules()));
         }
-        streams.tend();
+        page_streams.tend();
+        client_streams.tend();
         let Some(request) = request else { continue };
         if Page::has(request.path()) {
-            show_page(request, &file, &mut streams);
+            show_page(request, &file, &mut page_streams);
             continue;
         }
         let response = match (guard::check_program(&request), &mut limit) {
@@ -127,7 +134,13 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
             (Ok(()), Some(limit)) => self_hosted::respond(&request, file.rules(), key, limit),
             (Ok(()), None) => documented::respond(&request, file.rules(), key),
         };
-        send(request, |_| response);
+        if request.path() != client_stream::PATH || response.status != 200 {
+            send(request, |_| response);
+        } else if client_streams.is_full() {
+            send(request, |_| client_stream::too_many_streams());
+        } else {
+            client_streams.open(request, &client_stream::connected(file.rules()));
+        }
     }
 }
 
@@ -143,8 +156,7 @@ fn show_page(request: Request, file: &FlagsFile, streams: &mut Streams) {
     if streams.is_full() {
         return send(request, |_| page::too_many_streams());
     }
-    // A browser that has closed the connection opens another stream.
-    let _ = streams.open(request, &page::changes(file.edits()));
+    streams.open(request, &page::changes(file.edits()));
 }
 
 /// Makes and sends a response on its own thread, so that neither a slow reader nor a long evaluation

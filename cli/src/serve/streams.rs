@@ -36,19 +36,21 @@ impl Streams {
 
     /// Opens a stream, whose first events are the body of a response.
     /// [`is_full`](Streams::is_full) must be checked before.
-    ///
-    /// # Errors
-    ///
-    /// If the response cannot be sent.
-    pub(crate) fn open(&mut self, request: Request, response: &Response) -> io::Result<()> {
-        let stream = request.begin_response(response)?;
-        stream.set_nonblocking(true)?;
-        self.open.push(stream);
-        Ok(())
+    pub(crate) fn open(&mut self, request: Request, response: &Response) {
+        let begin = || -> io::Result<TcpStream> {
+            let stream = request.begin_response(response)?;
+            stream.set_nonblocking(true)?;
+            Ok(stream)
+        };
+        // A client that has closed the connection opens another stream.
+        self.open.extend(begin());
     }
 
-    /// Sends an event to all streams.
+    /// Sends events to all streams.
     pub(crate) fn send(&mut self, event: &str) {
+        if event.is_empty() {
+            return;
+        }
         self.last_sent = Instant::now();
         self.open.retain_mut(
             |stream| matches!(stream.write(event.as_bytes()), Ok(sent) if sent == event.len()),

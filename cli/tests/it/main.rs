@@ -43,6 +43,7 @@ mod signals;
 #[cfg(unix)]
 mod snippets;
 mod split;
+mod streams;
 #[cfg(unix)]
 mod terminal;
 mod usage;

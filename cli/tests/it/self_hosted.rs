@@ -449,6 +449,7 @@ fn other_methods_and_paths_are_refused() {
     for (method, path, allowed) in [
         ("POST", "/sdk/ruleset", "GET"),
         ("HEAD", "/sdk/bootstrap", "GET"),
+        ("POST", "/sdk/stream", "GET"),
         ("GET", "/sdk/events", "POST"),
         ("OPTIONS", "/sdk/evaluate", "POST"),
     ] {
@@ -459,7 +460,7 @@ fn other_methods_and_paths_are_refused() {
             "{method} {path}"
         );
     }
-    for path in ["/evaluate", "/sdk/stream", "/sdk/ruleset/"] {
+    for path in ["/evaluate", "/sdk/streams", "/sdk/ruleset/"] {
         let response = service.post(path, r#"{"flags": ["*"], "context": {}}"#);
         let expected = r#"{"error":{"code":404,"message":"Not Found"}}"#;
         assert_eq!((response.status, response.body.as_str()), (404, expected), "{path}");

@@ -19,6 +19,7 @@ use self::rate_limit::MAX_REQUESTS;
 pub(crate) use self::rate_limit::RateLimit;
 pub(crate) use self::validation::MAX_EVENTS;
 use self::validation::ValidationErrors;
+use super::client_stream;
 use super::document::{self, member};
 use super::evaluation;
 use super::flags_file::Rules;
@@ -47,7 +48,7 @@ pub(crate) fn respond(
 
 fn route(request: &Request, rules: &Rules, key: Option<&str>) -> Result<Response, Response> {
     let method = match request.path() {
-        "/api/v1/sdk/ruleset" | "/api/v1/sdk/bootstrap" => "GET",
+        "/api/v1/sdk/ruleset" | "/api/v1/sdk/bootstrap" | client_stream::PATH => "GET",
         "/api/v1/sdk/evaluate" | "/api/v1/sdk/events" => "POST",
         _ => return Err(error(404, "Not Found")),
     };
@@ -68,6 +69,7 @@ fn route(request: &Request, rules: &Rules, key: Option<&str>) -> Result<Response
     match request.path() {
         "/api/v1/sdk/ruleset" => Ok(ruleset(request, rules)),
         "/api/v1/sdk/bootstrap" => Ok(bootstrap(rules)),
+        client_stream::PATH => Ok(Response::empty(200)),
         "/api/v1/sdk/evaluate" => evaluate(request, rules),
         _ => take_events(request),
     }

@@ -1,0 +1,100 @@
+//! The event stream for clients: which flags of the file have changed.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use phaseflag::{Object, Value};
+
+use super::date;
+use super::document::member;
+use super::flags_file::Rules;
+use super::http::Response;
+
+/// The path of the stream.
+pub(crate) const PATH: &str = "/api/v1/sdk/stream";
+
+/// What the streams of clients were told.
+pub(crate) struct FlagEvents {
+    flags: Vec<Value>,
+    /// The number of the last event.
+    last_id: u64,
+}
+
+impl FlagEvents {
+    pub(crate) fn new(rules: &Rules) -> FlagEvents {
+        FlagEvents { flags: flags(rules), last_id: 0 }
+    }
+
+    /// Returns an event for each flag that has changed since the last call; empty if none has.
+    pub(crate) fn next(&mut self, rules: &Rules) -> String {
+        let before = mem::replace(&mut self.flags, flags(rules));
+        let mut events = String::new();
+        for (name, flag) in changes(&before, &self.flags) {
+            self.last_id += 1;
+            events += &event(self.last_id, name, flag);
+        }
+        events
+    }
+}
+
+/// Returns the response that begins a stream.
+pub(crate) fn connected(rules: &Rules) -> Response {
+    let data = Object::from([
+        ("version", Value::from(rules.version.to_string())),
+        ("timestamp", Value::from(date::now())),
+        ("message", Value::from("Connected")),
+    ]);
+    let first = format!("event: connected\ndata: {}\n\n", Value::from(data));
+    Response::text(200, "text/event-stream", first)
+        .with("Cache-Control", "no-cache")
+        // nginx would keep events until they fill a buffer.
+        .with("X-Accel-Buffering", "no")
+}
+
+/// Returns the response if too many streams are open.
+pub(crate) fn too_many_streams() -> Response {
+    Response::json(503, Object::from([("error", "Too many streams")]))
+}
+
+fn flags(rules: &Rules) -> Vec<Value> {
+    rules.document.get("flags").and_then(Value::as_array).unwrap_or_default().to_vec()
+}
+
+/// Returns the name of the event for each flag that differs, and the flag.
+fn changes<'a>(before: &'a [Value], now: &'a [Value]) -> Vec<(&'static str, &'a Value)> {
+    let (before, now) = (by_key(before), by_key(now));
+    let mut changes = Vec::new();
+    for (key, flag) in &now {
+        match before.get(key) {
+            None => changes.push(("flag.created", *flag)),
+            Some(before) if before == flag => {}
+            Some(before) if switch(before) != switch(flag) => changes.push(("flag.toggled", *flag)),
+            Some(_) => changes.push(("flag.updated", *flag)),
+        }
+    }
+    let deleted = before.iter().filter(|(key, _)| !now.contains_key(*key));
+    changes.extend(deleted.map(|(_, flag)| ("flag.deleted", *flag)));
+    changes
+}
+
+/// Returns the flags by their keys; of several with one key, the last.
+fn by_key(flags: &[Value]) -> BTreeMap<&str, &Value> {
+    flags.iter().filter_map(|flag| Some((member(flag, "key").as_str()?, flag))).collect()
+}
+
+/// Returns what turns a flag on and off.
+fn switch(flag: &Value) -> (&Value, &Value) {
+    (member(flag, "enabled"), member(flag, "status"))
+}
+
+fn event(id: u64, name: &str, flag: &Value) -> String {
+    let mut data = Object::from([
+        ("flag_key", member(flag, "key").clone()),
+        ("event", Value::from(name)),
+        ("timestamp", Value::from(date::now())),
+    ]);
+    for name in ["key", "name", "status", "environment", "flag_type"] {
+        data.insert(name, member(flag, name).clone());
+    }
+    format!("id: {id}\nevent: {name}\ndata: {}\n\n", Value::from(data))
+}
