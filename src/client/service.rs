@@ -93,17 +93,16 @@ impl Service {
 
     /// Starts polling, and delivering if events are queued or spooled.
     pub(crate) fn start(&self, cached: Option<CacheEntry>) -> Result<(), Error> {
+        let start_stream = |streaming: Streaming| {
+            (streaming.start)(&self.http, &self.polling, self.config.polling_interval)
+        };
+        let stream = self.streaming.map(start_stream).transpose().map_err(Error::thread)?;
         let mut threads = self.threads();
-        let needs_thread = self.polling.start(cached);
-        if let Some(streaming) = self.streaming {
-            let interval = self.config.polling_interval;
-            let stream = (streaming.start)(&self.http, &self.polling, interval);
-            threads.stream = Some(stream.map_err(Error::thread)?);
-        }
-        if needs_thread {
+        if self.polling.start(cached) {
             let polling = self.polling.clone();
             spawn_detached("phaseflag-poller", move || polling.run()).map_err(Error::thread)?;
         }
+        threads.stream = stream;
         threads.started = true;
         let backlog = self.spool.as_ref().is_some_and(|spool| spool.is_used());
         self.backlog_pending.store(backlog, Ordering::Release);

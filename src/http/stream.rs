@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use ureq::http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
 use ureq::{Agent, BodyReader};
 
 use super::requests::{API_KEY, Http, Options};
@@ -50,6 +50,7 @@ impl EventStream {
             let request = self.agent.get(options.url).header(API_KEY, &http.key_header);
             let request = request.header(ACCEPT, EVENT_STREAM).header(CACHE_CONTROL, "no-cache");
             let request = request
+                .header(CONNECTION, "close")
                 .config()
                 .timeout_global(None)
                 .timeout_resolve(Some(timeout))

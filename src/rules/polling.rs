@@ -194,7 +194,7 @@ impl Polling {
     /// Polls, and ends the turn. All requests together take one request timeout from `since` on, or
     /// else each one.
     fn poll(&self, mut poller: Box<Poller>, since: Option<Instant>) -> Result<(), RequestError> {
-        self.lock().timetable.begin();
+        self.lock().timetable.begin(Instant::now());
         let busy = Busy::mark(&*self.flags);
         let outcome = guarded(|| poller.poll(since)).unwrap_or_else(|| Err(poller.panicked()));
         drop(busy);

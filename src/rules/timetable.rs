@@ -61,9 +61,10 @@ impl Timetable {
     }
 
     /// Notes the begin of a poll.
-    pub(super) fn begin(&mut self) {
-        self.hastened = None;
+    pub(super) fn begin(&mut self, now: Instant) {
         self.looking = std::mem::take(&mut self.announced);
+        // A second look is not replaced by an earlier poll.
+        self.hastened = self.hastened.filter(|time| !self.looking && *time > now);
     }
 
     /// Notes a poll that succeeded; `new` is whether it brought other rules. One that was made long
@@ -77,12 +78,13 @@ impl Timetable {
         } else if self.backoff.is_failing() || due <= now + SPACING {
             self.due = Some(now + self.backoff.after_success());
         }
-        if self.announced {
+        self.hastened = match self.hastened {
             // During the poll.
-            self.hastened = Some(self.after_spacing(now));
-        } else if self.looking && !new {
-            self.hastened = Some(now + SECOND_LOOK);
-        }
+            _ if self.announced => Some(self.after_spacing(now)),
+            _ if new => None,
+            _ if self.looking => Some(now + SECOND_LOOK),
+            time => time.map(|time| time.max(self.after_spacing(now))),
+        };
     }
 
     /// Notes a poll that failed. While polls fail, none makes the next one earlier.
@@ -134,12 +136,12 @@ mod tests {
     }
 
     fn succeed(timetable: &mut Timetable, now: Instant, new: bool) {
-        timetable.begin();
+        timetable.begin(now);
         timetable.succeed(now, new);
     }
 
     fn fail(timetable: &mut Timetable, now: Instant, retry: Retry) {
-        timetable.begin();
+        timetable.begin(now);
         timetable.fail(now, retry);
     }
 
@@ -241,11 +243,30 @@ mod tests {
     }
 
     #[test]
+    fn another_poll_does_not_replace_a_second_look() {
+        let now = Instant::now();
+        for (new, wait, expected) in [
+            (false, SECOND / 2, Some(SECOND_LOOK)),
+            (false, SECOND * 3 / 2, Some(SECOND * 5 / 2)),
+            (true, SECOND / 2, None),
+        ] {
+            let (mut timetable, due) = after_one_poll(now);
+            timetable.hasten(now + SECOND);
+            let look = now + SECOND * 2;
+            succeed(&mut timetable, look, false);
+            // Such as a refresh.
+            succeed(&mut timetable, look + wait, new);
+            let expected = expected.map_or(due, |wait| look + wait);
+            assert_eq!(timetable.due(), Some(expected), "{new} {wait:?}");
+        }
+    }
+
+    #[test]
     fn a_change_announced_during_a_poll_is_looked_for_afterwards() {
         let now = Instant::now();
         for new in [true, false] {
             let (mut timetable, due) = after_one_poll(now);
-            timetable.begin();
+            timetable.begin(now + SECOND * 2);
             timetable.hasten(now + SECOND * 2);
             timetable.succeed(now + SECOND * 3, new);
             assert_eq!(timetable.due(), Some(now + SECOND * 4));
@@ -263,7 +284,7 @@ mod tests {
             now += Duration::from_millis(10);
             timetable.hasten(now);
             if timetable.due().unwrap() <= now {
-                timetable.begin();
+                timetable.begin(now);
                 now += Duration::from_millis(70);
                 timetable.hasten(now);
                 timetable.succeed(now, polls.len() % 3 == 0);
