@@ -373,6 +373,16 @@ mod tests {
     }
 
     #[test]
+    fn cached_rules_do_not_replace_an_accepted_response() {
+        let server = service(Reply::status(404));
+        let mut fetcher = fetcher(&server);
+        assert_eq!(poll(&mut fetcher), Some(RulesPath::Ruleset));
+        // They are loaded while another thread refreshes the client.
+        fetcher.restore(WHOLE.as_bytes(), None);
+        assert_eq!(poll(&mut fetcher), None);
+    }
+
+    #[test]
     fn a_missing_bootstrap_may_appear() {
         let server = service(Reply::status(404));
         let mut fetcher = fetcher(&server);

@@ -13,7 +13,7 @@ use crate::logger;
 use crate::support::{
     NEVER, RAPIDLY, Reply, Request, SOON, Server, builder, ready, ruleset, started, wait_until,
 };
-use crate::wire::{Wire, read_request, write_response};
+use crate::wire::{Blackhole, Wire, read_request, write_response};
 
 const RULESET: &str = "/sdk/ruleset";
 const STREAM: &str = "/sdk/stream";
@@ -312,6 +312,21 @@ fn a_silent_stream_ends_with_the_client() {
             wait_until("the end of the thread", || stream_threads() == 0);
             assert!(begin.elapsed() < A_SECOND_OR_SO);
         }
+    }
+}
+
+/// A connection that is being made is not interrupted, but nothing waits for it.
+#[test]
+#[cfg(target_os = "linux")]
+fn nothing_waits_for_a_stream_that_gets_no_connection() {
+    let blackhole = Blackhole::open();
+    let end: [fn(PhaseFlagClient); 2] = [|client| client.stop(), drop::<PhaseFlagClient>];
+    for end in end {
+        let client = PhaseFlagClient::builder(blackhole.url(), "sdk-dev-1").streaming(true);
+        let client = started(client.request_timeout(NEVER));
+        let begin = Instant::now();
+        end(client);
+        assert!(begin.elapsed() < A_SECOND_OR_SO, "it waits");
     }
 }
 

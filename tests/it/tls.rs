@@ -41,7 +41,7 @@
 
 use std::error::Error as _;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -69,6 +69,10 @@ const OWN: [&str; 2] = [include_str!("../data/tls/own.pem"), include_str!("../da
 const OWN_CA: [&str; 2] =
     [include_str!("../data/tls/own_ca.pem"), include_str!("../data/tls/own_ca.key")];
 const OLD: [&str; 2] = [include_str!("../data/tls/old.pem"), include_str!("../data/tls/old.key")];
+
+/// An event stream that is silent after its first change.
+const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+    event: connected\ndata: {}\n\nevent: flag.updated\ndata: {}\n\n";
 
 /// The variables of the child processes.
 const SERVICE: &str = "PHASEFLAG_TEST_SERVICE";
@@ -106,6 +110,12 @@ impl Service {
             while let Some(request) = read_request(&mut stream) {
                 let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
                 asked.lock().unwrap().push(request);
+                if path.ends_with("/sdk/stream") {
+                    let _ = stream.write_all(STREAM.as_bytes()).and_then(|()| stream.flush());
+                    while matches!(stream.read(&mut [0; 64]), Ok(1..)) {}
+                    asked.lock().unwrap().push("the end of the stream".to_owned());
+                    return;
+                }
                 let (status, body) = match path.as_str() {
                     "/api/v1/sdk/ruleset" => (200, ruleset(1, &["a"])),
                     "/bootstrap.json" => (200, ruleset(0, &["b"])),
@@ -161,6 +171,19 @@ fn a_configured_authority_is_trusted_by_every_request() {
             assert!(request.contains("x-api-key: sdk-dev-1"), "{request}");
         }
     }
+}
+
+#[test]
+fn an_event_stream_over_tls_is_read_and_ends_with_the_client() {
+    let service = Service::start(LOCALHOST);
+    let builder = builder(service.url("localhost")).root_certificates_pem(AUTHORITY);
+    let client = started(builder.streaming(true));
+    let paths =
+        |path: &str| service.requests().iter().filter(|request| request.contains(path)).count();
+    wait_until("the event", || paths("/sdk/ruleset") >= 2);
+    assert_eq!((paths("/sdk/stream"), paths("the end of the stream")), (1, 0));
+    client.stop();
+    wait_until("the end of the stream", || paths("the end of the stream") == 1);
 }
 
 #[test]
