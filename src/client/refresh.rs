@@ -12,8 +12,8 @@ impl PhaseFlagClient {
     /// call returns. It works before the start, and with a `polling_interval` of zero. It does not
     /// wait for the delay after a failure, not even for a `Retry-After`; a success ends that delay.
     ///
-    /// If a poll is under way, this waits for it and makes no request. The service may have answered
-    /// that poll before the call.
+    /// If a request of a poll is under way, this waits for that poll and makes no request. The
+    /// service may have read its rules for it shortly before the call.
     ///
     /// All requests together, and the wait for a poll, take at most one `request_timeout`. The call
     /// blocks: asynchronous code calls it from a blocking thread.

@@ -31,6 +31,8 @@ pub(super) struct Poller {
     /// The ruleset before the one in use. It is kept for a moment, so that no evaluation has to
     /// free it, which takes milliseconds for a large one.
     pub(super) replaced: Option<Ruleset>,
+    /// When the service had answered the last poll, or had failed to.
+    pub(super) answered: Option<Instant>,
     failing: bool,
     /// Whether the last failure was a refused key.
     key_refused: bool,
@@ -62,6 +64,7 @@ impl Poller {
             cache,
             cached: None,
             replaced: None,
+            answered: None,
             failing: false,
             key_refused: false,
             differs,
@@ -93,6 +96,7 @@ impl Poller {
             is_stopped: &|| self.flags.are_closed(),
             since,
         });
+        self.answered = Some(Instant::now());
         if self.flags.are_closed() {
             return Ok(false);
         }

@@ -35,10 +35,9 @@ struct Turn {
     /// `None` while a thread polls.
     poller: Option<Box<Poller>>,
     timetable: Timetable,
-    /// The number of polls that have ended.
-    ended: u64,
-    /// The outcome of the last poll.
+    /// The outcome of the last poll, and when the service had answered it.
     outcome: Result<(), RequestError>,
+    answered: Option<Instant>,
     stopped: bool,
 }
 
@@ -61,8 +60,8 @@ impl Polling {
                 differs,
             ))),
             timetable: Timetable::new(config.polling_interval, Instant::now()),
-            ended: 0,
             outcome: Ok(()),
+            answered: None,
             stopped: false,
         };
         Polling { http, flags, turn: Mutex::new(turn), changed: Condvar::new(), grace: GRACE }
@@ -143,12 +142,11 @@ impl Polling {
         Ok(self.flags.compiled().is_some_and(|now| differs(before.as_ref(), &now)))
     }
 
-    /// Polls, or waits for a poll that is under way, until the stop.
+    /// Polls, or waits for a poll that the service answers after `since`, until the stop.
     fn poll_or_join(&self, since: Instant) -> Result<(), RequestError> {
         let mut turn = self.lock();
-        let ended = turn.ended;
         while !turn.stopped {
-            if turn.ended != ended {
+            if turn.answered >= Some(since) {
                 return turn.outcome.clone();
             }
             if let Some(poller) = turn.poller.take() {
@@ -205,7 +203,7 @@ impl Polling {
         }
         let outcome = outcome.map(drop);
         turn.outcome = outcome.clone();
-        turn.ended += 1;
+        turn.answered = poller.answered;
         turn.poller = Some(poller);
         drop(turn);
         self.changed.notify_all();
