@@ -203,8 +203,8 @@ impl PhaseFlagClient {
     /// ruleset: a function that blocks keeps newer rules out, and [`state`](PhaseFlagClient::state)
     /// becomes [`Stale`](ClientState::Stale). Hand long work to another thread.
     ///
-    /// The function may call any method of the client. Two calls may overlap. A panic of the function
-    /// is caught and logged.
+    /// The function may call any method of the client, except that [`refresh`](Self::refresh) returns
+    /// [`Error::Busy`]. Two calls may overlap. A panic of the function is caught and logged.
     ///
     /// A listener that owns a handle of the client keeps the client alive: call
     /// [`stop`](PhaseFlagClient::stop) or unsubscribe instead of relying on `Drop`.

@@ -241,6 +241,21 @@ fn a_stream_that_ends_is_opened_again() {
 }
 
 #[test]
+fn a_stream_that_ends_at_once_is_opened_with_growing_delays() {
+    let server = Server::start(|request| match request.path.ends_with(STREAM) {
+        true => Reply::Raw(Vec::from(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: connected\ndata: 1\n\n",
+        )),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let _client = ready(builder(&server).streaming(true).polling_interval(NEVER));
+    server.wait_for(3, STREAM);
+    thread::sleep(Duration::from_millis(200));
+    let streams = server.requests_to(STREAM).len();
+    assert!(streams < 20, "{streams} streams");
+}
+
+#[test]
 fn a_service_that_comes_back_is_streamed_from_again() {
     logger::listen();
     let service = Service::start();
