@@ -134,7 +134,7 @@ impl Flag {
     fn add(&mut self, user: &str, before: Option<Explanation>, now: Option<Explanation>) {
         let buckets = [&before, &now].into_iter().flatten().find_map(bucket);
         let (from, to) = (Outcome::of(before), Outcome::of(now));
-        let name = format!("{from:?} {to:?}");
+        let name = from.name() + &to.name();
         let next = self.groups.len();
         let position = *self.positions.entry(name).or_insert(next);
         if position == next {
@@ -186,6 +186,19 @@ impl Outcome {
                 .filter(|_| result.reason() == Reason::PrerequisiteFailed)
                 .map(|required| required.to_string()),
         }
+    }
+
+    /// Returns a text that only equal outcomes share.
+    fn name(&self) -> String {
+        let reason = self.reason.as_ref().map_or("", Reason::as_str);
+        let rule = self.rule.map(|rule| rule.to_string());
+        let texts = [
+            self.variation_key.as_deref(),
+            Some(reason),
+            rule.as_deref(),
+            self.prerequisite.as_deref(),
+        ];
+        Value::from_iter(texts).to_string() + &self.value.to_string()
     }
 
     /// Returns what is served, as text.

@@ -29,7 +29,8 @@ pub(super) struct Flag {
 #[derive(Debug)]
 pub(super) enum Kind {
     Boolean(bool),
-    Number(f64),
+    /// With a literal.
+    Number(String),
     Text(String),
     /// The variants in the order of the flag, one of which is the default.
     Enum(Vec<Variant>),
@@ -119,7 +120,7 @@ impl Kind {
                 Kind::Boolean(default.and_then(Value::as_bool).unwrap_or_default())
             }
             (Shape::Integer | Shape::Float, _) | (Shape::Unknown, FlagKind::Number) => {
-                Kind::Number(default.and_then(Value::as_f64).unwrap_or_default())
+                Kind::Number(float(default.filter(|value| !value.is_null())))
             }
             (Shape::Text, _) | (Shape::Unknown, FlagKind::String) => {
                 let variants = text.and_then(|text| variants(variations, text));
@@ -137,6 +138,15 @@ impl Kind {
     fn has(&self, value: &Value) -> bool {
         matches!(self, Kind::Any(_)) || !value.is_null()
     }
+}
+
+/// Returns a number as a literal of a float.
+fn float(number: Option<&Value>) -> String {
+    let mut text = number.map_or_else(|| "0".to_owned(), Value::to_string);
+    if !text.contains(['.', 'e']) {
+        text += ".0";
+    }
+    text
 }
 
 /// Returns the variants of an enum; `None` if the values are too few, too long or not distinct.

@@ -69,7 +69,7 @@ pub(super) fn functions(flags: &[Flag]) -> Result<Vec<Function>, Failure> {
         let name = code(&name);
         match &flag.kind {
             Kind::Boolean(default) => plain(flag, name, "bool", "boolean", &default.to_string()),
-            Kind::Number(default) => plain(flag, name, "f64", "number", &format!("{default:?}")),
+            Kind::Number(default) => plain(flag, name, "f64", "number", default),
             Kind::Text(default) => plain(flag, name, "String", "string", &literal(default)),
             Kind::Enum(variants) => {
                 let enumeration = types.next().unwrap_or_default();

@@ -1,7 +1,5 @@
 //! The Rust type that holds each of several JSON values.
 
-use std::collections::BTreeMap;
-
 use phaseflag::Value;
 
 /// The longest name of a member that becomes a field, in characters.
@@ -20,8 +18,8 @@ pub(super) enum Shape {
     /// A value that is `null` or missing, or has this type.
     Optional(Box<Shape>),
     List(Box<Shape>),
-    /// An object with these members.
-    Struct(BTreeMap<String, Shape>),
+    /// An object with these members, in the order of their names.
+    Struct(Vec<(String, Shape)>),
     /// Any value.
     Any,
 }
@@ -90,16 +88,20 @@ impl Shape {
 }
 
 /// Returns the struct of two structs. A member that only one of them has is optional.
-fn merged(one: BTreeMap<String, Shape>, mut other: BTreeMap<String, Shape>) -> Shape {
-    let mut members = BTreeMap::new();
+fn merged(one: Vec<(String, Shape)>, other: Vec<(String, Shape)>) -> Shape {
+    let mut members = Vec::new();
+    let mut other = other.into_iter().peekable();
     for (name, shape) in one {
-        let both = match other.remove(&name) {
-            Some(second) => shape.and(second),
+        while let Some((first, shape)) = other.next_if(|(first, _)| *first < name) {
+            members.push((first, shape.optional()));
+        }
+        let shape = match other.next_if(|(first, _)| *first == name) {
+            Some((_, second)) => shape.and(second),
             None => shape.optional(),
         };
-        members.insert(name, both);
+        members.push((name, shape));
     }
-    members.extend(other.into_iter().map(|(name, shape)| (name, shape.optional())));
+    members.extend(other.map(|(name, shape)| (name, shape.optional())));
     Shape::Struct(members)
 }
 
@@ -126,7 +128,7 @@ mod tests {
             Shape::Optional(inner) => format!("{}?", short(inner)),
             Shape::List(inner) => format!("[{}]", short(inner)),
             Shape::Struct(members) => {
-                let member = |(name, shape): (&String, &Shape)| format!("{name}: {}", short(shape));
+                let member = |(name, shape): &(String, Shape)| format!("{name}: {}", short(shape));
                 format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
             }
         }

@@ -1,6 +1,6 @@
 //! Writes the structs of a JSON flag: one for the value, and one for each object in it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::layout::{call, comment};
 use super::names::{Case, code, unique};
@@ -14,7 +14,7 @@ pub(super) struct Structs(Vec<Struct>);
 struct Struct {
     /// The key of the flag and the names of the members down to this object.
     path: String,
-    members: BTreeMap<String, Shape>,
+    members: Vec<(String, Shape)>,
 }
 
 impl Structs {
@@ -44,7 +44,7 @@ impl Structs {
 
     /// Returns the code of the structs, which have these names.
     pub(super) fn code(&self, names: &[String]) -> String {
-        let names: BTreeMap<&str, &str> =
+        let names: HashMap<&str, &str> =
             self.paths().zip(names.iter().map(String::as_str)).collect();
         self.0.iter().map(|it| it.code(&names)).collect()
     }
@@ -56,9 +56,9 @@ fn below(path: &str, member: &str) -> String {
 }
 
 impl Struct {
-    fn code(&self, names: &BTreeMap<&str, &str>) -> String {
+    fn code(&self, names: &HashMap<&str, &str>) -> String {
         let name = names.get(self.path.as_str()).copied().unwrap_or_default();
-        let members: Vec<&str> = self.members.keys().map(String::as_str).collect();
+        let members: Vec<&str> = self.members.iter().map(|(name, _)| name.as_str()).collect();
         // The names of fields differ if those of the members do: they are ASCII.
         let fields = unique(&members, Case::Snake, &[]).unwrap_or_default();
         let fields: Vec<_> = fields.iter().map(|field| code(field)).zip(&self.members).collect();
@@ -96,7 +96,7 @@ fn about(path: &str) -> String {
 }
 
 /// Returns a type.
-fn of_type(shape: &Shape, path: &str, names: &BTreeMap<&str, &str>) -> String {
+fn of_type(shape: &Shape, path: &str, names: &HashMap<&str, &str>) -> String {
     match shape {
         Shape::Bool => "bool".to_owned(),
         Shape::Integer => "i64".to_owned(),
@@ -112,7 +112,7 @@ fn of_type(shape: &Shape, path: &str, names: &BTreeMap<&str, &str>) -> String {
 }
 
 /// Returns the function that reads a type, and its argument after the value, if any.
-fn reader(shape: &Shape, path: &str, names: &BTreeMap<&str, &str>) -> (String, Option<String>) {
+fn reader(shape: &Shape, path: &str, names: &HashMap<&str, &str>) -> (String, Option<String>) {
     let of_inner = |inner: &Shape| match reader(inner, path, names) {
         (function, None) => function,
         (function, Some(more)) => format!("|value| {function}(value, {more})"),
