@@ -82,6 +82,7 @@ fn bash_offers_commands_options_and_keys() {
         (vec!["serve", "f"], vec!["files"]),
         (vec!["split", "ui-theme", "--users", "u"], vec!["files"]),
         (vec!["generate", "r"], vec!["rust"]),
+        (vec!["diff", "old.json", "n"], vec!["files"]),
         (vec!["generate", "rust", "r"], vec!["files"]),
         (vec!["generate", "rust", "flags.json", "-o", "r"], vec!["files"]),
         (vec!["explain", "ui"], vec!["ui-theme"]),
