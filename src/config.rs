@@ -68,7 +68,12 @@ settings! {
     max_body_size: usize = 64 * 1024 * 1024, shown;
     proxy: Option<String> = None;
     root_certificates_pem: Option<Vec<u8>> = None;
+    keep_text: Option<KeepText> = None;
 }
+
+/// Adds its text to a ruleset. Only the setting refers to the function, so that a program without it
+/// does not contain the code.
+pub(crate) type KeepText = fn(Ruleset, &[u8]) -> Ruleset;
 
 /// The environment whose flags are used. It holds its parser as a function pointer, so that the
 /// linker drops the parser from programs without this setting.
@@ -90,14 +95,29 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Parses the flags of an environment, or all flags for `None`.
-pub(crate) fn parse_for(
-    environment: Option<&Environment>,
-    bytes: &[u8],
-) -> Result<Ruleset, RulesetError> {
-    match environment {
-        Some(environment) => (environment.parse)(bytes, &environment.name),
-        None => Ruleset::parse_bytes(bytes),
+/// Parses rulesets, whatever their source.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parser {
+    environment: Option<Environment>,
+    keep_text: Option<KeepText>,
+}
+
+impl Parser {
+    /// Parses the flags of the environment, or all flags.
+    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Ruleset, RulesetError> {
+        let ruleset = match &self.environment {
+            Some(environment) => (environment.parse)(bytes, &environment.name)?,
+            None => Ruleset::parse_bytes(bytes)?,
+        };
+        Ok(match self.keep_text {
+            Some(keep) => keep(ruleset, bytes),
+            None => ruleset,
+        })
+    }
+
+    /// Returns the environment whose flags are used, or `None` for all.
+    pub(crate) fn environment(&self) -> Option<&Arc<str>> {
+        self.environment.as_ref().map(|environment| &environment.name)
     }
 }
 
@@ -121,6 +141,11 @@ pub(crate) enum CacheDir {
 }
 
 impl Config {
+    /// Returns the parser of rulesets for these settings.
+    pub(crate) fn parser(&self) -> Parser {
+        Parser { environment: self.environment.clone(), keep_text: self.keep_text }
+    }
+
     /// Returns whether the client has a service.
     pub(crate) fn has_service(&self) -> bool {
         !self.base_url.is_empty()

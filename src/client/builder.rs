@@ -17,6 +17,7 @@ use crate::events::open_spool;
 #[cfg(feature = "http")]
 use crate::rules::STREAMING;
 use crate::rules::{open_cache, read_variables, watch_bootstrap};
+use crate::ruleset::Ruleset;
 
 /// Builds a client from its settings.
 ///
@@ -65,6 +66,16 @@ impl ClientBuilder {
     /// Defaults to the flags of all environments. The last of several flags with the same key wins.
     pub fn environment(mut self, name: impl Into<String>) -> ClientBuilder {
         self.config.environment = Some(Environment::new(name.into()));
+        self
+    }
+
+    /// Keeps the text of each ruleset while the ruleset is in use, for programs that show what only the
+    /// text has, such as the names, descriptions and tags of flags:
+    /// [`Ruleset::text`](crate::Ruleset::text) returns it. The text takes memory of its own size.
+    ///
+    /// Defaults to `false`.
+    pub fn keep_text(mut self, keep: bool) -> ClientBuilder {
+        self.config.keep_text = keep.then_some(Ruleset::with_text);
         self
     }
 

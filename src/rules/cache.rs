@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::cache_file::{CacheFile, Header, encode, header};
-use crate::config::{CacheDir, Config, Environment, parse_for};
+use crate::config::{CacheDir, Config, Parser};
 use crate::files;
 use crate::http::{KeepPaths, KnownPaths};
 use crate::identity::identity;
@@ -73,7 +73,7 @@ pub(crate) fn open_cache(config: &Config) -> Arc<dyn Cache> {
         path: folder.unwrap_or_default(),
         max_size: config.max_body_size,
         max_age: config.cache_max_age,
-        environment: config.environment.clone(),
+        parser: config.parser(),
         header: Mutex::default(),
         warned: AtomicBool::new(false),
     };
@@ -108,7 +108,7 @@ struct CacheFolder {
     name: String,
     max_size: usize,
     max_age: Duration,
-    environment: Option<Environment>,
+    parser: Parser,
     /// The header of the file when it was last read or written.
     header: Mutex<Option<Header>>,
     warned: AtomicBool,
@@ -197,9 +197,9 @@ impl KeepPaths for CacheFolder {
 impl CacheFolder {
     /// Returns the ruleset of a text. Nothing is compiled yet.
     fn ruleset(&self, text: Arc<IndexedText>) -> Ruleset {
-        let environment = self.environment.clone();
-        let name = environment.as_ref().map(|environment| environment.name.clone());
-        Ruleset::lazy(text, name, move |text| parse_for(environment.as_ref(), text.as_bytes()))
+        let parser = self.parser.clone();
+        let environment = parser.environment().cloned();
+        Ruleset::lazy(text, environment, move |text| parser.parse(text.as_bytes()))
     }
 
     fn file(&self, extension: &str) -> Option<PathBuf> {

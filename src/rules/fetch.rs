@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{Environment, parse_for};
+use crate::config::Parser;
 use crate::error::RequestError;
 use crate::http::{Http, Response};
 use crate::http::{Paths, RulesPath};
@@ -26,8 +26,7 @@ pub(super) struct Fetcher {
     http: Arc<Http>,
     paths: Arc<Paths>,
     conditional: Option<bool>,
-    /// The environment whose flags are used; `None` for all.
-    environment: Option<Environment>,
+    parser: Parser,
     hasher: RandomState,
     accepted: Option<Accepted>,
     missing_retry: Duration,
@@ -92,13 +91,13 @@ impl Fetcher {
         http: Arc<Http>,
         paths: Arc<Paths>,
         conditional: Option<bool>,
-        environment: Option<Environment>,
+        parser: Parser,
     ) -> Fetcher {
         Fetcher {
             http,
             paths,
             conditional,
-            environment,
+            parser,
             hasher: RandomState::new(),
             accepted: None,
             missing_retry: MISSING_RETRY,
@@ -241,10 +240,10 @@ impl Fetcher {
             return Ok(None);
         }
         let refused = |cause| RequestError::Ruleset { url: self.http.url(path.as_str()), cause };
-        let whole = Ruleset::parse_bytes(&body).map_err(refused)?;
-        let ruleset = match &self.environment {
-            Some(_) => parse_for(self.environment.as_ref(), &body).map_err(refused)?,
-            None => whole.clone(),
+        let ruleset = self.parser.parse(&body).map_err(refused)?;
+        let whole = match self.parser.environment() {
+            Some(_) => Ruleset::parse_bytes(&body).map_err(refused)?,
+            None => ruleset.clone(),
         };
         // Services whose version is a string derive the `ETag` from the flags' ids alone.
         let reliable = matches!(ruleset.version(), Value::Number(_));
@@ -279,7 +278,7 @@ impl Fetcher {
 
 /// Fetches the ruleset once, and returns its text.
 pub(crate) fn fetch_text(http: &Arc<Http>, paths: &Arc<Paths>) -> Result<String, RequestError> {
-    let mut fetcher = Fetcher::new(http.clone(), paths.clone(), Some(false), None);
+    let mut fetcher = Fetcher::new(http.clone(), paths.clone(), Some(false), Parser::default());
     let new = fetcher.fetch(ClientView {
         ruleset: &|| None,
         has_rules: &|| true,
@@ -338,7 +337,7 @@ mod tests {
         let config =
             Config { base_url: server.url(), api_key: "sdk-dev-1".to_owned(), ..Config::default() };
         let http = Arc::new(Http::new(&config).expect("valid settings"));
-        Fetcher::new(http, Arc::new(Paths::new(None)), None, None)
+        Fetcher::new(http, Arc::new(Paths::new(None)), None, Parser::default())
     }
 
     fn fetch(fetcher: &mut Fetcher, has_rules: bool) -> Result<Option<NewRuleset>, Failure> {

@@ -14,7 +14,7 @@ use super::readiness::Readiness;
 use super::source::{Precedence, RulesSource};
 use super::store::Store;
 use super::variables::Variables;
-use crate::config::{Config, Environment, parse_for};
+use crate::config::{Config, Parser};
 use crate::context::EvaluationContext;
 use crate::log::log;
 use crate::ruleset::{Long, Problem, Ruleset, RulesetError};
@@ -26,8 +26,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(1);
 /// The rules in use, the client's readiness and its listeners.
 #[derive(Debug, Default)]
 pub(crate) struct Flags {
-    /// The environment whose flags are used; `None` for all.
-    environment: Option<Environment>,
+    parser: Parser,
     pub(super) store: Store,
     pub(crate) readiness: Readiness,
     pub(crate) misses: Arc<Misses>,
@@ -53,7 +52,7 @@ impl Flags {
     /// Returns the flags of a client that has no rules yet.
     pub(crate) fn new(config: &Config, variables: Option<Arc<dyn Variables>>) -> Flags {
         Flags {
-            environment: config.environment.clone(),
+            parser: config.parser(),
             readiness: Readiness::with_patience(config.patience()),
             variables,
             ..Flags::default()
@@ -62,7 +61,7 @@ impl Flags {
 
     /// Parses a ruleset, without the flags of other environments.
     pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Ruleset, RulesetError> {
-        parse_for(self.environment.as_ref(), bytes)
+        self.parser.parse(bytes)
     }
 
     /// Returns whether there are rules.
@@ -200,8 +199,8 @@ impl Flags {
     /// is not compiled for that.
     fn log(&self, installed: &Installed<'_>) {
         let Installed { ruleset, source, before, first, .. } = installed;
-        match &self.environment {
-            Some(Environment { name, .. }) if ruleset.is_lazy() => {
+        match self.parser.environment() {
+            Some(name) if ruleset.is_lazy() => {
                 let count = ruleset.listed_flags();
                 log!(info, "flags in use: those of `{name}` among {count}, from {source}");
             }

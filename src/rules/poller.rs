@@ -54,7 +54,7 @@ impl Poller {
                 http.clone(),
                 paths.clone(),
                 config.conditional_fetch,
-                config.environment.clone(),
+                config.parser(),
             ),
             paths,
             http,

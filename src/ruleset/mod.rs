@@ -38,7 +38,7 @@ pub(crate) use tables::{Long, excerpt};
 pub(crate) use variable::{VARIABLE_PREFIX, variable_of, variable_suffix};
 
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};
-use crate::value::Value;
+use crate::value::{Value, json};
 use diff::Comparison;
 use evaluate::{Evaluator, evaluate};
 use tables::{Found, Replica, Tables};
@@ -271,6 +271,23 @@ impl Ruleset {
     /// Returns the ruleset's version as the service sent it, or `null` if it sent none.
     pub fn version(&self) -> &Value {
         &self.tables().version
+    }
+
+    /// Returns the text of the document, without a byte-order mark. Returns `None` unless the ruleset
+    /// is that of a client with [`keep_text`](crate::ClientBuilder::keep_text).
+    pub fn text(&self) -> Option<&str> {
+        self.tables().text.as_deref()
+    }
+
+    /// Adds its text to a ruleset that has no other references.
+    pub(crate) fn with_text(mut self, text: &[u8]) -> Ruleset {
+        if let Some(Replica::Compiled(tables)) = Arc::get_mut(&mut self.0)
+            && let Some(tables) = Arc::get_mut(tables)
+            && let Ok(text) = json::utf8(text)
+        {
+            tables.text = Some(json::without_mark(text).into());
+        }
+        self
     }
 
     /// Returns the unusable parts of the document, each with its path: the first 10,000, and the

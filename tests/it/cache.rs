@@ -599,3 +599,33 @@ fn nothing_is_cached_without_a_service() {
     client.stop();
     assert_eq!(folder.files(), Vec::<PathBuf>::new());
 }
+
+/// The text of the rules in use is kept if the client is told to, whatever the source.
+#[test]
+fn the_text_is_that_of_the_rules_in_use() {
+    let (first, second) = (ruleset(1, &["a"]), ruleset(2, &["b"]));
+    let text = |client: &PhaseFlagClient| client.ruleset()?.text().map(str::to_owned);
+    let (server, folder) = cached("text", format!("\u{feff}{first}"));
+    assert_eq!(text(&ready(caching(&server, &folder))), None);
+    server.respond(|_| Reply::Hang);
+    for environment in [None, Some("production")] {
+        let of = |builder: ClientBuilder| match environment {
+            Some(name) => builder.keep_text(true).environment(name),
+            None => builder.keep_text(true),
+        };
+        let client = started(of(caching(&server, &folder)));
+        assert_eq!(text(&client).as_deref(), Some(&*first), "from the cache");
+        assert!(is_on(&client, "a"));
+        let marked = format!("\u{feff}{second}");
+        let client = started(of(PhaseFlagClient::builder("", "").bootstrap_text(marked)));
+        assert_eq!(text(&client).as_deref(), Some(&*second), "from a bootstrap");
+    }
+    server.respond(move |_| Reply::json(second.clone()));
+    let client = started(caching(&server, &folder).polling_interval(RAPIDLY).keep_text(true));
+    wait_until("the second ruleset", || is_on(&client, "b"));
+    assert_eq!(text(&client), Some(ruleset(2, &["b"])));
+    server.respond(|_| Reply::json("["));
+    let refused = || client.statistics().rulesets_refused > 0;
+    wait_until("a refused ruleset", refused);
+    assert_eq!(text(&client), Some(ruleset(2, &["b"])));
+}

@@ -39,6 +39,7 @@ pub(in crate::ruleset) fn link(document: Document<Compiler>) -> Tables {
         environments: consumer.environments.into(),
         has_segments,
         version,
+        text: None,
         problems: consumer.problems.into_list("problems"),
     };
     mark_short(&mut tables);

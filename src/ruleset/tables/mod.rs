@@ -36,6 +36,8 @@ pub(crate) struct Tables {
     /// Whether the document has a field for segments, of any type.
     pub(crate) has_segments: bool,
     pub(crate) version: Value,
+    /// The text of the document, if it is kept.
+    pub(crate) text: Option<Box<str>>,
     pub(crate) problems: Box<[Problem]>,
 }
 
