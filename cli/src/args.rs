@@ -335,6 +335,17 @@ impl Arguments {
         self.raw(name).map(|value| value.to_str().ok_or_else(not_utf8)).transpose()
     }
 
+    /// Returns all values of an option that may be given several times.
+    ///
+    /// # Errors
+    ///
+    /// A usage error if one is not UTF-8.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<&str>, Failure> {
+        let given = self.options().filter(|(given, _)| *given == name);
+        let not_utf8 = || self.usage(format!("the value of `{name}` is not UTF-8"));
+        given.map(|(_, value)| value.to_str().ok_or_else(not_utf8)).collect()
+    }
+
     /// Returns the options with their values, in the order of the command line.
     pub(crate) fn options(&self) -> impl Iterator<Item = (&'static str, &OsStr)> {
         self.options.iter().map(|(name, value)| (*name, value.as_os_str()))

@@ -147,6 +147,7 @@ impl Settings {
             .request_timeout(self.timeout)
             .shutdown_timeout(Duration::ZERO)
             .offline_mode(self.offline)
+            .keep_text(true)
             .cache_max_age(self.max_age);
         builder = match &self.cache {
             Cache::None => builder,

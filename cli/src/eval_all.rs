@@ -1,6 +1,6 @@
 //! `phaseflag eval-all`: prints the values of all flags for one context.
 
-use phaseflag::Value;
+use phaseflag::{Object, Value};
 
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
@@ -14,7 +14,7 @@ pub(crate) const COMMAND: Command = Command {
     details: "The columns are key, value, reason and key of the variation, sorted by flag. If\n\
               the output is not a terminal, the columns are separated by tabs, without a header.\n",
     options: &[
-        &[OptionSpec::switch("--json", "print a JSON array of objects")],
+        &[OptionSpec::switch("--json", "print a JSON object with a list of results")],
         &context::IDENTIFIERS,
         &context::ATTRIBUTES,
         &client::OPTIONS,
@@ -33,7 +33,8 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     attributes::warn_of_unread(arguments, &client, results.keys().map(String::as_str));
     if arguments.has("--json") {
         let results = results.iter().map(|(key, result)| get::object(key, result));
-        return output::line(results.collect::<Value>());
+        let evaluations = results.collect::<Value>();
+        return output::json(Object::from([("evaluations", evaluations)]));
     }
     let mut table = Table::new(&["key", "value", "reason", "variation"]);
     for (key, result) in &results {

@@ -28,6 +28,7 @@ mod client;
 mod completions;
 mod context;
 mod diff;
+mod document;
 mod eval_all;
 mod explain;
 mod failure;

@@ -21,7 +21,7 @@ impl What {
 }
 
 /// What a difference is about.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Subject {
     /// A flag, by its key.
     Flag(String),

@@ -6,6 +6,7 @@ use phaseflag::{Object, Value};
 
 use super::change::Change;
 use super::text;
+use crate::document::list;
 
 /// A condition, in the same form for both dialects.
 #[derive(Clone, Debug)]
@@ -71,6 +72,11 @@ impl Condition {
 /// Returns whether an operator takes a list, whose order does not matter.
 fn is_list(operator: &str) -> bool {
     matches!(operator, "one_of" | "not_one_of")
+}
+
+/// Returns the conditions of a rule or a segment.
+pub(super) fn read_all(object: &Value) -> Vec<Condition> {
+    list(object, "conditions").iter().map(Condition::read).collect()
 }
 
 /// Adds how a list of conditions differs. `path` is that of the list, `label` begins each text.

@@ -2,8 +2,8 @@
 
 mod change;
 mod condition;
-mod document;
 mod rule;
+mod serving;
 mod text;
 
 use std::collections::{HashMap, HashSet};
@@ -12,7 +12,8 @@ use phaseflag::{FlagInfo, Ruleset, Value};
 
 pub(crate) use self::change::{Change, Difference, Subject, What};
 use self::condition::Condition;
-use self::document::{Document, Reference, Variations, list, text_of};
+use self::serving::{Reference, Variations};
+use crate::document::{self, Document, list, text_of};
 
 /// The members that refer to a default variation.
 const DEFAULT: [&str; 3] = ["default_variation_id", "default_variation", "default_variation_key"];
@@ -171,8 +172,7 @@ fn text_changed(field: &str, (old, new): (Option<&str>, Option<&str>), changes: 
 }
 
 fn tags(old: &Value, new: &Value, changes: &mut Vec<Change>) {
-    let tags = |value| list(value, "tags").iter().filter_map(Value::as_str).collect::<Vec<_>>();
-    let (before, now) = (tags(old), tags(new));
+    let (before, now) = (document::tags(old), document::tags(new));
     let missing = |from: &[&str], of: &[&str], what: &str| {
         let known: HashSet<_> = from.iter().copied().collect();
         let names: Vec<_> = of.iter().copied().filter(|tag| !known.contains(tag)).collect();
@@ -263,7 +263,7 @@ fn segments(old: &Document<'_>, new: &Document<'_>) -> Vec<Difference> {
     let now: HashMap<_, _> = new.segments.iter().copied().collect();
     let mut differences = Vec::new();
     let whole = |segment: &Value| {
-        let conditions = document::conditions(segment);
+        let conditions = condition::read_all(segment);
         let conditions: Vec<_> = conditions.iter().map(Condition::text).collect();
         match conditions.is_empty() {
             true => "no conditions".to_owned(),
@@ -278,7 +278,7 @@ fn segments(old: &Document<'_>, new: &Document<'_>) -> Vec<Difference> {
             continue;
         };
         let mut changes = Vec::new();
-        let conditions = (document::conditions(before), document::conditions(segment));
+        let conditions = (condition::read_all(before), condition::read_all(segment));
         condition::compare("conditions", "", (&conditions.0, &conditions.1), &mut changes);
         described(before, segment, name, &mut changes);
         if !changes.is_empty() {

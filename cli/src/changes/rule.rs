@@ -4,8 +4,9 @@ use phaseflag::{Object, Value};
 
 use super::change::Change;
 use super::condition::{self, Condition, pair_up};
-use super::document::{self, Document, Serves, Variations, text_of};
+use super::serving::{Serves, Variations};
 use super::text;
+use crate::document::{Document, list, text_of};
 
 /// A targeting rule, in the same form for both dialects.
 pub(super) struct Rule {
@@ -38,7 +39,7 @@ pub(super) fn read(
     variations: &Variations<'_>,
     document: &Document<'_>,
 ) -> Vec<Rule> {
-    let rules = document::list(flag, "targeting_rules");
+    let rules = list(flag, "targeting_rules");
     let mut listed: Vec<_> = rules
         .iter()
         .enumerate()
@@ -63,7 +64,7 @@ impl Rule {
             None => Segment { name: name.to_owned(), exists: false },
         });
         let conditions = match rule {
-            Value::Object(_) => document::conditions(rule),
+            Value::Object(_) => condition::read_all(rule),
             // The parser refuses it.
             other => vec![Condition::read(other)],
         };

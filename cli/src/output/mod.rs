@@ -13,7 +13,9 @@ use std::io::{self, IsTerminal, Write};
 
 pub(crate) use self::look::{Colour, Look, When, use_colours};
 pub(crate) use self::table::{Cell, Table, rounded};
-pub(crate) use self::text::{cut, escape_line, width, wrap};
+pub(crate) use self::text::{cut, escape_json, escape_line, width, wrap};
+
+use phaseflag::Value;
 
 use self::text::escape_lines;
 use crate::failure::{Failure, Status};
@@ -40,9 +42,20 @@ pub(crate) fn line(text: impl Display) -> Result<Status, Failure> {
     print(text + "\n")
 }
 
+/// Prints JSON on a line. Control characters are escaped, which does not change its meaning.
+pub(crate) fn json(value: impl Into<Value>) -> Result<Status, Failure> {
+    print(escape_json(value.into().to_string()) + "\n")
+}
+
 /// Prints a log line. A closed output is not an error.
 pub(crate) fn log(text: String) {
-    match line(escape_line(text)) {
+    log_lines(&(escape_line(text) + "\n"));
+}
+
+/// Prints lines of a log, which hold no control characters but line ends. A closed output is not an
+/// error.
+pub(crate) fn log_lines(lines: &str) {
+    match print(lines) {
         Ok(_) | Err(Failure::OutputClosed) => {}
         Err(failure) => warn(failure),
     }

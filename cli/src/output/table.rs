@@ -59,13 +59,13 @@ pub(crate) fn rounded(number: u64, divisor: u64) -> u64 {
 /// Rows of cells: aligned under a header on a terminal, separated by tabs without a header elsewhere.
 #[derive(Debug)]
 pub(crate) struct Table {
-    header: &'static [&'static str],
+    header: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
-    pub(crate) fn new(header: &'static [&'static str]) -> Table {
-        Table { header, rows: Vec::new() }
+    pub(crate) fn new(header: &[&'static str]) -> Table {
+        Table { header: header.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row. Control characters are escaped.

@@ -145,14 +145,24 @@ pub(crate) fn escape_lines(text: String) -> String {
     escape(text, |c| is_control(c) && !matches!(c, '\n' | '\t'))
 }
 
+/// Returns a JSON text with control characters escaped as JSON escapes them.
+pub(crate) fn escape_json(text: String) -> String {
+    escape_as(text, is_control, |c| format!("\\u{:04x}", u32::from(c)))
+}
+
 fn escape(text: String, is_escaped: impl Fn(char) -> bool) -> String {
+    escape_as(text, is_escaped, |c| c.escape_default().to_string())
+}
+
+fn escape_as(
+    text: String,
+    is_escaped: impl Fn(char) -> bool,
+    escape: impl Fn(char) -> String,
+) -> String {
     if !text.contains(&is_escaped) {
         return text;
     }
-    let escape = |c: char| match is_escaped(c) {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
+    let escape = |c: char| if is_escaped(c) { escape(c) } else { c.to_string() };
     text.chars().map(escape).collect()
 }
 
@@ -248,6 +258,12 @@ mod tests {
         let escaped = r"\u{0}\u{1b}\r\u{7f}\u{9b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}";
         assert_eq!(escape_line(format!("a\tb\n{controls}")), format!(r"a\tb\n{escaped}"));
         assert_eq!(escape_lines(format!("a\tb\n{controls}")), format!("a\tb\n{escaped}"));
+        let json = format!(r#"{{"a\tb": "é{}"}}"#, &controls[3..]);
+        let escaped =
+            r#"{"a\tb": "é\u007f\u009b\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"}"#;
+        assert_eq!(escape_json(json.clone()), escaped);
+        let value = |text: &str| text.parse::<phaseflag::Value>().unwrap();
+        assert_eq!(value(escaped), value(&json));
         let visible = "é \u{a0}\u{2027}\u{202f}\u{2065}\u{206a}\u{200d}\u{2010}🏳";
         assert_eq!(escape_line(visible.to_owned()), visible);
         assert_eq!(escape_lines(visible.to_owned()), visible);

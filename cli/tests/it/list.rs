@@ -3,27 +3,34 @@
 use std::io;
 
 use phaseflag::Value;
+#[cfg(unix)]
+use unicode_width::UnicodeWidthStr;
 
-use crate::support::{FLAGS, Folder, outcome, run};
+#[cfg(unix)]
+use crate::support::terminal::run_in_terminal;
+use crate::support::{FLAGS, Folder, Service, outcome, run};
 
 #[test]
 fn list_prints_every_flag() {
     let folder = Folder::new("list");
+    let listed = folder.with_flags(&["list"]);
+    assert_eq!((listed.status, listed.errors.as_str()), (0, ""));
+    let lines: Vec<_> = listed.output.lines().collect();
+    assert_eq!(lines.len(), 8);
     assert_eq!(
-        folder.with_flags(&["list"]),
-        outcome(
-            0,
-            "product-recommendations\tboolean\toff\t1\toff\n\
-             new-checkout-flow\tboolean\ton\t1\tdisabled\n\
-             express-pay\tboolean\ton\t1\tdisabled\n\
-             instant-search\tboolean\ton\t1\toff\n\
-             ui-theme\tstring\ton\t2\tlight\n\
-             checkout-config\tjson\ton\t1\tstandard\n\
-             barcode-scanner\tboolean\ton\t1\toff\n\
-             order-dashboard\tboolean\ton\t1\toff\n",
-            ""
-        )
+        lines[..2],
+        [
+            "product-recommendations\tboolean\toff\t1\toff\tdevelopment\tkill-switch,catalog\t\
+             Product recommendations\t\
+             Kill switch: set the status to inactive, and nobody sees recommendations.",
+            "new-checkout-flow\tboolean\ton\t1\tdisabled\tdevelopment\tcheckout\t\
+             New checkout flow\tThe checkout on a single page, for paying plans.",
+        ]
     );
+    // A flag has a name, even if the document has none.
+    folder.write("rules.json", r#"[{"key": "a", "tags": ["x", 7, ""], "description": ""}]"#);
+    let listed = run(&mut folder.phaseflag(&["list", "--bootstrap", "rules.json"]));
+    assert_eq!(listed, outcome(0, "a\tboolean\ton\t0\t-\t-\tx,\t-\t-\n", ""));
 }
 
 #[test]
@@ -31,12 +38,91 @@ fn list_prints_json() {
     let folder = Folder::new("list-json");
     let listed = folder.with_flags(&["list", "--json"]);
     assert_eq!((listed.status, listed.errors.as_str()), (0, ""));
-    let flags: Value = listed.output.parse().unwrap();
+    let object: Value = listed.output.parse().unwrap();
+    let flags = &object["flags"];
     assert_eq!(flags.as_array().map(<[Value]>::len), Some(8));
     assert_eq!(
         flags[4].to_string(),
-        r#"{"default_variation":"light","environment":"development","key":"ui-theme","kind":"string","on":true,"rules":2}"#
+        r#"{"default_variation":"light","description":"Follows what the user's device prefers.","environment":"development","key":"ui-theme","kind":"string","name":"Theme of the user interface","on":true,"rules":2,"tags":["design"]}"#
     );
+    folder.write("rules.json", r#"[{"key": "a"}]"#);
+    let listed = run(&mut folder.phaseflag(&["list", "--json", "--bootstrap", "rules.json"]));
+    assert_eq!(
+        listed.output,
+        "{\"flags\":[{\"default_variation\":null,\"description\":null,\"environment\":null,\
+         \"key\":\"a\",\"kind\":\"boolean\",\"name\":\"a\",\"on\":true,\"rules\":0,\"tags\":[]}]}\n"
+    );
+}
+
+/// The names come from the service, from the cache, and from either dialect.
+#[test]
+fn list_has_names_of_every_source() {
+    let folder = Folder::new("list-sources");
+    let service = Service::with_flags(&folder);
+    let names = |arguments: &[&str]| {
+        let listed = run(&mut service.phaseflag(&folder, &[&["list"], arguments].concat()));
+        assert_eq!((listed.status, listed.errors.as_str()), (0, ""), "{arguments:?}");
+        let column = |line: &str| line.split('\t').nth(7).unwrap().to_owned();
+        listed.output.lines().map(column).collect::<Vec<_>>()
+    };
+    let expected = names(&["--no-cache"]);
+    assert_eq!(expected[4], "Theme of the user interface");
+    assert_eq!(names(&[]), expected, "from the service");
+    drop(service.get("/sdk/ruleset", &[]));
+    assert_eq!(names(&["--base-url", &service.base_url]), expected, "from the cache");
+    assert_eq!(names(&["--environment", "development"]), expected);
+    folder.write(
+        "wrapped.json",
+        r#"{"data": {"flags": [{"key": "a", "name": "one", "environment": "x"},
+            {"key": "a", "name": "two", "environment": "y"}, {"key": "a", "name": 7}]}}"#,
+    );
+    for (environment, name) in [("x", "one"), ("y", "two"), ("z", "-")] {
+        let arguments = ["list", "--bootstrap", "wrapped.json", "--environment", environment];
+        let listed = run(&mut folder.phaseflag(&arguments));
+        assert_eq!(listed.output.split('\t').nth(7), Some(name), "{environment}");
+    }
+}
+
+/// A wide terminal shows more of each flag; a column that no flag uses takes no room.
+#[cfg(unix)]
+#[test]
+fn list_shows_what_a_terminal_has_room_for() {
+    let folder = Folder::new("list-width");
+    folder.write("flags.json", FLAGS);
+    folder.write("rules.json", r#"[{"key": "a", "name": "a"}]"#);
+    let header = |file: &str, columns: u16| {
+        let command = folder.phaseflag(&["list", "--bootstrap", file]);
+        let shown = run_in_terminal(command, columns, &[("NO_COLOR", "1")]).output;
+        assert!(shown.lines().all(|line| line.width() <= columns.into()), "{shown}");
+        let header = shown.lines().next().unwrap().split_whitespace().map(str::to_lowercase);
+        header.collect::<Vec<_>>().join(" ")
+    };
+    let all = "key kind state rules default tags name description";
+    for (columns, count) in [(69, 5), (70, 6), (99, 6), (100, 7), (129, 7), (130, 8), (300, 8)] {
+        let expected: Vec<_> = all.split(' ').take(count).collect();
+        assert_eq!(header("flags.json", columns), expected.join(" "), "{columns}");
+    }
+    assert_eq!(header("rules.json", 300), "key kind state rules default");
+}
+
+#[test]
+fn list_shows_flags_with_all_tags() {
+    let folder = Folder::new("list-tags");
+    let keys = |arguments: &[&str]| {
+        let listed = folder.with_flags(&[&["list"], arguments].concat());
+        assert_eq!((listed.status, listed.errors.as_str()), (0, ""), "{arguments:?}");
+        let keys = listed.output.lines().map(|line| line.split('\t').next().unwrap().to_owned());
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&["--tag", "design"]), ["ui-theme"]);
+    let both = ["new-checkout-flow", "express-pay"];
+    assert_eq!(keys(&["--tag", "checkout"])[..2], both);
+    assert_eq!(keys(&["--tag", "checkout", "--tag=payments"]), ["express-pay"]);
+    assert_eq!(keys(&["--tag", "payments", "--tag", "design"]), [""; 0]);
+    assert_eq!(keys(&["--tag", "Design"]), [""; 0]);
+    assert_eq!(keys(&["--tag", ""]), [""; 0]);
+    let json = folder.with_flags(&["list", "--json", "--tag", "none"]);
+    assert_eq!(json, outcome(0, "{\"flags\":[]}\n", ""));
 }
 
 /// Two flags with an environment, one of them in two environments, and a flag without one.
@@ -50,10 +136,14 @@ const ENVIRONMENTS: &str = r#"[
 fn list_shows_environments_if_there_are_several() {
     let folder = Folder::new("list-environments");
     folder.write("rules.json", ENVIRONMENTS);
-    let (on, off) = ("boolean\ton\t0\t-", "boolean\toff\t0\t-");
-    let all = format!("a\t{on}\tstaging\nb\t{on}\tproduction\nc\t{on}\t-\n");
-    let production = format!("a\t{off}\nb\t{on}\nc\t{on}\n");
-    let staging = format!("a\t{on}\nc\t{on}\n");
+    let row = |key: &str, state: &str, environment: &str| {
+        format!("{key}\tboolean\t{state}\t0\t-\t{environment}\t-\t-\t-\n")
+    };
+    let (b, c) = (row("b", "on", "production"), row("c", "on", "-"));
+    let staging = row("a", "on", "staging");
+    let all = format!("{staging}{b}{c}");
+    let production = row("a", "off", "production") + &b + &c;
+    let staging = staging + &c;
     for (arguments, variable, expected) in [
         (&[][..], "", &all),
         (&["--environment", ""], "", &all),
@@ -61,7 +151,7 @@ fn list_shows_environments_if_there_are_several() {
         (&[], "production", &production),
         (&["--environment", "staging"], "production", &staging),
         (&["--environment", ""], "production", &all),
-        (&["--environment", "Staging"], "", &format!("c\t{on}\n")),
+        (&["--environment", "Staging"], "", &c),
     ] {
         let arguments = [&["list", "--bootstrap", "rules.json"], arguments].concat();
         let mut command = folder.phaseflag(&arguments);
@@ -69,7 +159,8 @@ fn list_shows_environments_if_there_are_several() {
         assert_eq!(run(&mut command), outcome(0, expected, ""), "{arguments:?} {variable}");
     }
     let json = ["list", "--bootstrap", "rules.json", "--environment", "production", "--json"];
-    let flags: Value = run(&mut folder.phaseflag(&json)).output.parse().unwrap();
+    let object: Value = run(&mut folder.phaseflag(&json)).output.parse().unwrap();
+    let flags = &object["flags"];
     assert_eq!(flags[0]["environment"], Value::from("production"));
     assert_eq!(flags[2]["environment"], Value::Null);
     assert_eq!(flags.as_array().map(<[Value]>::len), Some(3));
@@ -136,7 +227,7 @@ fn eval_all_prints_values_and_reasons() {
     let all = folder.with_flags(&["eval-all", "--json"]);
     let results: Value = all.output.parse().unwrap();
     assert_eq!(
-        results[7].to_string(),
+        results["evaluations"][7].to_string(),
         r#"{"key":"ui-theme","reason":"default","value":"light","variation_key":"light"}"#
     );
 }
@@ -151,7 +242,7 @@ fn a_row_stays_a_row() {
              "variations": [{"key": "v", "value": "one\ntwo\u001b[31m"}]}]"#,
     );
     let command = |name: &str| run(&mut folder.phaseflag(&[name, "--bootstrap", "rules.json"]));
-    assert_eq!(command("list").output, "a\\tb\tboolean\ton\t0\tv\n");
+    assert_eq!(command("list").output, "a\\tb\tboolean\ton\t0\tv\t-\t-\t-\t-\n");
     assert_eq!(command("eval-all").output, "a\\tb\tone\\ntwo\\u{1b}[31m\tdefault\tv\n");
 }
 
