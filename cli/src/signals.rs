@@ -1,11 +1,16 @@
-//! Ends the command on signals if it is the first process of a container.
+//! Signals: they end the command as the first process of a container, and what it runs with it.
 
-use std::process;
+use std::io;
+use std::process::{self, Child};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::{fs, thread};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// The signals that end a program: of container runtimes, and of terminals.
 const SIGNALS: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
@@ -24,4 +29,37 @@ pub(crate) fn end_the_first_process() {
         let _ =
             register_conditional_shutdown(signal, 128 + signal, Arc::new(AtomicBool::new(true)));
     }
+}
+
+/// Calls a function when a signal ends the command. A signal that the command ignores, as under
+/// `nohup`, does not end it.
+///
+/// The kernel ends the other processes of a container with the first one.
+pub(crate) fn before_the_end(end: impl Fn() + Send + 'static) -> io::Result<()> {
+    if process::id() == 1 {
+        return Ok(());
+    }
+    let ignored = ignored();
+    let handled = SIGNALS.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+    let mut signals = Signals::new(handled)?;
+    thread::Builder::new().spawn(move || {
+        for signal in signals.forever() {
+            end();
+            // Ends the process; if that fails, as it never does, the next signal tries again.
+            let _ = emulate_default_handler(signal);
+        }
+    })?;
+    Ok(())
+}
+
+/// Returns the ignored signals as a mask, from the lowest bit for signal 1. Only Linux tells.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+/// Asks the process group of a child to end.
+pub(crate) fn end_group(child: &Child) -> io::Result<()> {
+    Ok(kill_process_group(Pid::from_child(child), Signal::TERM)?)
 }

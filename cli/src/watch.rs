@@ -1,32 +1,52 @@
 //! `phaseflag watch`: prints changes of the flags as they happen.
 
+use std::collections::HashSet;
+use std::ptr;
+use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use phaseflag::{ClientState, FlagsChanged, PhaseFlagClient};
+use phaseflag::{ClientState, PhaseFlagClient, Ruleset, Value};
 
 use crate::args::{Arguments, Command, OptionSpec};
+use crate::changes::{self, Difference, Rules, Subject};
+use crate::exec::{self, Exec};
 use crate::failure::{Failure, Status};
-use crate::{client, output};
+use crate::output::{self, Look};
+use crate::{client, document, report};
 
 pub(crate) const COMMAND: Command = Command {
     name: "watch",
     positionals: &[],
     about: "Print changes of the flags as they happen, until interrupted",
-    details: "Each line is `added`, `changed` or `removed`, a tab and the key of the flag. A flag has\n\
-              changed if its definition has, or a segment of its rules. The state of the connection\n\
-              is printed to standard error.\n",
+    details: "\
+Each line is a change: the time in UTC, `added`, `changed` or `removed`, the key of the flag, and what
+changed from what to what, separated by tabs. A flag that is added or removed has one line, and one
+that has changed a line for each change. `segment-changed` and its like are for segments; a flag has
+changed, too, if a segment of its rules has. The state of the connection is printed to standard error.
+
+With `--exec`, each change also runs a command in the shell. It finds the keys of the flags in
+PHASEFLAG_ADDED, PHASEFLAG_CHANGED and PHASEFLAG_REMOVED, one a line and up to 8,000 bytes, and on
+standard input the lines of `--json`. After changes during a run it runs once more, with what differs
+since that run began. If it fails, this is printed to standard error. It is ended with this command,
+unless that is killed by SIGKILL. With `--json`, its output goes to standard error.
+",
     options: &[
-        &[OptionSpec::with_value(
-            "--interval",
-            "SECONDS",
-            "the time between two polls, at least 0.1 [default: 30]",
-        )],
+        &[
+            OptionSpec::with_value(
+                "--interval",
+                "SECONDS",
+                "the time between two polls, at least 0.1 [default: 30]",
+            ),
+            OptionSpec::with_value("--exec", "COMMAND", "run a command in the shell on changes"),
+            OptionSpec::switch("--json", "print a JSON object a line for each flag or segment"),
+        ],
         &client::OPTIONS,
     ],
     examples: &[
         "phaseflag watch --interval 5",
-        "phaseflag watch | while read -r what key; do …; done",
+        "phaseflag watch --exec 'systemctl reload shop'",
+        "phaseflag watch --json | jq -r '.changes[].text'",
     ],
     run,
 };
@@ -42,11 +62,15 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How often the state of the client is checked.
 const STATE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the end of a run of `--exec` is checked.
+const EXEC_INTERVAL: Duration = Duration::from_millis(50);
+
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let interval = arguments.seconds("--interval")?.unwrap_or(DEFAULT_INTERVAL);
     if interval < MIN_INTERVAL {
         return Err(arguments.usage("`--interval` must be at least 0.1"));
     }
+    let json = arguments.has("--json");
     let client = client::polling(arguments, interval)?;
     if interval < SECOND && client::has_service(arguments)? {
         let requests = 60_000 / interval.as_millis();
@@ -54,34 +78,113 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
             "`--interval` is {interval:?}: that makes {requests} requests per minute"
         ));
     }
-    let (sender, changes) = mpsc::channel();
-    client.on_flags_changed(move |change| {
+    let exec = arguments.raw("--exec").map(|command| Exec::new(command.to_owned(), json));
+    let mut runs = exec.transpose()?.map(Runs::new);
+    let (sender, changed) = mpsc::channel();
+    client.on_flags_changed(move |_| {
         // The receiver is gone only if the program is ending.
-        let _ = sender.send(lines(change));
+        let _ = sender.send(());
     });
-    output::warn(format_args!("watching {} flags", client.flags().len()));
+    let mut rules = Rc::new(InUse::of(client.ruleset()));
+    output::warn(format_args!("watching {} flags", rules.ruleset.len()));
     if let (false, Some(failure)) = (client.has_rules(), client.last_failure()) {
         output::warn(format_args!("no rules yet: {failure:#}"));
     }
     let mut state = client.state();
     loop {
-        if let Ok(lines) = changes.recv_timeout(STATE_INTERVAL) {
-            output::print(lines)?;
+        let running = runs.as_ref().is_some_and(Runs::is_running);
+        let _ = changed.recv_timeout(if running { EXEC_INTERVAL } else { STATE_INTERVAL });
+        let current = client.ruleset();
+        if !rules.is_same(current.as_ref()) {
+            let before = std::mem::replace(&mut rules, Rc::new(InUse::of(current)));
+            let differences = rules.since(&before);
+            output::print(match json {
+                true => report::json(&differences),
+                false => report::text(&differences, Look::of_stdout()),
+            })?;
+            if let Some(runs) = &mut runs {
+                runs.add(before, differences);
+            }
+        }
+        if let Some(runs) = &mut runs {
+            runs.start_due(&rules);
         }
         state = report_state(&client, state);
     }
 }
 
-fn lines(change: &FlagsChanged) -> String {
-    let mut text = String::new();
-    for (what, keys) in
-        [("added", change.added()), ("changed", change.changed()), ("removed", change.removed())]
-    {
-        for key in keys {
-            text += &format!("{what}\t{}\n", output::escape_line(key.clone()));
+/// The rules in use, with their document.
+struct InUse {
+    ruleset: Ruleset,
+    document: Value,
+}
+
+impl InUse {
+    fn of(ruleset: Option<Ruleset>) -> InUse {
+        let ruleset = ruleset.unwrap_or_default();
+        InUse { document: document::of(&ruleset), ruleset }
+    }
+
+    /// Returns whether a ruleset is this one.
+    fn is_same(&self, other: Option<&Ruleset>) -> bool {
+        match (self.ruleset.text(), other.and_then(Ruleset::text)) {
+            (Some(this), Some(other)) => ptr::eq(this, other),
+            (this, other) => this.is_none() && other.is_none(),
         }
     }
-    text
+
+    fn since(&self, before: &InUse) -> Vec<Difference> {
+        changes::between(before.rules(), self.rules())
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { ruleset: &self.ruleset, document: &self.document }
+    }
+}
+
+/// The runs of `--exec`: one at a time, and one more for what changes meanwhile.
+struct Runs {
+    exec: Exec,
+    due: Option<Due>,
+}
+
+/// A run that is due.
+struct Due {
+    /// The rules of the last run, from which it differs.
+    before: Rc<InUse>,
+    /// What has changed since then, even if it has changed back.
+    touched: HashSet<Subject>,
+}
+
+impl Runs {
+    fn new(exec: Exec) -> Runs {
+        Runs { exec, due: None }
+    }
+
+    fn is_running(&self) -> bool {
+        self.exec.is_running()
+    }
+
+    /// Makes a run due, because rules have changed.
+    fn add(&mut self, before: Rc<InUse>, differences: Vec<Difference>) {
+        if differences.is_empty() {
+            return;
+        }
+        let due = self.due.get_or_insert_with(|| Due { before, touched: HashSet::new() });
+        due.touched.extend(differences.into_iter().map(|difference| difference.subject));
+    }
+
+    /// Starts the run that is due, unless another one has not ended.
+    fn start_due(&mut self, rules: &InUse) {
+        if self.exec.is_running() {
+            return;
+        }
+        if let Some(Due { before, touched }) = self.due.take() {
+            let mut differences = rules.since(&before);
+            exec::add_touched(&mut differences, touched);
+            self.exec.start(&differences);
+        }
+    }
 }
 
 /// Reports that the rules are no longer up to date, or again. Returns the current state.

@@ -5,7 +5,7 @@ use std::mem;
 
 use phaseflag::{Object, Value};
 
-use super::date;
+use crate::date;
 use super::document::member;
 use super::flags_file::Rules;
 use super::http::Response;

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use phaseflag::{Object, Value};
 
-use super::date;
+use crate::date;
 
 /// Returns a bootstrap document with the current time. The signature has the format of a real one,
 /// but is a dummy.

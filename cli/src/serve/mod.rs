@@ -10,7 +10,6 @@
 //! - `guard` refuses what web pages elsewhere send.
 
 mod client_stream;
-mod date;
 mod document;
 mod documented;
 mod evaluation;

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use crate::support::{
     FLAGS, Folder, KEY, NOBODY, Program, Service, exchange, outcome, refused, run, run_with_input,
 };
+use crate::watch::without_time;
 
 fn pipe(folder: &Folder, name: &str) {
     assert!(Command::new("mkfifo").arg(folder.file(name)).status().unwrap().success());
@@ -188,8 +189,8 @@ fn a_watched_pipe_is_read_once() {
     let mut watch = Program::start(&mut service.phaseflag(&folder, &arguments));
     writing.join().unwrap();
     watch.line("watching 8 flags");
-    folder.write("flags.json", &FLAGS.replace("inactive", "active"));
-    assert_eq!(watch.line("\t"), "changed\tproduct-recommendations");
+    folder.write("flags.json", &FLAGS.replace("\"inactive\"", "\"active\""));
+    assert_eq!(without_time(&watch.line("\t")), "changed\tproduct-recommendations\toff → on");
 }
 
 /// Pulls after mounts that only the command sees, and runs `after`; `None` if the system does not

@@ -3,7 +3,7 @@
 
 use phaseflag::{Object, Value};
 
-use crate::serve::date;
+use crate::date;
 
 /// The maximum number of events per request.
 pub(crate) const MAX_EVENTS: usize = 500;

@@ -1,4 +1,4 @@
-//! Formats and recognizes ISO 8601 timestamps without a time zone.
+//! Formats times in UTC, and recognizes ISO 8601 timestamps without a time zone.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,6 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Returns the current time in UTC to the microsecond, such as `2026-04-04T15:00:00.000000`.
 pub(crate) fn now() -> String {
     format(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// Returns the current time in the format of RFC 3339, such as `2026-04-04T15:00:00.123Z`.
+pub(crate) fn timestamp() -> String {
+    let mut time = now();
+    time.truncate(time.len() - 3);
+    time + "Z"
 }
 
 fn format(since_epoch: Duration) -> String {
