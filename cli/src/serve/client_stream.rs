@@ -5,10 +5,10 @@ use std::mem;
 
 use phaseflag::{Object, Value};
 
-use crate::date;
 use super::document::member;
 use super::flags_file::Rules;
 use super::http::Response;
+use crate::date;
 
 /// The path of the stream.
 pub(crate) const PATH: &str = "/api/v1/sdk/stream";

@@ -7,8 +7,8 @@ use super::document::{self, member};
 use super::evaluation;
 use super::flags_file::Rules;
 use super::http::{Request, Response};
+use super::log;
 use super::self_hosted::MAX_EVENTS;
-use crate::output;
 
 /// Returns the response to a request. `key` is the only accepted key; `None` accepts any.
 pub(crate) fn respond(request: &Request, rules: &Rules, key: Option<&str>) -> Response {
@@ -116,7 +116,7 @@ fn take_events(request: &Value) -> Result<Response, Response> {
         return Err(invalid("an event must have a `flag_key`"));
     }
     for event in events {
-        output::log(format!("event {event}"));
+        log::event(event);
     }
     let accepted = Object::from([("accepted", events.len())]);
     Ok(Response::json(202, accepted))

@@ -10,6 +10,8 @@ use std::time::{Duration, SystemTime};
 use phaseflag::{Object, Ruleset, Value};
 
 use super::document::hash;
+use super::log;
+use crate::changes::{self, Difference};
 use crate::failure::Failure;
 use crate::{input, output};
 
@@ -107,7 +109,8 @@ impl FlagsFile {
             Ok(text) => match Rules::parse(text, self.rules.version + 1) {
                 Err(error) => Some(format!("failed to load `{path}`: {error}")),
                 Ok(rules) => {
-                    output::log(format!("reloaded `{path}`: version {}", rules.version));
+                    let differences = rules.since(&self.rules);
+                    log::reloaded(&path.to_string(), rules.version, &differences);
                     self.rules = Arc::new(rules);
                     None
                 }
@@ -141,6 +144,16 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// Returns what differs from the rules before.
+    fn since(&self, before: &Rules) -> Vec<Difference> {
+        let old = Value::from(before.document.clone());
+        let new = Value::from(self.document.clone());
+        changes::between(
+            changes::Rules { ruleset: &before.ruleset, document: &old },
+            changes::Rules { ruleset: &self.ruleset, document: &new },
+        )
+    }
+
     fn parse(text: &str, version: u64) -> Result<Rules, Box<dyn Error>> {
         let ruleset = Ruleset::parse(text)?;
         for problem in ruleset.problems() {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{Object, Value};
 
+use super::log;
+
 /// The largest head and the largest body of a request, in bytes.
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_BODY: u64 = 16 * 1024 * 1024;
@@ -88,6 +90,8 @@ pub(crate) struct Request {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     address: IpAddr,
+    /// When its first line was read.
+    received: Instant,
     stream: TcpStream,
 }
 
@@ -98,6 +102,7 @@ pub(crate) struct Response {
     pub(crate) headers: Vec<(&'static str, String)>,
     content_type: &'static str,
     pub(crate) body: String,
+    is_logged: bool,
 }
 
 impl Response {
@@ -114,7 +119,13 @@ impl Response {
         content_type: &'static str,
         body: impl Into<String>,
     ) -> Response {
-        Response { status, headers: Vec::new(), content_type, body: body.into() }
+        Response { status, headers: Vec::new(), content_type, body: body.into(), is_logged: true }
+    }
+
+    /// Keeps the request out of the log.
+    pub(crate) fn unlogged(mut self) -> Response {
+        self.is_logged = false;
+        self
     }
 
     /// Adds a header.
@@ -169,6 +180,7 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
             address,
+            received: Instant::now(),
             stream,
         };
         loop {
@@ -233,7 +245,9 @@ impl Request {
         if self.method == "HEAD" {
             response.body.clear();
         }
-        send(&self.stream, &response)
+        send(&self.stream, &response)?;
+        self.log(&response);
+        Ok(())
     }
 
     /// Sends the head of a response and the beginning of its body, which ends when the returned
@@ -241,7 +255,15 @@ impl Request {
     pub(crate) fn begin_response(self, response: &Response) -> io::Result<TcpStream> {
         let bytes = head(response, None) + &response.body;
         write(&self.stream, bytes.as_bytes(), TIMEOUT)?;
+        self.log(response);
         Ok(self.stream)
+    }
+
+    fn log(&self, response: &Response) {
+        if response.is_logged {
+            let (duration, bytes) = (self.received.elapsed(), response.body.len());
+            log::request(&self.method, &self.path, response.status, duration, bytes);
+        }
     }
 }
 
@@ -257,8 +279,10 @@ fn line(head: &mut Take<impl BufRead>) -> Result<String, ReadError> {
 }
 
 fn reject(stream: TcpStream, status: u16) {
+    let start = Instant::now();
     // The client may be gone.
     let _ = send(&stream, &Response::empty(status));
+    log::request("-", "-", status, start.elapsed(), 0);
     // Closing a connection with unread data may discard the response.
     let _ = io::copy(&mut stream.take(MAX_HEAD), &mut io::sink());
 }

@@ -4,6 +4,7 @@
 //! - `flags_file` reads the file, again when it changes.
 //! - `documented` decides the responses without `--self-hosted`.
 //! - `self_hosted` decides the responses with `--self-hosted`.
+//! - `log` prints what happens.
 //! - `evaluation` and `document` build what the two have in common.
 //! - `page` decides the responses for the page at `/`.
 //! - `client_stream` tells clients which flags change. `streams` sends its events and the page's.
@@ -16,6 +17,7 @@ mod evaluation;
 mod flags_file;
 mod guard;
 mod http;
+mod log;
 mod page;
 mod self_hosted;
 mod streams;
@@ -27,6 +29,7 @@ use std::time::Duration;
 use self::client_stream::FlagEvents;
 use self::flags_file::FlagsFile;
 use self::http::{Next, Request, Response, Server};
+use self::log::Format;
 use self::page::Page;
 use self::self_hosted::RateLimit;
 use self::streams::Streams;
@@ -41,8 +44,10 @@ pub(crate) const COMMAND: Command = Command {
     details: "\
 The file holds rules in any form that the client accepts. It is read again when it changes; the
 last rules stay in use if it is invalid then. A pipe is read only once. The first line of output is
-the address, the second one that of the page; each received event is printed. The service listens on
-127.0.0.1 only, and accepts any non-empty key.
+the address, the second one that of the page. The others are each request (method, path without its
+query, status, time until the response was sent, bytes of its body), except those of the page; each
+received event; and what has changed in the file, in the words of `phaseflag watch`. The service
+listens on 127.0.0.1 only, and accepts any non-empty key.
 
   GET  /                      a page for browsers: flags, an answer for a user, and why
   GET  /api/v1/sdk/ruleset    the file, with an increasing version; ETag and 304
@@ -72,6 +77,8 @@ Flags are evaluated by this client.
             "the port to listen on; 0 is any free one [default: 8000]",
         ),
         OptionSpec::with_value("--key", "KEY", "accept only this key"),
+        OptionSpec::switch("--json", "print a JSON object a line"),
+        OptionSpec::switch("--quiet", "print only the addresses, and errors"),
         OptionSpec::switch("--self-hosted", "behave like the self-hosted service, errors included"),
     ]],
     examples: &[
@@ -96,12 +103,19 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         None => DEFAULT_PORT,
     };
     let key = arguments.text("--key")?;
+    log::use_format(match (arguments.has("--json"), arguments.has("--quiet")) {
+        (true, true) => {
+            return Err(arguments.usage("`--json` and `--quiet` cannot be combined"));
+        }
+        (true, false) => Format::Json,
+        (false, true) => Format::Quiet,
+        (false, false) => Format::Text,
+    });
     let mut limit = arguments.has("--self-hosted").then(RateLimit::default);
     let mut file = FlagsFile::open(path)?;
     let server = Server::start(port)
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
-    output::log(format!("serving http://{}/api/v1", server.address()));
-    output::log(format!("page http://{}/", server.address()));
+    log::serving(server.address());
     let (mut page_streams, mut client_streams) = (Streams::new(), Streams::new());
     let mut flag_events = FlagEvents::new(file.rules());
     let mut edits = file.edits();

@@ -38,6 +38,7 @@ mod refs;
 mod schema;
 mod self_hosted;
 mod serve;
+mod serve_log;
 #[cfg(target_os = "linux")]
 mod signals;
 #[cfg(unix)]

@@ -214,7 +214,7 @@ fn refuses_what_the_service_refuses() {
     assert_eq!(accepted.status, 202);
     assert_eq!(accepted.body, r#"{"accepted":500}"#);
     for _ in 0..500 {
-        assert_eq!(service.program.line("event"), r#"event {"flag_key":"a"}"#);
+        assert_eq!(service.program.line("event "), r#"event {"flag_key":"a"}"#);
     }
 }
 
@@ -387,7 +387,7 @@ fn an_event_stays_on_its_line() {
     let mut service = Service::with_flags(&folder);
     let body = "{\"events\": [{\"flag_key\": \"a\u{9b}\u{202e}\u{2028}\"}]}";
     assert_eq!(service.post("/sdk/events", body).status, 202);
-    assert_eq!(service.program.line("event"), r#"event {"flag_key":"a\u{9b}\u{202e}\u{2028}"}"#);
+    assert_eq!(service.program.line("event "), r#"event {"flag_key":"a\u{9b}\u{202e}\u{2028}"}"#);
 }
 
 #[test]

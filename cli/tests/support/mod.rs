@@ -9,6 +9,8 @@ use std::path::{self, Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
+use phaseflag::Value;
+
 pub use exchange::{Response, exchange};
 pub use program::Program;
 
@@ -174,6 +176,8 @@ pub fn run_with_input(command: &mut Command, input: &str) -> Outcome {
 /// `phaseflag serve`, running on a free port.
 pub struct Service {
     pub program: Program,
+    /// The first line of its output with `--json`, else `null`.
+    pub first: Value,
     pub base_url: String,
 }
 
@@ -192,9 +196,11 @@ impl Service {
     pub fn start_with(folder: &Folder, arguments: &[&str]) -> Service {
         let arguments = [&["serve"], arguments].concat();
         let mut program = Program::start(&mut folder.phaseflag(&arguments));
-        let line = program.line("serving ");
-        let base_url = line.strip_prefix("serving ").unwrap().to_owned();
-        Service { program, base_url }
+        let line = program.line("serving");
+        let first = line.parse::<Value>().unwrap_or_default();
+        let base_url = first["url"].as_str().or_else(|| line.strip_prefix("serving "));
+        let base_url = base_url.unwrap().to_owned();
+        Service { program, first, base_url }
     }
 
     /// Returns the address of the page.

@@ -24,7 +24,7 @@ use super::document::{self, member};
 use super::evaluation;
 use super::flags_file::Rules;
 use super::http::{Request, Response};
-use crate::output;
+use super::log;
 
 /// Returns the response to a request. `key` is the only accepted key; `None` accepts any. Every
 /// request counts towards the limit.
@@ -134,7 +134,7 @@ fn take_events(request: &Request) -> Result<Response, Response> {
         return Err(error(500, "Internal server error"));
     }
     for event in events {
-        output::log(format!("event {event}"));
+        log::event(event);
     }
     let message = Value::from("Events persisted");
     let accepted = Value::from(events.len());

@@ -1,0 +1,106 @@
+//! The log of `serve`: text, JSON, or nothing but the addresses.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use phaseflag::{Object, Value};
+
+use crate::changes::Difference;
+use crate::output::{self, Look};
+use crate::{date, report};
+
+/// How the log is printed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Format {
+    Text,
+    /// A JSON object a line.
+    Json,
+    /// Only the addresses.
+    Quiet,
+}
+
+/// The format, as a number of [`Format`].
+static FORMAT: AtomicU8 = AtomicU8::new(Format::Text as u8);
+
+/// The longest path that is printed, in characters.
+const MAX_PATH: usize = 200;
+
+/// Sets the format. The default is [`Format::Text`].
+pub(crate) fn use_format(format: Format) {
+    FORMAT.store(format as u8, Ordering::Relaxed);
+}
+
+fn is(format: Format) -> bool {
+    FORMAT.load(Ordering::Relaxed) == format as u8
+}
+
+/// Logs the addresses of the service and of its page, in every format.
+pub(crate) fn serving(address: SocketAddr) {
+    let (url, page) = (format!("http://{address}/api/v1"), format!("http://{address}/"));
+    match is(Format::Json) {
+        true => json("serving", vec![("url", Value::from(url)), ("page", Value::from(page))]),
+        false => {
+            output::log(format!("serving {url}"));
+            output::log(format!("page {page}"));
+        }
+    }
+}
+
+/// Logs an event that a client has sent.
+pub(crate) fn event(event: &Value) {
+    match () {
+        () if is(Format::Quiet) => {}
+        () if is(Format::Json) => json("event", [("event", event.clone())]),
+        () => output::log(format!("event {event}")),
+    }
+}
+
+/// Logs a request, after its response. `bytes` is the length of the body of the response.
+pub(crate) fn request(method: &str, path: &str, status: u16, duration: Duration, bytes: usize) {
+    let path = match path.char_indices().nth(MAX_PATH) {
+        Some((end, _)) => format!("{}…", path.get(..end).unwrap_or_default()),
+        None => path.to_owned(),
+    };
+    let milliseconds = duration.as_micros() as f64 / 1000.0;
+    match () {
+        () if is(Format::Quiet) => {}
+        () if is(Format::Json) => json(
+            "request",
+            [
+                ("method", Value::from(method)),
+                ("path", Value::from(path)),
+                ("status", Value::from(status)),
+                ("duration_ms", Value::from(milliseconds)),
+                ("bytes", Value::from(bytes)),
+            ],
+        ),
+        () => {
+            output::log(format!(
+                "request {method} {path} {status} {milliseconds} ms {bytes} bytes"
+            ));
+        }
+    }
+}
+
+/// Logs that the file was loaded again, and what has changed in it.
+pub(crate) fn reloaded(path: &str, version: u64, differences: &[Difference]) {
+    match () {
+        () if is(Format::Quiet) => {}
+        () if is(Format::Json) => {
+            json("reloaded", [("file", Value::from(path)), ("version", Value::from(version))]);
+            output::log_lines(&report::json(differences));
+        }
+        () => {
+            output::log(format!("reloaded `{path}`: version {version}"));
+            output::log_lines(&report::text(differences, Look::of_stdout()));
+        }
+    }
+}
+
+fn json<const N: usize>(what: &str, members: [(&str, Value); N]) {
+    let mut line = Object::from(members);
+    line.insert("what", what);
+    line.insert("time", date::timestamp());
+    output::log_lines(&(output::escape_json(Value::from(line).to_string()) + "\n"));
+}
