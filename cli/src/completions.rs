@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use phaseflag::Object;
+
 use crate::COMMANDS;
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
@@ -13,7 +15,7 @@ pub(crate) const COMMAND: Command = Command {
     about: "Print completions for bash, zsh, fish or PowerShell",
     details: "Completes commands, options, files and flag keys. The keys come from `phaseflag list`, with\n\
               the settings of the environment variables.\n",
-    options: &[],
+    options: &[&[OptionSpec::switch("--json", "print a JSON object with the script")]],
     examples: &[
         "source <(phaseflag completions bash)                  # in ~/.bashrc",
         "source <(phaseflag completions zsh)                   # in ~/.zshrc, after compinit",
@@ -27,16 +29,22 @@ pub(crate) const COMMAND: Command = Command {
 const LIST_KEYS: &str = "phaseflag list --timeout 2 2>/dev/null | cut -f1";
 
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
-    match arguments.positional(0)? {
-        "bash" => output::print(bash()),
-        "zsh" => output::print(zsh()),
-        "fish" => output::print(fish()),
-        "powershell" | "pwsh" => output::print(powershell()),
+    let shell = arguments.positional(0)?;
+    let script = match shell {
+        "bash" => bash(),
+        "zsh" => zsh(),
+        "fish" => fish(),
+        "powershell" | "pwsh" => powershell(),
         other => {
-            Err(arguments
-                .usage(format!("unknown shell `{other}`: use bash, zsh, fish or powershell")))
+            return Err(arguments
+                .usage(format!("unknown shell `{other}`: use bash, zsh, fish or powershell")));
         }
+    };
+    if arguments.has("--json") {
+        let object = Object::from([("shell", shell), ("script", script.as_str())]);
+        return output::json(object);
     }
+    output::print(script)
 }
 
 /// Returns the options of all commands, without duplicates.

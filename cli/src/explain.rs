@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::mem;
 
 use phaseflag::{
-    EvaluationResult, ExplainedRule, ExplainedServing, Explanation, PhaseFlagClient, Reason,
+    EvaluationResult, ExplainedRule, ExplainedServing, Explanation, Object, PhaseFlagClient, Reason,
 };
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Colour, Look};
-use crate::{attributes, client, context, get};
+use crate::{attributes, client, context, explanation, get};
 
 pub(crate) const COMMAND: Command = Command {
     name: "explain",
@@ -18,7 +18,12 @@ pub(crate) const COMMAND: Command = Command {
     about: "Explain how a flag gets its value",
     details: "Prints the rules in the order in which they are tried, with each condition, the value\n\
               of its attribute, and whether it holds.\n",
-    options: &[&context::IDENTIFIERS, &context::ATTRIBUTES, &client::OPTIONS],
+    options: &[
+        &[OptionSpec::switch("--json", "print a JSON object")],
+        &context::IDENTIFIERS,
+        &context::ATTRIBUTES,
+        &client::OPTIONS,
+    ],
     examples: &[
         "phaseflag explain new-checkout-flow --user ada --attr plan=free",
         "phaseflag explain instant-search --user bob",
@@ -33,17 +38,37 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let overridden = client.get_variation(key, &context);
     let overridden = overridden.filter(|result| result.reason() == Reason::Override);
     let explanation = client.ruleset().and_then(|rules| rules.explain(key, &context));
+    if overridden.is_none() && explanation.is_none() {
+        return Err(get::unknown_flag(key, &client));
+    }
     attributes::warn_of_unread(arguments, &client, [key]);
+    if arguments.has("--json") {
+        return output::json(object(key, overridden.as_ref(), explanation.as_ref()));
+    }
     let look = Look::of_stdout();
-    let rules = explanation.map(|explanation| text(explanation, look));
-    output::print(match (overridden, rules) {
-        (None, None) => return Err(get::unknown_flag(key, &client)),
-        (None, Some(rules)) => rules,
-        (Some(result), rules) => {
-            let rules = rules.unwrap_or_else(|| "no rules have this flag\n".to_owned());
-            override_text(key, &result, look) + &rules
-        }
-    })
+    let above = overridden.as_ref().map(|result| override_text(key, result, look));
+    let rules = match explanation {
+        Some(explanation) => text(explanation, look),
+        None => "no rules have this flag\n".to_owned(),
+    };
+    output::print(above.unwrap_or_default() + &rules)
+}
+
+/// Returns the explanation as JSON. If the flag is overridden, `without_override` is what the rules
+/// serve.
+fn object(
+    key: &str,
+    overridden: Option<&EvaluationResult>,
+    explanation: Option<&Explanation>,
+) -> Object {
+    let mut object = explanation.map_or_else(|| Object::from([("key", key)]), explanation::object);
+    if let Some(result) = overridden {
+        let without = explanation.map(|explanation| get::object(key, &explanation.result));
+        object.insert("without_override", without);
+        object.insert("variable", PhaseFlagClient::override_variable(key));
+        object.extend(get::object(key, result));
+    }
+    object
 }
 
 /// Returns the text about a flag that an environment variable overrides.

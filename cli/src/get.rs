@@ -85,7 +85,7 @@ fn print_result(key: &str, result: &EvaluationResult, format: Format) -> Result<
     match (format, result.value()) {
         (Format::Value, Value::String(text)) => output::line(text),
         (Format::Value, value) => output::line(value),
-        (Format::Json, _) => output::line(object(key, result)),
+        (Format::Json, _) => output::json(object(key, result)),
         (Format::ExitCode, Value::Bool(true)) => Ok(Status::Success),
         (Format::ExitCode, Value::Bool(false)) => Ok(Status::Negative),
         (Format::ExitCode, value) => {
@@ -122,13 +122,13 @@ fn print_default(
 }
 
 /// Returns a result as a JSON object.
-pub(crate) fn object(key: &str, result: &EvaluationResult) -> Value {
-    Value::from(Object::from([
+pub(crate) fn object(key: &str, result: &EvaluationResult) -> Object {
+    Object::from([
         ("key", Value::from(key)),
         ("value", result.value().clone()),
         ("variation_key", Value::from(result.variation_key())),
         ("reason", Value::from(result.reason().as_str())),
-    ]))
+    ])
 }
 
 /// Returns the error for an unknown flag, with a suggestion if a known key is similar.

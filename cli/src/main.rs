@@ -33,6 +33,7 @@ mod document;
 mod eval_all;
 mod exec;
 mod explain;
+mod explanation;
 mod failure;
 mod generate;
 mod get;

@@ -7,6 +7,8 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
+use phaseflag::{Object, Ruleset, Value};
+
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::{client, output};
@@ -18,14 +20,18 @@ pub(crate) const COMMAND: Command = Command {
     details: "The response is validated before anything is written. A file is replaced atomically: a\n\
               reader sees the old rules or the new ones. Only a file that cannot be replaced, such as\n\
               a mounted one or one in a read-only folder, is overwritten in place. The rules are\n\
-              written unchanged, with the flags of all environments.\n",
+              written unchanged, with the flags of all environments. They are JSON, so that `--json` makes\n\
+              no difference without `--output`.\n",
     options: &[
-        &[OptionSpec::with_value(
-            "--output",
-            "FILE",
-            "the file to write; `-` is standard output, the default",
-        )
-        .short('o')],
+        &[
+            OptionSpec::with_value(
+                "--output",
+                "FILE",
+                "the file to write; `-` is standard output, the default",
+            )
+            .short('o'),
+            OptionSpec::switch("--json", "with `--output`, print a JSON object about the file"),
+        ],
         &client::OPTIONS,
     ],
     examples: &["phaseflag pull -o flags.json", "phaseflag pull | jq '.flags[].key'"],
@@ -56,10 +62,28 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let Some(path) = arguments.raw("--output").filter(|path| *path != "-").map(Path::new) else {
         return output::document(text);
     };
+    let changed = !holds(path, text.as_bytes());
     replace(path, text.as_bytes()).map_err(|error| {
         Failure::Other(format!("failed to write `{}`: {error}", path.display()))
     })?;
-    Ok(Status::Success)
+    if !arguments.has("--json") {
+        return Ok(Status::Success);
+    }
+    let ruleset = Ruleset::parse(&text).map_err(|error| Failure::Other(error.to_string()))?;
+    output::json(Object::from([
+        ("file", Value::from(path.to_string_lossy())),
+        ("bytes", Value::from(text.len())),
+        ("flags", Value::from(ruleset.len())),
+        ("version", ruleset.version().clone()),
+        ("changed", Value::from(changed)),
+    ]))
+}
+
+/// Returns whether a path is a regular file with this content.
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let known = fs::metadata(path);
+    known.is_ok_and(|known| known.is_file() && known.len() == bytes.len() as u64)
+        && fs::read(path).is_ok_and(|content| content == bytes)
 }
 
 /// Replaces the file at a path, and follows symbolic links. Writes directly to anything that is not

@@ -57,7 +57,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let split = split.ok_or_else(|| get::unknown_flag(key, &client))?;
     attributes::warn_of_unread(arguments, &client, [key]);
     if arguments.has("--json") {
-        return output::line(object(key, &split));
+        return output::json(object(key, &split));
     }
     let mut table = Table::new(&["variation", "count", "share", "bar"]);
     for share in split.shares() {

@@ -39,7 +39,7 @@ fn is(format: Format) -> bool {
 pub(crate) fn serving(address: SocketAddr) {
     let (url, page) = (format!("http://{address}/api/v1"), format!("http://{address}/"));
     match is(Format::Json) {
-        true => json("serving", vec![("url", Value::from(url)), ("page", Value::from(page))]),
+        true => json("serving", [("url", Value::from(url)), ("page", Value::from(page))]),
         false => {
             output::log(format!("serving {url}"));
             output::log(format!("page {page}"));

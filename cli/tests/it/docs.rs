@@ -9,7 +9,7 @@ use crate::support::{FLAGS, Folder, run};
 const README: &str = include_str!("../../README.md");
 
 /// Returns a shell with the command in its `PATH`.
-fn shell(folder: &Folder) -> Command {
+pub fn shell(folder: &Folder) -> Command {
     let binary = Path::new(env!("CARGO_BIN_EXE_phaseflag"));
     let path = format!("{}:{}", binary.parent().unwrap().display(), env::var("PATH").unwrap());
     let mut shell = folder.program("sh");

@@ -27,6 +27,7 @@ mod explain;
 mod from_env;
 mod generate;
 mod get;
+mod json;
 mod list;
 mod man;
 mod page;
