@@ -52,6 +52,8 @@ impl Browser {
         let port = line.trim_end_matches('.').rsplit(' ').next().unwrap();
         let arguments = [
             "--headless=new",
+            // The browser ends with the driver, even if that is killed.
+            "--remote-debugging-pipe",
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--disable-background-networking",
