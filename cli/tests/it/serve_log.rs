@@ -97,6 +97,43 @@ fn changes_of_the_file_have_the_words_of_watch() {
 }
 
 #[test]
+fn the_readme_shows_the_lines_of_the_log() {
+    let readme = include_str!("../../README.md");
+    let shown = readme.split("```text\n").find(|block| block.starts_with("serving")).unwrap();
+    let shown: Vec<_> = shown.split("```").next().unwrap().lines().collect();
+    let folder = Folder::new("serve-log-readme");
+    std::fs::create_dir_all(folder.path.join("examples")).unwrap();
+    folder.write("examples/flags.json", FLAGS);
+    let mut service = Service::start(&folder, "examples/flags.json");
+    service.get("/sdk/ruleset", &[]);
+    let event = shown[2].strip_prefix("event ").unwrap();
+    service.post("/sdk/events", &format!(r#"{{"events": [{event}]}}"#));
+    folder.write("examples/flags.json", &FLAGS.replace("\"inactive\"", "\"active\""));
+    service.get("/sdk/ruleset", &[]);
+    for line in shown {
+        let printed = match line.split([' ', '\t']).collect::<Vec<_>>()[..2] {
+            ["serving", _] => format!("serving {}", service.base_url),
+            [_, part] => service.program.line(part),
+            _ => unreachable!(),
+        };
+        assert_eq!(without_numbers(&printed), without_numbers(line));
+    }
+}
+
+/// Returns a line with 0 for each number: times and sizes differ.
+fn without_numbers(line: &str) -> String {
+    let mut masked = String::new();
+    for character in line.chars() {
+        match character {
+            '0'..='9' | '.' if masked.ends_with('0') => {}
+            '0'..='9' | '.' => masked.push('0'),
+            other => masked.push(other),
+        }
+    }
+    masked
+}
+
+#[test]
 fn quiet_prints_the_address_and_errors() {
     let folder = Folder::new("serve-log-quiet");
     folder.write("flags.json", FLAGS);

@@ -222,6 +222,31 @@ fn each_change_of_a_flag_has_its_line() {
 }
 
 #[test]
+fn the_readme_shows_the_lines_of_these_edits() {
+    let readme = include_str!("../../README.md");
+    let shown =
+        readme.split("```text\n").find(|block| block.contains("\tsegment-changed\t")).unwrap();
+    let shown: Vec<_> = shown.split("```").next().unwrap().lines().map(without_time).collect();
+    let folder = Folder::new("watch-readme");
+    folder.write("rules.json", FLAGS);
+    let mut watch = watch_file(&folder, &[]);
+    let mut text = FLAGS.to_owned();
+    let mut lines = Vec::new();
+    for (edits, count) in [
+        (&[(r#""weight": 25"#, r#""weight": 40"#), (r#""weight": 75"#, r#""weight": 60"#)][..], 1),
+        (&[("@shop.example", "@store.example")], 2),
+        (&[(r#""inactive""#, r#""active""#)], 1),
+    ] {
+        for (old, new) in edits {
+            text = text.replace(old, new);
+        }
+        folder.write("rules.json", &text);
+        lines.extend((0..count).map(|_| change(&mut watch)));
+    }
+    assert_eq!(lines, shown);
+}
+
+#[test]
 fn json_has_a_line_for_each_flag() {
     let folder = Folder::new("watch-json");
     folder.write("rules.json", &rules(&[FLAG]));
