@@ -78,7 +78,12 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let document = Document::new(&ruleset, &text);
     let flags = document.flags.iter().map(|(info, definition)| Flag::new(info, definition));
     let has_all = |flag: &Flag<'_>| wanted.iter().all(|tag| flag.tags.contains(tag));
-    let flags: Vec<_> = flags.filter(has_all).collect();
+    let (flags, others): (Vec<_>, Vec<_>) = flags.partition(has_all);
+    for tag in &wanted {
+        if !flags.iter().chain(&others).any(|flag| flag.tags.contains(tag)) {
+            output::warn(format_args!("no flag has the tag `{tag}`"));
+        }
+    }
     if arguments.has("--json") {
         let flags = flags.iter().map(Flag::object).collect::<Value>();
         return output::json(Object::from([("flags", flags)]));

@@ -15,15 +15,14 @@ pub(crate) fn text(differences: &[Difference], look: Look) -> String {
         let (what, name) = (what(difference), output::escape_line(difference.name().to_owned()));
         for change in &difference.changes {
             let change = output::escape_line(change.text.clone());
-            text += &match look.is_terminal() {
+            let line = match look.is_terminal() {
                 false => format!("{time}\t{what}\t{name}\t{change}"),
                 true => {
                     let line = format!("{time}  {what}  {name}  {change}");
-                    let limit = look.width().unwrap_or(usize::MAX);
-                    let painted = look.paint(colour(difference.what), what);
-                    output::wrap(&line, limit, 4).replacen(what, &painted, 1)
+                    output::wrap(&line, look.width().unwrap_or(usize::MAX), 4)
                 }
             };
+            text += &line.replacen(what, &look.paint(colour(difference.what), what), 1);
             text.push('\n');
         }
     }
