@@ -76,7 +76,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let ruleset = client.ruleset().unwrap_or_default();
     let text = document::of(&ruleset);
     let document = Document::new(&ruleset, &text);
-    let flags = document.flags.iter().map(|(info, definition)| Flag::new(info, definition));
+    let flags = document.flags.iter().map(|(info, definition)| Flag::new(info, definition.value));
     let has_all = |flag: &Flag<'_>| wanted.iter().all(|tag| flag.tags.contains(tag));
     let (flags, others): (Vec<_>, Vec<_>) = flags.partition(has_all);
     for tag in &wanted {

@@ -2,6 +2,7 @@
 
 mod change;
 mod condition;
+mod problem;
 mod rule;
 mod serving;
 mod text;
@@ -13,7 +14,7 @@ use phaseflag::{FlagInfo, Ruleset, Value};
 pub(crate) use self::change::{Change, Difference, Subject, What};
 use self::condition::Condition;
 use self::serving::{Reference, Variations};
-use crate::document::{self, Document, list, text_of};
+use crate::document::{self, Document, Part, list, text_of};
 
 /// The members that refer to a default variation.
 const DEFAULT: [&str; 3] = ["default_variation_id", "default_variation", "default_variation_key"];
@@ -58,17 +59,17 @@ fn flags(old: &Document<'_>, new: &Document<'_>, segments: &HashSet<String>) -> 
     let before: HashMap<&str, _> = old.flags.iter().map(|flag| (flag.0.key(), flag)).collect();
     let now: HashSet<&str> = new.flags.iter().map(|(info, _)| info.key()).collect();
     let mut differences = Vec::new();
-    for (info, value) in &new.flags {
+    for (info, part) in &new.flags {
         match before.get(info.key()) {
             None => {
                 let text = summary(info);
-                let change = Change::new("", Value::Null, (*value).clone(), text);
+                let change = Change::new("", Value::Null, part.value.clone(), text);
                 let (what, subject) = (What::Added, subject(info));
                 differences.push(Difference { what, subject, changes: vec![change] });
             }
             Some(before) => {
-                let flag = Flag { info: &before.0, value: before.1, document: old };
-                let changes = flag.changes(&Flag { info, value, document: new }, segments);
+                let flag = Flag { info: &before.0, part: &before.1, document: old };
+                let changes = flag.changes(&Flag { info, part, document: new }, segments);
                 if !changes.is_empty() {
                     let (what, subject) = (What::Changed, subject(info));
                     differences.push(Difference { what, subject, changes });
@@ -76,8 +77,8 @@ fn flags(old: &Document<'_>, new: &Document<'_>, segments: &HashSet<String>) -> 
             }
         }
     }
-    for (info, value) in old.flags.iter().filter(|(info, _)| !now.contains(info.key())) {
-        let change = Change::new("", (*value).clone(), Value::Null, summary(info));
+    for (info, part) in old.flags.iter().filter(|(info, _)| !now.contains(info.key())) {
+        let change = Change::new("", part.value.clone(), Value::Null, summary(info));
         let (what, subject) = (What::Removed, subject(info));
         differences.push(Difference { what, subject, changes: vec![change] });
     }
@@ -101,7 +102,7 @@ fn state(info: &FlagInfo) -> &'static str {
 /// A flag of a document.
 struct Flag<'a> {
     info: &'a FlagInfo,
-    value: &'a Value,
+    part: &'a Part<'a>,
     document: &'a Document<'a>,
 }
 
@@ -110,7 +111,7 @@ impl Flag<'_> {
     fn changes(&self, new: &Flag<'_>, segments: &HashSet<String>) -> Vec<Change> {
         let old = self;
         let mut changes = Vec::new();
-        let same = old.value == new.value && old.info == new.info;
+        let same = old.part == new.part && old.info == new.info;
         if same && old.document.segments == new.document.segments {
             return changes;
         }
@@ -125,18 +126,20 @@ impl Flag<'_> {
         let environments = (old.info.environment(), new.info.environment());
         text_changed("environment", environments, &mut changes);
         let key = new.info.key();
-        described(old.value, new.value, key, &mut changes);
-        tags(old.value, new.value, &mut changes);
-        let (before, now) = (Variations::of(old.value), Variations::of(new.value));
+        described(old.part.value, new.part.value, key, &mut changes);
+        tags(old.part.value, new.part.value, &mut changes);
+        let (before, now) = (Variations::of(old.part.value), Variations::of(new.part.value));
         variations(&before, &now, &mut changes);
-        let defaults = (before.referred(old.value, &DEFAULT), now.referred(new.value, &DEFAULT));
+        let defaults =
+            (before.referred(old.part.value, &DEFAULT), now.referred(new.part.value, &DEFAULT));
         default_variation(&defaults.0, &defaults.1, &mut changes);
-        prerequisites(old.value, new.value, &mut changes);
+        prerequisites(old.part.value, new.part.value, &mut changes);
         let rules = (
-            rule::read(old.value, &before, old.document),
-            rule::read(new.value, &now, new.document),
+            rule::read(old.part.value, &before, old.document),
+            rule::read(new.part.value, &now, new.document),
         );
         rule::compare((&rules.0, &rules.1), |name| segments.contains(name), &mut changes);
+        problem::compare(&old.part.problems, &new.part.problems, &mut changes);
         changes
     }
 }
@@ -258,12 +261,14 @@ fn required(prerequisite: &Value) -> String {
     }
 }
 
-fn segments(old: &Document<'_>, new: &Document<'_>) -> Vec<Difference> {
-    let before: HashMap<_, _> = old.segments.iter().copied().collect();
-    let now: HashMap<_, _> = new.segments.iter().copied().collect();
+fn segments<'a>(old: &'a Document<'a>, new: &'a Document<'a>) -> Vec<Difference> {
+    let by_name = |document: &'a Document<'a>| -> HashMap<&str, &Part<'_>> {
+        document.segments.iter().map(|(name, part)| (*name, part)).collect()
+    };
+    let (before, now) = (by_name(old), by_name(new));
     let mut differences = Vec::new();
-    let whole = |segment: &Value| {
-        let conditions = condition::read_all(segment);
+    let whole = |segment: &Part<'_>| {
+        let conditions = condition::read_all(segment.value);
         let conditions: Vec<_> = conditions.iter().map(Condition::text).collect();
         match conditions.is_empty() {
             true => "no conditions".to_owned(),
@@ -273,20 +278,21 @@ fn segments(old: &Document<'_>, new: &Document<'_>) -> Vec<Difference> {
     for (name, segment) in &now {
         let subject = Subject::Segment((*name).to_owned());
         let Some(before) = before.get(name) else {
-            let changes = vec![Change::new("", Value::Null, (*segment).clone(), whole(segment))];
+            let changes = vec![Change::new("", Value::Null, segment.value.clone(), whole(segment))];
             differences.push(Difference { what: What::Added, subject, changes });
             continue;
         };
         let mut changes = Vec::new();
-        let conditions = (condition::read_all(before), condition::read_all(segment));
+        let conditions = (condition::read_all(before.value), condition::read_all(segment.value));
         condition::compare("conditions", "", (&conditions.0, &conditions.1), &mut changes);
-        described(before, segment, name, &mut changes);
+        described(before.value, segment.value, name, &mut changes);
+        problem::compare(&before.problems, &segment.problems, &mut changes);
         if !changes.is_empty() {
             differences.push(Difference { what: What::Changed, subject, changes });
         }
     }
     for (name, segment) in before.iter().filter(|(name, _)| !now.contains_key(**name)) {
-        let changes = vec![Change::new("", (*segment).clone(), Value::Null, whole(segment))];
+        let changes = vec![Change::new("", segment.value.clone(), Value::Null, whole(segment))];
         let subject = Subject::Segment((*name).to_owned());
         differences.push(Difference { what: What::Removed, subject, changes });
     }
@@ -294,5 +300,7 @@ fn segments(old: &Document<'_>, new: &Document<'_>) -> Vec<Difference> {
     differences
 }
 
+#[cfg(test)]
+mod missed;
 #[cfg(test)]
 mod tests;

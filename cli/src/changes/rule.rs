@@ -59,8 +59,8 @@ impl Rule {
         variations: &Variations<'_>,
         document: &Document<'_>,
     ) -> Rule {
-        let segment = text_of(rule, "segment_id").map(|name| match document.segment(name) {
-            Some((name, _)) => Segment { name: name.to_owned(), exists: true },
+        let segment = text_of(rule, "segment_id").map(|name| match document.segment_name(name) {
+            Some(name) => Segment { name: name.to_owned(), exists: true },
             None => Segment { name: name.to_owned(), exists: false },
         });
         let conditions = match rule {

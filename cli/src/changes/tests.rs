@@ -4,7 +4,13 @@ use phaseflag::{Ruleset, Value};
 
 use super::{Rules, Subject, between};
 
+/// The differences, without the problems that the parser reports.
 fn lines(old: &str, new: &str) -> Vec<String> {
+    let lines = all_lines(old, new).into_iter();
+    lines.filter(|line| !line.contains(": problem")).collect()
+}
+
+fn all_lines(old: &str, new: &str) -> Vec<String> {
     let parse = |text: &str| (Ruleset::parse(text).unwrap(), text.parse::<Value>().unwrap());
     let (old, new) = (parse(old), parse(new));
     let old = Rules { ruleset: &old.0, document: &old.1 };
@@ -307,6 +313,43 @@ fn variations_change_by_name() {
             "changed f @variations[2].value: variation `a`: value 1 → 2",
             r#"changed f @variations[2].name: variation `a`: name "a" → "A""#,
             r#"changed f @variations[1]: variation `b` removed: {"x":1}"#,
+        ]
+    );
+}
+
+#[test]
+fn problems_are_new_and_solved() {
+    let rule = |weight: &str| {
+        format!(r#"{{"percentage_rollout": [{{"variation": "on", "weight": {weight}}}]}}"#)
+    };
+    let (good, bad) = (rule("5"), rule("-5"));
+    let field = "changed f @targeting_rules[0].percentage_rollout";
+    let problem = "targeting_rules[0].percentage_rollout[0]: \
+                   the weight is negative: the rule matches nobody";
+    assert_eq!(
+        all_lines(&rules(&good), &rules(&bad)),
+        [
+            format!("{field}: targeting_rules[0]: rollout `on` 5 → -5"),
+            format!("{field}[0]: problem: {problem}"),
+        ]
+    );
+    assert_eq!(
+        all_lines(&rules(&bad), &rules(&good)),
+        [
+            format!("{field}: targeting_rules[0]: rollout `on` -5 → 5"),
+            format!("{field}[0]: problem solved: {problem}"),
+        ]
+    );
+    // A problem that moves with its rule is the same.
+    let moved = all_lines(&rules(&bad), &rules(&format!(r#"{{"variation": "on"}}, {bad}"#)));
+    assert_eq!(moved.len(), 1, "{moved:?}");
+    // A segment has problems, too.
+    let segments =
+        |id: &str| format!(r#"{{"flags": [], "segments": [{{"key": "s", "id": {id}}}]}}"#);
+    assert_eq!(
+        all_lines(&segments("null"), &segments("7")),
+        [
+            "changed segment s @id: problem: id: expected a string, found a number: the segment holds nobody"
         ]
     );
 }

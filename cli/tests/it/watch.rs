@@ -251,7 +251,8 @@ fn json_has_a_line_for_each_flag() {
     let folder = Folder::new("watch-json");
     folder.write("rules.json", &rules(&[FLAG]));
     let mut watch = watch_file(&folder, &["--json"]);
-    let changed = FLAG.replace("25", "40").replace(r#""key": "off""#, r#""key": "of""#);
+    let changed =
+        FLAG.replace("25", "40").replace(r#"ation": "off", "tags"#, r#"ation": "on", "tags"#);
     folder.write("rules.json", &rules(&[&changed]).replace("CH", "DE"));
     let segment: Value = watch.line(r#""segment":"#).parse().unwrap();
     assert_eq!(segment["what"].as_str(), Some("changed"));
@@ -268,16 +269,14 @@ fn json_has_a_line_for_each_flag() {
     assert_eq!(
         fields,
         [
-            "variations[1]",
-            "variations[1]",
             "default_variation",
             "targeting_rules[0].segment_id",
             "targeting_rules[0].percentage_rollout"
         ]
     );
-    assert_eq!(flag["changes"][2]["from"].as_str(), Some("off"));
-    assert_eq!(flag["changes"][2]["to"].as_str(), Some("off"));
-    assert_eq!(flag["changes"][4]["to"][0]["weight"].as_i64(), Some(40));
+    assert_eq!(flag["changes"][0]["from"].as_str(), Some("off"));
+    assert_eq!(flag["changes"][0]["to"].as_str(), Some("on"));
+    assert_eq!(flag["changes"][2]["to"][0]["weight"].as_i64(), Some(40));
     assert_eq!(watch.untaken(), [] as [&str; 0]);
 }
 
