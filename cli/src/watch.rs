@@ -1,6 +1,7 @@
 //! `phaseflag watch`: prints changes of the flags as they happen.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::ptr;
 use std::rc::Rc;
 use std::sync::mpsc;
@@ -71,6 +72,10 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         return Err(arguments.usage("`--interval` must be at least 0.1"));
     }
     let json = arguments.has("--json");
+    let command = arguments.raw("--exec");
+    if command.is_some_and(OsStr::is_empty) {
+        return Err(arguments.usage("`--exec` needs a command"));
+    }
     let client = client::polling(arguments, interval)?;
     if interval < SECOND && client::has_service(arguments)? {
         let requests = 60_000 / interval.as_millis();
@@ -78,8 +83,8 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
             "`--interval` is {interval:?}: that makes {requests} requests per minute"
         ));
     }
-    let exec = arguments.raw("--exec").map(|command| Exec::new(command.to_owned(), json));
-    let mut runs = exec.transpose()?.map(Runs::new);
+    let exec = command.map(|command| Exec::new(command.to_owned(), json)).transpose()?;
+    let mut runs = exec.map(Runs::new);
     let (sender, changed) = mpsc::channel();
     client.on_flags_changed(move |_| {
         // The receiver is gone only if the program is ending.

@@ -74,6 +74,20 @@ impl ClientBuilder {
     /// [`Ruleset::text`](crate::Ruleset::text) returns it. The text takes memory of its own size.
     ///
     /// Defaults to `false`.
+    ///
+    /// ```
+    /// use phaseflag::{PhaseFlagClient, Value};
+    ///
+    /// let client = PhaseFlagClient::builder("", "")
+    ///     .bootstrap_text(r#"[{"key": "checkout", "name": "The new checkout"}]"#)
+    ///     .keep_text(true)
+    ///     .build()?;
+    /// client.start()?;
+    /// let ruleset = client.ruleset().unwrap_or_default();
+    /// let document: Value = ruleset.text().unwrap_or_default().parse()?;
+    /// assert_eq!(document[0]["name"], Value::from("The new checkout"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn keep_text(mut self, keep: bool) -> ClientBuilder {
         self.config.keep_text = keep.then_some(Ruleset::with_text);
         self

@@ -152,6 +152,7 @@ fn errors_name_the_invalid_argument() {
             "list ",
         ),
         (vec!["list", "a"], "unexpected argument `a`", "list "),
+        (vec!["watch", "--exec", ""], "`--exec` needs a command", "watch "),
         (vec!["watch", "--interval", "0"], "`--interval` must be at least 0.1", "watch "),
         (vec!["watch", "--interval", "0.099"], "`--interval` must be at least 0.1", "watch "),
         (

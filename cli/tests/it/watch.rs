@@ -304,8 +304,9 @@ mod exec {
         fs::read_to_string(folder.file(name)).unwrap_or_default()
     }
 
-    fn flag(key: &str, name: &str) -> String {
-        format!(r#"{{"key": "{key}", "name": "{name}"}}"#)
+    fn flag(key: &str, value: &str) -> String {
+        let variations = format!(r#"[{{"key": "v", "value": "{value}"}}]"#);
+        format!(r#"{{"key": "{key}", "variations": {variations}}}"#)
     }
 
     fn signal(watch: &Program, signal: Signal) {
@@ -329,6 +330,32 @@ mod exec {
         }
         folder.write("rules.json", &rules(&[&flag("a", "X")]));
         watch.line(";;b,");
+    }
+
+    /// The variables have an end, and the command need not read its standard input.
+    #[test]
+    fn many_changes_are_told_on_standard_input() {
+        let folder = Folder::new("watch-exec-many");
+        let many = |name: &str| {
+            let flags = (0..1000).map(|number| flag(&format!("flag-{number:04}"), name));
+            format!("[{}]", flags.collect::<Vec<_>>().join(","))
+        };
+        folder.write("rules.json", &many("A"));
+        let command =
+            r#"printf %s "$PHASEFLAG_CHANGED" >changed; wc -l | tr -d ' ' >new; mv new count"#;
+        let mut watch = watch_file(&folder, &["--exec", command]);
+        folder.write("rules.json", &many("B"));
+        wait_until("the run", || read(&folder, "count") == "1000\n");
+        let changed = read(&folder, "changed");
+        assert!((7_900..8_000).contains(&changed.len()), "{}", changed.len());
+        assert!(changed.lines().all(|key| key.len() == 9), "{changed}");
+        watch.line("flag-0999");
+        drop(watch);
+        let mut watch = watch_file(&folder, &["--exec", "echo run"]);
+        for name in ["C", "D", "E"] {
+            folder.write("rules.json", &many(name));
+            watch.line("run");
+        }
     }
 
     #[test]
