@@ -38,14 +38,10 @@ pub(crate) fn between(old: Rules<'_>, new: Rules<'_>) -> Vec<Difference> {
     let old = Document::new(old.ruleset, old.document);
     let new = Document::new(new.ruleset, new.document);
     let mut differences = segments(&old, &new);
-    let segments: HashSet<String> = differences
-        .iter()
-        .filter(|difference| difference.what == What::Changed)
-        .filter_map(|difference| match &difference.subject {
-            Subject::Segment(name) => Some(name.clone()),
-            Subject::Flag(_) => None,
-        })
-        .collect();
+    let segments = Segments {
+        same: old.segments == new.segments,
+        changed: differences.iter().filter_map(changed_members).collect(),
+    };
     let mut flags = flags(&old, &new, &segments);
     let by_what = |difference: &Difference| difference.what as u8;
     differences.sort_by_key(by_what);
@@ -54,7 +50,25 @@ pub(crate) fn between(old: Rules<'_>, new: Rules<'_>) -> Vec<Difference> {
     differences
 }
 
-fn flags(old: &Document<'_>, new: &Document<'_>, segments: &HashSet<String>) -> Vec<Difference> {
+/// How the segments differ.
+struct Segments {
+    /// Whether nothing differs.
+    same: bool,
+    /// The names of the segments that may hold other users.
+    changed: HashSet<String>,
+}
+
+/// Returns the name of a segment that may hold other users than before.
+fn changed_members(difference: &Difference) -> Option<String> {
+    let Difference { what: What::Changed, subject: Subject::Segment(name), changes } = difference
+    else {
+        return None;
+    };
+    let described = |change: &Change| matches!(change.field.as_str(), "name" | "description");
+    changes.iter().any(|change| !described(change)).then(|| name.clone())
+}
+
+fn flags(old: &Document<'_>, new: &Document<'_>, segments: &Segments) -> Vec<Difference> {
     let subject = |info: &FlagInfo| Subject::Flag(info.key().to_owned());
     let before: HashMap<&str, _> = old.flags.iter().map(|flag| (flag.0.key(), flag)).collect();
     let now: HashSet<&str> = new.flags.iter().map(|(info, _)| info.key()).collect();
@@ -108,11 +122,10 @@ struct Flag<'a> {
 
 impl Flag<'_> {
     /// Returns what changed from this flag to a newer one.
-    fn changes(&self, new: &Flag<'_>, segments: &HashSet<String>) -> Vec<Change> {
+    fn changes(&self, new: &Flag<'_>, segments: &Segments) -> Vec<Change> {
         let old = self;
         let mut changes = Vec::new();
-        let same = old.part == new.part && old.info == new.info;
-        if same && old.document.segments == new.document.segments {
+        if segments.same && old.part == new.part && old.info == new.info {
             return changes;
         }
         if old.info.is_on() != new.info.is_on() {
@@ -138,7 +151,7 @@ impl Flag<'_> {
             rule::read(old.part.value, &before, old.document),
             rule::read(new.part.value, &now, new.document),
         );
-        rule::compare((&rules.0, &rules.1), |name| segments.contains(name), &mut changes);
+        rule::compare((&rules.0, &rules.1), |name| segments.changed.contains(name), &mut changes);
         problem::compare(&old.part.problems, &new.part.problems, &mut changes);
         changes
     }

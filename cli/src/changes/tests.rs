@@ -268,6 +268,12 @@ fn a_segment_changes_the_flags_that_use_it() {
             "changed f @targeting_rules[0].segment_id: targeting_rules[0]: segment `beta` changed",
         ]
     );
+    // Its name does not matter to the flags.
+    let named = segment("a").replace(r#""key""#, r#""name": "Beta", "key""#);
+    assert_eq!(
+        lines(&rules(&segment("a")), &rules(&named)),
+        [r#"changed segment beta @name: name "beta" → "Beta""#]
+    );
     assert_eq!(
         lines(&rules(&segment("a")), &rules("")),
         [
@@ -369,4 +375,18 @@ fn large_documents_are_compared() {
     let (old, new) = (all(&mut (0..20_000)), all(&mut (1..20_001).rev()));
     // One rule has another condition, and all others but one have another place.
     assert_eq!(lines(&old, &new).len(), 19_999);
+
+    let flags = |value: usize| {
+        let flag = |number| {
+            format!(
+                r#"{{"key": "f{number}", "targeting_rules": [{{"segment_id": "s{number}"}}],
+                    "variations": [{{"key": "v", "value": {value}}}]}}"#
+            )
+        };
+        let segment = |number| format!(r#"{{"id": "s{number}"}}"#);
+        let all =
+            |each: &dyn Fn(usize) -> String| (0..3_000).map(each).collect::<Vec<_>>().join(",");
+        format!(r#"{{"flags": [{}], "segments": [{}]}}"#, all(&flag), all(&segment))
+    };
+    assert_eq!(lines(&flags(1), &flags(2)).len(), 3_000);
 }
