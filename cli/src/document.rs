@@ -1,9 +1,11 @@
 //! The document of a ruleset, in either dialect: what it holds beside what a client evaluates.
 
-use std::collections::HashMap;
+use std::mem;
 use std::slice;
 
 use phaseflag::{FlagInfo, Ruleset, Value};
+
+use crate::names::Names;
 
 /// A document, with the flags that clients see.
 #[derive(Debug)]
@@ -12,16 +14,23 @@ pub(crate) struct Document<'a> {
     pub(crate) flags: Vec<(FlagInfo, Part<'a>)>,
     /// The segments by name, in the order of the document.
     pub(crate) segments: Vec<(&'a str, Part<'a>)>,
-    segment_ids: HashMap<&'a str, &'a Value>,
-    segment_keys: HashMap<&'a str, &'a Value>,
+    /// Where a segment of this id or key is in the list.
+    segment_ids: Names,
+    segment_keys: Names,
 }
 
 /// A flag or a segment of a document.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Part<'a> {
     pub(crate) value: &'a Value,
     /// What the parser reports: the path in the part, and the message.
     pub(crate) problems: Vec<(&'a str, &'a str)>,
+}
+
+impl Default for Part<'_> {
+    fn default() -> Self {
+        Part { value: &Value::Null, problems: Vec::new() }
+    }
 }
 
 impl<'a> Document<'a> {
@@ -31,59 +40,62 @@ impl<'a> Document<'a> {
             Some(_) => document,
             None => present(document, "data").unwrap_or(document),
         };
-        let flags = present(inner, "flags").unwrap_or(inner);
+        let flags = present(inner, "flags").unwrap_or(inner).as_array().unwrap_or_default();
         // Of several flags with the same key, the parser takes the last one of the environment.
-        let mut by_key = HashMap::new();
-        for (index, flag) in flags.as_array().unwrap_or_default().iter().enumerate() {
+        let name = |key: &str, environment: Option<&str>| {
+            format!("{}:{key}{}", key.len(), environment.unwrap_or_default())
+        };
+        let mut by_key = Names::new();
+        for (index, flag) in flags.iter().enumerate() {
             if let Some(key) = flag.get("key").and_then(Value::as_str) {
-                by_key.insert((key, text_of(flag, "environment")), (index, flag));
+                by_key.insert(name(key, text_of(flag, "environment")), index);
             }
         }
-        let mut problems = problems(ruleset);
-        let mut part = |list, index, value| {
-            let problems = problems.remove(&(list, index)).unwrap_or_default();
-            Part { value, problems }
-        };
+        let mut parts = parts("flags", flags, ruleset);
         let listed = ruleset.flags().map(|info| {
-            let found = by_key.get(&(info.key(), info.environment())).copied();
-            let (index, value) = found.unwrap_or((usize::MAX, &Value::Null));
-            (info, part("flags", index, value))
+            let index = by_key.get(&name(info.key(), info.environment()));
+            let part = index.and_then(|index| parts.get_mut(*index)).map(mem::take);
+            (info, part.unwrap_or_default())
         });
         let flags = listed.collect();
         let segments = present(inner, "segments").or_else(|| present(document, "segments"));
         let segments = segments.and_then(Value::as_array).unwrap_or_default();
-        let by = |name| segments.iter().filter_map(move |it| Some((text_of(it, name)?, it)));
-        let (segment_ids, segment_keys) = (by("id").collect(), by("key").collect());
-        let named = segments.iter().enumerate().filter_map(|(index, segment)| {
-            Some((segment_name(segment)?, part("segments", index, segment)))
-        });
-        Document { flags, segments: named.collect(), segment_ids, segment_keys }
+        let mut listed = Vec::new();
+        let (mut segment_ids, mut segment_keys) = (Names::new(), Names::new());
+        for part in self::parts("segments", segments, ruleset) {
+            let (id, key) = (text_of(part.value, "id"), text_of(part.value, "key"));
+            let Some(name) = key.or(id) else { continue };
+            for (text, positions) in [(id, &mut segment_ids), (key, &mut segment_keys)] {
+                if let Some(text) = text {
+                    positions.insert(text.to_owned(), listed.len());
+                }
+            }
+            listed.push((name, part));
+        }
+        Document { flags, segments: listed, segment_ids, segment_keys }
     }
 
     /// Returns the name of the segment that a rule names by id or key.
     pub(crate) fn segment_name(&self, reference: &str) -> Option<&'a str> {
         let found = self.segment_ids.get(reference).or_else(|| self.segment_keys.get(reference));
-        segment_name(found?)
+        self.segments.get(*found?).map(|(name, _)| *name)
     }
 }
 
-/// Returns the problems of each element of both lists: the path in the element, and the message.
-fn problems(ruleset: &Ruleset) -> HashMap<(&str, usize), Vec<(&str, &str)>> {
-    let mut problems: HashMap<_, Vec<_>> = HashMap::new();
+/// Returns the elements of a list, each with its problems.
+fn parts<'a>(list: &str, elements: &'a [Value], ruleset: &'a Ruleset) -> Vec<Part<'a>> {
+    let part = |value| Part { value, problems: Vec::new() };
+    let mut parts: Vec<_> = elements.iter().map(part).collect();
     for problem in ruleset.problems() {
-        let element = problem.path().split_once('[').and_then(|(list, rest)| {
-            let (index, path) = rest.split_once(']')?;
-            Some((list, index.parse().ok()?, path.trim_start_matches('.')))
+        let element = problem.path().strip_prefix(list).and_then(|rest| {
+            let (index, path) = rest.strip_prefix('[')?.split_once(']')?;
+            Some((parts.get_mut(index.parse::<usize>().ok()?)?, path.trim_start_matches('.')))
         });
-        if let Some((list, index, path)) = element {
-            problems.entry((list, index)).or_default().push((path, problem.message()));
+        if let Some((part, path)) = element {
+            part.problems.push((path, problem.message()));
         }
     }
-    problems
-}
-
-fn segment_name(segment: &Value) -> Option<&str> {
-    text_of(segment, "key").or_else(|| text_of(segment, "id"))
+    parts
 }
 
 /// Returns a member that is not `null`.

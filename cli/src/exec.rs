@@ -1,6 +1,5 @@
 //! Runs a command of the user when flags change, one run at a time.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +8,7 @@ use std::thread;
 
 use crate::changes::{Difference, Subject, What};
 use crate::failure::Failure;
+use crate::names::Names;
 use crate::{output, report};
 
 /// The variables that name the flags of a run, by what happened to them.
@@ -178,12 +178,32 @@ fn keys(differences: &[Difference], wanted: What) -> String {
     keys
 }
 
-/// Adds what changed during a run and is as before it: the run may have seen it.
-pub(crate) fn add_touched(differences: &mut Vec<Difference>, touched: HashSet<Subject>) {
-    let known: HashSet<_> = differences.iter().map(|one| one.subject.clone()).collect();
-    let others = touched.into_iter().filter(|subject| !known.contains(subject));
-    differences.extend(others.map(|subject| {
-        let what = What::Changed;
-        Difference { what, subject, changes: Vec::new() }
-    }));
+/// What has changed since a run began, even if it has changed back.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    subjects: Vec<Subject>,
+    known: Names,
+}
+
+impl Touched {
+    pub(crate) fn add(&mut self, subject: Subject) {
+        let next = self.subjects.len();
+        if *self.known.entry(format!("{subject:?}")).or_insert(next) == next {
+            self.subjects.push(subject);
+        }
+    }
+
+    /// Adds what is as before, which the run may have seen otherwise.
+    pub(crate) fn complete(self, differences: &mut Vec<Difference>) {
+        let mut known = Touched::default();
+        for difference in &*differences {
+            known.add(difference.subject.clone());
+        }
+        for subject in self.subjects {
+            if !known.known.contains_key(&format!("{subject:?}")) {
+                let what = What::Changed;
+                differences.push(Difference { what, subject, changes: Vec::new() });
+            }
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! Converts an explanation to JSON.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use phaseflag::{
     ExplainedCondition, ExplainedPrerequisite, ExplainedRollout, ExplainedRule, ExplainedSegment,
     ExplainedServing, ExplainedVariation, Explanation, Object, Value,
 };
+
+use crate::names::Names;
 
 /// Returns an explanation as a JSON object. Each segment is in it once, however many rules name it.
 pub(crate) fn object(explanation: &Explanation) -> Object {
@@ -30,13 +31,14 @@ pub(crate) fn object(explanation: &Explanation) -> Object {
 #[derive(Default)]
 struct Segments<'a> {
     listed: Vec<&'a Arc<ExplainedSegment>>,
-    positions: HashMap<*const ExplainedSegment, usize>,
+    /// By their address.
+    positions: Names,
 }
 
 impl<'a> Segments<'a> {
     fn position(&mut self, segment: &'a Arc<ExplainedSegment>) -> usize {
         let next = self.listed.len();
-        let position = *self.positions.entry(Arc::as_ptr(segment)).or_insert(next);
+        let position = *self.positions.entry(format!("{:p}", Arc::as_ptr(segment))).or_insert(next);
         if position == next {
             self.listed.push(segment);
         }

@@ -41,6 +41,7 @@ mod help;
 mod input;
 mod list;
 mod man;
+mod names;
 mod output;
 mod progress;
 mod pull;

@@ -1,16 +1,16 @@
 //! Signals: they end the command as the first process of a container, and what it runs with it.
 
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 use std::process::{self, Child};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::{fs, thread};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::flag::register_conditional_shutdown;
-use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::flag::{register_conditional_shutdown, register_usize};
+use signal_hook::low_level::{emulate_default_handler, pipe};
 
 /// The signals that end a program: of container runtimes, and of terminals.
 const SIGNALS: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
@@ -40,13 +40,17 @@ pub(crate) fn before_the_end(end: impl Fn() + Send + 'static) -> io::Result<()> 
         return Ok(());
     }
     let ignored = ignored();
-    let handled = SIGNALS.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    let mut signals = Signals::new(handled)?;
+    let last = Arc::new(AtomicUsize::new(0));
+    let (mut woken, wake) = UnixStream::pair()?;
+    for signal in SIGNALS.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
+        register_usize(signal, last.clone(), signal as usize)?;
+        pipe::register(signal, wake.try_clone()?)?;
+    }
     thread::Builder::new().spawn(move || {
-        for signal in signals.forever() {
+        while woken.read_exact(&mut [0]).is_ok() {
             end();
             // Ends the process; if that fails, as it never does, the next signal tries again.
-            let _ = emulate_default_handler(signal);
+            let _ = emulate_default_handler(last.load(Ordering::SeqCst) as i32);
         }
     })?;
     Ok(())

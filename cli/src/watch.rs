@@ -1,6 +1,5 @@
 //! `phaseflag watch`: prints changes of the flags as they happen.
 
-use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::ptr;
 use std::rc::Rc;
@@ -10,8 +9,8 @@ use std::time::Duration;
 use phaseflag::{ClientState, PhaseFlagClient, Ruleset, Value};
 
 use crate::args::{Arguments, Command, OptionSpec};
-use crate::changes::{self, Difference, Rules, Subject};
-use crate::exec::{self, Exec};
+use crate::changes::{self, Difference, Rules};
+use crate::exec::{Exec, Touched};
 use crate::failure::{Failure, Status};
 use crate::output::{self, Look};
 use crate::{client, document, report};
@@ -157,8 +156,8 @@ struct Runs {
 struct Due {
     /// The rules of the last run, from which it differs.
     before: Rc<InUse>,
-    /// What has changed since then, even if it has changed back.
-    touched: HashSet<Subject>,
+    /// What has changed since then.
+    touched: Touched,
 }
 
 impl Runs {
@@ -175,8 +174,10 @@ impl Runs {
         if differences.is_empty() {
             return;
         }
-        let due = self.due.get_or_insert_with(|| Due { before, touched: HashSet::new() });
-        due.touched.extend(differences.into_iter().map(|difference| difference.subject));
+        let due = self.due.get_or_insert_with(|| Due { before, touched: Touched::default() });
+        for difference in differences {
+            due.touched.add(difference.subject);
+        }
     }
 
     /// Starts the run that is due, unless another one has not ended.
@@ -186,7 +187,7 @@ impl Runs {
         }
         if let Some(Due { before, touched }) = self.due.take() {
             let mut differences = rules.since(&before);
-            exec::add_touched(&mut differences, touched);
+            touched.complete(&mut differences);
             self.exec.start(&differences);
         }
     }

@@ -21,7 +21,7 @@ impl What {
 }
 
 /// What a difference is about.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Subject {
     /// A flag, by its key.
     Flag(String),
@@ -82,6 +82,11 @@ impl Change {
         text: impl Into<String>,
     ) -> Change {
         Change { field: field.into(), from: from.into(), to: to.into(), text: text.into() }
+    }
+
+    /// Returns the change of something that was added or removed as a whole.
+    pub(super) fn whole(from: Value, to: Value, text: String) -> Change {
+        Change { field: String::new(), from, to, text }
     }
 
     fn object(&self) -> Object {

@@ -1,12 +1,11 @@
 //! A condition of a rule or a segment, and how two lists of them differ.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-
 use phaseflag::{Object, Value};
 
 use super::change::Change;
 use super::text;
 use crate::document::list;
+use crate::names::{Names, positions};
 
 /// A condition, in the same form for both dialects.
 #[derive(Clone, Debug)]
@@ -64,8 +63,12 @@ impl Condition {
     }
 
     /// Returns the elements of a list, as JSON, without duplicates.
-    fn elements(&self) -> BTreeSet<String> {
-        self.target.as_array().unwrap_or_default().iter().map(Value::to_string).collect()
+    fn elements(&self) -> Vec<String> {
+        let elements = self.target.as_array().unwrap_or_default().iter();
+        let mut elements: Vec<_> = elements.map(Value::to_string).collect();
+        elements.sort_unstable();
+        elements.dedup();
+        elements
     }
 }
 
@@ -128,20 +131,25 @@ pub(super) fn pair_up<T>(
     pairs: &mut [Option<usize>],
     unpaired: &mut [bool],
 ) {
-    let mut named: HashMap<String, VecDeque<usize>> = HashMap::new();
-    for (position, element) in old.iter().enumerate() {
+    // The first of each name, and after each element the next one of its name.
+    let mut first = Names::new();
+    let mut next = vec![None; old.len()];
+    for ((position, element), next) in old.iter().enumerate().zip(&mut next).rev() {
         if unpaired.get(position) == Some(&true)
             && let Some(name) = name(element)
         {
-            named.entry(name).or_default().push_back(position);
+            *next = first.insert(name, position);
         }
     }
     for (element, pair) in new.iter().zip(pairs) {
         if pair.is_none()
-            && let Some(same) = name(element).and_then(|name| named.get_mut(&name))
-            && let Some(position) = same.pop_front()
+            && let Some(name) = name(element)
+            && let Some(position) = first.remove(&name)
         {
             *pair = Some(position);
+            if let Some(after) = next.get(position).copied().flatten() {
+                first.insert(name, after);
+            }
             if let Some(unpaired) = unpaired.get_mut(position) {
                 *unpaired = false;
             }
@@ -156,11 +164,24 @@ fn changed(old: &Condition, new: &Condition) -> String {
         return format!("{} → {}", old.text(), new.text());
     }
     let (before, now) = (old.elements(), new.elements());
-    let difference = |one: &BTreeSet<String>, other: &BTreeSet<String>, what| {
-        let elements: Vec<_> = one.difference(other).map(String::as_str).collect();
-        (!elements.is_empty()).then(|| format!("{what} {}", text::elements(&elements)))
-    };
-    let parts = [difference(&now, &before, "added"), difference(&before, &now, "removed")];
-    let parts: Vec<_> = parts.into_iter().flatten().collect();
-    format!("{} {}: {}", new.attribute, new.operator, parts.join(", "))
+    let (before, now) = (texts(&before), texts(&now));
+    format!("{} {}: {}", new.attribute, new.operator, added_and_removed(&before, &now))
+}
+
+fn texts(elements: &[String]) -> Vec<&str> {
+    elements.iter().map(String::as_str).collect()
+}
+
+/// Describes how a list differs, such as `added a, removed b`. Empty if it does not.
+pub(super) fn added_and_removed(old: &[&str], new: &[&str]) -> String {
+    let mut parts = Vec::new();
+    for (one, other, what) in [(new, old, "added"), (old, new, "removed")] {
+        let known = positions(other.iter().copied());
+        let elements: Vec<_> =
+            one.iter().copied().filter(|element| !known.contains_key(*element)).collect();
+        if !elements.is_empty() {
+            parts.push(format!("{what} {}", text::elements(&elements)));
+        }
+    }
+    parts.join(", ")
 }

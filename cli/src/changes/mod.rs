@@ -7,14 +7,13 @@ mod rule;
 mod serving;
 mod text;
 
-use std::collections::{HashMap, HashSet};
-
 use phaseflag::{FlagInfo, Ruleset, Value};
 
 pub(crate) use self::change::{Change, Difference, Subject, What};
 use self::condition::Condition;
 use self::serving::{Reference, Variations};
 use crate::document::{self, Document, Part, list, text_of};
+use crate::names::{Names, positions};
 
 /// The members that refer to a default variation.
 const DEFAULT: [&str; 3] = ["default_variation_id", "default_variation", "default_variation_key"];
@@ -40,13 +39,9 @@ pub(crate) fn between(old: Rules<'_>, new: Rules<'_>) -> Vec<Difference> {
     let mut differences = segments(&old, &new);
     let segments = Segments {
         same: old.segments == new.segments,
-        changed: differences.iter().filter_map(changed_members).collect(),
+        changed: positions(differences.iter().filter_map(changed_members)),
     };
-    let mut flags = flags(&old, &new, &segments);
-    let by_what = |difference: &Difference| difference.what as u8;
-    differences.sort_by_key(by_what);
-    flags.sort_by_key(by_what);
-    differences.extend(flags);
+    flags(&old, &new, &segments, &mut differences);
     differences
 }
 
@@ -55,48 +50,50 @@ struct Segments {
     /// Whether nothing differs.
     same: bool,
     /// The names of the segments that may hold other users.
-    changed: HashSet<String>,
+    changed: Names,
 }
 
 /// Returns the name of a segment that may hold other users than before.
-fn changed_members(difference: &Difference) -> Option<String> {
+fn changed_members(difference: &Difference) -> Option<&str> {
     let Difference { what: What::Changed, subject: Subject::Segment(name), changes } = difference
     else {
         return None;
     };
     let described = |change: &Change| matches!(change.field.as_str(), "name" | "description");
-    changes.iter().any(|change| !described(change)).then(|| name.clone())
+    changes.iter().any(|change| !described(change)).then_some(name)
 }
 
-fn flags(old: &Document<'_>, new: &Document<'_>, segments: &Segments) -> Vec<Difference> {
-    let subject = |info: &FlagInfo| Subject::Flag(info.key().to_owned());
-    let before: HashMap<&str, _> = old.flags.iter().map(|flag| (flag.0.key(), flag)).collect();
-    let now: HashSet<&str> = new.flags.iter().map(|(info, _)| info.key()).collect();
-    let mut differences = Vec::new();
+fn flags(
+    old: &Document<'_>,
+    new: &Document<'_>,
+    segments: &Segments,
+    differences: &mut Vec<Difference>,
+) {
+    let before = positions(old.flags.iter().map(|(info, _)| info.key()));
+    let now = positions(new.flags.iter().map(|(info, _)| info.key()));
+    let mut changed = Vec::new();
     for (info, part) in &new.flags {
-        match before.get(info.key()) {
-            None => {
-                let text = summary(info);
-                let change = Change::new("", Value::Null, part.value.clone(), text);
-                let (what, subject) = (What::Added, subject(info));
-                differences.push(Difference { what, subject, changes: vec![change] });
-            }
-            Some(before) => {
-                let flag = Flag { info: &before.0, part: &before.1, document: old };
-                let changes = flag.changes(&Flag { info, part, document: new }, segments);
-                if !changes.is_empty() {
-                    let (what, subject) = (What::Changed, subject(info));
-                    differences.push(Difference { what, subject, changes });
-                }
-            }
+        let before = before.get(info.key()).and_then(|position| old.flags.get(*position));
+        let Some((old_info, old_part)) = before else {
+            let change = Change::whole(Value::Null, part.value.clone(), summary(info));
+            differences.push(of_flag(info, What::Added, vec![change]));
+            continue;
+        };
+        let flag = Flag { info: old_info, part: old_part, document: old };
+        let changes = flag.changes(&Flag { info, part, document: new }, segments);
+        if !changes.is_empty() {
+            changed.push(of_flag(info, What::Changed, changes));
         }
     }
-    for (info, part) in old.flags.iter().filter(|(info, _)| !now.contains(info.key())) {
-        let change = Change::new("", part.value.clone(), Value::Null, summary(info));
-        let (what, subject) = (What::Removed, subject(info));
-        differences.push(Difference { what, subject, changes: vec![change] });
+    differences.extend(changed);
+    for (info, part) in old.flags.iter().filter(|(info, _)| !now.contains_key(info.key())) {
+        let change = Change::whole(part.value.clone(), Value::Null, summary(info));
+        differences.push(of_flag(info, What::Removed, vec![change]));
     }
-    differences
+}
+
+fn of_flag(info: &FlagInfo, what: What, changes: Vec<Change>) -> Difference {
+    Difference { what, subject: Subject::Flag(info.key().to_owned()), changes }
 }
 
 /// Describes a flag that was added or removed.
@@ -151,7 +148,11 @@ impl Flag<'_> {
             rule::read(old.part.value, &before, old.document),
             rule::read(new.part.value, &now, new.document),
         );
-        rule::compare((&rules.0, &rules.1), |name| segments.changed.contains(name), &mut changes);
+        rule::compare(
+            (&rules.0, &rules.1),
+            |name| segments.changed.contains_key(name),
+            &mut changes,
+        );
         problem::compare(&old.part.problems, &new.part.problems, &mut changes);
         changes
     }
@@ -189,29 +190,21 @@ fn text_changed(field: &str, (old, new): (Option<&str>, Option<&str>), changes: 
 
 fn tags(old: &Value, new: &Value, changes: &mut Vec<Change>) {
     let (before, now) = (document::tags(old), document::tags(new));
-    let missing = |from: &[&str], of: &[&str], what: &str| {
-        let known: HashSet<_> = from.iter().copied().collect();
-        let names: Vec<_> = of.iter().copied().filter(|tag| !known.contains(tag)).collect();
-        (!names.is_empty()).then(|| format!("{what} {}", text::elements(&names)))
-    };
-    let parts = [missing(&before, &now, "added"), missing(&now, &before, "removed")];
-    let parts: Vec<_> = parts.into_iter().flatten().collect();
-    if !parts.is_empty() {
-        let text = format!("tags: {}", parts.join(", "));
-        changes.push(Change::new("tags", before, now, text));
+    let text = condition::added_and_removed(&before, &now);
+    if !text.is_empty() {
+        changes.push(Change::new("tags", before, now, format!("tags: {text}")));
     }
 }
 
 fn variations(old: &Variations<'_>, new: &Variations<'_>, changes: &mut Vec<Change>) {
     let served = |variation: &Value| variation.get("value").cloned().unwrap_or_default();
-    let before: HashMap<_, _> =
-        old.listed.iter().map(|(_, name, value)| (name.as_str(), *value)).collect();
-    let mut now = HashSet::new();
+    let before = positions(old.listed.iter().map(|(_, name, _)| name.as_str()));
+    let now = positions(new.listed.iter().map(|(_, name, _)| name.as_str()));
     for (index, name, variation) in &new.listed {
-        now.insert(name.as_str());
         let (path, code, value) =
             (format!("variations[{index}]"), text::code(name), served(variation));
-        let Some(before) = before.get(name.as_str()) else {
+        let before = before.get(name).and_then(|position| old.listed.get(*position));
+        let Some((_, _, before)) = before else {
             let text = format!("variation {code} added: {}", text::value(&value));
             changes.push(Change::new(path, Value::Null, (*variation).clone(), text));
             continue;
@@ -230,7 +223,7 @@ fn variations(old: &Variations<'_>, new: &Variations<'_>, changes: &mut Vec<Chan
             ..change
         }));
     }
-    let removed = old.listed.iter().filter(|(_, name, _)| !now.contains(name.as_str()));
+    let removed = old.listed.iter().filter(|(_, name, _)| !now.contains_key(name));
     for (index, name, variation) in removed {
         let (code, value) = (text::code(name), text::value(&served(variation)));
         let text = format!("variation {code} removed: {value}");
@@ -248,9 +241,10 @@ fn prerequisites(old: &Value, new: &Value, changes: &mut Vec<Change>) {
                 |(flag, variation)| Value::from([flag, variation]).to_string(),
             )
         };
-        let known: HashSet<_> = list(from, "prerequisites").iter().map(meaning).collect();
+        let known: Vec<_> = list(from, "prerequisites").iter().map(meaning).collect();
+        let known = positions(known.iter().map(String::as_str));
         let all = list(of, "prerequisites").iter().enumerate();
-        let absent = all.filter(|(_, one)| !known.contains(&meaning(one)));
+        let absent = all.filter(|(_, one)| !known.contains_key(&meaning(one)));
         absent.map(|(index, one)| (index, one.clone())).collect::<Vec<_>>()
     };
     for (index, one) in missing(new, old) {
@@ -274,25 +268,19 @@ fn required(prerequisite: &Value) -> String {
     }
 }
 
-fn segments<'a>(old: &'a Document<'a>, new: &'a Document<'a>) -> Vec<Difference> {
-    let by_name = |document: &'a Document<'a>| -> HashMap<&str, &Part<'_>> {
-        document.segments.iter().map(|(name, part)| (*name, part)).collect()
-    };
-    let (before, now) = (by_name(old), by_name(new));
-    let mut differences = Vec::new();
-    let whole = |segment: &Part<'_>| {
-        let conditions = condition::read_all(segment.value);
-        let conditions: Vec<_> = conditions.iter().map(Condition::text).collect();
-        match conditions.is_empty() {
-            true => "no conditions".to_owned(),
-            false => conditions.join(" and "),
+fn segments(old: &Document<'_>, new: &Document<'_>) -> Vec<Difference> {
+    let before = positions(old.segments.iter().map(|(name, _)| *name));
+    let now = positions(new.segments.iter().map(|(name, _)| *name));
+    let (mut differences, mut changed) = (Vec::new(), Vec::new());
+    for (position, (name, segment)) in new.segments.iter().enumerate() {
+        // Of several with the same name, the parser takes the last one.
+        if now.get(*name) != Some(&position) {
+            continue;
         }
-    };
-    for (name, segment) in &now {
-        let subject = Subject::Segment((*name).to_owned());
-        let Some(before) = before.get(name) else {
-            let changes = vec![Change::new("", Value::Null, segment.value.clone(), whole(segment))];
-            differences.push(Difference { what: What::Added, subject, changes });
+        let before = before.get(*name).and_then(|position| old.segments.get(*position));
+        let Some((_, before)) = before else {
+            let change = Change::whole(Value::Null, segment.value.clone(), members(segment));
+            differences.push(of_segment(name, What::Added, vec![change]));
             continue;
         };
         let mut changes = Vec::new();
@@ -301,16 +289,31 @@ fn segments<'a>(old: &'a Document<'a>, new: &'a Document<'a>) -> Vec<Difference>
         described(before.value, segment.value, name, &mut changes);
         problem::compare(&before.problems, &segment.problems, &mut changes);
         if !changes.is_empty() {
-            differences.push(Difference { what: What::Changed, subject, changes });
+            changed.push(of_segment(name, What::Changed, changes));
         }
     }
-    for (name, segment) in before.iter().filter(|(name, _)| !now.contains_key(**name)) {
-        let changes = vec![Change::new("", segment.value.clone(), Value::Null, whole(segment))];
-        let subject = Subject::Segment((*name).to_owned());
-        differences.push(Difference { what: What::Removed, subject, changes });
+    differences.extend(changed);
+    for (position, (name, segment)) in old.segments.iter().enumerate() {
+        if before.get(*name) == Some(&position) && !now.contains_key(*name) {
+            let change = Change::whole(segment.value.clone(), Value::Null, members(segment));
+            differences.push(of_segment(name, What::Removed, vec![change]));
+        }
     }
-    differences.sort_by(|one, other| one.name().cmp(other.name()));
     differences
+}
+
+fn of_segment(name: &str, what: What, changes: Vec<Change>) -> Difference {
+    Difference { what, subject: Subject::Segment(name.to_owned()), changes }
+}
+
+/// Describes whom a segment holds.
+fn members(segment: &Part<'_>) -> String {
+    let conditions = condition::read_all(segment.value);
+    let conditions: Vec<_> = conditions.iter().map(Condition::text).collect();
+    match conditions.is_empty() {
+        true => "no conditions".to_owned(),
+        false => conditions.join(" and "),
+    }
 }
 
 #[cfg(test)]

@@ -40,16 +40,12 @@ pub(super) fn read(
     document: &Document<'_>,
 ) -> Vec<Rule> {
     let rules = list(flag, "targeting_rules");
-    let mut listed: Vec<_> = rules
-        .iter()
-        .enumerate()
-        .map(|(index, rule)| {
-            let priority = rule.get("priority").and_then(Value::as_f64).unwrap_or_default();
-            (priority, Rule::read(index, rule, variations, document))
-        })
-        .collect();
-    listed.sort_by(|(one, _), (other, _)| one.total_cmp(other));
-    listed.into_iter().map(|(_, rule)| rule).collect()
+    let priority = |rule: &Value| rule.get("priority").and_then(Value::as_f64).unwrap_or_default();
+    let mut order: Vec<_> =
+        rules.iter().enumerate().map(|(index, rule)| (priority(rule), index)).collect();
+    order.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
+    let rule = |(_, index)| Some(Rule::read(index, rules.get(index)?, variations, document));
+    order.into_iter().filter_map(rule).collect()
 }
 
 impl Rule {
@@ -85,7 +81,7 @@ impl Rule {
     /// Returns whom the rule matches, the same for rules that match the same users.
     fn audience(&self) -> String {
         let mut conditions: Vec<_> = self.conditions.iter().map(Condition::signature).collect();
-        conditions.sort();
+        conditions.sort_unstable();
         conditions.extend(self.segment.as_ref().map(|segment| segment.name.clone()));
         conditions.join("\n")
     }

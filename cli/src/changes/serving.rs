@@ -3,35 +3,34 @@
 //! Names are resolved as the parser resolves them. What the parser refuses is kept as it stands, so
 //! that each difference of it shows.
 
-use std::collections::HashMap;
-
 use phaseflag::{Object, Value};
 
 use super::text;
 use crate::document::{list, present, text_of};
+use crate::names::Names;
 
 /// The variations of a flag.
 pub(super) struct Variations<'a> {
     /// In the order of the document, each with its index and its name: its key if no other has it,
     /// else its id.
     pub(super) listed: Vec<(usize, String, &'a Value)>,
-    ids: HashMap<&'a str, usize>,
-    keys: HashMap<&'a str, usize>,
+    ids: Names,
+    keys: Names,
 }
 
 impl<'a> Variations<'a> {
     pub(super) fn of(flag: &'a Value) -> Variations<'a> {
-        let (mut ids, mut keys) = (HashMap::new(), HashMap::new());
+        let (mut ids, mut keys) = (Names::new(), Names::new());
         let mut listed = Vec::new();
         for (index, variation) in list(flag, "variations").iter().enumerate() {
             let (id, key) = (text_of(variation, "id"), text_of(variation, "key"));
-            let new_key = key.filter(|key| !keys.contains_key(key));
+            let new_key = key.filter(|key| !keys.contains_key(*key));
             let name = new_key.or(id).or(key).map_or_else(|| variation.to_string(), str::to_owned);
             if let Some(id) = id {
-                ids.entry(id).or_insert(index);
+                ids.entry(id.to_owned()).or_insert(index);
             }
             if let Some(key) = key {
-                keys.entry(key).or_insert(index);
+                keys.entry(key.to_owned()).or_insert(index);
             }
             listed.push((index, name, variation));
         }
