@@ -8,13 +8,14 @@ use phaseflag::{
 };
 
 use crate::names::Names;
+use crate::output;
 
 /// Returns an explanation as a JSON object. Each segment is in it once, however many rules name it.
 pub(crate) fn object(explanation: &Explanation) -> Object {
     let mut segments = Segments::default();
     let rules: Value = explanation.rules.iter().map(|it| rule(it, &mut segments)).collect();
     let result = &explanation.result;
-    Object::from([
+    output::object(vec![
         ("key", Value::from(&*explanation.key)),
         ("value", result.value().clone()),
         ("variation_key", result.variation_key().into()),
@@ -47,7 +48,7 @@ impl<'a> Segments<'a> {
 }
 
 fn prerequisite(it: &ExplainedPrerequisite) -> Object {
-    Object::from([
+    output::object(vec![
         ("flag_key", Value::from(&*it.flag_key)),
         ("variation_key", Value::from(&it.variation_key)),
         ("on", it.on.into()),
@@ -59,7 +60,7 @@ fn prerequisite(it: &ExplainedPrerequisite) -> Object {
 
 /// Returns a rule, which refers to its segment by position.
 fn rule<'a>(it: &'a ExplainedRule, segments: &mut Segments<'a>) -> Object {
-    Object::from([
+    output::object(vec![
         ("index", Value::from(it.index)),
         ("matches", it.matches.into()),
         ("decides", it.decides.into()),
@@ -71,24 +72,25 @@ fn rule<'a>(it: &'a ExplainedRule, segments: &mut Segments<'a>) -> Object {
 
 fn serving(it: &ExplainedServing) -> Object {
     match it {
-        ExplainedServing::Variation(served) => {
-            Object::from([("kind", Value::from("variation")), ("variation", variation(served))])
-        }
+        ExplainedServing::Variation(served) => output::object(vec![
+            ("kind", Value::from("variation")),
+            ("variation", variation(served)),
+        ]),
         ExplainedServing::Rollout(it) => rollout(it),
-        _ => Object::from([("kind", "nothing")]),
+        _ => output::object(vec![("kind", "nothing".into())]),
     }
 }
 
 fn rollout(it: &ExplainedRollout) -> Object {
     let entries = it.entries.iter().map(|entry| {
-        Object::from([
+        output::object(vec![
             ("variation", variation(&entry.variation)),
             ("lower", entry.lower.into()),
             ("upper", entry.upper.into()),
             ("chosen", entry.chosen.into()),
         ])
     });
-    Object::from([
+    output::object(vec![
         ("kind", Value::from("rollout")),
         ("identifier", it.identifier.as_deref().into()),
         ("bucket", it.bucket.into()),
@@ -98,14 +100,14 @@ fn rollout(it: &ExplainedRollout) -> Object {
 }
 
 fn segment(it: &ExplainedSegment) -> Object {
-    Object::from([
+    output::object(vec![
         ("name", Value::from(it.name.as_deref())),
         ("conditions", it.conditions.iter().map(condition).collect()),
     ])
 }
 
 fn condition(it: &ExplainedCondition) -> Object {
-    Object::from([
+    output::object(vec![
         ("attribute", Value::from(it.attribute.as_deref())),
         ("operator", it.operator.into()),
         ("target", it.target.as_deref().into()),
@@ -116,5 +118,5 @@ fn condition(it: &ExplainedCondition) -> Object {
 
 fn variation(it: &ExplainedVariation) -> Value {
     let key = Value::from(it.key.as_deref());
-    Object::from([("key", key), ("exists", it.exists.into())]).into()
+    output::object(vec![("key", key), ("exists", it.exists.into())]).into()
 }

@@ -56,7 +56,7 @@ impl<'a> Flag<'a> {
     }
 
     fn object(&self) -> Object {
-        Object::from([
+        output::object(vec![
             ("key", Value::from(self.info.key())),
             ("name", Value::from(self.name)),
             ("description", Value::from(self.description)),
@@ -86,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     }
     if arguments.has("--json") {
         let flags = flags.iter().map(Flag::object).collect::<Value>();
-        return output::json(Object::from([("flags", flags)]));
+        return output::json(output::object(vec![("flags", flags)]));
     }
     table(&flags, Look::of_stdout()).print()
 }

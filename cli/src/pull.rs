@@ -7,7 +7,7 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use phaseflag::{Object, Ruleset, Value};
+use phaseflag::{Ruleset, Value};
 
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         return Ok(Status::Success);
     }
     let ruleset = Ruleset::parse(&text).map_err(|error| Failure::Other(error.to_string()))?;
-    output::json(Object::from([
+    output::json(output::object(vec![
         ("file", Value::from(path.to_string_lossy())),
         ("bytes", Value::from(text.len())),
         ("flags", Value::from(ruleset.len())),

@@ -2,6 +2,8 @@
 
 use phaseflag::{Object, Value};
 
+use crate::output;
+
 /// How a flag or a segment differs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum What {
@@ -51,7 +53,7 @@ impl Difference {
             Subject::Flag(key) => ("key", key),
             Subject::Segment(name) => ("segment", name),
         };
-        Object::from([
+        output::object(vec![
             ("what", Value::from(self.what.as_str())),
             (name, Value::from(subject)),
             ("changes", self.changes.iter().map(Change::object).collect()),
@@ -90,7 +92,7 @@ impl Change {
     }
 
     fn object(&self) -> Object {
-        Object::from([
+        output::object(vec![
             ("field", Value::from(&self.field)),
             ("from", self.from.clone()),
             ("to", self.to.clone()),

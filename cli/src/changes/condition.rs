@@ -1,11 +1,12 @@
 //! A condition of a rule or a segment, and how two lists of them differ.
 
-use phaseflag::{Object, Value};
+use phaseflag::Value;
 
 use super::change::Change;
 use super::text;
 use crate::document::list;
 use crate::names::{Names, positions};
+use crate::output;
 
 /// A condition, in the same form for both dialects.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ impl Condition {
         if self.operator.is_empty() {
             return self.target.clone();
         }
-        Value::from(Object::from([
+        Value::from(output::object(vec![
             ("attribute", Value::from(&self.attribute)),
             ("operator", Value::from(&self.operator)),
             ("value", self.target.clone()),

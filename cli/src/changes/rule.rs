@@ -1,12 +1,13 @@
 //! The targeting rules of a flag, and how two lists of them differ.
 
-use phaseflag::{Object, Value};
+use phaseflag::Value;
 
 use super::change::Change;
 use super::condition::{self, Condition, pair_up};
 use super::serving::{Serves, Variations};
 use super::text;
 use crate::document::{Document, list, text_of};
+use crate::output;
 
 /// A targeting rule, in the same form for both dialects.
 pub(super) struct Rule {
@@ -100,7 +101,7 @@ impl Rule {
             Serves::Rollout(_) => "percentage_rollout",
             Serves::Variation(_) | Serves::Nothing => "variation",
         };
-        Value::from(Object::from([
+        Value::from(output::object(vec![
             ("conditions", self.conditions.iter().map(Condition::value).collect()),
             ("segment", Value::from(self.segment.as_ref().map(|segment| segment.name.as_str()))),
             (serves, self.serves.value()),

@@ -3,11 +3,12 @@
 //! Names are resolved as the parser resolves them. What the parser refuses is kept as it stands, so
 //! that each difference of it shows.
 
-use phaseflag::{Object, Value};
+use phaseflag::Value;
 
 use super::text;
 use crate::document::{list, present, text_of};
 use crate::names::Names;
+use crate::output;
 
 /// The variations of a flag.
 pub(super) struct Variations<'a> {
@@ -120,7 +121,10 @@ impl Serves {
             Serves::Nothing => Value::Null,
             Serves::Rollout(entries) => {
                 let entry = |(variation, weight): &(Reference, Value)| {
-                    Object::from([("variation", variation.value()), ("weight", weight.clone())])
+                    output::object(vec![
+                        ("variation", variation.value()),
+                        ("weight", weight.clone()),
+                    ])
                 };
                 entries.iter().map(entry).collect()
             }

@@ -15,7 +15,7 @@ pub(crate) use self::look::{Colour, Look, When, use_colours};
 pub(crate) use self::table::{Cell, Table, rounded};
 pub(crate) use self::text::{cut, escape_json, escape_line, width, wrap};
 
-use phaseflag::Value;
+use phaseflag::{Object, Value};
 
 use self::text::escape_lines;
 use crate::failure::{Failure, Status};
@@ -40,6 +40,12 @@ pub(crate) fn line(text: impl Display) -> Result<Status, Failure> {
     let text = text.to_string();
     let text = if io::stdout().is_terminal() { escape_line(text) } else { text };
     print(text + "\n")
+}
+
+/// Returns a JSON object. One function for any number of members, since `Object::from` is compiled for
+/// each.
+pub(crate) fn object(members: Vec<(&'static str, Value)>) -> Object {
+    members.into_iter().collect()
 }
 
 /// Prints JSON on a line. Control characters are escaped, which does not change its meaning.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use phaseflag::{Object, Value};
+use phaseflag::Value;
 
 use crate::changes::Difference;
 use crate::output::{self, Look};
@@ -99,8 +99,8 @@ pub(crate) fn reloaded(path: &str, version: u64, differences: &[Difference]) {
     }
 }
 
-fn json(what: &str, members: Vec<(&str, Value)>) {
-    let mut line: Object = members.into_iter().collect();
+fn json(what: &str, members: Vec<(&'static str, Value)>) {
+    let mut line = output::object(members);
     line.insert("what", what);
     line.insert("time", date::timestamp());
     output::log_lines(&(output::escape_json(Value::from(line).to_string()) + "\n"));
