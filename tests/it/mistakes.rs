@@ -88,6 +88,9 @@ fn mistyped_fields_are_reported_at_every_place() {
             "variation_key",
         ),
         (in_rule(r#""condition": []"#), "condition", "flags[0].targeting_rules[0]", "conditions"),
+        (format!("[{}]", flag(r#""disabled": true"#)), "disabled", "flags[0]", "enabled"),
+        (format!("[{}]", flag(r#""Variants": []"#)), "Variants", "flags[0]", "variations"),
+        (in_rule(r#""when": []"#), "when", "flags[0].targeting_rules[0]", "conditions"),
         (in_rule(r#""varation": "on""#), "varation", "flags[0].targeting_rules[0]", "variation"),
         (in_rule(r#""segment": "s""#), "segment", "flags[0].targeting_rules[0]", "segment_id"),
         (
@@ -140,7 +143,7 @@ fn mistyped_fields_are_reported_at_every_place() {
 #[test]
 fn other_unknown_fields_are_notes() {
     let text = r#"{"$schema": "flags.schema.json", "_flag": 1, "owner": "shop", "flags": [
-        {"key": "f", "enabled": false, "created_at": "2026", "// conditions": 1, "x-status": "on"}]}"#;
+        {"key": "f", "enabled": false, "created_at": "2026", "when": 1, "// conditions": 1, "x-status": "on"}]}"#;
     let note = |name: &str, path: &str| {
         format!("note \"{name}\" {path}: the field `{name}` is not known and ignored")
     };
@@ -148,6 +151,8 @@ fn other_unknown_fields_are_notes() {
         note("_flag", ""),
         note("owner", ""),
         note("created_at", "flags[0]"),
+        // In a flag, it is no other name of anything.
+        note("when", "flags[0]"),
         note("// conditions", "flags[0]"),
         note("x-status", "flags[0]"),
     ];

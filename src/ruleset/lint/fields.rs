@@ -1,5 +1,19 @@
 //! The fields that each object of a document may have.
 
+/// Names that other services have for a field.
+pub(super) const OTHER_NAMES: [(&str, &str); 10] = [
+    ("active", "enabled"),
+    ("disabled", "enabled"),
+    ("variants", "variations"),
+    ("variant", "variation"),
+    ("serve", "variation"),
+    ("when", "conditions"),
+    ("attr", "attribute"),
+    ("op", "operator"),
+    ("percent", "percentage"),
+    ("default_value", "default_variation"),
+];
+
 /// A kind of object in a document.
 pub(super) struct Kind {
     pub(super) fields: &'static [FieldSpec],

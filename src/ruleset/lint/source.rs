@@ -3,7 +3,7 @@
 use super::Severity;
 use super::conditions::review_condition;
 use super::drafts::Drafts;
-use super::fields::{FLAG, FieldSpec, Kind, Part, ROOT, SEGMENT};
+use super::fields::{FLAG, FieldSpec, Kind, OTHER_NAMES, Part, ROOT, SEGMENT};
 use super::flag_values::{is_in_environment, review_flag};
 use super::near::{did_you_mean, nearest};
 use super::references::References;
@@ -113,8 +113,12 @@ impl Review<'_, '_> {
         let is_absent =
             |field: &&FieldSpec| members.iter().all(|(member, _)| member.name != field.name);
         let suggested = kind.fields.iter().filter(|field| field.suggested);
+        let other = OTHER_NAMES.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        let other = suggested.clone().find(|field| other.is_some_and(|(_, it)| *it == field.name));
         let near = if is_comment(name) {
             None
+        } else if let Some(other) = other {
+            Some(other.name)
         } else {
             let absent = suggested.clone().filter(is_absent).map(|field| field.name);
             nearest(name, suggested.map(|field| field.name)).or_else(|| longer(name, absent))
