@@ -117,7 +117,8 @@ fn dependents(old: &Ruleset, new: &Ruleset, changed: &[&str]) -> Vec<String> {
             }
         }
     }
-    let mut found: HashSet<&str> = changed.iter().copied().collect();
+    let known: HashSet<&str> = changed.iter().copied().collect();
+    let mut found = known.clone();
     let mut open = changed.to_vec();
     while let Some(key) = open.pop() {
         for dependent in dependents_of.get(key).into_iter().flatten() {
@@ -126,7 +127,7 @@ fn dependents(old: &Ruleset, new: &Ruleset, changed: &[&str]) -> Vec<String> {
             }
         }
     }
-    let is_new = |key: &String| found.contains(key.as_str()) && !changed.contains(&key.as_str());
+    let is_new = |key: &String| found.contains(key.as_str()) && !known.contains(key.as_str());
     new.flags().map(|info| info.key().to_owned()).filter(is_new).collect()
 }
 

@@ -14,6 +14,9 @@ use crate::rules::Rules;
 const MAX_VALUE: usize = 40;
 const MAX_VARIANT: usize = 30;
 
+/// The largest number of variants.
+const MAX_VARIANTS: usize = 100;
+
 /// A flag.
 #[derive(Debug)]
 pub(super) struct Flag {
@@ -149,8 +152,12 @@ fn float(number: Option<&Value>) -> String {
     text
 }
 
-/// Returns the variants of an enum; `None` if the values are too few, too long or not distinct.
+/// Returns the variants of an enum; `None` if the values are too few, too many, too long or not
+/// distinct.
 fn variants(variations: &[Variation], default: &str) -> Option<Vec<Variant>> {
+    if variations.len() > MAX_VARIANTS {
+        return None;
+    }
     let mut values = Vec::new();
     for value in variations.iter().filter_map(|it| it.value.as_str()) {
         if literal(value).chars().count() > MAX_VALUE || values.contains(&value) {

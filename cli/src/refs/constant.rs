@@ -131,23 +131,23 @@ fn may_hold(condition: &ExplainedCondition) -> bool {
 
 /// The values of the variations of a flag by their keys.
 struct Values {
-    by_key: HashMap<String, Value>,
-    /// Keys that several variations with different values have.
-    ambiguous: Vec<String>,
+    /// `None` if several variations with different values have the key.
+    by_key: HashMap<String, Option<Value>>,
     default: Option<String>,
 }
 
 impl Values {
     fn of(ruleset: &Ruleset, info: &FlagInfo) -> Values {
         let default = info.default_variation().map(str::to_owned);
-        let mut values = Values { by_key: HashMap::new(), ambiguous: Vec::new(), default };
+        let mut values = Values { by_key: HashMap::new(), default };
         // The shares of no users are the variations.
         let split = ruleset.split(info.key(), None, [""; 0]);
         for share in split.iter().flat_map(|split| split.shares()) {
             let Some(key) = share.variation_key() else { continue };
-            let before = values.by_key.insert(key.to_owned(), share.value().clone());
-            if before.is_some_and(|before| before != *share.value()) {
-                values.ambiguous.push(key.to_owned());
+            let value = Some(share.value().clone());
+            let known = values.by_key.entry(key.to_owned()).or_insert_with(|| value.clone());
+            if *known != value {
+                *known = None;
             }
         }
         values
@@ -169,8 +169,7 @@ impl Values {
     }
 
     fn value(&self, key: &str) -> Option<Value> {
-        let is_certain = !self.ambiguous.iter().any(|it| it == key);
-        self.by_key.get(key).filter(|_| is_certain).cloned()
+        self.by_key.get(key)?.clone()
     }
 }
 
