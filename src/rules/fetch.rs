@@ -36,7 +36,7 @@ pub(super) struct Fetcher {
 #[derive(Clone)]
 struct Accepted {
     path: RulesPath,
-    fingerprint: u64,
+    fingerprint: Option<u64>,
     etag: Option<String>,
 }
 
@@ -105,13 +105,15 @@ impl Fetcher {
     }
 
     /// Sets the accepted response to one of an earlier process, unless this one has accepted one.
-    pub(super) fn restore(&mut self, text: &[u8], etag: Option<String>) {
+    /// Without its text, only its `ETag` is known.
+    pub(super) fn restore(&mut self, text: Option<&[u8]>, etag: Option<String>) {
         if self.accepted.is_some() {
             return;
         }
         let path = self.paths.known().rules;
         let etag = etag.filter(|_| self.conditional != Some(false) && path == RulesPath::Ruleset);
-        self.accepted = Some(Accepted { path, fingerprint: self.fingerprint(path, text), etag });
+        let fingerprint = text.map(|text| self.fingerprint(path, text));
+        self.accepted = Some(Accepted { path, fingerprint, etag });
     }
 
     /// Sets the accepted response to that of a new ruleset.
@@ -230,7 +232,7 @@ impl Fetcher {
         if not_modified {
             return Ok(None);
         }
-        let fingerprint = self.fingerprint(path, &body);
+        let fingerprint = Some(self.fingerprint(path, &body));
         if let Some(accepted) = &mut self.accepted
             && accepted.fingerprint == fingerprint
         {
@@ -377,7 +379,7 @@ mod tests {
         let mut fetcher = fetcher(&server);
         assert_eq!(poll(&mut fetcher), Some(RulesPath::Ruleset));
         // They are loaded while another thread refreshes the client.
-        fetcher.restore(WHOLE.as_bytes(), None);
+        fetcher.restore(Some(WHOLE.as_bytes()), None);
         assert_eq!(poll(&mut fetcher), None);
     }
 

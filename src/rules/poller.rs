@@ -27,7 +27,7 @@ pub(super) struct Poller {
     offline_mode: bool,
     cache: Option<Arc<dyn Cache>>,
     /// The cached rules at the start, until the first poll.
-    pub(super) cached: Option<CacheEntry>,
+    cached: Option<CacheEntry>,
     /// The ruleset before the one in use. It is kept for a moment, so that no evaluation has to
     /// free it, which takes milliseconds for a large one.
     pub(super) replaced: Option<Ruleset>,
@@ -71,10 +71,18 @@ impl Poller {
         }
     }
 
-    /// Continues from the cached rules.
+    /// Remembers the cached rules, and their text if they are restored soon.
+    pub(super) fn remember(&mut self, cached: CacheEntry, soon: bool) {
+        match soon {
+            true => self.cached = Some(cached),
+            false => self.fetcher.restore(None, cached.etag),
+        }
+    }
+
+    /// Continues from the remembered rules, and frees their text.
     pub(super) fn restore(&mut self) {
         let Some(cached) = self.cached.take() else { return };
-        self.fetcher.restore(cached.text.text().as_bytes(), cached.etag);
+        self.fetcher.restore(Some(cached.text.text().as_bytes()), cached.etag);
     }
 
     /// Polls once, and returns whether this brought other rules. All requests together take one

@@ -74,9 +74,10 @@ impl Polling {
             if cached.fresh {
                 turn.timetable.succeed(Instant::now(), false);
             }
+            let has_thread = turn.timetable.due().is_some();
             // If another thread polls, its response is newer.
             if let Some(poller) = &mut turn.poller {
-                poller.cached = Some(cached);
+                poller.remember(cached, has_thread);
             }
         }
         turn.timetable.due().is_some()
@@ -112,10 +113,12 @@ impl Polling {
             }
             guarded(|| self.flags.compile());
             guarded(|| self.flags.report_unknown());
-            if self.pause(self.grace.min(self.due_in().unwrap_or_default())) {
-                return;
+            if self.has_replaced() {
+                if self.pause(self.grace.min(self.due_in().unwrap_or_default())) {
+                    return;
+                }
+                self.free_replaced();
             }
-            self.free_replaced();
         }
     }
 
@@ -208,6 +211,11 @@ impl Polling {
         drop(turn);
         self.changed.notify_all();
         outcome
+    }
+
+    /// Returns whether there is a ruleset to free.
+    fn has_replaced(&self) -> bool {
+        self.lock().poller.as_ref().is_some_and(|poller| poller.replaced.is_some())
     }
 
     /// Frees the ruleset before the one in use.
