@@ -407,7 +407,7 @@ impl ClientBuilder {
     /// flags, or whose value is of another type than all values of the flag, once. It never logs a
     /// value. See [`unmatched_variables`](PhaseFlagClient::unmatched_variables).
     ///
-    /// Not used by default.
+    /// Defaults to ignoring these variables.
     pub fn override_from_env(mut self) -> ClientBuilder {
         self.extras.variables = Some(read_variables);
         self

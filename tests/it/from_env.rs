@@ -35,9 +35,13 @@ const OVERRIDES: [(&str, &str); 6] = [
     ("PHASEFLAG_FLAG_NEW_CHEKCOUT", "true"),
 ];
 
-/// Returns whether this process runs only this test, with these variables.
+/// Returns whether this process runs only this test, with these variables of the client and no others.
 fn runs_with(test: &str, variables: &[(&str, &str)]) -> bool {
     is_alone_with(&format!("from_env::{test}"), |command| {
+        let names = std::env::vars_os().map(|(name, _)| name);
+        for name in names.filter(|name| name.to_string_lossy().starts_with("PHASEFLAG_")) {
+            command.env_remove(name);
+        }
         command.envs(variables.iter().copied());
     })
 }
