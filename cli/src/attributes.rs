@@ -1,6 +1,6 @@
 //! Warns of attributes of the command line that no rule reads, if they are probably mistyped.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use phaseflag::{EvaluationContext, ExplainedServing, PhaseFlagClient, Ruleset};
@@ -17,7 +17,7 @@ pub(crate) fn warn_of_unread<'a>(
     client: &PhaseFlagClient,
     keys: impl IntoIterator<Item = &'a str>,
 ) {
-    let given: BTreeSet<&str> = context::attribute_names(arguments).collect();
+    let given: Vec<&str> = context::attribute_names(arguments).collect();
     if given.is_empty() {
         return;
     }
@@ -47,8 +47,13 @@ pub(crate) fn warn_of_unread<'a>(
             return;
         }
     }
-    for (name, near) in mistyped.into_iter().filter(|(name, _)| !search.read.contains(*name)) {
-        output::warn(format_args!("no rule reads the attribute `{name}`: did you mean `{near}`?"));
+    for (name, near) in mistyped {
+        // An attribute that is given twice is mentioned once.
+        if search.read.insert(name.to_owned()) {
+            output::warn(format_args!(
+                "no rule reads the attribute `{name}`: did you mean `{near}`?"
+            ));
+        }
     }
 }
 
@@ -62,13 +67,13 @@ struct Search<'a> {
     rules: &'a Ruleset,
     start: Instant,
     /// The flags whose attributes are collected.
-    flags: BTreeSet<String>,
-    read: BTreeSet<String>,
+    flags: HashSet<String>,
+    read: HashSet<String>,
 }
 
 impl Search<'_> {
     fn new(rules: &Ruleset) -> Search<'_> {
-        Search { rules, start: Instant::now(), flags: BTreeSet::new(), read: BTreeSet::new() }
+        Search { rules, start: Instant::now(), flags: HashSet::new(), read: HashSet::new() }
     }
 
     fn is_late(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Says what takes long: a line on standard error, which moves on a terminal.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -32,31 +32,39 @@ pub(crate) fn during<T>(
     if audience == Audience::Terminal && !look.redraws() {
         return work();
     }
-    let (done, end) = mpsc::channel();
+    let ended = AtomicBool::new(false);
     thread::scope(|scope| {
+        let report = || report(look, what, &ended);
         // Without a thread, the work is done silently.
-        let _ = thread::Builder::new().spawn_scoped(scope, move || report(look, what, end));
+        let reporter = thread::Builder::new().spawn_scoped(scope, report).ok();
         let result = work();
-        drop(done);
+        ended.store(true, Ordering::Release);
+        if let Some(reporter) = reporter {
+            reporter.thread().unpark();
+        }
         result
     })
 }
 
 /// Reports until the work has ended.
-fn report(look: Look, what: &dyn Fn() -> String, end: Receiver<()>) {
+fn report(look: Look, what: &dyn Fn() -> String, ended: &AtomicBool) {
     let start = Instant::now();
-    let has_ended = |wait| end.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
-    if has_ended(PATIENCE) {
-        return;
-    }
-    if !look.redraws() {
-        return output::warn(what());
-    }
+    let mut next = PATIENCE;
     loop {
-        show(look, &format!("{} ({} s)", what(), start.elapsed().as_secs()));
-        if has_ended(UPDATE_INTERVAL) {
-            return show(look, "");
+        while let Some(left) = next.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
+            if ended.load(Ordering::Acquire) {
+                break;
+            }
+            thread::park_timeout(left);
         }
+        match (ended.load(Ordering::Acquire), next == PATIENCE) {
+            (true, true) => return,
+            (true, false) => return show(look, ""),
+            (false, _) if !look.redraws() => return output::warn(what()),
+            (false, _) => {}
+        }
+        show(look, &format!("{} ({} s)", what(), start.elapsed().as_secs()));
+        next = start.elapsed() + UPDATE_INTERVAL;
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn hint<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Stri
     nearest(word, known).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default()
 }
 
-/// Returns the most similar word, the first of several. It may differ in one character of three, or
+/// Returns the most similar word, the first of several in the alphabet. It may differ in one character of three, or
 /// begin with the given word.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // The dashes of options are no part of their names.
@@ -31,7 +31,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         }
     });
     let near = near.filter(|(distance, _)| *distance <= limit);
-    near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
+    near.min().map(|(_, other)| other)
 }
 
 /// Returns how many characters must be added, removed, replaced or swapped with their neighbour to

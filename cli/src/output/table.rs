@@ -112,22 +112,22 @@ impl Table {
 }
 
 /// Makes columns narrower until they fit, the widest first, as long as there is a cell for each.
-fn fit(widths: &mut [usize], mut room: usize) {
-    let mut ascending = widths.to_vec();
-    ascending.sort_unstable();
-    let mut columns = ascending.len();
-    for width in ascending {
-        let share = room / columns;
-        if width > share {
-            let mut wider = room % columns;
-            for width in widths.iter_mut().filter(|width| **width > share) {
-                *width = (share + usize::from(wider > 0)).max(1);
-                wider = wider.saturating_sub(1);
-            }
-            return;
+fn fit(widths: &mut [usize], room: usize) {
+    let widest = widths.iter().copied().max().unwrap_or_default();
+    let sum = |limit: usize| widths.iter().map(|width| limit.min(*width)).sum::<usize>();
+    // The largest limit with which the columns fit, by bisection.
+    let (mut limit, mut too_large) = (0, widest + 1);
+    while limit + 1 < too_large {
+        let middle = limit + (too_large - limit) / 2;
+        match sum(middle) <= room {
+            true => limit = middle,
+            false => too_large = middle,
         }
-        room -= width;
-        columns -= 1;
+    }
+    let mut rest = room.saturating_sub(sum(limit));
+    for width in widths.iter_mut().filter(|width| **width > limit) {
+        *width = (limit + usize::from(rest > 0)).max(1);
+        rest = rest.saturating_sub(1);
     }
 }
 

@@ -113,6 +113,7 @@ fn an_attribute_that_no_rule_reads_is_mentioned_if_a_similar_one_is_read() {
         (&[][..], None),
         (&["plan=pro"], None),
         (&["paln=pro"], Some(("paln", "plan"))),
+        (&["paln=pro", "paln=free"], Some(("paln", "plan"))),
         (&["Plan=pro"], Some(("Plan", "plan"))),
         // In a segment, and in a required flag.
         (&["emial=x"], Some(("emial", "email"))),
