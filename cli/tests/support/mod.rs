@@ -143,7 +143,7 @@ pub fn outcome(status: i32, output: &str, errors: &str) -> Outcome {
 /// machine is no failure.
 fn errors(bytes: Vec<u8>) -> String {
     let text = String::from_utf8(bytes).unwrap();
-    let waits = ["phaseflag: waiting for `", "phaseflag: fetching the rules from `"];
+    let waits = ["phaseflag: waiting for ", "phaseflag: fetching the rules from `"];
     let is_wait = |line: &&str| waits.iter().any(|wait| line.starts_with(wait));
     text.split_inclusive('\n').filter(|line| !is_wait(line)).collect()
 }
