@@ -97,6 +97,7 @@ fn check_error(what: &str, error: &dyn StdError) {
 fn builder(url: &str) -> ClientBuilder {
     PhaseFlagClient::builder(url, KEY)
         .polling_interval(Duration::from_secs(600))
+        .streaming(true)
         .request_timeout(Duration::from_millis(500))
         .shutdown_timeout(Duration::from_millis(100))
         .event_batch_size(1)
@@ -113,6 +114,9 @@ fn exercise(what: &str, settings: ClientBuilder) {
         check_error(what, &error);
     }
     if let Err(error) = client.evaluate("a", None) {
+        check_error(what, &error);
+    }
+    if let Err(error) = client.refresh() {
         check_error(what, &error);
     }
     client.track_event(EvaluationEvent::new("a"));
