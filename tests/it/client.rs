@@ -69,6 +69,7 @@ fn has_the_documented_defaults() {
     for setting in [
         "environment: None",
         "polling_interval: 30s",
+        "streaming: false",
         "event_flush_interval: 30s",
         "event_batch_size: 100",
         "event_queue_capacity: 10000",
@@ -91,6 +92,7 @@ fn keeps_its_settings_and_shows_no_secret() {
     let builder = PhaseFlagClient::builder("http://localhost:8000/api/v1", "sdk-dev-1")
         .environment("production")
         .polling_interval(second)
+        .streaming(true)
         .event_flush_interval(second * 2)
         .event_batch_size(3)
         .event_queue_capacity(4)
@@ -112,6 +114,7 @@ fn keeps_its_settings_and_shows_no_secret() {
     for setting in [
         "environment: Some(\"production\")",
         "polling_interval: 1s",
+        "streaming: true",
         "event_flush_interval: 2s",
         "event_batch_size: 3",
         "event_queue_capacity: 4",
@@ -219,7 +222,8 @@ fn its_threads_have_names() {
     let server = Server::start(|_| Reply::Hang);
     let watched = builder(&server)
         .bootstrap_file("examples/flags.json")
-        .bootstrap_watch(Duration::from_secs(1));
+        .bootstrap_watch(Duration::from_secs(1))
+        .streaming(true);
     let client = started(watched);
     client.track_event(EvaluationEvent::new("a"));
     let names = || -> Vec<String> {
@@ -229,7 +233,8 @@ fn its_threads_have_names() {
             .collect()
     };
     // The kernel keeps fifteen bytes of a name.
-    for name in ["phaseflag-polle\n", "phaseflag-event\n", "phaseflag-file\n"] {
+    let short = ["phaseflag-polle\n", "phaseflag-event\n", "phaseflag-file\n", "phaseflag-strea\n"];
+    for name in short {
         wait_until(name, || names().iter().any(|other| other == name));
     }
 }
