@@ -7,6 +7,8 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,23 +36,29 @@ fn switches() -> BTreeMap<String, u64> {
 #[test]
 fn threads_sleep_between_polls_and_flushes() {
     let hour = Duration::from_secs(3600);
-    check(202, |settings| settings.event_flush_interval(hour));
+    check(202, 0, |settings| settings.event_flush_interval(hour));
+    wait_until("the end of the threads", || switches().is_empty());
+    // A silent stream wakes no thread, either.
+    check(202, 1, |settings| settings.event_flush_interval(hour).streaming(true));
     wait_until("the end of the threads", || switches().is_empty());
     // The recording interval ends once.
     let interval = Duration::from_millis(50);
-    check(202, |settings| settings.event_flush_interval(interval).record_evaluations(true));
+    check(202, 0, |settings| settings.event_flush_interval(interval).record_evaluations(true));
     wait_until("the end of the threads", || switches().is_empty());
     // The interval does not end repeatedly while nothing can be delivered.
-    check(401, |settings| settings.event_flush_interval(interval).record_evaluations(true));
+    check(401, 0, |settings| settings.event_flush_interval(interval).record_evaluations(true));
 }
 
-/// Checks that both threads sleep if a service responds to events with this status.
-fn check(events: u16, set: impl Fn(ClientBuilder) -> ClientBuilder) {
+/// Checks that all threads sleep if a service responds to events with this status.
+fn check(events: u16, streams: usize, set: impl Fn(ClientBuilder) -> ClientBuilder) {
     let hour = Duration::from_secs(3600);
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    server.respond(move |request| match request.path.ends_with("/sdk/events") {
-        true => Reply::status(events),
-        false => Reply::json(ruleset(1, &["a"])),
+    let (_silent, pieces) = channel();
+    let pieces = Arc::new(Mutex::new(pieces));
+    server.respond(move |request| match request.path.as_str() {
+        "/api/v1/sdk/events" => Reply::status(events),
+        "/api/v1/sdk/stream" => Reply::Stream(pieces.clone()),
+        _ => Reply::json(ruleset(1, &["a"])),
     });
     let settings = set(builder(&server).polling_interval(hour));
     let client = ready(settings.shutdown_timeout(Duration::from_millis(100)));
@@ -58,7 +66,8 @@ fn check(events: u16, set: impl Fn(ClientBuilder) -> ClientBuilder) {
     client.track_event(EvaluationEvent::new("a"));
     assert_eq!(client.flush_events().is_ok(), events == 202);
 
-    // Both threads go to sleep.
+    server.wait_for(streams, "/sdk/stream");
+    // The threads go to sleep.
     let deadline = Instant::now() + SOON;
     let mut before = switches();
     loop {
@@ -70,8 +79,8 @@ fn check(events: u16, set: impl Fn(ClientBuilder) -> ClientBuilder) {
         assert!(Instant::now() < deadline, "{before:?} {now:?}");
         before = now;
     }
-    assert_eq!(before.len(), 2, "{before:?}");
-    assert_eq!(Vec::from_iter(before.keys()), ["phaseflag-event", "phaseflag-polle"]);
+    let names = ["phaseflag-event", "phaseflag-polle", "phaseflag-strea"];
+    assert_eq!(Vec::from_iter(before.keys()), names[..2 + streams]);
 
     thread::sleep(Duration::from_secs(2));
     assert_eq!(switches(), before);
