@@ -248,7 +248,7 @@ pub(crate) fn polling(
     let wait = settings.wait();
     let waited = match wait.until_ready(&client) {
         // In offline mode, the client is also ready if every source of rules has failed.
-        Ok(()) if settings.offline && !settings.base_url.is_empty() && !client.has_rules() => {
+        Ok(()) if settings.offline && !settings.base_url.text.is_empty() && !client.has_rules() => {
             client.last_failure().map_or(Ok(()), Err)
         }
         waited => waited,

@@ -193,7 +193,7 @@ fn the_script_for_powershell_names_what_it_offers() {
         "Register-ArgumentCompleter -Native -CommandName @('phaseflag', 'phaseflag.exe') -ScriptBlock {",
         &format!("    $commands = @({commands})"),
         "        'man' { if ($option) { '--color'; '--help' } else {  } }",
-        "        'completions' { if ($option) { '--color'; '--help' } \
+        "        'completions' { if ($option) { '--json'; '--color'; '--help' } \
          else { 'bash'; 'zsh'; 'fish'; 'powershell' } }",
     ] {
         assert!(script.lines().any(|own| own == line), "{line}: {script}");

@@ -134,11 +134,12 @@ fn without_numbers(line: &str) -> String {
 }
 
 #[test]
-fn quiet_prints_the_address_and_errors() {
+fn quiet_prints_the_addresses_and_errors() {
     let folder = Folder::new("serve-log-quiet");
     folder.write("flags.json", FLAGS);
     let arguments = ["flags.json", "--port", "0", "--quiet"];
     let mut service = Service::start_with(&folder, &arguments);
+    service.program.line("page http://");
     service.get("/sdk/ruleset", &[]);
     service.post("/sdk/events", r#"{"events": [{"flag_key": "a"}]}"#);
     folder.write("flags.json", "[]");
