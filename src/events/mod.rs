@@ -8,7 +8,6 @@ mod backlog;
 mod delivery;
 #[cfg(feature = "http")]
 mod delivery_log;
-mod evaluation;
 mod event;
 mod fingerprints;
 #[cfg(feature = "http")]
@@ -20,6 +19,7 @@ mod outbox;
 mod outcome;
 #[cfg(feature = "http")]
 mod queue;
+mod recorded;
 mod recorder;
 #[cfg(feature = "http")]
 mod schedule;

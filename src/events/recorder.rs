@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::atomic::AtomicU64;
-use super::evaluation::Evaluation;
 use super::event::EvaluationEvent;
 use super::fingerprints::{Added, Fingerprints};
 use super::ledger::Ledger;
+use super::recorded::RecordedEvaluation;
 use crate::config::Config;
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::log::log;
@@ -131,7 +131,8 @@ impl Recorder for IntervalRecorder {
         let context = context.unwrap_or(&EMPTY_CONTEXT);
         let serving = ruleset.serve(key, context)?;
         let variation_key = serving.variation_key();
-        self.observe(Evaluation { key, variation_key, who: context.identifier() }, &serving.reason);
+        let evaluation = RecordedEvaluation { key, variation_key, who: context.identifier() };
+        self.observe(evaluation, &serving.reason);
         serving.value()
     }
 
@@ -144,7 +145,7 @@ impl Recorder for IntervalRecorder {
         let context = context.unwrap_or(&EMPTY_CONTEXT);
         let result = ruleset.evaluate(key, context)?;
         let variation_key = result.variation_key();
-        let evaluation = Evaluation { key, variation_key, who: context.identifier() };
+        let evaluation = RecordedEvaluation { key, variation_key, who: context.identifier() };
         self.observe(evaluation, &result.reason());
         Some(result)
     }
@@ -191,7 +192,7 @@ impl IntervalRecorder {
 
     /// Records an evaluation, unless it is known in this interval.
     #[inline]
-    fn observe(&self, evaluation: Evaluation<'_>, reason: &Reason) {
+    fn observe(&self, evaluation: RecordedEvaluation<'_>, reason: &Reason) {
         let FastPath { fingerprints, timer_active } = &self.fast_path;
         let fingerprint = evaluation.fingerprint(fingerprints.seed);
         if !timer_active.load(Ordering::Relaxed) || !fingerprints.contains(fingerprint) {
@@ -201,7 +202,7 @@ impl IntervalRecorder {
 
     /// Records an evaluation that seems new, or checks the clock without a timer.
     #[cold]
-    fn record(&self, evaluation: Evaluation<'_>, reason: &Reason, fingerprint: u64) {
+    fn record(&self, evaluation: RecordedEvaluation<'_>, reason: &Reason, fingerprint: u64) {
         if self.closed.load(Ordering::Acquire) {
             return;
         }
@@ -335,8 +336,8 @@ mod tests {
         recorder.decide(number << 32, now)
     }
 
-    fn user(id: &str) -> Evaluation<'_> {
-        Evaluation { key: "a", variation_key: None, who: Identifier::User(id) }
+    fn user(id: &str) -> RecordedEvaluation<'_> {
+        RecordedEvaluation { key: "a", variation_key: None, who: Identifier::User(id) }
     }
 
     #[test]

@@ -7,13 +7,13 @@ use crate::ruleset::Reason;
 
 /// The part of an evaluation that its event holds.
 #[derive(Clone, Copy)]
-pub(super) struct Evaluation<'a> {
+pub(super) struct RecordedEvaluation<'a> {
     pub(crate) key: &'a str,
     pub(super) variation_key: Option<&'a str>,
     pub(super) who: Identifier<'a>,
 }
 
-impl Evaluation<'_> {
+impl RecordedEvaluation<'_> {
     /// Returns a hash of all fields.
     #[inline(always)]
     pub(super) fn fingerprint(&self, seed: u64) -> u64 {
@@ -69,7 +69,7 @@ mod tests {
                     .into_iter()
                     .flat_map(|id| [Identifier::User(id), Identifier::Session(id)]);
                 for who in identified.chain([Identifier::Missing]) {
-                    let evaluation = Evaluation { key, variation_key, who };
+                    let evaluation = RecordedEvaluation { key, variation_key, who };
                     fingerprints.insert(evaluation.fingerprint(7));
                     count += 1;
                 }
