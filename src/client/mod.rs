@@ -11,6 +11,7 @@ mod lifecycle;
 #[cfg(not(feature = "http"))]
 mod no_service;
 mod overrides;
+mod reads;
 mod refresh;
 #[cfg(feature = "http")]
 mod service;
@@ -33,7 +34,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::getters::getters;
-use self::lifecycle::RunState;
 use self::overrides::{Overrides, overridden};
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::error::Error;
@@ -344,91 +344,15 @@ impl PhaseFlagClient {
     }
 }
 
-/// The methods that `getters!` needs.
 impl PhaseFlagClient {
-    /// Reads a boolean or a number. `read` may be called under a lock.
-    fn read_copy<T: Copy>(
-        &self,
-        key: &str,
-        context: Option<&EvaluationContext>,
-        read: fn(&Value) -> Option<T>,
-    ) -> Option<T> {
-        match &self.inner.recorder {
-            None => match self.inner.overrides.read(key, read) {
-                Some(value) => value,
-                None => self.inner.flags.read(key, self.inner.context(context), read),
-            },
-            Some(_) => self.read(key, context, read),
-        }
-    }
-
-    fn read<T>(
-        &self,
-        key: &str,
-        context: Option<&EvaluationContext>,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> Option<T> {
-        if let Some(value) = self.inner.overrides.read(key, &read) {
-            return value;
-        }
-        let (ruleset, context) = (self.inner.flags.current()?, self.inner.context(context));
-        match &self.inner.recorder {
-            None => ruleset.read_value(key, context, read),
-            Some(recorder) => read(recorder.read(&ruleset, key, context)?),
-        }
-    }
-
-    fn variation(
-        &self,
-        key: &str,
-        context: Option<&EvaluationContext>,
-    ) -> Option<EvaluationResult> {
-        if let Some(result) = self.inner.overrides.read(key, overridden) {
-            return Some(result);
-        }
-        let (ruleset, context) = (self.inner.flags.current()?, self.inner.context(context));
-        match &self.inner.recorder {
-            None => ruleset.evaluate(key, context),
-            Some(recorder) => recorder.evaluate(&ruleset, key, context),
-        }
+    pub(crate) fn overrides(&self) -> &Overrides {
+        &self.inner.overrides
     }
 
     /// Returns a snapshot in which all flags are compiled.
     fn compiled_snapshot(&self) -> Snapshot {
         self.inner.flags.compile();
         self.snapshot()
-    }
-
-    pub(crate) fn overrides(&self) -> &Overrides {
-        &self.inner.overrides
-    }
-
-    #[cold]
-    fn miss(&self, key: &str) {
-        let Inner { flags, overrides, .. } = &*self.inner;
-        let lacks = || flags.current().is_some_and(|ruleset| !ruleset.has(key));
-        flags.misses.miss(key, &|| overrides.read(key, |_| ()).is_none() && lacks());
-    }
-
-    /// Returns whether the rules are loaded, so that a flag that is not found does not exist.
-    fn rules_loaded(&self) -> bool {
-        self.started_without_service() || self.has_rules()
-    }
-
-    fn started_without_service(&self) -> bool {
-        let readiness = &self.inner.flags.readiness;
-        self.inner.service.is_none() && readiness.is_ready() && !readiness.is_bootstrap_failing()
-    }
-
-    /// Returns the error for a flag if no rules are loaded yet.
-    fn not_ready(&self, key: &str) -> EvaluationError {
-        let cause = match self.inner.run_state() {
-            _ if self.inner.home.is_left() => Some(Error::Forked),
-            RunState::New => Some(Error::NotStarted),
-            RunState::Stopped => Some(Error::Stopped),
-            RunState::Starting(_) | RunState::Started => self.last_failure(),
-        };
-        EvaluationError::not_ready(key, cause)
     }
 }
 
