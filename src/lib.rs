@@ -108,8 +108,8 @@ mod value;
 mod worker;
 
 pub use client::{
-    ClientBuilder, EnvSettings, EvaluationDetails, EvaluationError, PhaseFlagClient, Snapshot,
-    Statistics,
+    ClientBuilder, EnvSettings, Evaluation, EvaluationDetails, EvaluationError, PhaseFlagClient,
+    Snapshot, Statistics,
 };
 pub use context::{AttributeValue, EvaluationContext};
 pub use error::{BootstrapError, Error, RequestError};

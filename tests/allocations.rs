@@ -128,6 +128,26 @@ fn a_variation_allocates_nothing() {
 }
 
 #[test]
+fn a_hook_allocates_nothing_for_booleans_and_variations() {
+    let client = PhaseFlagClient::builder("", "").bootstrap_text(RULES).on_evaluation(|it| {
+        assert!(it.value().is_some() && it.error().is_none() && it.reason().is_some());
+        assert!(it.variation_key().is_some());
+    });
+    let client = client.build().unwrap();
+    client.start().unwrap();
+    let (snapshot, context) = (client.snapshot(), context());
+    for key in BOOLEANS {
+        assert!(client.get_boolean_value(key, false, &context), "{key}");
+        let count = allocations(|| client.get_boolean_value(key, false, &context));
+        assert_eq!(count, 0, "{key}");
+        let count = allocations(|| snapshot.get_boolean_value(key, false, &context));
+        assert_eq!(count, 0, "{key} of a snapshot");
+        assert_eq!(allocations(|| client.get_variation(key, &context)), 0, "{key}");
+    }
+    assert_eq!(allocations(|| client.get_number_value("number", 0.0, &context)), 0);
+}
+
+#[test]
 fn a_number_allocates_nothing_and_a_string_only_its_text() {
     let (client, context) = (client(), context());
     assert_eq!(client.get_number_value("number", 0.0, &context), 1.5);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::PhaseFlagClient;
+use super::evaluation::Evaluation;
 use super::extras::Extras;
+use super::hook::hook;
 use super::lifecycle::Inner;
 use crate::config::{Bootstrap, CacheDir, Config, Environment};
 use crate::context::EvaluationContext;
@@ -184,6 +186,44 @@ impl ClientBuilder {
     /// ```
     pub fn record_evaluations(mut self, record: bool) -> ClientBuilder {
         self.extras.recorder = record.then_some(open_recorder);
+        self
+    }
+
+    /// Sets a function that is called after each evaluation, for traces, metrics and logs. It
+    /// receives the key, the context, the value that the caller received, the variation, and the
+    /// reason or the error.
+    ///
+    /// It sees the evaluations of all getters, of the client and of its snapshots, also those of
+    /// overrides and unknown flags, and each flag of `evaluate_all` once. It does not see
+    /// prerequisites, and not [`evaluate`](PhaseFlagClient::evaluate), which makes a request.
+    ///
+    /// The function runs on the thread of the caller, which waits for it. The client holds no lock
+    /// then, so that the function may call any method, but evaluations inside of it are not
+    /// reported. A panic is caught, and the first one is logged.
+    ///
+    /// The context may identify a person: take care where you write its attributes.
+    ///
+    /// Defaults to no function. A second call replaces the first function.
+    ///
+    /// ```
+    /// use phaseflag::PhaseFlagClient;
+    ///
+    /// let client = PhaseFlagClient::builder("", "")
+    ///     .on_evaluation(|evaluation| match (evaluation.value(), evaluation.error()) {
+    ///         (Some(value), None) => println!("{} is {value}", evaluation.key()),
+    ///         (_, Some(error)) => println!("{error}"),
+    ///         (None, None) => {}
+    ///     })
+    ///     .build()?;
+    /// client.start()?;
+    /// client.get_boolean_value("dark-mode", false, None); // there is no flag `dark-mode`
+    /// # Ok::<(), phaseflag::Error>(())
+    /// ```
+    pub fn on_evaluation(
+        mut self,
+        function: impl Fn(&Evaluation<'_>) + Send + Sync + 'static,
+    ) -> ClientBuilder {
+        self.extras.hook = Some(hook(function));
         self
     }
 

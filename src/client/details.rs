@@ -1,6 +1,8 @@
 //! `EvaluationDetails`: the value of a typed getter with its variation and reason, or its error.
 
+use super::evaluation::Evaluation;
 use super::evaluation_error::EvaluationError;
+use crate::context::EvaluationContext;
 use crate::ruleset::{EvaluationResult, Reason};
 use crate::value::Value;
 
@@ -58,6 +60,16 @@ impl<T> EvaluationDetails<T> {
                 EvaluationDetails { value: default(), result: Err(error) }
             }
         }
+    }
+
+    /// Returns the evaluation that a hook sees; `value` is that of the details.
+    pub(super) fn evaluation<'a>(
+        &'a self,
+        key: &'a str,
+        context: Option<&'a EvaluationContext>,
+        value: &'a Value,
+    ) -> Evaluation<'a> {
+        Evaluation { key, context, value: Some(value), outcome: self.result.as_ref().into() }
     }
 
     /// Returns the value that the flag serves, or the default.

@@ -1,8 +1,6 @@
 //! The getters of `PhaseFlagClient` and `Snapshot`.
 
-/// Adds the getters to a type with these methods: `read`, `read_copy` and `variation` evaluate a flag,
-/// `miss` counts a call that got no value, `rules_loaded` returns whether there are rules, so that a
-/// missing flag does not exist, and `not_ready` returns the error if there are none.
+/// Adds the getters to a [`Source`](super::source::Source).
 macro_rules! getters {
     () => {
         /// Returns the boolean that the flag serves, or the default if the flag is unknown or serves
@@ -13,7 +11,14 @@ macro_rules! getters {
             default: bool,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> bool {
-            let value = self.read_copy(key, context.into(), Value::as_bool);
+            let context = context.into();
+            let value = match self.observer() {
+                None => self.read_copy(key, context, Value::as_bool),
+                Some(Observer::Recorder(_)) => self.read(key, context, Value::as_bool),
+                Some(Observer::Hook(hook, _)) => {
+                    return hook.boolean(self, Call { key, context }, default);
+                }
+            };
             value.unwrap_or_else(|| self.missed(key, default))
         }
 
@@ -25,8 +30,12 @@ macro_rules! getters {
             default: impl Into<String>,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> String {
+            let context = context.into();
+            if let Some(hook) = self.hook() {
+                return hook.string(self, Call { key, context }, default.into());
+            }
             let text = |value: &Value| value.as_str().map(str::to_owned);
-            let value = self.read(key, context.into(), text);
+            let value = self.read(key, context, text);
             value.unwrap_or_else(|| self.missed(key, default).into())
         }
 
@@ -38,7 +47,14 @@ macro_rules! getters {
             default: f64,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> f64 {
-            let value = self.read_copy(key, context.into(), Value::as_f64);
+            let context = context.into();
+            let value = match self.observer() {
+                None => self.read_copy(key, context, Value::as_f64),
+                Some(Observer::Recorder(_)) => self.read(key, context, Value::as_f64),
+                Some(Observer::Hook(hook, _)) => {
+                    return hook.number(self, Call { key, context }, default);
+                }
+            };
             value.unwrap_or_else(|| self.missed(key, default))
         }
 
@@ -65,8 +81,12 @@ macro_rules! getters {
             default: impl Into<Value>,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Value {
+            let context = context.into();
+            if let Some(hook) = self.hook() {
+                return hook.json(self, Call { key, context }, default.into());
+            }
             let any = |value: &Value| (!value.is_null()).then(|| value.clone());
-            let value = self.read(key, context.into(), any);
+            let value = self.read(key, context, any);
             value.unwrap_or_else(|| self.missed(key, default).into())
         }
 
@@ -77,7 +97,11 @@ macro_rules! getters {
             key: &str,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Option<EvaluationResult> {
-            let result = self.variation(key, context.into());
+            let context = context.into();
+            if let Some(hook) = self.hook() {
+                return hook.variation(self, Call { key, context });
+            }
+            let result = self.variation(key, context);
             if result.is_none() {
                 self.miss(key);
             }
@@ -92,9 +116,12 @@ macro_rules! getters {
             default: bool,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> EvaluationDetails<bool> {
-            let result = self.result(key, context.into());
+            let context = context.into();
+            let result = self.result(key, context);
             let default = || self.missed(key, default);
-            EvaluationDetails::new(key, result, "a boolean", Value::as_bool, default)
+            let details = EvaluationDetails::new(key, result, "a boolean", Value::as_bool, default);
+            self.report(key, context, &details);
+            details
         }
 
         /// Returns the value of [`get_string_value`](Self::get_string_value) with its variation and
@@ -106,9 +133,12 @@ macro_rules! getters {
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> EvaluationDetails<String> {
             let text = |value: &Value| value.as_str().map(str::to_owned);
-            let result = self.result(key, context.into());
+            let context = context.into();
+            let result = self.result(key, context);
             let default = || self.missed(key, default).into();
-            EvaluationDetails::new(key, result, "a string", text, default)
+            let details = EvaluationDetails::new(key, result, "a string", text, default);
+            self.report(key, context, &details);
+            details
         }
 
         /// Returns the value of [`get_number_value`](Self::get_number_value) with its variation and
@@ -119,9 +149,12 @@ macro_rules! getters {
             default: f64,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> EvaluationDetails<f64> {
-            let result = self.result(key, context.into());
+            let context = context.into();
+            let result = self.result(key, context);
             let default = || self.missed(key, default);
-            EvaluationDetails::new(key, result, "a number", Value::as_f64, default)
+            let details = EvaluationDetails::new(key, result, "a number", Value::as_f64, default);
+            self.report(key, context, &details);
+            details
         }
 
         /// Returns the value of [`get_json_value`](Self::get_json_value) with its variation and
@@ -134,9 +167,12 @@ macro_rules! getters {
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> EvaluationDetails<Value> {
             let any = |value: &Value| (!value.is_null()).then(|| value.clone());
-            let result = self.result(key, context.into());
+            let context = context.into();
+            let result = self.result(key, context);
             let default = || self.missed(key, default).into();
-            EvaluationDetails::new(key, result, "a value", any, default)
+            let details = EvaluationDetails::new(key, result, "a value", any, default);
+            self.report(key, context, &details);
+            details
         }
 
         /// Deserializes the value that the flag serves into a type that implements miniserde's
@@ -179,11 +215,7 @@ macro_rules! getters {
             key: &str,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Result<T, EvaluationError> {
-            let read = |result: EvaluationResult| {
-                result.value().read_as().map_err(|cause| EvaluationError::wrong_shape(key, cause))
-            };
-            let value = self.result(key, context.into()).and_then(read);
-            value.map_err(|error| self.missed(key, error))
+            self.get_as(key, context.into(), Value::read_as)
         }
 
         /// Deserializes the value that the flag serves into a type that implements serde's
@@ -226,32 +258,49 @@ macro_rules! getters {
             key: &str,
             context: impl Into<Option<&'a EvaluationContext>>,
         ) -> Result<T, EvaluationError> {
-            let read = |result: EvaluationResult| {
-                let value = result.value().read_as_serde();
-                value.map_err(|cause| EvaluationError::wrong_shape(key, cause))
-            };
-            let value = self.result(key, context.into()).and_then(read);
-            value.map_err(|error| self.missed(key, error))
+            self.get_as(key, context.into(), Value::read_as_serde)
+        }
+
+        /// Evaluates the flag and deserializes its value.
+        fn get_as<T>(
+            &self,
+            key: &str,
+            context: Option<&EvaluationContext>,
+            read: impl FnOnce(&Value) -> Result<T, ValueError>,
+        ) -> Result<T, EvaluationError> {
+            let read = self.result(key, context).and_then(|result| match read(result.value()) {
+                Ok(value) => Ok((value, result)),
+                Err(cause) => Err(EvaluationError::wrong_shape(key, cause)),
+            });
+            if read.is_err() {
+                self.miss(key);
+            }
+            if let Some(hook) = self.hook() {
+                let result = read.as_ref().map(|(_, result)| result);
+                let value = result.ok().map(EvaluationResult::value);
+                let (context, outcome) = (self.context(context), result.into());
+                hook.report(Evaluation { key, context, value, outcome });
+            }
+            read.map(|(value, _)| value)
+        }
+
+        /// Reports an evaluation with details.
+        fn report<T: Clone + Into<Value>>(
+            &self,
+            key: &str,
+            context: Option<&EvaluationContext>,
+            details: &EvaluationDetails<T>,
+        ) {
+            if let Some(hook) = self.hook() {
+                let value = details.value().clone().into();
+                hook.report(details.evaluation(key, self.context(context), &value));
+            }
         }
 
         /// Counts a call that returns `instead` because the flag serves no value for it.
         fn missed<T>(&self, key: &str, instead: T) -> T {
             self.miss(key);
             instead
-        }
-
-        /// Evaluates the flag.
-        fn result(
-            &self,
-            key: &str,
-            context: Option<&EvaluationContext>,
-        ) -> Result<EvaluationResult, EvaluationError> {
-            // Before the evaluation, since rules may arrive during it.
-            let loaded = self.rules_loaded();
-            self.variation(key, context).ok_or_else(|| match loaded {
-                true => EvaluationError::flag_not_found(key),
-                false => self.not_ready(key),
-            })
         }
     };
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::extras::Extras;
 use super::home::Home;
+use super::observer::Observer;
 use super::overrides::Overrides;
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::Error;
-use crate::events::{Ledger, Recorder, Tracker};
+use crate::events::{Ledger, Tracker};
 use crate::log::log;
 use crate::rules::{CacheEntry, Flags, Watch, WatchThread};
 
@@ -35,7 +36,8 @@ pub(crate) struct Inner {
     pub(crate) flags: Arc<Flags>,
     pub(crate) ledger: Arc<Ledger>,
     pub(super) service: Option<Arc<Service>>,
-    pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    /// Sees the evaluations.
+    pub(crate) observer: Option<Observer>,
     /// Receives the events of a client without a service.
     pub(crate) tracker: Option<Arc<dyn Tracker>>,
     pub(super) home: Arc<Home>,
@@ -90,12 +92,13 @@ impl Inner {
             true => Some(Service::new(&config, &flags, ledger.clone(), home.clone(), &extras)?),
             false => None,
         };
+        let recorder = service.as_ref().and_then(|service| service.recorder());
         Ok(Inner {
             overrides: Overrides::new(flags.clone()),
             flags,
             config,
             ledger,
-            recorder: service.as_ref().and_then(|service| service.recorder()),
+            observer: Observer::new(extras.hook.clone(), recorder),
             service,
             tracker: None,
             home,
@@ -229,7 +232,7 @@ impl Inner {
         self.flags.close();
         self.flags.readiness.stop();
         *self.lock_watching() = None;
-        if let Some(recorder) = &self.recorder {
+        if let Some(recorder) = self.observer.as_ref().and_then(Observer::recorder) {
             recorder.close();
         }
         if self.home.is_left() {

@@ -2,29 +2,35 @@
 
 mod builder;
 mod details;
+mod evaluation;
 mod evaluation_error;
 mod extras;
 mod from_env;
 mod getters;
 mod home;
+mod hook;
 mod lifecycle;
 #[cfg(not(feature = "http"))]
 mod no_service;
+mod observer;
 mod overrides;
 mod reads;
 mod refresh;
 #[cfg(feature = "http")]
 mod service;
 mod snapshot;
+mod source;
 mod split;
 mod statistics;
 
 pub use builder::ClientBuilder;
 pub use details::EvaluationDetails;
+pub use evaluation::Evaluation;
 pub use evaluation_error::EvaluationError;
 pub(crate) use extras::Extras;
 pub use from_env::EnvSettings;
 pub(crate) use lifecycle::Inner;
+pub(crate) use observer::Observer;
 pub use snapshot::Snapshot;
 pub use statistics::Statistics;
 
@@ -34,13 +40,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::getters::getters;
+use self::observer::{Call, HookedGetters};
 use self::overrides::{Overrides, overridden};
+use self::source::Source;
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::error::Error;
 use crate::events::EvaluationEvent;
 use crate::rules::{ClientState, FlagsChanged, Subscription};
 use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
-use crate::value::Value;
+use crate::value::{Value, ValueError};
 
 /// A client of the Phase Flag service.
 ///
@@ -178,7 +186,7 @@ impl PhaseFlagClient {
             overrides: self.inner.overrides.all(),
             ruleset: self.inner.flags.current(),
             default_context: self.inner.config.default_context.clone(),
-            recorder: self.inner.recorder.clone(),
+            observer: self.inner.observer.clone(),
             misses: self.inner.flags.misses.clone(),
         }
     }
@@ -342,6 +350,13 @@ impl PhaseFlagClient {
     pub fn statistics(&self) -> Statistics {
         Statistics::of(&self.inner)
     }
+}
+
+/// Reports evaluations to the program. A trait, so that programs without a hook do not contain the
+/// code.
+pub(crate) trait Hook: HookedGetters<PhaseFlagClient> + HookedGetters<Snapshot> {
+    /// Reports an evaluation, unless this thread is inside of a hook.
+    fn report(&self, evaluation: Evaluation<'_>);
 }
 
 impl PhaseFlagClient {

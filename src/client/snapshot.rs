@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::details::EvaluationDetails;
+use super::evaluation::{Evaluation, Outcome};
 use super::evaluation_error::EvaluationError;
 use super::getters::getters;
+use super::observer::{Call, Observer};
 use super::overrides::{OverridesView, overridden};
+use super::source::Source;
 use crate::context::EvaluationContext;
-use crate::events::Recorder;
 use crate::rules::Misses;
-use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset};
-use crate::value::Value;
+use crate::ruleset::{EvaluationResult, FlagInfo, Ruleset, Serving};
+use crate::value::{Value, ValueError};
 
 /// The rules and overrides of a client at one moment.
 ///
@@ -37,7 +39,7 @@ pub struct Snapshot {
     pub(super) ruleset: Option<Ruleset>,
     pub(super) overrides: Option<OverridesView>,
     pub(super) default_context: Option<Arc<EvaluationContext>>,
-    pub(crate) recorder: Option<Arc<dyn Recorder>>,
+    pub(super) observer: Option<Observer>,
     pub(super) misses: Arc<Misses>,
 }
 
@@ -50,12 +52,20 @@ impl Snapshot {
         &'a self,
         context: impl Into<Option<&'a EvaluationContext>>,
     ) -> BTreeMap<String, EvaluationResult> {
+        let context = context.into();
         let mut results = match &self.ruleset {
-            Some(ruleset) => ruleset.evaluate_all(self.context(context.into())),
+            Some(ruleset) => ruleset.evaluate_all(self.context(context)),
             None => BTreeMap::new(),
         };
         if let Some(overrides) = &self.overrides {
             overrides.replace(&mut results, self.ruleset.as_ref());
+        }
+        if let Some(hook) = self.hook() {
+            let context = self.context(context);
+            for (key, result) in &results {
+                let (value, outcome) = (Some(result.value()), Outcome::Result(result));
+                hook.report(Evaluation { key, context, value, outcome });
+            }
         }
         results
     }
@@ -70,6 +80,21 @@ impl Snapshot {
         self.ruleset.as_ref()
     }
 
+    /// Returns the error for a flag if there are no rules.
+    #[cold]
+    fn no_rules(&self, key: &str) -> EvaluationError {
+        match self.started_without_service {
+            true => EvaluationError::flag_not_found(key),
+            false => self.not_ready(key),
+        }
+    }
+
+    fn overridden(&self, key: &str) -> Option<&Value> {
+        self.overrides.as_ref()?.get(key, &|| self.ruleset.clone())
+    }
+}
+
+impl Source for Snapshot {
     fn read_copy<T: Copy>(
         &self,
         key: &str,
@@ -89,9 +114,31 @@ impl Snapshot {
             return read(value);
         }
         let (ruleset, context) = (self.ruleset.as_ref()?, self.context(context));
-        match &self.recorder {
+        match self.recorder() {
             None => ruleset.read_value(key, context, read),
-            Some(recorder) => read(recorder.read(ruleset, key, context)?),
+            Some(recorder) => read(recorder.serve(ruleset, key, context)?.value()?),
+        }
+    }
+
+    #[inline]
+    fn serve<T>(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+        then: impl FnOnce(Serving<'_>) -> Result<T, EvaluationError>,
+    ) -> Result<T, EvaluationError> {
+        if let Some(value) = self.overridden(key) {
+            return then(overridden(value).serving());
+        }
+        let Some(ruleset) = &self.ruleset else { return Err(self.no_rules(key)) };
+        let context = self.context(context);
+        let serving = match self.recorder() {
+            None => ruleset.serve(key, context),
+            Some(recorder) => recorder.serve(ruleset, key, context),
+        };
+        match serving {
+            Some(serving) => then(serving),
+            None => Err(EvaluationError::flag_not_found(key)),
         }
     }
 
@@ -104,7 +151,7 @@ impl Snapshot {
             return Some(overridden(value));
         }
         let (ruleset, context) = (self.ruleset.as_ref()?, self.context(context));
-        match &self.recorder {
+        match self.recorder() {
             None => ruleset.evaluate(key, context),
             Some(recorder) => recorder.evaluate(ruleset, key, context),
         }
@@ -124,14 +171,15 @@ impl Snapshot {
         EvaluationError::not_ready(key, None)
     }
 
-    fn overridden(&self, key: &str) -> Option<&Value> {
-        self.overrides.as_ref()?.get(key, &|| self.ruleset.clone())
-    }
-
     fn context<'a>(
         &'a self,
         context: Option<&'a EvaluationContext>,
     ) -> Option<&'a EvaluationContext> {
         context.or(self.default_context.as_deref())
+    }
+
+    #[inline]
+    fn observer(&self) -> Option<&Observer> {
+        self.observer.as_ref()
     }
 }

@@ -15,8 +15,7 @@ use super::recorded::RecordedEvaluation;
 use crate::config::Config;
 use crate::context::{EMPTY_CONTEXT, EvaluationContext};
 use crate::log::log;
-use crate::ruleset::{EvaluationResult, Reason, Ruleset};
-use crate::value::Value;
+use crate::ruleset::{EvaluationResult, Reason, Ruleset, Serving};
 
 /// The upper limit of different evaluations in an interval. Their fingerprints take 16 MiB.
 const MAX_CAPACITY: usize = 1 << 20;
@@ -33,13 +32,13 @@ pub(crate) trait Tracker: Send + Sync {
 
 /// Evaluates flags and records the evaluations.
 pub(crate) trait Recorder: Send + Sync + RefUnwindSafe + fmt::Debug {
-    /// Returns the value that a flag serves, or `None` if it serves none.
-    fn read<'a>(
+    /// Returns what a flag serves, or `None` if the flag does not exist.
+    fn serve<'a>(
         &self,
         ruleset: &'a Ruleset,
         key: &str,
         context: Option<&EvaluationContext>,
-    ) -> Option<&'a Value>;
+    ) -> Option<Serving<'a>>;
 
     /// Returns the result of a flag, or `None` if the flag does not exist.
     fn evaluate(
@@ -122,18 +121,17 @@ enum Decision {
 }
 
 impl Recorder for IntervalRecorder {
-    fn read<'a>(
+    fn serve<'a>(
         &self,
         ruleset: &'a Ruleset,
         key: &str,
         context: Option<&EvaluationContext>,
-    ) -> Option<&'a Value> {
-        let context = context.unwrap_or(&EMPTY_CONTEXT);
+    ) -> Option<Serving<'a>> {
         let serving = ruleset.serve(key, context)?;
-        let variation_key = serving.variation_key();
-        let evaluation = RecordedEvaluation { key, variation_key, who: context.identifier() };
+        let who = context.unwrap_or(&EMPTY_CONTEXT).identifier();
+        let evaluation = RecordedEvaluation { key, variation_key: serving.variation_key(), who };
         self.observe(evaluation, &serving.reason);
-        serving.value()
+        Some(serving)
     }
 
     fn evaluate(

@@ -218,7 +218,13 @@ impl Ruleset {
     }
 
     /// Evaluates a flag and borrows the result; `None` if the ruleset does not have the flag.
-    pub(crate) fn serve(&self, key: &str, context: &EvaluationContext) -> Option<Serving<'_>> {
+    #[inline]
+    pub(crate) fn serve(
+        &self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+    ) -> Option<Serving<'_>> {
+        let context = context.unwrap_or(&EMPTY_CONTEXT);
         let Found { tables, flag, .. } = self.0.find(key)?;
         Some(Serving::new(flag, evaluate(tables, context, flag)))
     }

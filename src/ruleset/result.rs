@@ -41,6 +41,11 @@ impl EvaluationResult {
         EvaluationResult { served: Served::Own(Arc::new(Variation { key, value })), reason }
     }
 
+    /// Borrows the result.
+    pub(crate) fn serving(&self) -> Serving<'_> {
+        Serving { variation: self.variation(), reason: self.reason() }
+    }
+
     /// Returns the value; `null` if the flag refers to a variation that it does not have.
     pub fn value(&self) -> &Value {
         self.variation().map_or(&NULL, |variation| &variation.value)
@@ -67,17 +72,20 @@ impl EvaluationResult {
     }
 }
 
-/// What a flag serves, borrowed from its ruleset.
+/// What a flag serves, borrowed from its ruleset or its override.
+#[derive(Debug)]
 pub(crate) struct Serving<'a> {
     variation: Option<&'a Variation>,
     pub(crate) reason: Reason,
 }
 
 impl<'a> Serving<'a> {
+    #[inline]
     pub(super) fn new(flag: &'a Flag, outcome: Outcome) -> Serving<'a> {
         Serving { variation: flag.variation(outcome.variation), reason: outcome.reason }
     }
 
+    #[inline]
     pub(crate) fn value(&self) -> Option<&'a Value> {
         self.variation.map(|variation| &variation.value)
     }

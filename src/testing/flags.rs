@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::events::{EventRecorder, TestTracker};
-use crate::client::{Extras, Inner, PhaseFlagClient};
+use crate::client::{Extras, Inner, Observer, PhaseFlagClient};
 use crate::config::{Bootstrap, Config};
 use crate::context::EvaluationContext;
 use crate::error::{BootstrapError, Error};
@@ -181,7 +181,8 @@ impl TestFlags {
             let test_tracker = Arc::new(TestTracker { events, ledger: inner.ledger.clone() });
             if self.record_evaluations {
                 let tracker: Weak<TestTracker> = Arc::downgrade(&test_tracker);
-                inner.recorder = Some(open_recorder(&inner.config, &inner.ledger, tracker));
+                let recorder = open_recorder(&inner.config, &inner.ledger, tracker);
+                inner.observer = Some(Observer::Recorder(recorder));
             }
             inner.tracker = Some(test_tracker);
         }
@@ -295,11 +296,12 @@ mod tests {
     fn the_interval_of_recorded_evaluations_does_not_end() {
         let flags = TestFlags::new().boolean("a", true).events(&EventRecorder::new());
         let inner = flags.record_evaluations(true).inner().unwrap();
-        let recorder = inner.recorder.clone().unwrap();
+        let observer = inner.observer.clone().unwrap();
         let client = PhaseFlagClient::new(inner);
         client.start().unwrap();
         assert!(client.get_boolean_value("a", false, None));
         let year = Duration::from_secs(365 * 24 * 3600);
+        let recorder = observer.recorder().unwrap();
         assert!(recorder.interval_end().unwrap() > Instant::now() + year);
     }
 }

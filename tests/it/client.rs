@@ -733,6 +733,7 @@ fn everything_public_can_be_sent_and_shared() {
     check::<phaseflag::EvaluationEvent>();
     check::<phaseflag::EvaluationResult>();
     check::<phaseflag::EvaluationDetails<phaseflag::Value>>();
+    check::<phaseflag::Evaluation<'_>>();
     check::<phaseflag::Reason>();
     check::<phaseflag::FlagInfo>();
     check::<phaseflag::FlagsChanged>();

@@ -63,6 +63,7 @@ mod fleet;
 mod from_env;
 mod fuzz_regressions;
 mod health;
+mod hook;
 mod json;
 #[cfg(feature = "http")]
 mod listeners;

@@ -10,7 +10,9 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use phaseflag::{ClientBuilder, EvaluationContext, EvaluationEvent, PhaseFlagClient, Ruleset};
+use phaseflag::{
+    ClientBuilder, Evaluation, EvaluationContext, EvaluationEvent, PhaseFlagClient, Ruleset,
+};
 use phaseflag_benches::kept::{Figure, Kept, Limit};
 use phaseflag_benches::process::output;
 use phaseflag_benches::realistic;
@@ -24,7 +26,7 @@ const KEY: &str = "new-checkout-flow";
 /// A case: its name, and a function that runs it and returns the number of counted calls.
 type Case = (&'static str, fn() -> usize);
 
-const CASES: [Case; 23] = [
+const CASES: [Case; 28] = [
     ("no rules", no_rules),
     ("one_of", one_of),
     ("rollout", rollout),
@@ -47,6 +49,11 @@ const CASES: [Case; 23] = [
     ("recorded, rollout", recorded_rollout),
     ("recorded, get_variation", recorded_get_variation),
     ("recorded, string", recorded_string),
+    ("hooked, no rules", hooked_no_rules),
+    ("hooked, one_of", hooked_one_of),
+    ("hooked, rollout", hooked_rollout),
+    ("hooked, get_variation", hooked_get_variation),
+    ("hooked, string", hooked_string),
     ("parse, a flag", parse),
 ];
 
@@ -162,6 +169,19 @@ fn recorded_calls(
     // By then, the delivering threads have started and sleep. Before that, they do not end the
     // intervals, and every call reads a clock.
     thread::sleep(Duration::from_secs(1));
+    clients.iter().map(|client| measured(&callers, |caller| call(client, caller))).sum()
+}
+
+/// Lets every caller call every client with a hook that does nothing.
+fn hooked_calls(
+    ruleset: &str,
+    key: &str,
+    context: impl Fn(usize) -> EvaluationContext,
+    mut call: impl FnMut(&PhaseFlagClient, &Caller),
+) -> usize {
+    let clients: Vec<_> = (0..CLIENTS).map(|_| hooked(ruleset)).collect();
+    let caller = |user| Caller { key: key.to_owned(), context: context(user) };
+    let callers: Vec<_> = (0..CALLERS).map(caller).collect();
     clients.iter().map(|client| measured(&callers, |caller| call(client, caller))).sum()
 }
 
@@ -298,6 +318,36 @@ fn recorded_string() -> usize {
     })
 }
 
+fn hooked_no_rules() -> usize {
+    hooked_booleans(&flag(KEY, ""), pro)
+}
+
+fn hooked_one_of() -> usize {
+    hooked_booleans(&one_of_flag(), pro)
+}
+
+fn hooked_rollout() -> usize {
+    hooked_booleans(&halves(), somebody)
+}
+
+fn hooked_booleans(ruleset: &str, context: impl Fn(usize) -> EvaluationContext) -> usize {
+    hooked_calls(ruleset, KEY, context, |client, caller| {
+        black_box(client.get_boolean_value(&caller.key, false, &caller.context));
+    })
+}
+
+fn hooked_get_variation() -> usize {
+    hooked_calls(&one_of_flag(), KEY, pro, |client, caller| {
+        black_box(client.get_variation(&caller.key, &caller.context));
+    })
+}
+
+fn hooked_string() -> usize {
+    hooked_calls(&serving("greeting", r#""Hello there""#), "greeting", pro, |client, caller| {
+        black_box(client.get_string_value(&caller.key, "", &caller.context));
+    })
+}
+
 /// Different numbers of targets in the list.
 fn many_targets() -> usize {
     let targets: Vec<_> = (0..100_000).map(|user| format!(r#""user-{user:06}""#)).collect();
@@ -394,6 +444,12 @@ fn serving(key: &str, value: &str) -> String {
 /// Returns a client that serves these flags, which have no problems.
 fn client(flags: &str) -> PhaseFlagClient {
     serve(PhaseFlagClient::builder("", ""), flags)
+}
+
+/// Returns such a client with a hook that does nothing.
+fn hooked(flags: &str) -> PhaseFlagClient {
+    let hook = |evaluation: &Evaluation<'_>| _ = black_box(evaluation);
+    serve(PhaseFlagClient::builder("", "").on_evaluation(hook), flags)
 }
 
 /// Returns such a client that records evaluations, with a service that does not respond.
