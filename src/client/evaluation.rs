@@ -65,7 +65,7 @@ impl<'a> Evaluation<'a> {
     /// Returns the reason, or `None` if there is an [`error`](Evaluation::error).
     pub fn reason(&self) -> Option<Reason> {
         match self.outcome {
-            Outcome::Serving(serving) => Some(serving.reason.clone()),
+            Outcome::Serving(serving) => Some(serving.reason()),
             Outcome::Result(result) => Some(result.reason()),
             Outcome::Error(_) => None,
         }

@@ -32,7 +32,9 @@ macro_rules! getters {
         ) -> String {
             let context = context.into();
             if let Some(hook) = self.hook() {
-                return hook.string(self, Call { key, context }, default.into());
+                let mut default = Some(default);
+                let mut default = || default.take().map(Into::into).unwrap_or_default();
+                return hook.string(self, Call { key, context }, &mut default);
             }
             let text = |value: &Value| value.as_str().map(str::to_owned);
             let value = self.read(key, context, text);

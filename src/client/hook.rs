@@ -50,19 +50,19 @@ impl<F: Fn(&Evaluation<'_>) + Send + Sync> Hook for FunctionHook<F> {
 
 impl<S: Source, F: Fn(&Evaluation<'_>) + Send + Sync> HookedGetters<S> for FunctionHook<F> {
     fn boolean(&self, source: &S, call: Call<'_>, default: bool) -> bool {
-        self.get(source, call, default)
+        self.get(source, call, || default)
     }
 
-    fn string(&self, source: &S, call: Call<'_>, default: String) -> String {
+    fn string(&self, source: &S, call: Call<'_>, default: &mut dyn FnMut() -> String) -> String {
         self.get(source, call, default)
     }
 
     fn number(&self, source: &S, call: Call<'_>, default: f64) -> f64 {
-        self.get(source, call, default)
+        self.get(source, call, || default)
     }
 
     fn json(&self, source: &S, call: Call<'_>, default: Value) -> Value {
-        self.get(source, call, default)
+        self.get(source, call, || default)
     }
 
     fn variation(&self, source: &S, call: Call<'_>) -> Option<EvaluationResult> {
@@ -81,7 +81,12 @@ impl<S: Source, F: Fn(&Evaluation<'_>) + Send + Sync> HookedGetters<S> for Funct
 impl<F: Fn(&Evaluation<'_>) + Send + Sync> FunctionHook<F> {
     /// Returns what a flag serves, or the default, and reports the evaluation.
     #[inline]
-    fn get<T: Received>(&self, source: &impl Source, call: Call<'_>, default: T) -> T {
+    fn get<T: Received>(
+        &self,
+        source: &impl Source,
+        call: Call<'_>,
+        default: impl FnOnce() -> T,
+    ) -> T {
         let Call { key, context } = call;
         let served = source.serve(key, context, |serving| {
             let value = serving.value().unwrap_or(&NULL);
@@ -92,7 +97,7 @@ impl<F: Fn(&Evaluation<'_>) + Send + Sync> FunctionHook<F> {
             self.report(Evaluation { key, context, value, outcome: Outcome::Serving(&serving) });
             Ok(received)
         });
-        served.unwrap_or_else(|error| self.miss(source, call, default, &error))
+        served.unwrap_or_else(|error| self.miss(source, call, default(), &error))
     }
 
     /// Counts and reports an evaluation without a value, and returns the default.

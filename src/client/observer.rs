@@ -51,7 +51,7 @@ impl Observer {
 pub(crate) trait HookedGetters<S>: Send + Sync + RefUnwindSafe + fmt::Debug {
     fn boolean(&self, source: &S, call: Call<'_>, default: bool) -> bool;
 
-    fn string(&self, source: &S, call: Call<'_>, default: String) -> String;
+    fn string(&self, source: &S, call: Call<'_>, default: &mut dyn FnMut() -> String) -> String;
 
     fn number(&self, source: &S, call: Call<'_>, default: f64) -> f64;
 

@@ -49,7 +49,7 @@ impl Source for PhaseFlagClient {
     ) -> Result<T, EvaluationError> {
         // A copy, since `then` must not run under the lock of the overrides.
         if let Some(result) = self.inner.overrides.read(key, overridden) {
-            return then(result.serving());
+            return then(result.overriding());
         }
         let Some(ruleset) = self.inner.flags.current() else { return Err(self.no_rules(key)) };
         let context = self.inner.context(context);
@@ -73,7 +73,7 @@ impl Source for PhaseFlagClient {
         }
         let (ruleset, context) = (self.inner.flags.current()?, self.inner.context(context));
         match self.recorder() {
-            None => ruleset.evaluate(key, context),
+            None => ruleset.into_result(key, context),
             Some(recorder) => recorder.evaluate(&ruleset, key, context),
         }
     }

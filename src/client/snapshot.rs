@@ -128,7 +128,7 @@ impl Source for Snapshot {
         then: impl FnOnce(Serving<'_>) -> Result<T, EvaluationError>,
     ) -> Result<T, EvaluationError> {
         if let Some(value) = self.overridden(key) {
-            return then(overridden(value).serving());
+            return then(overridden(value).overriding());
         }
         let Some(ruleset) = &self.ruleset else { return Err(self.no_rules(key)) };
         let context = self.context(context);

@@ -130,7 +130,7 @@ impl Recorder for IntervalRecorder {
         let serving = ruleset.serve(key, context)?;
         let who = context.unwrap_or(&EMPTY_CONTEXT).identifier();
         let evaluation = RecordedEvaluation { key, variation_key: serving.variation_key(), who };
-        self.observe(evaluation, &serving.reason);
+        self.observe(evaluation, || serving.reason());
         Some(serving)
     }
 
@@ -144,7 +144,7 @@ impl Recorder for IntervalRecorder {
         let result = ruleset.evaluate(key, context)?;
         let variation_key = result.variation_key();
         let evaluation = RecordedEvaluation { key, variation_key, who: context.identifier() };
-        self.observe(evaluation, &result.reason());
+        self.observe(evaluation, || result.reason());
         Some(result)
     }
 
@@ -190,11 +190,11 @@ impl IntervalRecorder {
 
     /// Records an evaluation, unless it is known in this interval.
     #[inline]
-    fn observe(&self, evaluation: RecordedEvaluation<'_>, reason: &Reason) {
+    fn observe(&self, evaluation: RecordedEvaluation<'_>, reason: impl FnOnce() -> Reason) {
         let FastPath { fingerprints, timer_active } = &self.fast_path;
         let fingerprint = evaluation.fingerprint(fingerprints.seed);
         if !timer_active.load(Ordering::Relaxed) || !fingerprints.contains(fingerprint) {
-            self.record(evaluation, reason, fingerprint);
+            self.record(evaluation, &reason(), fingerprint);
         }
     }
 
@@ -343,7 +343,7 @@ mod tests {
         let counter = Arc::new(Counter::default());
         let tracker = Arc::downgrade(&counter);
         let recorder = recorder_to(tracker, 10, Duration::from_nanos(1));
-        let observe = || recorder.observe(user("u"), &Reason::Default);
+        let observe = || recorder.observe(user("u"), || Reason::Default);
         for count in 1..4 {
             let before = Instant::now();
             while Instant::now() == before {}

@@ -1,6 +1,6 @@
 //! Evaluates a flag for a context. Cannot fail, and depends on nothing but the two.
 
-use super::result::{Outcome, Reason};
+use super::result::{Cause, Outcome};
 use super::tables::{
     Condition, Flag, MatchBudget, PositionMap, Prerequisite, Prerequisites, Rule, Serves, Tables,
     bucket,
@@ -62,12 +62,13 @@ impl<'a, O: Observer> Evaluator<'a, O> {
         self.decide(flag)
     }
 
+    #[inline]
     fn decide(&mut self, flag: &Flag) -> Outcome {
         if !flag.on {
-            return Outcome::default_of(flag, Reason::FlagInactive);
+            return Outcome::default_of(flag, Cause::FlagInactive);
         }
         if !self.prerequisites_hold(&flag.prerequisites) {
-            return Outcome::default_of(flag, Reason::PrerequisiteFailed);
+            return Outcome::default_of(flag, Cause::PrerequisiteFailed);
         }
         for rule in &flag.rules {
             let matches = self.matches(rule);
@@ -76,7 +77,7 @@ impl<'a, O: Observer> Evaluator<'a, O> {
                 return outcome;
             }
         }
-        Outcome::default_of(flag, Reason::Default)
+        Outcome::default_of(flag, Cause::Default)
     }
 
     fn prerequisites_hold(&mut self, prerequisites: &Prerequisites) -> bool {
@@ -133,12 +134,12 @@ impl<'a, O: Observer> Evaluator<'a, O> {
     fn serve(&self, flag: &Flag, serves: &Serves) -> Option<Outcome> {
         match serves {
             Serves::Variation(variation) => {
-                Some(Outcome { variation: *variation, reason: Reason::TargetingMatch })
+                Some(Outcome { variation: *variation, cause: Cause::TargetingMatch })
             }
             Serves::Rollout(entries) => {
                 let bucket = flag.seed.bucket(self.context.bucket_key()?);
                 let variation = *bucket::choose(entries, bucket)?;
-                Some(Outcome { variation, reason: Reason::PercentageRollout })
+                Some(Outcome { variation, cause: Cause::PercentageRollout })
             }
             Serves::Nothing => None,
         }

@@ -91,6 +91,18 @@ impl Ruleset {
         Some(EvaluationResult::shared(self.0.clone(), position, outcome))
     }
 
+    /// Evaluates a flag, and moves this reference into the result.
+    pub(crate) fn into_result(
+        self,
+        key: &str,
+        context: Option<&EvaluationContext>,
+    ) -> Option<EvaluationResult> {
+        let context = context.unwrap_or(&EMPTY_CONTEXT);
+        let Found { tables, flag, position } = self.0.find(key)?;
+        let outcome = evaluate(tables, context, flag);
+        Some(EvaluationResult::shared(self.0, position, outcome))
+    }
+
     /// Evaluates every flag for one context.
     pub fn evaluate_all<'a>(
         &self,

@@ -27,7 +27,7 @@ impl EvaluationResult {
     pub(super) fn shared(ruleset: Arc<Replica>, flag: u32, outcome: Outcome) -> EvaluationResult {
         EvaluationResult {
             served: Served::Shared { ruleset, flag, variation: outcome.variation },
-            reason: outcome.reason,
+            reason: outcome.cause.into(),
         }
     }
 
@@ -41,9 +41,9 @@ impl EvaluationResult {
         EvaluationResult { served: Served::Own(Arc::new(Variation { key, value })), reason }
     }
 
-    /// Borrows the result.
-    pub(crate) fn serving(&self) -> Serving<'_> {
-        Serving { variation: self.variation(), reason: self.reason() }
+    /// Borrows the result of an override.
+    pub(crate) fn overriding(&self) -> Serving<'_> {
+        Serving { variation: self.variation(), cause: Cause::Override }
     }
 
     /// Returns the value; `null` if the flag refers to a variation that it does not have.
@@ -73,16 +73,16 @@ impl EvaluationResult {
 }
 
 /// What a flag serves, borrowed from its ruleset or its override.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Serving<'a> {
     variation: Option<&'a Variation>,
-    pub(crate) reason: Reason,
+    cause: Cause,
 }
 
 impl<'a> Serving<'a> {
     #[inline]
     pub(super) fn new(flag: &'a Flag, outcome: Outcome) -> Serving<'a> {
-        Serving { variation: flag.variation(outcome.variation), reason: outcome.reason }
+        Serving { variation: flag.variation(outcome.variation), cause: outcome.cause }
     }
 
     #[inline]
@@ -92,6 +92,10 @@ impl<'a> Serving<'a> {
 
     pub(crate) fn variation_key(&self) -> Option<&'a str> {
         self.variation?.key.as_deref()
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        self.cause.into()
     }
 }
 
@@ -155,14 +159,38 @@ impl fmt::Display for Reason {
 }
 
 /// The position of the variation that a flag serves, and why.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Outcome {
     pub(super) variation: Option<u32>,
-    pub(super) reason: Reason,
+    pub(super) cause: Cause,
+}
+
+/// A reason of this crate. Unlike a [`Reason`], which may hold a text, it is returned in a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    TargetingMatch,
+    PercentageRollout,
+    Default,
+    FlagInactive,
+    PrerequisiteFailed,
+    Override,
+}
+
+impl From<Cause> for Reason {
+    fn from(cause: Cause) -> Reason {
+        match cause {
+            Cause::TargetingMatch => Reason::TargetingMatch,
+            Cause::PercentageRollout => Reason::PercentageRollout,
+            Cause::Default => Reason::Default,
+            Cause::FlagInactive => Reason::FlagInactive,
+            Cause::PrerequisiteFailed => Reason::PrerequisiteFailed,
+            Cause::Override => Reason::Override,
+        }
+    }
 }
 
 impl Outcome {
-    pub(super) fn default_of(flag: &Flag, reason: Reason) -> Outcome {
-        Outcome { variation: flag.default, reason }
+    pub(super) fn default_of(flag: &Flag, cause: Cause) -> Outcome {
+        Outcome { variation: flag.default, cause }
     }
 }

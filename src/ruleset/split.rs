@@ -32,9 +32,10 @@ impl Split {
             let served = outcome.variation.and_then(|position| counts.get_mut(position as usize));
             *served.unwrap_or(&mut missing) += 1;
             split.total += 1;
-            match split.reasons.iter_mut().find(|(reason, _)| *reason == outcome.reason) {
+            let served_for = Reason::from(outcome.cause);
+            match split.reasons.iter_mut().find(|(reason, _)| *reason == served_for) {
                 Some((_, count)) => *count += 1,
-                None => split.reasons.push((outcome.reason, 1)),
+                None => split.reasons.push((served_for, 1)),
             }
         }
         let total = split.total;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use self::explanation::PATTERN;
 use crate::context::{EvaluationContext, Identifier};
 use crate::ruleset::evaluate::{Evaluator, Observer};
-use crate::ruleset::result::{EvaluationResult, Outcome, Reason};
+use crate::ruleset::result::{Cause, EvaluationResult, Outcome};
 use crate::ruleset::tables::{
     Attribute, Condition, Flag, MatchBudget, PositionMap, Prerequisite, Prerequisites, Replica,
     Rule, Serves, Subject, Tables, Target, TextMap, bucket,
@@ -74,7 +74,7 @@ impl Observer for Trace {
     /// Forgets the rules so far, which belong to the required flag.
     fn required_flag_evaluated(&mut self, flag: u32, outcome: &Outcome) {
         self.rules.clear();
-        self.required.insert(flag, outcome.clone());
+        self.required.insert(flag, *outcome);
     }
 }
 
@@ -157,24 +157,23 @@ impl<'a> Explainer<'a> {
         served: &mut PositionMap<ExplainedVariation>,
     ) -> Option<ExplainedPrerequisite> {
         let flag = self.tables.flag(one.flag)?;
-        let inactive = Outcome::default_of(flag, Reason::FlagInactive);
-        let Outcome { variation, reason } = outcome.unwrap_or(&inactive);
-        let served =
-            served.entry(one.flag).or_insert_with(|| explained_variation(flag, *variation));
+        let inactive = Outcome::default_of(flag, Cause::FlagInactive);
+        let Outcome { variation, cause } = *outcome.unwrap_or(&inactive);
+        let served = served.entry(one.flag).or_insert_with(|| explained_variation(flag, variation));
         Some(ExplainedPrerequisite {
             flag_key: flag.key.clone(),
             variation_key: one.variation_key.to_string(),
             on: flag.on,
             served: served.clone(),
-            reason: reason.clone(),
-            holds: flag.on && one.is_met_by(flag, *variation),
+            reason: cause.into(),
+            holds: flag.on && one.is_met_by(flag, variation),
         })
     }
 
     /// Returns the rules in the order of evaluation.
     fn rules(&mut self) -> Vec<ExplainedRule> {
         let decided =
-            matches!(self.outcome.reason, Reason::TargetingMatch | Reason::PercentageRollout);
+            matches!(self.outcome.cause, Cause::TargetingMatch | Cause::PercentageRollout);
         let flag = self.flag;
         let rules = flag.rules.iter().enumerate().map(|(position, rule)| {
             let decides = decided && position + 1 == self.trace.rules.len();
