@@ -23,9 +23,10 @@
 //!
 //! # Documentation
 //!
-//! The [guide] has eleven short pages: [the first flag](guide::first_flag),
+//! The [guide] has twelve short pages: [the first flag](guide::first_flag),
 //! [contexts](guide::contexts), [rollouts](guide::rollouts), [offline](guide::offline),
 //! [scripts](guide::scripts), [services](guide::services), [testing](guide::testing),
+//! [fuzzing](guide::fuzzing),
 //! [going to production](guide::production), [platforms](guide::platforms),
 //! [guarantees](guide::guarantees), and [from the Python SDK](guide::from_python).
 //!
@@ -48,6 +49,7 @@
 //! | `gzip` | no | compressed responses; without it they are refused |
 //! | `regex` | yes | the operator `matches_regex`; without it, the operator never holds |
 //! | `serde` | no | conversions of values to and from `serde_json`, and JSON flags as types that derive serde's traits |
+//! | `arbitrary` | no | arbitrary values, contexts and rulesets, for fuzzers and property tests |
 //!
 //! Without any feature, the crate has the evaluator, and a client for bootstrap files, texts and
 //! overrides.

@@ -1,19 +1,53 @@
-//! Generates matching rulesets and contexts, and checks that all kinds of evaluation agree.
+//! Evaluates arbitrary rulesets for arbitrary contexts, and checks that all kinds of evaluation agree.
 
 use arbitrary::{Result, Unstructured};
-use phaseflag::{
-    AttributeValue, EvaluationContext, EvaluationResult, ExplainedServing, Object, Ruleset, Value,
-};
+use phaseflag::testing::RulesetText;
+use phaseflag::{EvaluationContext, EvaluationResult, ExplainedServing, Ruleset, Value};
 
 /// Generates a ruleset and contexts from the bytes, and evaluates them.
 pub fn run(data: &[u8]) {
-    let mut maker = Maker { u: Unstructured::new(data), faults: true };
-    let _ = maker.ruleset().and_then(|document| {
-        let contexts =
-            [EvaluationContext::new(), maker.context()?, maker.context()?, maker.context()?];
-        results_agree(&document.to_string(), &contexts);
-        Ok(())
-    });
+    // Too few bytes for what is generated are no failure.
+    let _ = generated(&mut Unstructured::new(data));
+}
+
+fn generated(u: &mut Unstructured<'_>) -> Result<()> {
+    if u.ratio(1, 8)? {
+        let text = RulesetText::hostile(u)?;
+        survives(text.as_str(), &u.arbitrary()?);
+        return Ok(());
+    }
+    let is_valid = u.ratio(1, 4)?;
+    let text = match is_valid {
+        true => RulesetText::valid(u)?,
+        false => RulesetText::nearly_valid(u)?,
+    };
+    let contexts = [EvaluationContext::new(), u.arbitrary()?, u.arbitrary()?, u.arbitrary()?];
+    results_agree(text.as_str(), &contexts);
+    if is_valid {
+        assert_valid(text.as_str());
+    }
+    Ok(())
+}
+
+/// Asserts that a ruleset has no problems. Without the feature `regex`, each pattern is one.
+pub fn assert_valid(text: &str) {
+    let ruleset = Ruleset::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let problems = ruleset.problems().iter().map(ToString::to_string);
+    let others: Vec<_> = problems.filter(|problem| !problem.contains("`regex`")).collect();
+    assert!(others.is_empty(), "{others:?}: {text}");
+}
+
+/// Parses any text, and evaluates and explains its flags if it is a ruleset.
+pub fn survives(text: &str, context: &EvaluationContext) {
+    let parsed = Ruleset::parse(text);
+    assert_eq!(parsed.as_ref().err(), Ruleset::check(text).err().as_ref(), "{text}");
+    let Ok(ruleset) = parsed else { return };
+    let all = ruleset.evaluate_all(context);
+    for flag in ruleset.flags() {
+        let result = ruleset.evaluate(flag.key(), context).expect("a flag that is listed");
+        assert_eq!(all.get(flag.key()), Some(&result), "{text}");
+        explains(&ruleset, flag.key(), context, &result, text);
+    }
 }
 
 /// Asserts that all kinds of evaluation of a ruleset agree, repeatedly.
@@ -156,250 +190,4 @@ fn splits(ruleset: &Ruleset, key: &str, context: &EvaluationContext, text: &str)
         assert_eq!(count, same.count() as u64, "{text}");
     }
     assert_eq!(split.reasons().map(|(_, count)| count).sum::<u64>(), 6, "{text}");
-}
-
-/// Generates rulesets and contexts from few names, so that references often resolve.
-pub struct Maker<'a> {
-    /// The source of every choice.
-    pub u: Unstructured<'a>,
-    /// Whether a part may be malformed.
-    pub faults: bool,
-}
-
-impl Maker<'_> {
-    /// Returns a ruleset in any mix of the dialects.
-    pub fn ruleset(&mut self) -> Result<Value> {
-        let flags = self.elements(8, Maker::flag)?.into();
-        let segments = self.list(3, Maker::segment)?;
-        Ok(match self.u.int_in_range(0..=3)? {
-            0 => object([("data", object([("flags", flags), ("segments", segments)]))]),
-            _ => object([("flags", flags), ("segments", segments)]),
-        })
-    }
-
-    /// Returns a context with attributes that rules use.
-    pub fn context(&mut self) -> Result<EvaluationContext> {
-        let mut context = EvaluationContext::new();
-        if self.u.ratio(2, 3)? {
-            context = context.user_id(self.identifier()?);
-        }
-        if self.u.ratio(1, 3)? {
-            context = context.session_id(self.identifier()?);
-        }
-        for name in ["plan", "n", "v", "user_id"] {
-            if self.u.ratio(2, 3)? {
-                context = context.attribute(name, self.attribute_value()?);
-            }
-        }
-        Ok(context)
-    }
-
-    fn identifier(&mut self) -> Result<String> {
-        Ok(match self.u.int_in_range(0..=5)? {
-            0 => String::new(),
-            1 => self.u.arbitrary()?,
-            _ => format!("user-{}", self.u.int_in_range(0..=999)?),
-        })
-    }
-
-    fn attribute_value(&mut self) -> Result<AttributeValue> {
-        Ok(match self.u.int_in_range(0..=5)? {
-            0 => self.u.arbitrary::<f64>()?.into(),
-            1 => self.u.arbitrary::<i64>()?.into(),
-            2 => self.u.arbitrary::<&str>()?.into(),
-            _ => match self.scalar()? {
-                Value::Bool(value) => value.into(),
-                Value::Number(number) => number.into(),
-                Value::String(text) => text.into(),
-                _ => f64::NAN.into(),
-            },
-        })
-    }
-
-    fn scalar(&mut self) -> Result<Value> {
-        Ok(match self.u.int_in_range(0..=15)? {
-            0 => Value::from(true),
-            1 => Value::from(false),
-            2 => Value::from(""),
-            3 => Value::from("pro"),
-            4 => Value::from("free"),
-            5 => Value::from("1"),
-            6 => Value::from(" 1.5 "),
-            7 => Value::from(0),
-            8 => Value::from(1),
-            9 => Value::from(1.5),
-            10 => Value::from(-0.0),
-            11 => Value::from("1.2.3"),
-            12 => Value::from("v1.2.3-rc.1"),
-            13 => Value::from("1.10"),
-            14 => Value::from("user-1"),
-            _ => Value::from(u64::MAX),
-        })
-    }
-
-    fn list(&mut self, most: usize, one: fn(&mut Self) -> Result<Value>) -> Result<Value> {
-        let elements = self.elements(most, one)?;
-        self.or_fault(elements.into())
-    }
-
-    fn elements(&mut self, most: usize, one: fn(&mut Self) -> Result<Value>) -> Result<Vec<Value>> {
-        let length = self.u.int_in_range(0..=most)?;
-        (0..length).map(|_| one(self)).collect()
-    }
-
-    fn flag(&mut self) -> Result<Value> {
-        let key = self.name(&["a", "b", "c", "d", "e", "f", "g", "h"])?;
-        let mut flag = vec![("key", key)];
-        if self.u.ratio(1, 8)? {
-            flag.push(("enabled", Value::from(self.u.arbitrary::<bool>()?)));
-        }
-        if self.u.ratio(1, 8)? {
-            flag.push(("status", self.name(&["active", "archived"])?));
-        }
-        if self.u.ratio(1, 4)? {
-            flag.push(("environment", self.name(&["production", "staging", ""])?));
-        }
-        flag.push(("variations", self.list(4, Maker::variation)?));
-        if self.u.ratio(1, 3)? {
-            flag.push(("prerequisites", self.list(2, Maker::prerequisite)?));
-        }
-        flag.push(("targeting_rules", self.list(4, Maker::rule)?));
-        if self.u.ratio(7, 8)? {
-            let names = ["default_variation", "default_variation_id", "default_variation_key"];
-            flag.push(self.reference(&names)?);
-        }
-        if self.u.ratio(1, 16)? {
-            flag.push(self.reference(&["default_variation_key"])?);
-        }
-        self.or_fault(object(flag))
-    }
-
-    fn variation(&mut self) -> Result<Value> {
-        let mut variation = Vec::new();
-        if self.u.ratio(7, 8)? {
-            variation.push(("key", self.name(&["on", "off", "x"])?));
-        }
-        if self.u.ratio(1, 2)? {
-            variation.push(("id", self.name(&["on", "off", "1", "2"])?));
-        }
-        if self.u.ratio(7, 8)? {
-            variation.push(("value", self.scalar()?));
-        }
-        self.or_fault(object(variation))
-    }
-
-    fn prerequisite(&mut self) -> Result<Value> {
-        let flag = self.name(&["a", "b", "c", "d", "e", "f", "g", "h", "gone"])?;
-        let variation = self.name(&["on", "off", "x"])?;
-        self.or_fault(object([("flag_key", flag), ("variation_key", variation)]))
-    }
-
-    fn rule(&mut self) -> Result<Value> {
-        let mut rule = vec![("conditions", self.list(2, Maker::condition)?)];
-        if self.u.ratio(1, 2)? {
-            let priority = self.u.int_in_range(-2..=2)?;
-            rule.push(("priority", Value::from(f64::from(priority) / 2.0)));
-        }
-        if self.u.ratio(1, 4)? {
-            rule.push(("segment_id", self.name(&["s", "t", "r", ""])?));
-        }
-        if self.u.ratio(1, 2)? {
-            rule.push(self.reference(&["variation", "variation_id"])?);
-        }
-        if self.u.ratio(1, 2)? {
-            let entries = self.list(4, Maker::entry)?;
-            rule.push(match self.u.arbitrary()? {
-                true => ("percentage_rollout", entries),
-                false => ("percentage_rollout", object([("variations", entries)])),
-            });
-        }
-        self.or_fault(object(rule))
-    }
-
-    fn entry(&mut self) -> Result<Value> {
-        let weight = f64::from(self.u.int_in_range(0..=300)?) / 4.0;
-        let name = *self.u.choose(&["weight", "percentage"])?;
-        let reference = self.reference(&["variation", "variation_id"])?;
-        self.or_fault(object([(name, Value::from(weight)), reference]))
-    }
-
-    fn segment(&mut self) -> Result<Value> {
-        let conditions = self.list(2, Maker::condition)?;
-        let mut segment = vec![("conditions", conditions)];
-        if self.u.ratio(3, 4)? {
-            segment.push(("id", self.name(&["s", "t", "r"])?));
-        }
-        if self.u.ratio(3, 4)? {
-            segment.push(("key", self.name(&["s", "t", "r"])?));
-        }
-        self.or_fault(object(segment))
-    }
-
-    fn condition(&mut self) -> Result<Value> {
-        const OPERATORS: [&str; 12] = [
-            "is",
-            "is_not",
-            "contains",
-            "not_contains",
-            "one_of",
-            "not_one_of",
-            "gt",
-            "lt",
-            "version_gt",
-            "version_lt",
-            "matches_regex",
-            "unheard_of",
-        ];
-        let attribute = self.name(&["plan", "n", "v", "user_id", "session_id", "missing"])?;
-        let operator = self.name(&OPERATORS)?;
-        let choice = match operator.as_str() {
-            Some("matches_regex") if !self.faults => 3,
-            _ => self.u.int_in_range(0..=9)?,
-        };
-        let target = match choice {
-            0 => Value::Null,
-            1 | 2 => self.list(12, Maker::scalar)?,
-            3 => Value::from(*self.u.choose(&["^p", "\\d+", "(?i)PRO", "(", "(?=a)", ".*r"])?),
-            4 => Value::from(self.u.arbitrary::<&str>()?),
-            5 => Value::from(self.u.arbitrary::<i32>()?),
-            _ => self.scalar()?,
-        };
-        let mut condition = vec![("attribute", attribute), ("operator", operator)];
-        match self.u.int_in_range(0..=7)? {
-            0 => condition.extend([("value", target), ("values", self.scalar()?)]),
-            1 => condition.push(("values", target)),
-            _ => condition.push(("value", target)),
-        }
-        self.or_fault(object(condition))
-    }
-
-    /// Returns a reference to a variation by one of these names.
-    fn reference(&mut self, names: &[&'static str]) -> Result<(&'static str, Value)> {
-        let name = self.name(&["on", "off", "x", "1", "2", "gone", ""])?;
-        Ok((*self.u.choose(names)?, name))
-    }
-
-    fn name(&mut self, names: &[&str]) -> Result<Value> {
-        let name = Value::from(*self.u.choose(names)?);
-        self.or_fault(name)
-    }
-
-    /// Returns the value, or rarely a malformed one.
-    fn or_fault(&mut self, value: Value) -> Result<Value> {
-        if !self.faults || !self.u.ratio(1, 60)? {
-            return Ok(value);
-        }
-        Ok(match self.u.int_in_range(0..=5)? {
-            0 => Value::Null,
-            1 => Value::from(true),
-            2 => Value::from(-1),
-            3 => Value::from("fault"),
-            4 => Value::from([Value::Null]),
-            _ => object([("fault", value)]),
-        })
-    }
-}
-
-fn object(members: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
-    Value::from(members.into_iter().collect::<Object>())
 }

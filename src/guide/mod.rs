@@ -1,4 +1,4 @@
-//! A guide in eleven pages. The tests compile its code, and run it unless it needs a service.
+//! A guide in twelve pages. The tests compile its code, and run it unless it needs a service.
 //!
 //! The module exists only in the documentation.
 //!
@@ -11,6 +11,7 @@
 //! | [`scripts`] | fast start, fast exit, no lost events |
 //! | [`services`] | threads, failures, health checks and log lines |
 //! | [`testing`] | tests of code that evaluates flags |
+//! | [`fuzzing`] | any rules, any values, any users |
 //! | [`production`] | a checklist |
 //! | [`platforms`] | Windows, ARM, musl, WebAssembly, and machines without a clock or a disk |
 //! | [`guarantees`] | limits and stability, with the tests that check them |
@@ -36,6 +37,9 @@ pub mod services {}
 
 #[doc = include_str!("testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("fuzzing.md")]
+pub mod fuzzing {}
 
 #[doc = include_str!("production.md")]
 pub mod production {}

@@ -181,15 +181,14 @@ impl fmt::Debug for Lazy {
 }
 
 #[cfg(test)]
-#[allow(dead_code, reason = "its entry runs with the other fuzz bodies")]
-#[path = "../../fuzz/bodies/evaluate.rs"]
-mod evaluate;
+#[path = "../../tests/support/rulesets.rs"]
+mod rulesets;
 
 #[cfg(test)]
 mod tests {
-    use arbitrary::Unstructured;
     use arbtest::arbtest;
 
+    use super::rulesets::ruleset_text;
     use super::*;
     use crate::context::EvaluationContext;
     use crate::value::Value;
@@ -270,16 +269,12 @@ mod tests {
     #[test]
     fn a_lazy_ruleset_evaluates_as_a_compiled_one_does() {
         arbtest(|u| {
-            let length = u.len();
-            let u = Unstructured::new(u.bytes(length)?);
-            let mut maker = evaluate::Maker { u, faults: true };
-            maker.faults = maker.u.ratio(2, 3)?;
-            let text = maker.ruleset()?.to_string();
-            let contexts = [EvaluationContext::new(), maker.context()?, maker.context()?];
-            let environment = *maker.u.choose(&[None, Some("production"), Some("qa")])?;
+            let text = ruleset_text(u)?;
+            let contexts = [EvaluationContext::new(), u.arbitrary()?, u.arbitrary()?];
+            let environment = *u.choose(&[None, Some("production"), Some("qa")])?;
             let whole = parse(&text, environment).expect("an accepted ruleset");
             let ruleset = lazy_for(&text, environment);
-            if maker.u.ratio(1, 4)? {
+            if u.ratio(1, 4)? {
                 // Flags that are first used after everything was compiled.
                 assert_eq!(ruleset.len(), whole.len());
             }

@@ -28,11 +28,25 @@
 //! assert_eq!(events.of("new-checkout-flow")[0].get_user_id(), Some("ada"));
 //! # Ok::<(), phaseflag::Error>(())
 //! ```
+//!
+//! With the feature `arbitrary`, `RulesetText` generates rulesets for fuzzers and property tests, and
+//! [`Value`](crate::Value) and [`EvaluationContext`](crate::EvaluationContext) implement `Arbitrary`.
 
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
 mod events;
 mod flags;
+#[cfg(feature = "arbitrary")]
+mod hostile;
 mod overrides;
+#[cfg(feature = "arbitrary")]
+mod ruleset_maker;
+#[cfg(feature = "arbitrary")]
+mod ruleset_text;
 
 pub use events::EventRecorder;
 pub use flags::TestFlags;
 pub use overrides::{ScopedOverride, override_scoped};
+#[cfg(feature = "arbitrary")]
+#[cfg_attr(docsrs, doc(cfg(feature = "arbitrary")))]
+pub use ruleset_text::RulesetText;

@@ -26,6 +26,7 @@ use support::SOON;
 mod addresses;
 #[cfg(all(feature = "http", feature = "regex"))]
 mod answers;
+mod arbitrary_rulesets;
 #[cfg(feature = "http")]
 mod bad_events;
 #[cfg(feature = "http")]

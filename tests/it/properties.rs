@@ -7,22 +7,24 @@ use std::collections::BTreeMap;
 
 use arbitrary::Unstructured;
 use arbtest::arbtest;
+use phaseflag::testing::RulesetText;
 use phaseflag::{EvaluationContext, Object, Ruleset, Value};
 
-use crate::fuzz_regressions::evaluate::{self, Maker};
+use crate::fuzz_regressions::evaluate;
 
-fn maker<'a>(u: &mut Unstructured<'a>, faults: bool) -> arbitrary::Result<Maker<'a>> {
-    let length = u.len();
-    Ok(Maker { u: Unstructured::new(u.bytes(length)?), faults })
+/// Returns a ruleset whose parts have the right types, as text and parsed.
+fn well_formed(u: &mut Unstructured<'_>) -> arbitrary::Result<(String, Value)> {
+    let text = String::from(RulesetText::well_formed(u)?);
+    let document = text.parse().unwrap();
+    Ok((text, document))
 }
 
 #[test]
 fn evaluation_never_panics_and_every_getter_agrees() {
     arbtest(|u| {
-        let mut maker = maker(u, true)?;
-        let document = maker.ruleset()?.to_string();
-        let contexts = [EvaluationContext::new(), maker.context()?, maker.context()?];
-        evaluate::results_agree(&document, &contexts);
+        let text = RulesetText::nearly_valid(u)?;
+        let contexts = [EvaluationContext::new(), u.arbitrary()?, u.arbitrary()?];
+        evaluate::results_agree(text.as_str(), &contexts);
         Ok(())
     })
     .size_min(1024)
@@ -34,10 +36,9 @@ fn evaluation_never_panics_and_every_getter_agrees() {
 fn well_formed_rulesets_evaluate_as_the_model_does() {
     let mut reasons = BTreeMap::new();
     arbtest(|u| {
-        let mut maker = maker(u, false)?;
-        let document = maker.ruleset()?;
-        let ruleset = Ruleset::parse(&document.to_string()).unwrap();
-        let contexts = [EvaluationContext::new(), maker.context()?, maker.context()?];
+        let (text, document) = well_formed(u)?;
+        let ruleset = Ruleset::parse(&text).unwrap();
+        let contexts = [EvaluationContext::new(), u.arbitrary()?, u.arbitrary()?];
         for context in &contexts {
             let model = model::Model::new(&document, context);
             for flag in ruleset.flags() {
@@ -80,19 +81,17 @@ fn flags_of(document: &Value, environment: &str) -> Value {
 fn an_environment_evaluates_as_if_there_were_no_others() {
     let mut fewer = 0;
     arbtest(|u| {
-        let mut maker = maker(u, false)?;
-        let document = maker.ruleset()?;
-        let context = maker.context()?;
+        let (text, document) = well_formed(u)?;
+        let context = u.arbitrary::<EvaluationContext>()?;
         for environment in ["production", "staging", "qa"] {
-            let ruleset = Ruleset::parse_for(document.to_string(), environment).unwrap();
+            let ruleset = Ruleset::parse_for(&text, environment).unwrap();
             let expected = Ruleset::parse(&flags_of(&document, environment).to_string()).unwrap();
             assert_eq!(
                 ruleset.evaluate_all(&context),
                 expected.evaluate_all(&context),
                 "{environment} {context:?} {document}"
             );
-            fewer +=
-                usize::from(ruleset.len() < Ruleset::parse(&document.to_string()).unwrap().len());
+            fewer += usize::from(ruleset.len() < Ruleset::parse(&text).unwrap().len());
         }
         Ok(())
     })

@@ -22,7 +22,8 @@ pub const SEPARATE: (&str, &str) = ("rules", "events");
 pub const EXCEPTIONS: [&str; 2] = ["value::json", "ruleset::tables::bucket"];
 
 /// The modules that may name each dependency.
-pub const DEPENDENCIES: [(&str, &[&str]); 8] = [
+pub const DEPENDENCIES: [(&str, &[&str]); 9] = [
+    ("arbitrary", &["testing"]),
     ("miniserde", &["value", "ruleset::document", "ruleset::compile", "client"]),
     ("serde", &["value", "client"]),
     ("serde_json", &["value"]),
