@@ -53,6 +53,7 @@ impl EvaluationEvent {
 
     /// Sets the user's identifier.
     #[must_use]
+    #[inline]
     pub fn user_id(mut self, user_id: impl Into<String>) -> EvaluationEvent {
         self.user_id = Some(user_id.into());
         self
