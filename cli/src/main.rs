@@ -35,6 +35,7 @@ mod exec;
 mod explain;
 mod explanation;
 mod failure;
+#[cfg(feature = "generate")]
 mod generate;
 mod get;
 mod help;
@@ -50,6 +51,7 @@ mod refs;
 mod report;
 mod rules;
 mod schema;
+#[cfg(feature = "serve")]
 mod serve;
 #[cfg(unix)]
 mod signals;
@@ -74,10 +76,12 @@ const COMMANDS: &[&Command] = &[
     &schema::COMMAND,
     &pull::COMMAND,
     &watch::COMMAND,
+    #[cfg(feature = "serve")]
     &serve::COMMAND,
     &split::COMMAND,
     #[cfg(feature = "refs")]
     &refs::COMMAND,
+    #[cfg(feature = "generate")]
     &generate::COMMAND,
     &completions::COMMAND,
     &man::COMMAND,
@@ -98,12 +102,19 @@ fn main() -> ExitCode {
     }
 }
 
-/// The features of the library that the command is built with.
-const FEATURES: [&str; 3] = ["gzip", "regex", "rustls"];
-
+/// Returns the version, with the features of the command and of the library in it.
 fn version() -> String {
-    let features = FEATURES.join(", ");
-    format!("phaseflag {}\nfeatures: {features}\n", env!("CARGO_PKG_VERSION"))
+    let features = [
+        ("generate", cfg!(feature = "generate")),
+        ("gzip", true),
+        ("refs", cfg!(feature = "refs")),
+        ("regex", true),
+        ("rustls", true),
+        ("serve", cfg!(feature = "serve")),
+    ];
+    let features: Vec<_> =
+        features.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
+    format!("phaseflag {}\nfeatures: {}\n", env!("CARGO_PKG_VERSION"), features.join(", "))
 }
 
 fn run() -> Result<Status, Failure> {

@@ -53,20 +53,6 @@ pub(crate) fn json(value: impl Into<Value>) -> Result<Status, Failure> {
     print(escape_json(value.into().to_string()) + "\n")
 }
 
-/// Prints a log line. A closed output is not an error.
-pub(crate) fn log(text: String) {
-    log_lines(&(escape_line(text) + "\n"));
-}
-
-/// Prints lines of a log, which hold no control characters but line ends. A closed output is not an
-/// error.
-pub(crate) fn log_lines(lines: &str) {
-    match print(lines) {
-        Ok(_) | Err(Failure::OutputClosed) => {}
-        Err(failure) => warn(failure),
-    }
-}
-
 /// Prints a text of several lines. On a terminal, control characters other than line ends and tabs
 /// are escaped; elsewhere the text is unchanged.
 pub(crate) fn document(text: String) -> Result<Status, Failure> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use phaseflag::Value;
 
 use crate::changes::Difference;
+use crate::failure::Failure;
 use crate::output::{self, Look};
 use crate::{date, report};
 
@@ -41,8 +42,8 @@ pub(crate) fn serving(address: SocketAddr) {
     match is(Format::Json) {
         true => json("serving", vec![("url", Value::from(url)), ("page", Value::from(page))]),
         false => {
-            output::log(format!("serving {url}"));
-            output::log(format!("page {page}"));
+            line(format!("serving {url}"));
+            line(format!("page {page}"));
         }
     }
 }
@@ -52,7 +53,7 @@ pub(crate) fn event(event: &Value) {
     match () {
         () if is(Format::Quiet) => {}
         () if is(Format::Json) => json("event", vec![("event", event.clone())]),
-        () => output::log(format!("event {event}")),
+        () => line(format!("event {event}")),
     }
 }
 
@@ -79,7 +80,7 @@ pub(crate) fn request(method: &str, path: &str, status: u16, duration: Duration,
             // Formatting a float would add 20 kB to the binary.
             let (whole, fraction) = (microseconds / 1000, microseconds % 1000);
             let duration = format!("{whole}.{fraction:03} ms");
-            output::log(format!("request {method} {path} {status} {duration} {bytes} bytes"));
+            line(format!("request {method} {path} {status} {duration} {bytes} bytes"));
         }
     }
 }
@@ -90,11 +91,11 @@ pub(crate) fn reloaded(path: &str, version: u64, differences: &[Difference]) {
         () if is(Format::Quiet) => {}
         () if is(Format::Json) => {
             json("reloaded", vec![("file", Value::from(path)), ("version", Value::from(version))]);
-            output::log_lines(&report::json(differences));
+            print(&report::json(differences));
         }
         () => {
-            output::log(format!("reloaded `{path}`: version {version}"));
-            output::log_lines(&report::text(differences, Look::of_stdout()));
+            line(format!("reloaded `{path}`: version {version}"));
+            print(&report::text(differences, Look::of_stdout()));
         }
     }
 }
@@ -103,5 +104,17 @@ fn json(what: &str, members: Vec<(&'static str, Value)>) {
     let mut line = output::object(members);
     line.insert("what", what);
     line.insert("time", date::timestamp());
-    output::log_lines(&(output::escape_json(Value::from(line).to_string()) + "\n"));
+    print(&(output::escape_json(Value::from(line).to_string()) + "\n"));
+}
+
+fn line(text: String) {
+    print(&(output::escape_line(text) + "\n"));
+}
+
+/// Prints lines that hold no control characters but line ends. A closed output is not an error.
+fn print(lines: &str) {
+    match output::print(lines) {
+        Ok(_) | Err(Failure::OutputClosed) => {}
+        Err(failure) => output::warn(failure),
+    }
 }

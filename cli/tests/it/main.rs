@@ -34,7 +34,6 @@ mod page;
 #[cfg(unix)]
 mod pipes;
 mod pull;
-#[cfg(feature = "refs")]
 mod refs;
 mod schema;
 mod self_hosted;

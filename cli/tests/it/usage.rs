@@ -14,7 +14,6 @@ pub const COMMANDS: &[&str] = &[
     "watch",
     "serve",
     "split",
-    #[cfg(feature = "refs")]
     "refs",
     "generate",
     "completions",
@@ -24,8 +23,11 @@ pub const COMMANDS: &[&str] = &[
 #[test]
 fn the_version() {
     let folder = Folder::new("usage-version");
-    let version =
-        concat!("phaseflag ", env!("CARGO_PKG_VERSION"), "\nfeatures: gzip, regex, rustls\n");
+    let version = concat!(
+        "phaseflag ",
+        env!("CARGO_PKG_VERSION"),
+        "\nfeatures: generate, gzip, refs, regex, rustls, serve\n"
+    );
     let version = outcome(0, version, "");
     assert_eq!(run(&mut folder.phaseflag(&["--version"])), version);
     assert_eq!(run(&mut folder.phaseflag(&["-V"])), version);

@@ -2,12 +2,14 @@
 //!
 //! - `rate_limit` decides when a response is 429.
 //! - `validation` decides which bodies get 422, and which events get 500.
+//! - `timestamp` recognizes the timestamps that its database accepts.
 //! - `dialect` decides which flags, segments and members the documents contain.
 //!
 //! The other statuses, the headers and the version are decided here.
 
 mod dialect;
 mod rate_limit;
+mod timestamp;
 mod validation;
 
 use std::process;

@@ -3,7 +3,7 @@
 
 use phaseflag::{Object, Value};
 
-use crate::date;
+use super::timestamp;
 
 /// The maximum number of events per request.
 pub(crate) const MAX_EVENTS: usize = 500;
@@ -143,7 +143,7 @@ pub(crate) fn is_storable(event: &Value) -> bool {
     };
     let timestamp = text("timestamp");
     ["flag_key", "variation_key", "user_id"].into_iter().all(fits)
-        && (timestamp.is_empty() || date::is_without_zone(timestamp))
+        && (timestamp.is_empty() || timestamp::is_without_zone(timestamp))
 }
 
 /// Replaces each unpaired surrogate in a JSON text by the replacement character. Returns `None` if
