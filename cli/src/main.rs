@@ -50,6 +50,7 @@ mod pull;
 mod refs;
 mod report;
 mod rules;
+#[cfg(feature = "schema")]
 mod schema;
 #[cfg(feature = "serve")]
 mod serve;
@@ -73,6 +74,7 @@ const COMMANDS: &[&Command] = &[
     &explain::COMMAND,
     &check::COMMAND,
     &diff::COMMAND,
+    #[cfg(feature = "schema")]
     &schema::COMMAND,
     &pull::COMMAND,
     &watch::COMMAND,
@@ -110,6 +112,7 @@ fn version() -> String {
         ("refs", cfg!(feature = "refs")),
         ("regex", true),
         ("rustls", true),
+        ("schema", cfg!(feature = "schema")),
         ("serve", cfg!(feature = "serve")),
     ];
     let features: Vec<_> =

@@ -4,6 +4,7 @@ mod builder;
 mod details;
 mod evaluation;
 mod evaluation_error;
+mod event_settings;
 mod extras;
 mod from_env;
 mod getters;

@@ -29,18 +29,19 @@ impl IndexedText {
     /// byte-order mark.
     pub(crate) fn encode(text: &str, bytes: &mut Vec<u8>) -> Option<()> {
         let outline = Outline::of(text);
-        let named = |spans: &[Span], field| {
-            let named = spans.iter().filter_map(move |span| {
-                let name = string(text, member(text, span.clone(), field)?)?;
-                Some((name, span.clone()))
+        let named = |lists: &[(&[Span], &str)]| {
+            let named = lists.iter().flat_map(|(spans, field)| {
+                spans.iter().filter_map(|span| {
+                    let name = string(text, member(text, span.clone(), field)?)?;
+                    Some((name, span.clone()))
+                })
             });
-            named.collect::<Vec<_>>()
+            let mut named: Vec<_> = named.collect();
+            named.sort_by(|(left, _), (right, _)| left.cmp(right));
+            named
         };
-        let mut flags = named(&outline.flags, "key");
-        flags.sort_by(|(left, _), (right, _)| left.cmp(right));
-        let mut segments = named(&outline.segments, "id");
-        segments.extend(named(&outline.segments, "key"));
-        segments.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let flags = named(&[(&outline.flags, "key")]);
+        let segments = named(&[(&outline.segments, "id"), (&outline.segments, "key")]);
 
         let mut index = Vec::with_capacity((flags.len() + segments.len()) * ENTRY_LENGTH);
         let mut names = String::new();

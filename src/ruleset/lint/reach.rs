@@ -173,7 +173,7 @@ fn signature(condition: &Condition) -> Option<String> {
         Target::Number(number) => number.to_string(),
         // Order and repetition do not matter.
         Target::Texts(texts) => {
-            let mut texts: Vec<_> = texts.iter().collect();
+            let mut texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
             texts.sort();
             texts.dedup();
             format!("{texts:?}")
