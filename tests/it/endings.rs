@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient, Value};
 
-use crate::support::{Reply, Request, SOON, Server, ruleset, wait_until};
+use crate::support::{Reply, Request, SOON, Server, SetOnDrop, ruleset, wait_until};
 use crate::wire::{self, within};
 
 /// The longest that an immediate call takes on a busy machine.
@@ -517,6 +517,7 @@ fn an_event_tracked_during_stop_is_counted() {
         }
         let (tracked, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
         thread::scope(|scope| {
+            let end = SetOnDrop(&stopped);
             for _ in 0..3 {
                 scope.spawn(|| {
                     while !stopped.load(Ordering::Acquire) {
@@ -527,7 +528,7 @@ fn an_event_tracked_during_stop_is_counted() {
             }
             wait_until("they track", || tracked.load(Ordering::Acquire) > 10);
             client.stop();
-            stopped.store(true, Ordering::Release);
+            drop(end);
         });
         let events = client.statistics().events;
         let fates = events.delivered + events.dropped();

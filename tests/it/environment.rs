@@ -256,7 +256,8 @@ fn a_check_sees_what_clients_of_the_environment_see() {
         "line 4, column 44: flags[1].targeting_rules[0].variation: \
          there is no variation `gone`: the value served is null",
         "line 4, column 66: flags[1].targeting_rules[0].segment_id: \
-         there is no segment `t`: the rule matches nobody",
+         there is no segment `t`: the rule matches nobody; a self-hosted service that evaluates the \
+         rule ignores an unknown segment, and serves everyone who meets the rule's conditions",
     ];
     assert_eq!(lines(Ruleset::check_for(text, "production").unwrap()), of_production);
     assert_eq!(

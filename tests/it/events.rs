@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use phaseflag::{ClientBuilder, Error, EvaluationEvent, Object, PhaseFlagClient, Value};
 
 use crate::support::{
-    NEVER, Reply, Request, SOON, Server, builder, ready, ruleset, started, wait_until,
+    NEVER, Reply, Request, SOON, Server, SetOnDrop, builder, ready, ruleset, started, wait_until,
 };
 
 const EVENTS: &str = "/sdk/events";
@@ -616,6 +616,7 @@ fn every_event_is_accounted_for_if_stop_comes_during_tracking() {
         let client = started(patient(&server).event_queue_capacity(100));
         let (tracked, ended) = (AtomicU64::new(0), AtomicBool::new(false));
         thread::scope(|scope| {
+            let end = SetOnDrop(&ended);
             for _ in 0..3 {
                 scope.spawn(|| {
                     while !ended.load(Ordering::Acquire) {
@@ -626,7 +627,7 @@ fn every_event_is_accounted_for_if_stop_comes_during_tracking() {
             }
             wait_until("a few", || tracked.load(Ordering::Acquire) > 20);
             client.stop();
-            ended.store(true, Ordering::Release);
+            drop(end);
         });
         let counts = client.statistics().events;
         assert_eq!(counts.queued, 0, "{counts:?}");

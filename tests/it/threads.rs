@@ -5,7 +5,7 @@ use std::thread;
 
 use phaseflag::{EvaluationContext, Value};
 
-use crate::support::{RAPIDLY, Reply, SOON, Server, builder, ready, wait_until};
+use crate::support::{RAPIDLY, Reply, SOON, Server, SetOnDrop, builder, ready, wait_until};
 
 const THREADS: usize = 8;
 
@@ -38,6 +38,7 @@ fn no_thread_sees_half_of_a_ruleset() {
     let client = ready(builder(&server).polling_interval(RAPIDLY));
     let (enough, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
+        let end = SetOnDrop(&enough);
         for thread in 0..THREADS {
             let (client, enough, seen) = (&client, &enough, &seen);
             scope.spawn(move || {
@@ -70,7 +71,7 @@ fn no_thread_sees_half_of_a_ruleset() {
             client.statistics().rulesets_accepted >= CHANGES
                 && seen.load(Ordering::Relaxed) > 100 * THREADS
         });
-        enough.store(true, Ordering::Release);
+        drop(end);
     });
 }
 

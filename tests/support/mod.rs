@@ -323,6 +323,15 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+/// Sets a flag when it is dropped, also by a failed assertion, so that the threads of the test end.
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Returns a ruleset of dialect D with one boolean flag for each key, on for every context.
 pub fn ruleset(version: u64, keys: &[&str]) -> String {
     let flags: Vec<_> = keys.iter().map(|key| flag(key, true)).collect();
