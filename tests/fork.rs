@@ -12,6 +12,8 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::{self, Command};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -150,6 +152,35 @@ fn a_dropped_client_neither_delivers_nor_spools() {
         fs::remove_file(&spool).unwrap();
     }
     let _ = fs::remove_file(PathBuf::from(format!("{}.lock", spool.display())));
+}
+
+/// The connection belongs to the other process, too.
+#[test]
+fn no_end_in_the_forked_process_ends_the_event_stream() {
+    if !is_alone("no_end_in_the_forked_process_ends_the_event_stream") {
+        return;
+    }
+    let (send, pieces) = channel::<Vec<u8>>();
+    let pieces = Arc::new(Mutex::new(pieces));
+    let server = Server::start(move |request| match request.path.ends_with("/sdk/stream") {
+        true => Reply::Stream(pieces.clone()),
+        false => Reply::json(ruleset(request.number as u64, &[["a", "b"][request.number % 2]])),
+    });
+    let client = ready(quiet(&server).streaming(true));
+    server.wait_for(1, "/sdk/stream");
+    let mut handle = Some(client);
+    let ends: [fn(PhaseFlagClient); 3] = [drop, |client| client.stop(), |client| client.stop_now()];
+    for end in ends {
+        in_fork("an end", || {
+            handle.take().map(end);
+        });
+    }
+    let client = handle.unwrap();
+    let accepted = || client.statistics().rulesets_accepted;
+    let before = accepted();
+    send.send(b"data: {}\n\n".to_vec()).unwrap();
+    wait_until("the poll that the event hastens", || accepted() > before);
+    assert_eq!(server.requests_to("/sdk/stream").len(), 1);
 }
 
 #[test]

@@ -236,6 +236,9 @@ impl Inner {
             recorder.close();
         }
         if self.home.is_left() {
+            if let Some(service) = &self.service {
+                service.leave();
+            }
             return;
         }
         match &self.service {

@@ -43,6 +43,10 @@ impl Service {
         match *self {}
     }
 
+    pub(super) fn leave(&self) {
+        match *self {}
+    }
+
     pub(super) fn track(&self, _: EvaluationEvent) {
         match *self {}
     }

@@ -174,6 +174,12 @@ impl Service {
         self.drain();
     }
 
+    /// Leaves the event stream open in a forked process: its connection belongs to the other process,
+    /// too.
+    pub(super) fn leave(&self) {
+        std::mem::forget(self.threads().stream.take());
+    }
+
     /// Returns whether events are queued, or the backlog is still to be tried.
     fn has_undelivered(&self) -> bool {
         self.ledger.queued() > 0 || self.backlog_pending.load(Ordering::Acquire)
