@@ -114,10 +114,11 @@ impl Polling {
             guarded(|| self.flags.compile());
             guarded(|| self.flags.report_unknown());
             if self.has_replaced() {
-                if self.pause(self.grace.min(self.due_in().unwrap_or_default())) {
+                let stopped = self.pause(self.grace.min(self.due_in().unwrap_or_default()));
+                self.free_replaced();
+                if stopped {
                     return;
                 }
-                self.free_replaced();
             }
         }
     }
@@ -135,6 +136,8 @@ impl Polling {
         let since = Instant::now();
         let (loaded, before) = (self.flags.loaded(), self.flags.compiled());
         let outcome = self.poll_or_join(since);
+        // The thread may not come to it before the next poll, or has ended.
+        self.free_replaced();
         if self.flags.are_closed() {
             return Err(Error::Stopped);
         }
@@ -320,6 +323,22 @@ mod tests {
         assert!(tables.upgrade().is_some(), "the evaluation freed it");
         drop(poller);
         wait_until("the poller frees it", || tables.upgrade().is_none());
+    }
+
+    #[test]
+    fn a_refresh_keeps_no_replaced_ruleset() {
+        for interval in [Duration::ZERO, Duration::from_secs(3600)] {
+            let server = Server::with_ruleset(ruleset(1, &["a"]));
+            let flags = Arc::new(Flags::default());
+            let polling = poll_with(&server, &flags, Duration::ZERO, |polling| {
+                polling.lock().timetable = Timetable::new(interval, Instant::now());
+            });
+            wait_until("a poll", || polling.0.lock().answered.is_some());
+            let tables = flags.store.current().unwrap().weak();
+            server.respond(|_| Reply::json(ruleset(2, &["b"])));
+            assert!(polling.0.refresh().unwrap());
+            assert!(tables.upgrade().is_none(), "{interval:?}");
+        }
     }
 
     #[test]
