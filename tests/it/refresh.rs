@@ -417,6 +417,25 @@ fn a_listener_can_refresh_another_client() {
 }
 
 #[test]
+fn a_listener_of_another_client_cannot_refresh_the_client_that_calls_it() {
+    let server = start_with_etag(1, &["a"]);
+    let clients: Vec<_> = (0..3).map(|_| builder(&server).build().unwrap()).collect();
+    let (send, results) = channel();
+    for (number, client) in clients.iter().enumerate() {
+        let (send, next) = (send.clone(), clients[(number + 1) % clients.len()].clone());
+        client.on_flags_changed(move |_| send.send(next.refresh()).unwrap());
+    }
+    assert!(clients[0].refresh().unwrap());
+    // The innermost call ends first.
+    let result = results.recv_timeout(SOON).unwrap();
+    assert!(matches!(result, Err(Error::Busy)), "{result:?}");
+    for _ in 1..clients.len() {
+        assert!(results.recv_timeout(SOON).unwrap().unwrap());
+    }
+    clients.iter().for_each(PhaseFlagClient::stop);
+}
+
+#[test]
 fn a_logger_cannot_refresh_the_client_that_polls() {
     let server = Server::start(|_| Reply::status(500));
     let client = builder(&server).build().unwrap();
