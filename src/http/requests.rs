@@ -1,6 +1,7 @@
 //! GET and POST requests, with timeouts, size limits, and the API key only for the service.
 
 use std::fmt;
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -305,7 +306,7 @@ impl Http {
         if status.is_success() || status == 304 && options.conditional {
             Ok(response)
         } else {
-            Err(self.status_error(options.url, response))
+            Err(self.status_error(options, response))
         }
     }
 
@@ -350,12 +351,12 @@ impl Http {
         }
     }
 
-    fn status_error(&self, url: &str, mut response: RawResponse) -> RequestError {
+    fn status_error(&self, options: Options<'_>, mut response: RawResponse) -> RequestError {
         let retry_after = header_text(response.headers(), RETRY_AFTER).and_then(parse_retry_after);
-        let body = response.body_mut().with_config().limit(MAX_ERROR_BODY).read_to_vec();
-        let error = body.map(|body| ErrorBody::parse(&body)).unwrap_or_default();
+        let body = response.body_mut().with_config().limit(MAX_ERROR_BODY).reader();
+        let error = ErrorBody::parse(&read_for(body, options.timeout));
         RequestError::Status {
-            url: url.to_owned(),
+            url: options.url.to_owned(),
             status: response.status().as_u16(),
             code: self.redact(&error.code),
             message: self.redact(&error.message),
@@ -400,6 +401,19 @@ impl ErrorBody {
         };
         ErrorBody { code: first(&[&error["code"]]), message: first(&messages) }
     }
+}
+
+/// Reads to the end or a failure, and begins no read after the limit: the event stream has no limit
+/// for the whole response.
+fn read_for(mut body: impl Read, limit: Duration) -> Vec<u8> {
+    let begin = Instant::now();
+    let (mut bytes, mut piece) = (Vec::new(), [0; 1024]);
+    while begin.elapsed() < limit
+        && let Ok(length @ 1..) = body.read(&mut piece)
+    {
+        bytes.extend_from_slice(piece.get(..length).unwrap_or_default());
+    }
+    bytes
 }
 
 /// Returns the failure of a request that got no connection in time.

@@ -225,6 +225,23 @@ fn polls_go_on_if_the_stream_is_refused() {
 }
 
 #[test]
+fn a_refusal_whose_body_drips_does_not_hold_the_stream_up() {
+    logger::listen();
+    let refusal = format!("HTTP/1.1 503 \r\ncontent-length: 60000\r\n\r\n{}", " ".repeat(60_000));
+    let server = Server::start(move |request| match request.path.ends_with(STREAM) {
+        // It takes ten minutes.
+        true => Reply::Drip(refusal.clone().into_bytes(), Duration::from_millis(10)),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let limit = Duration::from_secs(2);
+    let _client = ready(builder(&server).streaming(true).request_timeout(limit));
+    wait_until("the refusal", || {
+        let warnings = logger::warnings_with(&server.url());
+        warnings.iter().any(|line| line.contains("responded with status 503"))
+    });
+}
+
+#[test]
 fn a_stream_that_ends_is_opened_again() {
     let service = Service::start();
     let client = service.client();
