@@ -157,11 +157,10 @@ fn is_true(text: &str) -> Result<bool, Error> {
     }
 }
 
-/// Shows everything but the key.
+/// Shows the settings that cannot hold a secret. A URL that is not checked yet may have a password.
 impl fmt::Debug for EnvSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EnvSettings")
-            .field("base_url", &self.base_url)
             .field("bootstrap", &self.bootstrap)
             .field("environment", &self.environment)
             .field("offline", &self.offline)
@@ -247,8 +246,13 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_not_shown() {
-        let shown = format!("{:?}", read(&[(API_KEY, "sdk-secret"), (BASE_URL, "url")]).unwrap());
-        assert!(shown.contains("url") && !shown.contains("secret"), "{shown}");
+    fn neither_the_key_nor_the_password_of_a_url_is_shown() {
+        let variables = [
+            (API_KEY, "sdk-secret"),
+            (BASE_URL, "https://user:secret@localhost/api/v1"),
+            (ENVIRONMENT, "staging"),
+        ];
+        let shown = format!("{:?}", read(&variables).unwrap());
+        assert!(shown.contains("staging") && !shown.contains("secret"), "{shown}");
     }
 }
