@@ -141,6 +141,7 @@ impl Polling {
         if self.flags.are_closed() {
             return Err(Error::Stopped);
         }
+        self.flags.report_unknown();
         outcome.map_err(Error::of_rules)?;
         if self.flags.loaded() == loaded {
             return Ok(false);

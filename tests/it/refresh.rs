@@ -141,6 +141,19 @@ fn works_after_the_last_poll_of_an_interval_of_zero() {
 }
 
 #[test]
+fn reports_unknown_flags_if_no_thread_does() {
+    logger::listen();
+    let server = start_with_etag(1, &["a"]);
+    let client = builder(&server).build().unwrap();
+    client.refresh().unwrap();
+    assert!(!client.get_boolean_value("unknown-to-a-refresh", false, None));
+    for _ in 0..2 {
+        client.refresh().unwrap();
+        assert_eq!(logger::warnings_with("unknown-to-a-refresh").len(), 1);
+    }
+}
+
+#[test]
 fn a_refresh_that_succeeds_ends_an_interval_of_zero() {
     let server = Server::start(|_| Reply::status(401));
     let client = started(builder(&server).polling_interval(Duration::ZERO));
