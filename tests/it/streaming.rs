@@ -229,8 +229,8 @@ fn a_refusal_whose_body_drips_does_not_hold_the_stream_up() {
     logger::listen();
     let refusal = format!("HTTP/1.1 503 \r\ncontent-length: 60000\r\n\r\n{}", " ".repeat(60_000));
     let server = Server::start(move |request| match request.path.ends_with(STREAM) {
-        // It takes ten minutes.
-        true => Reply::Drip(refusal.clone().into_bytes(), Duration::from_millis(10)),
+        // It takes two minutes.
+        true => Reply::Drip(refusal.clone().into_bytes(), Duration::from_millis(2)),
         false => Reply::json(ruleset(1, &["a"])),
     });
     let limit = Duration::from_secs(2);
