@@ -61,7 +61,8 @@ fn object(
     overridden: Option<&EvaluationResult>,
     explanation: Option<&Explanation>,
 ) -> Object {
-    let mut object = explanation.map_or_else(|| Object::from([("key", key)]), explanation::object);
+    let of_rules = |it| explanation::object(it, str::to_owned);
+    let mut object = explanation.map_or_else(|| Object::from([("key", key)]), of_rules);
     if let Some(result) = overridden {
         let without = explanation.map(|explanation| get::object(key, &explanation.result));
         object.insert("without_override", without);

@@ -10,10 +10,11 @@ use phaseflag::{
 use crate::names::Names;
 use crate::output;
 
-/// Returns an explanation as a JSON object. Each segment is in it once, however many rules name it.
-pub(crate) fn object(explanation: &Explanation) -> Object {
-    let mut segments = Segments::default();
-    let rules: Value = explanation.rules.iter().map(|it| rule(it, &mut segments)).collect();
+/// Returns an explanation as a JSON object. `shown` converts its texts: those of
+/// conditions, and identifiers.
+pub(crate) fn object(explanation: &Explanation, shown: fn(&str) -> String) -> Object {
+    let mut converter = Converter { segments: Vec::new(), positions: Names::new(), shown };
+    let rules: Value = explanation.rules.iter().map(|it| converter.rule(it)).collect();
     let result = &explanation.result;
     output::object(vec![
         ("key", Value::from(&*explanation.key)),
@@ -24,27 +25,8 @@ pub(crate) fn object(explanation: &Explanation) -> Object {
         ("prerequisites_never_hold", explanation.prerequisites_never_hold.into()),
         ("prerequisites", explanation.prerequisites.iter().map(prerequisite).collect()),
         ("rules", rules),
-        ("segments", segments.listed.iter().map(|it| segment(it)).collect()),
+        ("segments", converter.segments.into()),
     ])
-}
-
-/// The segments of the rules, each of them once.
-#[derive(Default)]
-struct Segments<'a> {
-    listed: Vec<&'a Arc<ExplainedSegment>>,
-    /// By their address.
-    positions: Names,
-}
-
-impl<'a> Segments<'a> {
-    fn position(&mut self, segment: &'a Arc<ExplainedSegment>) -> usize {
-        let next = self.listed.len();
-        let position = *self.positions.entry(format!("{:p}", Arc::as_ptr(segment))).or_insert(next);
-        if position == next {
-            self.listed.push(segment);
-        }
-        position
-    }
 }
 
 fn prerequisite(it: &ExplainedPrerequisite) -> Object {
@@ -58,62 +40,82 @@ fn prerequisite(it: &ExplainedPrerequisite) -> Object {
     ])
 }
 
-/// Returns a rule, which refers to its segment by position.
-fn rule<'a>(it: &'a ExplainedRule, segments: &mut Segments<'a>) -> Object {
-    output::object(vec![
-        ("index", Value::from(it.index)),
-        ("matches", it.matches.into()),
-        ("decides", it.decides.into()),
-        ("conditions", it.conditions.iter().map(condition).collect()),
-        ("segment", it.segment.as_ref().map(|segment| segments.position(segment)).into()),
-        ("serves", serving(&it.serves).into()),
-    ])
+struct Converter {
+    /// The segments of the rules, each of them once, however many rules name it.
+    segments: Vec<Object>,
+    /// Their positions, by address.
+    positions: Names,
+    shown: fn(&str) -> String,
 }
 
-fn serving(it: &ExplainedServing) -> Object {
-    match it {
-        ExplainedServing::Variation(served) => output::object(vec![
-            ("kind", Value::from("variation")),
-            ("variation", variation(served)),
-        ]),
-        ExplainedServing::Rollout(it) => rollout(it),
-        _ => output::object(vec![("kind", "nothing".into())]),
-    }
-}
-
-fn rollout(it: &ExplainedRollout) -> Object {
-    let entries = it.entries.iter().map(|entry| {
+impl Converter {
+    fn rule(&mut self, it: &ExplainedRule) -> Object {
         output::object(vec![
-            ("variation", variation(&entry.variation)),
-            ("lower", entry.lower.into()),
-            ("upper", entry.upper.into()),
-            ("chosen", entry.chosen.into()),
+            ("index", Value::from(it.index)),
+            ("matches", it.matches.into()),
+            ("decides", it.decides.into()),
+            ("conditions", it.conditions.iter().map(|it| self.condition(it)).collect()),
+            ("segment", it.segment.as_ref().map(|segment| self.position(segment)).into()),
+            ("serves", self.serving(&it.serves).into()),
         ])
-    });
-    output::object(vec![
-        ("kind", Value::from("rollout")),
-        ("identifier", it.identifier.as_deref().into()),
-        ("bucket", it.bucket.into()),
-        ("identified_by", it.identified_by.into()),
-        ("entries", entries.collect()),
-    ])
-}
+    }
 
-fn segment(it: &ExplainedSegment) -> Object {
-    output::object(vec![
-        ("name", Value::from(it.name.as_deref())),
-        ("conditions", it.conditions.iter().map(condition).collect()),
-    ])
-}
+    /// Returns the position of a segment, and adds it if it is new.
+    fn position(&mut self, segment: &Arc<ExplainedSegment>) -> usize {
+        let next = self.segments.len();
+        let address = format!("{:p}", Arc::as_ptr(segment));
+        let position = *self.positions.entry(address).or_insert(next);
+        if position == next {
+            self.segments.push(output::object(vec![
+                ("name", Value::from(segment.name.as_deref())),
+                ("conditions", segment.conditions.iter().map(|it| self.condition(it)).collect()),
+            ]));
+        }
+        position
+    }
 
-fn condition(it: &ExplainedCondition) -> Object {
-    output::object(vec![
-        ("attribute", Value::from(it.attribute.as_deref())),
-        ("operator", it.operator.into()),
-        ("target", it.target.as_deref().into()),
-        ("value", it.value.as_deref().into()),
-        ("holds", it.holds.into()),
-    ])
+    fn condition(&self, it: &ExplainedCondition) -> Object {
+        output::object(vec![
+            ("attribute", self.text(it.attribute.as_deref())),
+            ("operator", it.operator.into()),
+            ("target", self.text(it.target.as_deref())),
+            ("value", self.text(it.value.as_deref())),
+            ("holds", it.holds.into()),
+        ])
+    }
+
+    fn serving(&self, it: &ExplainedServing) -> Object {
+        match it {
+            ExplainedServing::Variation(served) => output::object(vec![
+                ("kind", Value::from("variation")),
+                ("variation", variation(served)),
+            ]),
+            ExplainedServing::Rollout(it) => self.rollout(it),
+            _ => output::object(vec![("kind", "nothing".into())]),
+        }
+    }
+
+    fn rollout(&self, it: &ExplainedRollout) -> Object {
+        let entries = it.entries.iter().map(|entry| {
+            output::object(vec![
+                ("variation", variation(&entry.variation)),
+                ("lower", entry.lower.into()),
+                ("upper", entry.upper.into()),
+                ("chosen", entry.chosen.into()),
+            ])
+        });
+        output::object(vec![
+            ("kind", Value::from("rollout")),
+            ("identifier", self.text(it.identifier.as_deref())),
+            ("bucket", it.bucket.into()),
+            ("identified_by", it.identified_by.into()),
+            ("entries", entries.collect()),
+        ])
+    }
+
+    fn text(&self, text: Option<&str>) -> Value {
+        text.map(self.shown).into()
+    }
 }
 
 fn variation(it: &ExplainedVariation) -> Value {

@@ -265,7 +265,7 @@ fn an_answer_has_the_explanation_and_the_split() {
     assert_eq!(it["values"]["ui-theme"].as_str(), Some("light"));
     assert_eq!(
         it["explanation"].to_string(),
-        r#"{"attributes":[],"on":true,"prerequisites":[],"prerequisites_never_hold":false,"reason":"percentage_rollout","rules":[{"conditions":[],"decides":true,"index":0,"matches":true,"segment":null,"serves":{"bucket":14,"entries":[{"chosen":true,"lower":0.0,"upper":25.0,"variation":{"exists":true,"key":"on"}},{"chosen":false,"lower":25.0,"upper":100.0,"variation":{"exists":true,"key":"off"}}],"identified_by":"user_id","kind":"rollout"}}],"segments":[],"value":"true","variation_key":"on"}"#
+        r#"{"attributes":[],"key":"instant-search","on":true,"prerequisites":[],"prerequisites_never_hold":false,"reason":"percentage_rollout","rules":[{"conditions":[],"decides":true,"index":0,"matches":true,"segment":null,"serves":{"bucket":14,"entries":[{"chosen":true,"lower":0.0,"upper":25.0,"variation":{"exists":true,"key":"on"}},{"chosen":false,"lower":25.0,"upper":100.0,"variation":{"exists":true,"key":"off"}}],"identified_by":"user_id","identifier":"bob","kind":"rollout"}}],"segments":[],"value":"true","variation_key":"on"}"#
     );
     assert_eq!(
         it["split"].to_string(),
@@ -318,7 +318,8 @@ fn an_answer_repeats_no_segment_and_no_long_text() {
     let folder = Folder::new("page-large");
     let condition = r#"{"attribute": "a", "operator": "is_not", "value": "b"}"#;
     let segment = vec![condition; 500].join(",");
-    let rule = r#"{"segment_id": "s", "conditions": [{"attribute": "t", "operator": "is", "value": "x"}]}"#;
+    let rule = r#"{"segment_id": "s", "conditions": [{"attribute": "t", "operator": "is", "value": "x"}],
+        "percentage_rollout": [{"variation": "v", "percentage": 100}]}"#;
     let rules = vec![rule; 500].join(",");
     let value = "ü".repeat(30_000);
     folder.write(
@@ -331,7 +332,8 @@ fn an_answer_repeats_no_segment_and_no_long_text() {
     );
     let service = Service::start(&folder, "rules.json");
     let text = "y".repeat(100_000);
-    let request = format!(r#"{{"key": "f", "attributes": [{{"name": "t", "value": "{text}"}}]}}"#);
+    let attributes = format!(r#"[{{"name": "t", "value": "{text}"}}]"#);
+    let request = format!(r#"{{"key": "f", "user_id": "{text}", "attributes": {attributes}}}"#);
     let it = answer(&service, &request);
     let explanation = &it["explanation"];
     assert_eq!(explanation["rules"].as_array().unwrap().len(), 500);
@@ -339,8 +341,9 @@ fn an_answer_repeats_no_segment_and_no_long_text() {
     let length = |text: &Value| text.as_str().unwrap().chars().count();
     assert_eq!(length(&explanation["value"]), 20_001);
     assert_eq!(length(&explanation["rules"][0]["conditions"][0]["value"]), 401);
+    assert_eq!(length(&explanation["rules"][0]["serves"]["identifier"]), 401);
     assert_eq!(length(&it["values"]["f"]), 81);
-    assert!(it.to_string().len() < 700_000, "{}", it.to_string().len());
+    assert!(it.to_string().len() < 1_000_000, "{}", it.to_string().len());
 }
 
 /// Each user takes some milliseconds, and there are a thousand of them.
