@@ -11,8 +11,8 @@ pub(crate) fn hint<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Stri
     nearest(word, known).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default()
 }
 
-/// Returns the most similar word, the first of several in the alphabet. It may differ in one character of three, or
-/// begin with the given word.
+/// Returns the most similar word, the first of several in the alphabet. It may differ in one
+/// character of three, or begin with the given word.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // The dashes of options are no part of their names.
     let bare = word.trim_start_matches('-');
