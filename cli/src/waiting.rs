@@ -1,7 +1,7 @@
 //! Waits for the service: until it responds, or until it is certain that it will not.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -68,23 +68,30 @@ impl Wait<'_> {
         }
     }
 
-    /// Fetches the ruleset. Tries again only if failures are waited for.
+    /// Fetches the ruleset. Tries again as [`until_ready`](Wait::until_ready) does.
     pub(crate) fn fetch(&self, client: &PhaseFlagClient) -> Result<String, Error> {
-        let what = || format!("fetching the rules from `{}`", self.base_url);
-        let start = Instant::now();
+        let last = Mutex::new(String::new());
+        let lock = || last.lock().unwrap_or_else(PoisonError::into_inner);
+        let what = || format!("fetching the rules from `{}`{}", self.base_url, lock());
         progress::during(Audience::All, &what, || {
+            let start = Instant::now();
+            let mut failing_since = None;
             loop {
-                let error = match client.fetch_ruleset() {
-                    Err(Error::Request { cause, .. }) if self.on => cause,
+                let failure = match client.fetch_ruleset() {
+                    Err(Error::Request { cause, .. }) => cause,
                     fetched => return fetched,
                 };
-                let delay = match &error {
+                let left = self.timeout.saturating_sub(start.elapsed());
+                let since = failing_since.get_or_insert_with(Instant::now);
+                let sure = since.elapsed() >= patience(&failure, left);
+                let delay = match &failure {
                     RequestError::Status { retry_after: Some(delay), .. } => *delay,
                     _ => RETRY_INTERVAL,
                 };
-                if start.elapsed().saturating_add(delay) >= self.timeout {
-                    return Err(error.into());
+                if delay >= left || sure && !self.on {
+                    return Err(failure.into());
                 }
+                *lock() = format!(": {failure:#}");
                 thread::sleep(delay);
             }
         })

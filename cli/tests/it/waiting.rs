@@ -98,6 +98,10 @@ fn a_failure_that_may_pass_is_waited_for() {
         let url = server(vec![status(line), rules()]);
         let got = get(&folder, &url, &["--timeout", "60"]);
         assert_eq!((got.status, got.output.as_str()), (0, "light\n"), "{line}: {got:?}");
+        let url = server(vec![status(line), rules()]);
+        let mut pull = folder.phaseflag(&["pull", "--timeout", "60"]);
+        let pulled = run(pull.env("PHASEFLAG_BASE_URL", url).env("PHASEFLAG_API_KEY", KEY));
+        assert_eq!((pulled.status, pulled.output.as_str()), (0, FLAGS), "{line}: {pulled:?}");
     }
 }
 
@@ -176,6 +180,14 @@ fn a_wait_is_not_silent() {
             format!("waiting for `{failing}`: `{failing}/sdk/ruleset` responded with status 503"),
         ),
         (&["pull"], &silent, format!("fetching the rules from `{silent}`")),
+        (
+            &["pull"],
+            &failing,
+            format!(
+                "fetching the rules from `{failing}`: \
+                 `{failing}/sdk/ruleset` responded with status 503"
+            ),
+        ),
     ] {
         let mut command = pipe(arguments);
         let mut program = Program::start(command.env("PHASEFLAG_BASE_URL", url));
