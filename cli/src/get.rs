@@ -84,7 +84,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
 fn print_result(key: &str, result: &EvaluationResult, format: Format) -> Result<Status, Failure> {
     match (format, result.value()) {
         (Format::Value, Value::String(text)) => output::line(text),
-        (Format::Value, value) => output::line(value),
+        (Format::Value, value) => output::json(value.clone()),
         (Format::Json, _) => output::json(object(key, result)),
         (Format::ExitCode, Value::Bool(true)) => Ok(Status::Success),
         (Format::ExitCode, Value::Bool(false)) => Ok(Status::Negative),
@@ -111,7 +111,7 @@ fn print_default(
                 ("variation_key", Value::Null),
                 ("reason", Value::from(reason)),
             ];
-            output::line(Value::from(Object::from(members)))
+            output::json(Object::from(members))
         }
         (Format::ExitCode, "true") => Ok(Status::Success),
         (Format::ExitCode, "false") => Ok(Status::Negative),

@@ -75,7 +75,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let status = if report.findings.iter().any(bad) { Status::Negative } else { Status::Success };
     let look = Look::of_stdout();
     let printed = match format {
-        Format::Json => output::line(formats::json(&report)),
+        Format::Json => output::json(formats::json(&report)),
         Format::Github => output::print(formats::github(&report)),
         Format::Text if look.is_terminal() => output::print(snippet::snippets(&report, look)),
         Format::Text => output::print(formats::lines(&report, look)),

@@ -79,7 +79,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         }
     };
     let printed = match arguments.has("--json") {
-        true => output::line(object(&differences, impact.as_ref())),
+        true => output::json(object(&differences, impact.as_ref())),
         false => output::print(text(&differences, impact.as_ref(), Look::of_stdout())),
     };
     match printed {

@@ -66,7 +66,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let code = rust::module(&functions);
     let Some(target) = target else {
         return match arguments.has("--json") {
-            true => output::line(object(&functions, None, Some(&code))),
+            true => output::json(object(&functions, None, Some(&code))),
             false => output::print(code),
         };
     };
@@ -77,7 +77,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         })?;
     }
     if arguments.has("--json") {
-        output::line(object(&functions, Some((target.as_os_str(), up_to_date)), None))?;
+        output::json(object(&functions, Some((target.as_os_str(), up_to_date)), None))?;
     } else if arguments.has("--check") && !up_to_date {
         let (target, source) = (target.display(), source.display());
         let more = match arguments.raw("--environment") {

@@ -86,9 +86,9 @@ impl Look {
     }
 
     fn of(terminal: bool, measured: impl FnOnce() -> Option<u16>) -> Look {
-        let columns = || env::var("COLUMNS").ok()?.parse().ok();
-        let width = || columns().filter(|width| *width > 0).or_else(|| measured().map(usize::from));
-        Look { terminal, colours: has_colours(terminal), width: terminal.then(width).flatten() }
+        let columns = || env::var("COLUMNS").ok()?.parse::<u16>().ok().filter(|width| *width > 0);
+        let width = terminal.then(|| columns().or_else(measured)).flatten();
+        Look { terminal, colours: has_colours(terminal), width: width.map(usize::from) }
     }
 
     /// Returns whether the output is a terminal.

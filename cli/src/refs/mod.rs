@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         false => Status::Success,
     };
     let printed = match arguments.has("--json") {
-        true => output::line(report.object()),
+        true => output::json(report.object()),
         false => output::print(report.text(output::Look::of_stdout())),
     };
     if let Err(failure) = printed

@@ -414,7 +414,8 @@ fn control_characters_of_a_value_are_escaped_only_on_a_terminal() {
     let terminal = folder.program("script").arg("--version").output().is_ok();
     for (key, exact, escaped) in [
         ("a", "\u{1b}[31m\u{202e}\n", "\\u{1b}[31m\\u{202e}\r\n"),
-        ("b", "[\"\u{9b}\"]\n", "[\"\\u{9b}\"]\r\n"),
+        // JSON is the same in both, and stays valid.
+        ("b", "[\"\\u009b\"]\n", "[\"\\u009b\"]\r\n"),
     ] {
         let arguments = ["get", key, "--bootstrap", "rules.json"];
         assert_eq!(run(&mut folder.phaseflag(&arguments)), outcome(0, exact, ""));

@@ -5,6 +5,7 @@ use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use phaseflag::Value;
 use unicode_width::UnicodeWidthStr;
 
 use crate::support::terminal::run_in_terminal;
@@ -175,11 +176,45 @@ fn columns_overrides_the_width() {
         shown.output.lines().map(UnicodeWidthStr::width).max()
     };
     assert_eq!(widest("30", 80), Some(30));
-    for invalid in ["", "0", "-1", "wide"] {
+    for invalid in ["", "0", "-1", "wide", "18446744073709551615"] {
         assert_eq!(widest(invalid, 25), Some(25), "{invalid}");
     }
     // A terminal that does not know its width.
     assert_eq!(widest("", 0), Some(56));
+}
+
+/// Control characters are escaped as JSON escapes them.
+#[test]
+fn json_is_valid_on_a_terminal() {
+    let folder = Folder::new("terminal-json");
+    let control = "\u{9b}\u{202e}";
+    let one = |value: &str| {
+        format!(
+            r#"[{{"key": "a", "variations": [{{"key": "v", "value": "{value}"}}],
+                 "default_variation": "v"}}]"#
+        )
+    };
+    let path = format!("{control}.json");
+    folder.write("rules.json", &one("text"));
+    folder.write(&path, &one(control));
+    folder.write(&format!("{control}.rs"), r#"const KEY: &str = "a";"#);
+    for arguments in [
+        &["get", "none", "--default", control, "--json"][..],
+        &["get", "a", "--json", "-b", &path],
+        &["eval-all", "--json", "-b", &path],
+        &["explain", "a", "--json", "-b", &path],
+        &["check", &path, "--json"],
+        &["diff", "rules.json", &path, "--json"],
+        &["generate", "rust", &path, "--json"],
+        #[cfg(feature = "refs")]
+        &["refs", "--json", "-b", &path],
+    ] {
+        let shown = show(&folder, arguments, 80);
+        assert_eq!(shown.output.lines().count(), 1, "{arguments:?}: {shown:?}");
+        assert!(!shown.output.contains(['\u{9b}', '\u{202e}']), "{arguments:?}: {shown:?}");
+        let json: Result<Value, _> = shown.output.parse();
+        assert!(json.is_ok(), "{arguments:?}: {shown:?}");
+    }
 }
 
 /// The variables of a terminal, and whether the output has colours: on a terminal, and in a pipe.
