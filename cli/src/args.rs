@@ -262,8 +262,9 @@ fn take(
             let value = parser.value();
             let value =
                 value.map_err(|_| usage(format!("`{}` needs {}", spec.name, spec.value)))?;
-            if let Some(other) = specs.iter().find(|other| value == other.name) {
-                let (name, value, other) = (spec.name, spec.value, other.name);
+            let option = value.to_str().filter(|it| specs.iter().any(|spec| spec.has_name(it)));
+            if let Some(other) = option {
+                let (name, value) = (spec.name, spec.value);
                 return Err(usage(format!(
                     "`{name}` needs {value}, not the option `{other}`: \
                      write `{name}={other}` if that is the value"

@@ -117,6 +117,11 @@ fn errors_name_the_invalid_argument() {
             "get ",
         ),
         (
+            vec!["get", "a", "-u", "-b", "flags.json"],
+            "`--user` needs ID, not the option `-b`: write `--user=-b` if that is the value",
+            "get ",
+        ),
+        (
             vec!["--base-url", "--api-key", "k", "get", "a"],
             "`--base-url` needs URL, not the option `--api-key`: \
              write `--base-url=--api-key` if that is the value",
