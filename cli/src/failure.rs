@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Status {
     Success,
-    /// Exit status 1: the flag is false, or a file has findings.
+    /// Exit status 1: a flag is false, or the command has found what it looks for.
     Negative,
 }
 

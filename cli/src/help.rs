@@ -17,8 +17,10 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 7] = [
 ];
 
 /// The exit statuses, with what they are for.
-pub(crate) const STATUSES: [(&str, &str); 3] =
-    [("0", "success"), ("1", "false with --exit-code or problems found by check"), ("2", "errors")];
+pub(crate) const STATUSES: [(&str, &str); 3] = [("0", "success"), ("1", STATUS_1), ("2", "errors")];
+
+const STATUS_1: &str = "a negative result: false with --exit-code, problems, differences, unknown keys or an \
+                        outdated file";
 
 /// Examples of several commands.
 pub(crate) const EXAMPLES: [&str; 3] = [
