@@ -54,21 +54,22 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     output::print(above.unwrap_or_default() + &rules)
 }
 
-/// Returns the explanation as JSON. If the flag is overridden, `without_override` is what the rules
-/// serve.
+/// Returns the explanation as JSON. If the flag is overridden, `variable` is the environment
+/// variable, and `without_override` is what the rules serve; otherwise both are `null`.
 fn object(
     key: &str,
     overridden: Option<&EvaluationResult>,
     explanation: Option<&Explanation>,
 ) -> Object {
-    let of_rules = |it| explanation::object(it, str::to_owned);
-    let mut object = explanation.map_or_else(|| Object::from([("key", key)]), of_rules);
-    if let Some(result) = overridden {
-        let without = explanation.map(|explanation| get::object(key, &explanation.result));
-        object.insert("without_override", without);
-        object.insert("variable", PhaseFlagClient::override_variable(key));
-        object.extend(get::object(key, result));
-    }
+    let mut object = match explanation {
+        Some(explanation) => explanation::object(explanation, str::to_owned),
+        None => explanation::without_rules(),
+    };
+    let served = explanation.map(|explanation| get::object(key, &explanation.result));
+    let variable = overridden.map(|_| PhaseFlagClient::override_variable(key));
+    object.insert("without_override", served.filter(|_| overridden.is_some()));
+    object.insert("variable", variable);
+    object.extend(overridden.map(|result| get::object(key, result)).unwrap_or_default());
     object
 }
 

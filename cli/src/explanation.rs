@@ -29,6 +29,18 @@ pub(crate) fn object(explanation: &Explanation, shown: fn(&str) -> String) -> Ob
     ])
 }
 
+/// Returns what [`object`] has beside a result, for a flag that no rules have.
+pub(crate) fn without_rules() -> Object {
+    let nothing = || Value::from(Vec::<Value>::new());
+    output::object(vec![
+        ("on", Value::Null),
+        ("prerequisites_never_hold", Value::Null),
+        ("prerequisites", nothing()),
+        ("rules", nothing()),
+        ("segments", nothing()),
+    ])
+}
+
 fn prerequisite(it: &ExplainedPrerequisite) -> Object {
     output::object(vec![
         ("flag_key", Value::from(&*it.flag_key)),

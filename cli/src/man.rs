@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use phaseflag::Value;
+
 use crate::args::{Arguments, COMMON, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::{COMMANDS, client, help, output};
@@ -11,7 +13,7 @@ pub(crate) const COMMAND: Command = Command {
     positionals: &[],
     about: "Print the manual page",
     details: "The page is roff, as `man` reads it.\n",
-    options: &[],
+    options: &[&[OptionSpec::switch("--json", "print a JSON object with the page")]],
     examples: &[
         "phaseflag man | man -l -                              # shows it",
         "phaseflag man > /usr/local/share/man/man1/phaseflag.1 # installs it",
@@ -22,8 +24,11 @@ pub(crate) const COMMAND: Command = Command {
 /// The longest line of a paragraph, in characters: style checkers accept no longer ones.
 const LINE_LENGTH: usize = 78;
 
-fn run(_: &Arguments) -> Result<Status, Failure> {
-    output::print(page())
+fn run(arguments: &Arguments) -> Result<Status, Failure> {
+    match arguments.has("--json") {
+        true => output::json(output::object(vec![("page", Value::from(page()))])),
+        false => output::print(page()),
+    }
 }
 
 fn page() -> String {
