@@ -126,7 +126,7 @@ fn every_option_is_completed() {
         let options = help.split_whitespace().filter(|word| word.starts_with("--"));
         for shell in ["bash", "zsh", "fish", "powershell"] {
             let script = run(&mut folder.phaseflag(&["completions", shell])).output;
-            for option in options.clone().map(|option| option.trim_matches(['-', '.', '`'])) {
+            for option in options.clone().map(|option| option.trim_matches(['-', '.', ',', '`'])) {
                 let found = script.contains(option) || option == "help";
                 assert!(found, "{command} --{option} in {shell}");
             }
@@ -192,7 +192,7 @@ fn the_script_for_powershell_names_what_it_offers() {
     for line in [
         "Register-ArgumentCompleter -Native -CommandName @('phaseflag', 'phaseflag.exe') -ScriptBlock {",
         &format!("    $commands = @({commands})"),
-        "        'man' { if ($option) { '--color'; '--help' } else {  } }",
+        "        'man' { if ($option) { '--json'; '--color'; '--help' } else {  } }",
         "        'completions' { if ($option) { '--json'; '--color'; '--help' } \
          else { 'bash'; 'zsh'; 'fish'; 'powershell' } }",
     ] {
