@@ -291,11 +291,21 @@ pub(crate) fn environment(arguments: &Arguments) -> Result<Option<String>, Failu
     }
 }
 
-/// Returns the result of a flag that an environment variable overrides; `None` otherwise. It needs no
-/// rules, but without them, a value that is JSON counts as JSON, whatever the type of the flag.
-pub(crate) fn overridden(key: &str) -> Result<Option<EvaluationResult>, Failure> {
+/// Returns the result of a flag that an environment variable overrides, if there are no rules. The
+/// failure is then a warning. A value that is JSON counts as JSON, whatever the type of the flag.
+///
+/// # Errors
+///
+/// The failure, if it is another one or if the flag is not overridden.
+pub(crate) fn overridden_without_rules(
+    key: &str,
+    failure: Failure,
+) -> Result<EvaluationResult, Failure> {
+    let Failure::NoRules { message, .. } = &failure else { return Err(failure) };
     let client = PhaseFlagClient::builder("", "").override_from_env().build()?;
-    Ok(client.get_variation(key, None))
+    let Some(result) = client.get_variation(key, None) else { return Err(failure) };
+    output::warn(message);
+    Ok(result)
 }
 
 /// Returns how long a request may take.

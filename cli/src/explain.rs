@@ -34,14 +34,19 @@ pub(crate) const COMMAND: Command = Command {
 fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let key = arguments.positional(0)?;
     let context = context::read(arguments)?;
-    let client = client::ready(arguments)?;
-    let overridden = client.get_variation(key, &context);
-    let overridden = overridden.filter(|result| result.reason() == Reason::Override);
-    let explanation = client.ruleset().and_then(|rules| rules.explain(key, &context));
-    if overridden.is_none() && explanation.is_none() {
-        return Err(get::unknown_flag(key, &client));
-    }
-    attributes::warn_of_unread(arguments, &client, [key]);
+    let (overridden, explanation) = match client::ready(arguments) {
+        Ok(client) => {
+            let overridden = client.get_variation(key, &context);
+            let overridden = overridden.filter(|result| result.reason() == Reason::Override);
+            let explanation = client.ruleset().and_then(|rules| rules.explain(key, &context));
+            if overridden.is_none() && explanation.is_none() {
+                return Err(get::unknown_flag(key, &client));
+            }
+            attributes::warn_of_unread(arguments, &client, [key]);
+            (overridden, explanation)
+        }
+        Err(failure) => (Some(client::overridden_without_rules(key, failure)?), None),
+    };
     if arguments.has("--json") {
         return output::json(object(key, overridden.as_ref(), explanation.as_ref()));
     }

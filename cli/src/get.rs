@@ -58,20 +58,16 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let default = arguments.text("--default")?;
     let client = match client::ready(arguments) {
         Ok(client) => client,
-        Err(Failure::NoRules { message, reason }) => {
-            return match (client::overridden(key)?, default) {
-                (None, None) => Err(Failure::NoRules { message, reason }),
-                (Some(result), _) => {
-                    output::warn(message);
-                    print_result(key, &result, format)
-                }
-                (None, Some(default)) => {
+        Err(failure) => {
+            return match (client::overridden_without_rules(key, failure), default) {
+                (Ok(result), _) => print_result(key, &result, format),
+                (Err(Failure::NoRules { message, reason }), Some(default)) => {
                     output::warn(message);
                     print_default(key, default, format, reason)
                 }
+                (Err(failure), _) => Err(failure),
             };
         }
-        Err(failure) => return Err(failure),
     };
     attributes::warn_of_unread(arguments, &client, [key]);
     match (client.get_variation(key, &context), default) {

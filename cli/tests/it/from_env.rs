@@ -136,14 +136,20 @@ fn offline_rules_need_no_service() {
 fn an_override_needs_no_rules() {
     let folder = Folder::new("from-env-no-rules");
     let down = |arguments: &[&str]| {
-        let mut command = folder.phaseflag(&[&["get", "--timeout", "0.3"], arguments].concat());
+        let mut command = folder.phaseflag(&[arguments, &["--timeout", "0.3"]].concat());
         command.env("PHASEFLAG_BASE_URL", NOBODY).env("PHASEFLAG_API_KEY", KEY);
         run(command.env("PHASEFLAG_FLAG_UI_THEME", "dark"))
     };
     let errors = format!("phaseflag: failed to reach `{NOBODY}/sdk/ruleset`: io: {}\n", refused());
-    assert_eq!(down(&["ui-theme"]), outcome(0, "dark\n", &errors));
-    assert_eq!(down(&["ui-theme", "--default", "none"]), outcome(0, "dark\n", &errors));
-    assert_eq!(down(&["other"]), outcome(2, "", &errors));
+    assert_eq!(down(&["get", "ui-theme"]), outcome(0, "dark\n", &errors));
+    assert_eq!(down(&["get", "ui-theme", "--default", "none"]), outcome(0, "dark\n", &errors));
+    let explained = "flag `ui-theme`: value \"dark\", override\n  \
+                       the variable PHASEFLAG_FLAG_UI_THEME decides; without it:\n\
+                     no rules have this flag\n";
+    assert_eq!(down(&["explain", "ui-theme"]), outcome(0, explained, &errors));
+    for command in ["get", "explain"] {
+        assert_eq!(down(&[command, "other"]), outcome(2, "", &errors));
+    }
 }
 
 #[cfg(unix)]
