@@ -19,13 +19,13 @@ pub(crate) enum Bootstrap {
 }
 
 impl Bootstrap {
-    /// Returns the bootstrap at a path. A pipe is read for at most `timeout`.
+    /// Returns the bootstrap at a path; `-` is standard input. A pipe is read for at most `timeout`.
     ///
     /// # Errors
     ///
     /// If the content of a pipe does not end in time or is not a ruleset. A file is not read yet.
     pub(crate) fn at(path: &Path, timeout: Duration) -> Result<Bootstrap, Failure> {
-        if !input::is_stream(path) {
+        if path.as_os_str() != "-" && !input::is_stream(path) {
             return Ok(Bootstrap::File(path.to_owned()));
         }
         let (sender, content) = mpsc::channel();

@@ -32,8 +32,12 @@ pub(crate) const OPTIONS: [OptionSpec; 10] = [
         "FILE",
         "trust these root certificates, in PEM; overrides SSL_CERT_FILE",
     ),
-    OptionSpec::with_value("--bootstrap", "FILE", "a file of rules; overrides PHASEFLAG_BOOTSTRAP")
-        .short('b'),
+    OptionSpec::with_value(
+        "--bootstrap",
+        "FILE",
+        "a file of rules, or `-` for standard input; overrides PHASEFLAG_BOOTSTRAP",
+    )
+    .short('b'),
     ENVIRONMENT,
     OptionSpec::with_value(
         "--timeout",

@@ -30,12 +30,12 @@ fn a_pipe_is_an_input_of_every_command() {
         let writing = write(&folder, "pipe", FLAGS);
         assert_eq!(run(&mut folder.phaseflag(arguments)), outcome(0, output, ""));
         writing.join().unwrap();
-        let piped: Vec<_> = arguments
-            .iter()
-            .map(|word| if *word == "pipe" { "/dev/stdin" } else { word })
-            .collect();
-        let printed = run_with_input(&mut folder.phaseflag(&piped), FLAGS);
-        assert_eq!(printed, outcome(0, output, ""));
+        for input in ["/dev/stdin", "-"] {
+            let words = arguments.iter().map(|word| if *word == "pipe" { input } else { word });
+            let piped: Vec<_> = words.collect();
+            let printed = run_with_input(&mut folder.phaseflag(&piped), FLAGS);
+            assert_eq!(printed, outcome(0, output, ""), "{piped:?}");
+        }
     }
     folder.write("flags.json", FLAGS);
     let writing = write(&folder, "pipe", "a\nb\n");
