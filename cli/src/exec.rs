@@ -143,8 +143,12 @@ fn shell(line: &OsString) -> Command {
     #[cfg(windows)]
     {
         use std::os::windows::process::CommandExt;
+        // With `/S`, `cmd` removes these quotation marks and none of the line's own.
+        let mut quoted = OsString::from("\"");
+        quoted.push(line);
+        quoted.push("\"");
         let mut command = Command::new("cmd");
-        command.arg("/C").raw_arg(line);
+        command.args(["/D", "/S", "/C"]).raw_arg(quoted);
         command
     }
     #[cfg(not(windows))]
