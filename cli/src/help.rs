@@ -23,7 +23,8 @@ const STATUS_1: &str = "a negative result: false with --exit-code, problems, dif
                         outdated file";
 
 /// Examples of several commands.
-pub(crate) const EXAMPLES: [&str; 3] = [
+pub(crate) const EXAMPLES: &[&str] = &[
+    #[cfg(feature = "serve")]
     "phaseflag serve flags.json",
     "phaseflag get new-checkout-flow --user ada --attr plan=pro",
     "phaseflag list --bootstrap flags.json",
@@ -40,7 +41,7 @@ pub(crate) fn of_program(commands: &[&Command]) -> String {
     options(&mut help, client::OPTIONS.iter().chain(&COMMON));
     help += "\nEnvironment:\n";
     list(&mut help, &ENVIRONMENT.map(|(name, about)| (name.to_owned(), about)));
-    examples(&mut help, &EXAMPLES);
+    examples(&mut help, EXAMPLES);
     help += "\nRun `phaseflag COMMAND --help` for the options of a command.\n";
     statuses(&mut help);
     help

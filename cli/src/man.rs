@@ -59,7 +59,7 @@ fn page() -> String {
         let _ = write!(page, ".TP\n.B {status}\n{}", text(about));
     }
     page += ".SH EXAMPLES\n";
-    examples(&mut page, &help::EXAMPLES);
+    examples(&mut page, help::EXAMPLES);
     page
 }
 

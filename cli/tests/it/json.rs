@@ -75,9 +75,6 @@ fn the_page_prints_what_the_command_prints() {
         examples.into_iter().partition(|(line, _)| is_endless(line));
     assert_eq!((endless.len(), others.len()), (2, 12));
     for (line, expected) in others {
-        if line.contains("refs") && cfg!(not(feature = "refs")) {
-            continue;
-        }
         let mut shell = crate::docs::shell(&folder);
         match line.contains("pull") {
             true => {

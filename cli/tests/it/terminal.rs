@@ -206,7 +206,6 @@ fn json_is_valid_on_a_terminal() {
         &["check", &path, "--json"],
         &["diff", "rules.json", &path, "--json"],
         &["generate", "rust", &path, "--json"],
-        #[cfg(feature = "refs")]
         &["refs", "--json", "-b", &path],
     ] {
         let shown = show(&folder, arguments, 80);
