@@ -171,7 +171,8 @@ const STRANGE: &str = r#"{
              {"percentage_rollout": [{"variation": "small", "percentage": 0.5},
                  {"variation": "a variation with a name that is long as well, and has words", "percentage": 20.25}]}]},
         {"key": "gate", "default_variation": "on", "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}]},
-        {"key": "empty"}, {"key": "-dash", "status": "archived"}, {"key": ""}, {"name": "no key"}]}"#;
+        {"key": "empty"}, {"key": "-dash", "status": "archived"}, {"key": ""}, {"name": "no key"},
+        {"key": "constructor"}, {"key": "__proto__"}, {"key": "toString"}]}"#;
 
 #[test]
 fn texts_are_shown_as_they_are() {
@@ -210,6 +211,13 @@ fn texts_are_shown_as_they_are() {
     browser.wait_for("#command", "explain --bootstrap rules.json ''");
     choose(4);
     browser.wait_for("#command", "explain --bootstrap rules.json -- -dash");
+    // Names that every object of JavaScript has are keys like others.
+    for (position, key) in [(6, "constructor"), (7, "__proto__"), (8, "toString")] {
+        choose(position);
+        browser.wait_for("#key", key);
+        browser.wait_for("#reason", "no rule decides");
+        browser.wait_for(&format!("[data-key={key}] .value"), "null");
+    }
     let made = "document.querySelectorAll('img[src=x], p b, script:not([src]), u, i').length";
     assert_eq!(browser.run(&format!("return {made}")).as_u64(), Some(0));
     assert_eq!(browser.run("return violations").as_array(), Some(&[][..]));

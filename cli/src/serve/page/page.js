@@ -19,7 +19,7 @@ const panel = byId("panel"), list = byId("flags"), filter = byId("filter");
 
 let flags = [];        // what the file has
 let selected = null;   // the key of a flag, or null
-let values = {};       // what each flag serves in the context
+let values = new Map;  // what each flag serves in the context, by its key
 let edited = new Set;  // the keys of the flags that the last edit changed
 let file = "";
 let command = "";      // the same evaluation on the command line
@@ -209,7 +209,7 @@ function markSelected() {
 
 function showValues() {
   for (const button of buttons()) {
-    const value = button.querySelector(".value"), text = values[button.dataset.key];
+    const value = button.querySelector(".value"), text = values.get(button.dataset.key);
     value.hidden = text === undefined;
     value.textContent = visible(text ?? "");
     value.className = text === "true" ? "value true" : "value";
@@ -291,7 +291,7 @@ function indented(json) {
 
 function showAnswer(answer) {
   const it = answer.explanation;
-  values = answer.values;
+  values = new Map(Object.entries(answer.values));
   showValues();
   showKinds(answer.kinds);
   if (it === null || selected === null) return;
