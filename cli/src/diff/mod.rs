@@ -167,12 +167,11 @@ fn object(differences: &[Difference], impact: Option<&Impact>) -> Value {
             ("changes", Value::Array(Vec::new())),
         ]));
     }
-    if let Some(impact) = impact {
-        for object in &mut objects {
-            let flag = object.get("key").and_then(Value::as_str).and_then(|key| impact.flag(key));
-            let groups = flag.map(|flag| flag.groups.iter().map(group_object).collect::<Value>());
-            object.insert("users", groups.unwrap_or_default());
-        }
+    for object in &mut objects {
+        let key = object.get("key").and_then(Value::as_str);
+        let flag = key.and_then(|key| impact?.flag(key));
+        let groups = flag.map(|flag| flag.groups.iter().map(group_object).collect::<Value>());
+        object.insert("users", groups.unwrap_or_default());
     }
     Value::from(Object::from([
         ("differences", Value::from(objects)),

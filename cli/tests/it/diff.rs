@@ -113,6 +113,9 @@ fn data_is_json() {
         done.output.parse().unwrap()
     };
     assert_eq!(plain["users"], Value::Null);
+    // A member without a value is null, and never left out.
+    let difference = plain["differences"][0].as_object().unwrap();
+    assert_eq!(difference.get("users"), Some(&Value::Null));
     let differences = plain["differences"].as_array().unwrap();
     let names: Vec<_> = differences
         .iter()
