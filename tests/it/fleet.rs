@@ -139,6 +139,25 @@ fn each_key_has_its_own_rules() {
     assert!(error.to_string().contains("key"), "{error}");
 }
 
+/// The service also takes a key as a bearer token.
+#[test]
+fn each_token_has_its_own_rules() {
+    let server = Server::start(|request| match request.header("authorization") {
+        Some(token) => rules(token.trim_start_matches("Bearer ")),
+        None => Reply::status(401),
+    });
+    let Some(nginx) = Nginx::start(&server) else { return };
+    let url = format!("http://{}/api/v1/sdk/ruleset", nginx.address);
+    for token in ["one", "two", "one"] {
+        let request = ureq::get(&url).header("authorization", format!("Bearer {token}"));
+        let body = request.call().unwrap().body_mut().read_to_string().unwrap();
+        assert_eq!(body, ruleset(1, &[token]));
+    }
+    let refused = ureq::get(&url).call().unwrap_err();
+    assert!(matches!(refused, ureq::Error::StatusCode(401)), "{refused}");
+    assert_eq!(server.requests().len(), 3);
+}
+
 #[test]
 fn nginx_answers_an_unchanged_ruleset_with_304() {
     let server = Server::start(|_| rules("rules").with("etag", r#""one""#));
