@@ -9,8 +9,9 @@ use phaseflag::Object;
 
 use super::http::{Request, Response};
 
-/// The last parts of names that public DNS does not have. Containers and local networks use them.
-const PRIVATE: [&str; 4] = [".internal", ".local", ".localhost", ".test"];
+/// The last parts of names that public DNS does not have, such as those of containers. `.local` is not
+/// among them: each machine of a local network may claim such a name.
+const PRIVATE: [&str; 3] = [".internal", ".localhost", ".test"];
 
 /// Checks a request of a program: its host must be an address or a private name. Programs in HTTP/1.0
 /// send none; browsers always do.
@@ -101,7 +102,7 @@ mod tests {
             ("0.0.0.0:8000", false, true),
             ("[fe80::1]:8000", false, true),
             ("host.docker.internal:8000", false, true),
-            ("printer.local", false, true),
+            ("printer.local", false, false),
             ("phaseflag:8000", false, true),
             ("", false, true),
             ("example.com:8000", false, false),

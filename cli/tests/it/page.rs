@@ -127,7 +127,9 @@ fn a_host_that_is_not_this_machine_is_refused() {
         (format!("Host: example.com:{port}\r\n"), 421, 421),
         (format!("Host: 127.0.0.1.example.com:{port}\r\n"), 421, 421),
         (format!("Host: localhost.example.com:{port}\r\n"), 421, 421),
-        // Programs in containers and on the local network.
+        // A machine of the local network may claim it.
+        (format!("Host: printer.local:{port}\r\n"), 421, 421),
+        // Programs in containers.
         (format!("Host: host.docker.internal:{port}\r\n"), 421, 200),
         (format!("Host: 192.168.1.7:{port}\r\n"), 421, 200),
         (format!("Host: flags:{port}\r\n"), 421, 200),
