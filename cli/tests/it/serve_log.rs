@@ -106,13 +106,14 @@ fn the_readme_shows_the_lines_of_the_log() {
     folder.write("examples/flags.json", FLAGS);
     let mut service = Service::start(&folder, "examples/flags.json");
     service.get("/sdk/ruleset", &[]);
-    let event = shown[2].strip_prefix("event ").unwrap();
+    let event = shown[3].strip_prefix("event ").unwrap();
     service.post("/sdk/events", &format!(r#"{{"events": [{event}]}}"#));
     folder.write("examples/flags.json", &FLAGS.replace("\"inactive\"", "\"active\""));
     service.get("/sdk/ruleset", &[]);
     for line in shown {
         let printed = match line.split([' ', '\t']).collect::<Vec<_>>()[..2] {
             ["serving", _] => format!("serving {}", service.base_url),
+            ["page", _] => format!("page {}", service.page()),
             [_, part] => service.program.line(part),
             _ => unreachable!(),
         };
