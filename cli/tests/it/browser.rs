@@ -211,6 +211,8 @@ fn texts_are_shown_as_they_are() {
     browser.wait_for("#command", "explain --bootstrap rules.json ''");
     choose(4);
     browser.wait_for("#command", "explain --bootstrap rules.json -- -dash");
+    browser.run("document.querySelector('#user').value = '--json'; document.querySelector('#user').dispatchEvent(new Event('input', {bubbles: true}))");
+    browser.wait_for("#command", "explain --bootstrap rules.json --user=--json -- -dash");
     // Names that every object of JavaScript has are keys like others.
     for (position, key) in [(6, "constructor"), (7, "__proto__"), (8, "toString")] {
         choose(position);

@@ -217,7 +217,10 @@ function showValues() {
 }
 
 function select(key) {
-  if (key !== selected) panel.classList.add("busy");
+  if (key !== selected) {
+    panel.classList.add("busy");
+    current?.abort();
+  }
   selected = key;
   markSelected();
   showFlag();
@@ -254,8 +257,11 @@ function showCommand() {
   if (selected === null) return;
   const quote = text => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
   const words = ["phaseflag", "explain"];
-  if (file !== "-") words.push("--bootstrap", quote(file));
-  for (const [option, value] of contextOptions()) words.push(option, quote(value));
+  // The command takes no value for an option that looks like another one, unless it is joined by `=`.
+  const add = (option, value) =>
+    words.push(...value.startsWith("-") ? [quote(`${option}=${value}`)] : [option, quote(value)]);
+  if (file !== "-") add("--bootstrap", file);
+  for (const [option, value] of contextOptions()) add(option, value);
   if (selected.startsWith("-")) words.push("--");
   words.push(quote(selected));
   command = words.join(" ");
