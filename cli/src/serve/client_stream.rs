@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 
 use phaseflag::{Object, Value};
 
@@ -15,21 +16,21 @@ pub(crate) const PATH: &str = "/api/v1/sdk/stream";
 
 /// What the streams of clients were told.
 pub(crate) struct FlagEvents {
-    flags: Vec<Value>,
+    rules: Arc<Rules>,
     /// The number of the last event.
     last_id: u64,
 }
 
 impl FlagEvents {
-    pub(crate) fn new(rules: &Rules) -> FlagEvents {
-        FlagEvents { flags: flags(rules), last_id: 0 }
+    pub(crate) fn new(rules: &Arc<Rules>) -> FlagEvents {
+        FlagEvents { rules: rules.clone(), last_id: 0 }
     }
 
     /// Returns an event for each flag that has changed since the last call; empty if none has.
-    pub(crate) fn next(&mut self, rules: &Rules) -> String {
-        let before = mem::replace(&mut self.flags, flags(rules));
+    pub(crate) fn next(&mut self, rules: &Arc<Rules>) -> String {
+        let before = mem::replace(&mut self.rules, rules.clone());
         let mut events = String::new();
-        for (name, flag) in changes(&before, &self.flags) {
+        for (name, flag) in changes(flags(&before), flags(rules)) {
             self.last_id += 1;
             events += &event(self.last_id, name, flag);
         }
@@ -56,8 +57,8 @@ pub(crate) fn too_many_streams() -> Response {
     Response::json(503, Object::from([("error", "Too many streams")]))
 }
 
-fn flags(rules: &Rules) -> Vec<Value> {
-    rules.document.get("flags").and_then(Value::as_array).unwrap_or_default().to_vec()
+fn flags(rules: &Rules) -> &[Value] {
+    rules.document.get("flags").and_then(Value::as_array).unwrap_or_default()
 }
 
 /// Returns the name of the event for each flag that differs, and the flag.
