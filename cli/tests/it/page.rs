@@ -365,18 +365,26 @@ fn a_slow_split_ends_early_and_delays_no_other_request() {
     let service = Service::start(&folder, "rules.json");
     let text = "abc".repeat(3000);
     let body = format!(r#"{{"key": "f", "attributes": [{{"name": "text", "value": "{text}"}}]}}"#);
-    let mut slow = connect(&service);
-    write!(
-        slow,
-        "POST /_page/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    assert_eq!(get(&service, "_page/flags").status, 200);
-    slow.set_nonblocking(true).unwrap();
-    assert!(slow.peek(&mut [0]).is_err(), "the slow answer came first");
-    slow.set_nonblocking(false).unwrap();
+    let ask = || {
+        let mut slow = connect(&service);
+        write!(
+            slow,
+            "POST /_page/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        slow
+    };
+    // A busy machine may take a second for the other request once, but not each time.
+    let overtaken = (0..10).map(|_| ask()).find(|slow| {
+        assert_eq!(get(&service, "_page/flags").status, 200);
+        slow.set_nonblocking(true).unwrap();
+        let is_waiting = slow.peek(&mut [0]).is_err();
+        slow.set_nonblocking(false).unwrap();
+        is_waiting
+    });
+    let slow = overtaken.expect("the slow answer came first");
     let mut lines = BufReader::new(slow).lines();
     let json = lines.find(|line| line.as_ref().unwrap().starts_with('{')).unwrap().unwrap();
     let total = json.parse::<Value>().unwrap()["split"]["total"].as_u64().unwrap();
