@@ -225,6 +225,52 @@ fn texts_are_shown_as_they_are() {
     assert_eq!(browser.run("return violations").as_array(), Some(&[][..]));
 }
 
+/// Requests what a script of another site may want, and notes for each whether it got it.
+const INTRUDER: &str = r#"
+    window.seen = {};
+    const note = (name, request) => request.then(() => { seen[name] = "got"; }, () => { seen[name] = "refused"; });
+    const read = (path, options) => fetch(URL_OF_PAGE + path, options).then(response => {
+        if (!response.ok) throw response.status;
+        return response.text();
+    });
+    const loaded = element => new Promise((resolve, reject) => {
+        element.onload = element.onopen = resolve;
+        element.onerror = reject;
+    });
+    const json = {"Content-Type": "application/json"};
+    note("flags", read("_page/flags"));
+    note("answer", read("_page/answer", {method: "POST", headers: json, body: "{}"}));
+    note("rules", read("api/v1/sdk/ruleset", {headers: {"X-API-Key": "k"}}));
+    note("stream", loaded(new EventSource(URL_OF_PAGE + "_page/changes")));
+    const script = document.createElement("script");
+    script.src = URL_OF_PAGE + "_page/page.js";
+    document.body.append(script);
+    note("script", loaded(script));"#;
+
+#[test]
+fn a_page_elsewhere_gets_nothing() {
+    let folder = Folder::new("browser-elsewhere");
+    let Some((service, browser)) = open(&folder) else { return };
+    let seen = |url: &str| {
+        browser.run(&INTRUDER.replace("URL_OF_PAGE", &format!("{url:?}")));
+        browser.wait_until("Object.keys(seen).length === 5");
+        browser.run("return Object.values(seen).join(' ')").as_str().unwrap().to_owned()
+    };
+    let nothing = ["refused"; 5].join(" ");
+    // Another port of this machine is another origin. This path has no policy of its own.
+    let other = Service::with_flags(&folder);
+    browser.open(&other.base_url);
+    assert_eq!(seen(&service.page()), nothing);
+    // For the browser this is one origin, whose name now leads to this machine.
+    let rebound = service.page().replace("127.0.0.1", "rebound.example");
+    browser.open(&rebound);
+    browser.wait_for("body", "WRONG_HOST");
+    assert_eq!(seen(&rebound), nothing);
+    // A document of the service itself gets all of it.
+    browser.open(&service.base_url);
+    assert_eq!(seen(&service.page()), "got got got got got");
+}
+
 /// Nothing is wider than the window.
 #[track_caller]
 fn assert_fits(browser: &Browser) {

@@ -59,6 +59,8 @@ impl Browser {
             "--disable-background-networking",
             "--disable-component-update",
             "--no-first-run",
+            // A name of another site that leads to this machine.
+            "--host-resolver-rules=MAP rebound.example 127.0.0.1",
             "--window-size=1280,1000",
         ];
         let options = Object::from([("args", Value::from(arguments))]);
