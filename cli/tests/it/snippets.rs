@@ -2,11 +2,10 @@
 
 use std::ops::Range;
 
-use phaseflag::Value;
 use unicode_width::UnicodeWidthStr;
 
 use crate::support::terminal::run_in_terminal;
-use crate::support::{FLAGS, Folder, run};
+use crate::support::{FLAGS, Folder};
 
 const SERVICE: &str = include_str!("../../../tests/data/service/ruleset.json");
 
@@ -55,11 +54,8 @@ rules.json: 1 problem, 2 warnings
 fn the_readme_shows_what_the_command_prints() {
     let folder = Folder::new("snippets-readme");
     let readme = include_str!("../../README.md");
-    let block = |language: &str| {
-        let begin = format!("```{language}\n");
-        let blocks = readme.split_once("## Checking a file").unwrap().1.split_once(&begin);
-        blocks.unwrap().1.split_once("```\n").unwrap().0
-    };
+    let section = readme.split_once("## Checking a file").unwrap().1;
+    let example = section.split_once("```text\n").unwrap().1.split_once("```\n").unwrap().0;
     let text = r#"[{"key": "a", "default_variation": "on",
    "variations": [{"key": "on", "value": true}],
    "targeting_rules": [{"variation": "on", "condition": []}]}]"#;
@@ -68,9 +64,7 @@ fn the_readme_shows_what_the_command_prints() {
     command.env("NO_COLOR", "1");
     let shown = run_in_terminal(command, 80, &[]);
     let expected = format!("$ phaseflag check flags.json\n{}", shown.output);
-    assert_eq!(block("text"), expected);
-    let printed = run(&mut folder.phaseflag(&["check", "flags.json", "--json"]));
-    assert_eq!(printed.output.parse::<Value>(), block("json").parse());
+    assert_eq!(example, expected);
 }
 
 #[test]
