@@ -92,8 +92,10 @@ impl EvaluationContext {
         name: impl Into<String>,
         value: impl Into<AttributeValue>,
     ) -> EvaluationContext {
-        if let Some((name, value)) = self.set_identifier(name.into(), value.into()) {
-            self.set_attribute(name, value);
+        let (name, value) = (name.into(), value.into());
+        match identifier_setter(&name) {
+            Some(set) => set(&mut self, value),
+            None => self.set_attribute(name, value),
         }
         self
     }
@@ -129,33 +131,19 @@ impl EvaluationContext {
         self.session_id = Some(text);
     }
 
-    /// Sets an identifier by its name as an attribute, or returns the attribute.
-    fn set_identifier(
-        &mut self,
-        name: String,
-        value: AttributeValue,
-    ) -> Option<(String, AttributeValue)> {
-        match name.as_str() {
-            "user_id" => value.into_text().into_iter().for_each(|text| self.set_user_id(text)),
-            "session_id" => {
-                value.into_text().into_iter().for_each(|text| self.set_session_id(text))
-            }
-            _ => {
-                self.note_length(&name);
-                if let AttributeValue::String(text) = &value {
-                    self.note_length(text);
-                }
-                return Some((name, value));
-            }
-        }
-        None
-    }
-
     fn note_length(&mut self, text: &str) {
         self.has_long_text |= text.len() > SHORT_TEXT;
     }
 
+    fn note_lengths(&mut self, name: &str, value: &AttributeValue) {
+        self.note_length(name);
+        if let AttributeValue::String(text) = value {
+            self.note_length(text);
+        }
+    }
+
     fn set_attribute(&mut self, name: String, value: AttributeValue) {
+        self.note_lengths(&name, &value);
         match self.position(&name) {
             Ok(position) => {
                 if let Some((_, old)) = self.attributes.get_mut(position) {
@@ -218,6 +206,19 @@ impl EvaluationContext {
     }
 }
 
+/// Returns what sets the identifier with this name, or `None` if it is the name of an attribute.
+fn identifier_setter(name: &str) -> Option<fn(&mut EvaluationContext, AttributeValue)> {
+    match name {
+        "user_id" => Some(|context, value| {
+            value.into_text().into_iter().for_each(|text| context.set_user_id(text));
+        }),
+        "session_id" => Some(|context, value| {
+            value.into_text().into_iter().for_each(|text| context.set_session_id(text));
+        }),
+        _ => None,
+    }
+}
+
 /// Sets attributes, as [`attributes`](EvaluationContext::attributes) does.
 impl<N: Into<String>, V: Into<AttributeValue>> Extend<(N, V)> for EvaluationContext {
     fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, attributes: I) {
@@ -225,8 +226,13 @@ impl<N: Into<String>, V: Into<AttributeValue>> Extend<(N, V)> for EvaluationCont
         let given: Vec<_> =
             attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         for (name, value) in given {
-            let attribute = self.set_identifier(name, value);
-            self.attributes.extend(attribute);
+            match identifier_setter(&name) {
+                Some(set) => set(self, value),
+                None => {
+                    self.note_lengths(&name, &value);
+                    self.attributes.push((name, value));
+                }
+            }
         }
         sort_members(&mut self.attributes);
     }

@@ -92,6 +92,7 @@ impl Ruleset {
     }
 
     /// Evaluates a flag, and moves this reference into the result.
+    #[inline]
     pub(crate) fn into_result(
         self,
         key: &str,
