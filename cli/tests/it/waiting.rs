@@ -318,7 +318,7 @@ mod in_a_terminal {
     fn a_long_count_shows_how_much_is_done() {
         let folder = Folder::new("waiting-split");
         let condition = r#"{"attribute": "user_id", "operator": "not_contains", "value": "xy"}"#;
-        let count = if cfg!(debug_assertions) { 25 } else { 250 };
+        let count = if cfg!(debug_assertions) { 80 } else { 800 };
         let conditions = vec![condition; count].join(",");
         folder.write(
             "rules.json",
