@@ -94,7 +94,7 @@ fn started(settings: ClientBuilder) -> PhaseFlagClient {
 }
 
 fn client(flag: &str, size: usize) -> PhaseFlagClient {
-    let client = started(PhaseFlagClient::builder("", "").bootstrap_text(ruleset(flag, size)));
+    let client = started(PhaseFlagClient::without_service().bootstrap_text(ruleset(flag, size)));
     assert!(client.snapshot().ruleset().unwrap().problems().is_empty());
     client
 }
@@ -161,10 +161,10 @@ fn hooks(criterion: &mut Criterion) {
     let context = context();
     for (name, rules) in [("no_rules", ""), ("one_of", &one_of), ("rollout", rollout)] {
         let text = ruleset(&flag("", rules), 1);
-        let without = started(PhaseFlagClient::builder("", "").bootstrap_text(text.as_str()));
+        let without = started(PhaseFlagClient::without_service().bootstrap_text(text.as_str()));
         let hook = |evaluation: &Evaluation<'_>| _ = black_box(evaluation);
         let settings =
-            PhaseFlagClient::builder("", "").bootstrap_text(text.as_str()).on_evaluation(hook);
+            PhaseFlagClient::without_service().bootstrap_text(text.as_str()).on_evaluation(hook);
         for (hooked, client) in [("without", without), ("with", started(settings))] {
             let snapshot = client.snapshot();
             let id = |call: &str| BenchmarkId::new(format!("{name}_{call}"), hooked);

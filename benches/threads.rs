@@ -18,7 +18,7 @@ const ROUND: Duration = Duration::from_millis(100);
 const STRETCH: u64 = 1_000;
 
 fn main() {
-    let client = PhaseFlagClient::builder("", "").bootstrap_text(realistic::ruleset(100));
+    let client = PhaseFlagClient::without_service().bootstrap_text(realistic::ruleset(100));
     let client = client.build().unwrap();
     client.start().unwrap();
     let key = realistic::key(0);

@@ -12,7 +12,7 @@ const FLAGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/flags.json");
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Without a base URL, the client uses its bootstrap only.
-    let client = PhaseFlagClient::builder("", "").bootstrap_file(FLAGS).build()?;
+    let client = PhaseFlagClient::without_service().bootstrap_file(FLAGS).build()?;
     client.start()?;
 
     print_row("FLAG", "USER", "VALUE", "REASON");

@@ -7,7 +7,7 @@
 //! use phaseflag::{EvaluationContext, PhaseFlagClient};
 //!
 //! // With the URL of the service instead of "", the rules come from the service.
-//! let client = PhaseFlagClient::builder("", "")
+//! let client = PhaseFlagClient::without_service()
 //!     .bootstrap_text(r#"{"flags": [{"key": "new-checkout-flow", "default_variation": "off",
 //!         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
 //!         "targeting_rules": [{"variation": "on",

@@ -59,7 +59,7 @@ impl Bootstrap {
 
     /// Returns why the bootstrap is invalid, or `None`.
     pub(crate) fn fault(&self) -> Option<Error> {
-        let builder = self.add_to(PhaseFlagClient::builder("", ""), Duration::ZERO);
+        let builder = self.add_to(PhaseFlagClient::without_service(), Duration::ZERO);
         builder.build().and_then(|client| client.start()).err()
     }
 }

@@ -306,7 +306,7 @@ pub(crate) fn overridden_without_rules(
     failure: Failure,
 ) -> Result<EvaluationResult, Failure> {
     let Failure::NoRules { message, .. } = &failure else { return Err(failure) };
-    let client = PhaseFlagClient::builder("", "").override_from_env().build()?;
+    let client = PhaseFlagClient::without_service().override_from_env().build()?;
     let Some(result) = client.get_variation(key, None) else { return Err(failure) };
     output::warn(message);
     Ok(result)

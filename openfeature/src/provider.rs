@@ -29,7 +29,7 @@ const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = PhaseFlagClient::builder("", "")
+/// let client = PhaseFlagClient::without_service()
 ///     .bootstrap_text(r#"{"flags": [{"key": "greeting", "default_variation": "v",
 ///         "variations": [{"key": "v", "value": "Hello"}]}]}"#)
 ///     .build()?;

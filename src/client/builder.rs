@@ -49,6 +49,23 @@ impl PhaseFlagClient {
             Config { base_url: base_url.into(), api_key: api_key.into(), ..Config::default() };
         ClientBuilder { config, extras: Extras::default(), from_env: None }
     }
+
+    /// Returns a builder for a client without a service: `builder("", "")`. The client never uses the
+    /// network. It evaluates the rules of a bootstrap, and overrides.
+    ///
+    /// ```
+    /// use phaseflag::PhaseFlagClient;
+    ///
+    /// let rules = r#"[{"key": "beta", "variations": [{"key": "on", "value": true}],
+    ///                 "default_variation": "on"}]"#;
+    /// let client = PhaseFlagClient::without_service().bootstrap_text(rules).build()?;
+    /// client.start()?;
+    /// assert!(client.get_boolean_value("beta", false, None));
+    /// # Ok::<(), phaseflag::Error>(())
+    /// ```
+    pub fn without_service() -> ClientBuilder {
+        PhaseFlagClient::builder("", "")
+    }
 }
 
 impl ClientBuilder {
@@ -75,7 +92,7 @@ impl ClientBuilder {
     /// ```
     /// use phaseflag::{PhaseFlagClient, Value};
     ///
-    /// let client = PhaseFlagClient::builder("", "")
+    /// let client = PhaseFlagClient::without_service()
     ///     .bootstrap_text(r#"[{"key": "checkout", "name": "The new checkout"}]"#)
     ///     .keep_text(true)
     ///     .build()?;

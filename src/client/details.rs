@@ -14,7 +14,7 @@ use crate::value::Value;
 /// ```
 /// use phaseflag::{PhaseFlagClient, Reason};
 ///
-/// let client = PhaseFlagClient::builder("", "")
+/// let client = PhaseFlagClient::without_service()
 ///     .bootstrap_text(r#"{"flags": [{"key": "ui-theme", "default_variation": "dim",
 ///         "variations": [{"key": "dim", "value": "dark"}]}]}"#)
 ///     .build()?;

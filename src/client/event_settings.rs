@@ -64,7 +64,7 @@ impl ClientBuilder {
     /// ```
     /// use phaseflag::PhaseFlagClient;
     ///
-    /// let builder = PhaseFlagClient::builder("", "").record_evaluations(true);
+    /// let builder = PhaseFlagClient::without_service().record_evaluations(true);
     /// # builder.build()?;
     /// # Ok::<(), phaseflag::Error>(())
     /// ```
@@ -92,7 +92,7 @@ impl ClientBuilder {
     /// ```
     /// use phaseflag::PhaseFlagClient;
     ///
-    /// let client = PhaseFlagClient::builder("", "")
+    /// let client = PhaseFlagClient::without_service()
     ///     .on_evaluation(|evaluation| match (evaluation.value(), evaluation.error()) {
     ///         (Some(value), None) => println!("{} is {value}", evaluation.key()),
     ///         (_, Some(error)) => println!("{error}"),

@@ -47,7 +47,7 @@ impl PhaseFlagClient {
     pub fn builder_from_env() -> ClientBuilder {
         let settings = match EnvSettings::read() {
             Ok(settings) => settings,
-            Err(fault) => return PhaseFlagClient::builder("", "").failing(fault),
+            Err(fault) => return PhaseFlagClient::without_service().failing(fault),
         };
         if settings.base_url.is_empty()
             && !settings.api_key.is_empty()

@@ -69,7 +69,7 @@ macro_rules! getters {
         /// ```
         /// use phaseflag::{PhaseFlagClient, Value};
         ///
-        /// let client = PhaseFlagClient::builder("", "").build()?;
+        /// let client = PhaseFlagClient::without_service().build()?;
         /// let text = r#"{"max": 10}"#;
         /// let limits = client.get_json_value("limits", text.parse::<Value>()?, None);
         /// assert_eq!(limits["max"].as_i64(), Some(10));
@@ -191,7 +191,7 @@ macro_rules! getters {
         ///     invoice: Option<bool>,
         /// }
         ///
-        /// let client = PhaseFlagClient::builder("", "").build()?;
+        /// let client = PhaseFlagClient::without_service().build()?;
         /// client.start()?;
         /// client.set_override("checkout", phaseflag::Object::from([("max_items", 50)]));
         /// let checkout: Checkout = client.get_json_as("checkout", None)?;
@@ -234,7 +234,7 @@ macro_rules! getters {
         ///     invoice: bool,
         /// }
         ///
-        /// let client = PhaseFlagClient::builder("", "").build()?;
+        /// let client = PhaseFlagClient::without_service().build()?;
         /// client.start()?;
         /// client.set_override("checkout", serde_json::json!({"max_items": 50}));
         /// let checkout: Checkout = client.get_json_as_serde("checkout", None)?;

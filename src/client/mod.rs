@@ -60,7 +60,7 @@ use crate::value::{Value, ValueError};
 /// use phaseflag::PhaseFlagClient;
 ///
 /// # fn main() -> Result<(), phaseflag::Error> {
-/// let client = PhaseFlagClient::builder("", "")
+/// let client = PhaseFlagClient::without_service()
 ///     .bootstrap_text(r#"{"flags": [{"key": "greeting", "default_variation": "v",
 ///         "variations": [{"key": "v", "value": "Hello"}]}]}"#)
 ///     .build()?;
@@ -221,7 +221,7 @@ impl PhaseFlagClient {
     /// ```
     /// use phaseflag::PhaseFlagClient;
     ///
-    /// let client = PhaseFlagClient::builder("", "").bootstrap_text("[]").build()?;
+    /// let client = PhaseFlagClient::without_service().bootstrap_text("[]").build()?;
     /// let subscription = client.on_flags_changed(|flags| println!("{flags:?}"));
     /// client.start()?;
     /// # drop(subscription);

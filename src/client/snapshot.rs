@@ -24,7 +24,7 @@ use crate::value::{Value, ValueError};
 /// ```
 /// use phaseflag::{EvaluationContext, PhaseFlagClient};
 ///
-/// # let client = PhaseFlagClient::builder("", "").build()?;
+/// # let client = PhaseFlagClient::without_service().build()?;
 /// # client.start()?;
 /// let context = EvaluationContext::new().user_id("user-123");
 /// let flags = client.snapshot();

@@ -12,7 +12,7 @@ use crate::value::Value;
 /// ```
 /// use phaseflag::PhaseFlagClient;
 ///
-/// let client = PhaseFlagClient::builder("", "").bootstrap_text(r#"[{"key": "a"}]"#).build()?;
+/// let client = PhaseFlagClient::without_service().bootstrap_text(r#"[{"key": "a"}]"#).build()?;
 /// client.start()?;
 /// client.get_boolean_value("b", false, None);
 ///

@@ -59,7 +59,7 @@ impl FlagsChanged {
     /// ```
     /// use phaseflag::PhaseFlagClient;
     ///
-    /// let client = PhaseFlagClient::builder("", "").bootstrap_text(r#"[{"key": "a"}]"#).build()?;
+    /// let client = PhaseFlagClient::without_service().bootstrap_text(r#"[{"key": "a"}]"#).build()?;
     /// client.on_flags_changed(|flags| {
     ///     if flags.contains("a") {
     ///         println!("the flag `a` has changed");

@@ -46,7 +46,7 @@ impl From<Value> for serde_json::Value {
 /// use phaseflag::PhaseFlagClient;
 /// use serde_json::json;
 ///
-/// let client = PhaseFlagClient::builder("", "").build()?;
+/// let client = PhaseFlagClient::without_service().build()?;
 /// client.set_override("limits", json!({"items": 50, "retries": [1, 2, 4]}));
 /// # Ok::<(), phaseflag::Error>(())
 /// ```

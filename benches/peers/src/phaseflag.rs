@@ -23,7 +23,7 @@ impl Peer for PhaseFlag {
 
     fn load() -> PhaseFlag {
         let text = format!(r#"{{"flags": [{}]}}"#, crate::flags(PLAIN, RULE));
-        let client = PhaseFlagClient::builder("", "").bootstrap_text(text).build().unwrap();
+        let client = PhaseFlagClient::without_service().bootstrap_text(text).build().unwrap();
         client.start().unwrap();
         PhaseFlag(client)
     }

@@ -443,13 +443,13 @@ fn serving(key: &str, value: &str) -> String {
 
 /// Returns a client that serves these flags, which have no problems.
 fn client(flags: &str) -> PhaseFlagClient {
-    serve(PhaseFlagClient::builder("", ""), flags)
+    serve(PhaseFlagClient::without_service(), flags)
 }
 
 /// Returns such a client with a hook that does nothing.
 fn hooked(flags: &str) -> PhaseFlagClient {
     let hook = |evaluation: &Evaluation<'_>| _ = black_box(evaluation);
-    serve(PhaseFlagClient::builder("", "").on_evaluation(hook), flags)
+    serve(PhaseFlagClient::without_service().on_evaluation(hook), flags)
 }
 
 /// Returns such a client that records evaluations, with a service that does not respond.

@@ -108,7 +108,7 @@ mod tests {
     fn events(evaluate: fn(&PhaseFlagClient)) -> Vec<String> {
         let exporter = InMemoryLogExporter::default();
         let provider = SdkLoggerProvider::builder().with_simple_exporter(exporter.clone()).build();
-        let client = PhaseFlagClient::builder("", "").bootstrap_text(RULES);
+        let client = PhaseFlagClient::without_service().bootstrap_text(RULES);
         let client = client.on_evaluation(reporter(&provider)).build().unwrap();
         client.start().unwrap();
         evaluate(&client);

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let exporter = InMemoryLogExporter::default();
     let provider = SdkLoggerProvider::builder().with_simple_exporter(exporter.clone()).build();
     // With the URL of the service instead of "", the rules come from the service.
-    let client = PhaseFlagClient::builder("", "")
+    let client = PhaseFlagClient::without_service()
         .bootstrap_text(RULES)
         .on_evaluation(event::reporter(&provider))
         .build()?;

@@ -34,7 +34,7 @@ fn main() -> Result<(), phaseflag::Error> {
 fn run() -> Result<(), phaseflag::Error> {
     // With the URL of the service instead of "", the rules come from the service.
     let client =
-        PhaseFlagClient::builder("", "").bootstrap_text(RULES).on_evaluation(report).build()?;
+        PhaseFlagClient::without_service().bootstrap_text(RULES).on_evaluation(report).build()?;
     client.start()?;
 
     let _request = info_span!("request", path = "/checkout").entered();

@@ -22,7 +22,7 @@ const RULES: &str = r#"{"flags": [{"key": "is-ada", "default_variation": "no",
         "conditions": [{"attribute": "user_id", "operator": "is", "value": "ada"}]}]}]}"#;
 
 fn local() -> ClientBuilder {
-    PhaseFlagClient::builder("", "").bootstrap_text(RULES)
+    PhaseFlagClient::without_service().bootstrap_text(RULES)
 }
 
 async fn initialized(client: PhaseFlagClient) -> PhaseFlagProvider {
@@ -99,7 +99,7 @@ async fn a_started_client_is_used_unchanged() {
 
 #[tokio::test]
 async fn the_error_of_a_client_that_cannot_start_has_the_cause() {
-    let bad = PhaseFlagClient::builder("", "").bootstrap_text("nonsense").build().unwrap();
+    let bad = PhaseFlagClient::without_service().bootstrap_text("nonsense").build().unwrap();
     let provider = initialized(bad).await;
     assert_eq!(provider.status(), ProviderStatus::Error);
     assert_eq!(
@@ -130,7 +130,7 @@ async fn a_stopped_client_serves_its_last_rules() {
 
 #[tokio::test]
 async fn overrides_are_static_and_need_no_rules() {
-    let client = PhaseFlagClient::builder("", "").build().unwrap();
+    let client = PhaseFlagClient::without_service().build().unwrap();
     client.set_override("beta", true);
     let mut provider = PhaseFlagProvider::new(client);
     let details = provider.resolve_bool_value("beta", &EvaluationContext::default()).await.unwrap();
@@ -181,7 +181,7 @@ async fn rules_read_dates_and_scalars() {
             {"attribute": "now", "operator": "contains", "value": "2026-04-04T"},
             {"attribute": "account", "operator": "is", "value": 18446744073709551615}]}]}]}"#;
     let mut api = OpenFeature::default();
-    let client = PhaseFlagClient::builder("", "").bootstrap_text(rules).build().unwrap();
+    let client = PhaseFlagClient::without_service().bootstrap_text(rules).build().unwrap();
     api.set_provider(PhaseFlagProvider::new(client)).await;
     let now = time::OffsetDateTime::from_unix_timestamp(1_775_314_800).unwrap();
     let account = phaseflag::AttributeValue::from(u64::MAX);

@@ -16,7 +16,7 @@ const SCENARIOS: &str = include_str!("../data/scenarios.json");
 
 #[tokio::test]
 async fn with_a_bootstrap() {
-    let client = PhaseFlagClient::builder("", "").bootstrap_text(FLAGS).build().unwrap();
+    let client = PhaseFlagClient::without_service().bootstrap_text(FLAGS).build().unwrap();
     run(client).await;
 }
 

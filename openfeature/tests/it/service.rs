@@ -260,7 +260,9 @@ fn waiting(server: &Server) -> PhaseFlagProvider {
 /// Returns a provider without a service whose flag `a` serves a boolean.
 fn local(value: bool) -> PhaseFlagProvider {
     let rules = format!("[{}]", flag("a", value));
-    PhaseFlagProvider::new(PhaseFlagClient::builder("", "").bootstrap_text(rules).build().unwrap())
+    PhaseFlagProvider::new(
+        PhaseFlagClient::without_service().bootstrap_text(rules).build().unwrap(),
+    )
 }
 
 /// Returns the message of the panic of an evaluation.

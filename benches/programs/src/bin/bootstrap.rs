@@ -6,7 +6,7 @@ const FLAG: &str = "checkout-express-0000";
 
 fn main() -> Result<(), phaseflag::Error> {
     let file = std::env::args().nth(1).unwrap_or_default();
-    let client = PhaseFlagClient::builder("", "").bootstrap_file(file).build()?;
+    let client = PhaseFlagClient::without_service().bootstrap_file(file).build()?;
     client.start()?;
 
     let context = EvaluationContext::new().user_id("user-123").attribute("plan", "free");

@@ -8,7 +8,7 @@ const FLAG: &str = "checkout-express-0000";
 const RULES: &str = include_str!(env!("PHASEFLAG_RULES"));
 
 fn main() -> Result<(), phaseflag::Error> {
-    let client = PhaseFlagClient::builder("", "").bootstrap_text(RULES).build()?;
+    let client = PhaseFlagClient::without_service().bootstrap_text(RULES).build()?;
     client.start()?;
 
     let context = EvaluationContext::new().user_id("user-123").attribute("plan", "free");

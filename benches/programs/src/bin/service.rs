@@ -11,7 +11,7 @@ fn main() -> Result<(), phaseflag::Error> {
     let client = if place.starts_with("http") {
         PhaseFlagClient::builder(place, "sdk-prod-xxxx").build()?
     } else {
-        PhaseFlagClient::builder("", "").bootstrap_file(place).build()?
+        PhaseFlagClient::without_service().bootstrap_file(place).build()?
     };
     client.start()?;
     client.wait_until_ready(Duration::from_secs(5))?;

@@ -97,7 +97,7 @@ fn track(client: &PhaseFlagClient, count: usize) {
 
 #[test]
 fn a_new_client_has_every_metric_except_an_age() {
-    let client = PhaseFlagClient::builder("", "").build().unwrap();
+    let client = PhaseFlagClient::without_service().build().unwrap();
     assert_eq!(metrics(&client), UNUSED);
 }
 
