@@ -225,3 +225,12 @@ impl Service {
         exchange("POST", &format!("{}{path}", self.base_url), &headers, body)
     }
 }
+
+/// Returns whether the programs that a test starts ignore a signal, as under `nohup`. Only Linux tells.
+#[cfg(unix)]
+pub fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask >> (signal - 1) & 1 == 1
+}
