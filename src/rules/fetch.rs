@@ -1,10 +1,10 @@
 //! Fetches rules from `/sdk/ruleset`, or from `/sdk/bootstrap` if a rule names a segment that the
 //! former lacks.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::accepted::{Accepted, Fingerprints};
 use crate::config::Parser;
 use crate::error::RequestError;
 use crate::http::{Http, Response};
@@ -12,14 +12,9 @@ use crate::http::{Paths, RulesPath};
 use crate::log::log;
 use crate::ruleset::Ruleset;
 use crate::value::Value;
-use crate::value::json;
-use crate::value::members;
 
 /// The time until a missing `/sdk/bootstrap` is requested again.
 const MISSING_RETRY: Duration = Duration::from_secs(3600);
-
-/// The members of `/sdk/bootstrap` that differ from one response to the next.
-const VOLATILE_MEMBERS: [&str; 2] = ["generated_at", "signature"];
 
 /// Fetches rulesets, and compares each with the last accepted one.
 pub(super) struct Fetcher {
@@ -27,17 +22,9 @@ pub(super) struct Fetcher {
     paths: Arc<Paths>,
     conditional: Option<bool>,
     parser: Parser,
-    hasher: RandomState,
+    fingerprints: Fingerprints,
     accepted: Option<Accepted>,
     missing_retry: Duration,
-}
-
-/// The response whose body became the ruleset in use.
-#[derive(Clone)]
-struct Accepted {
-    path: RulesPath,
-    fingerprint: Option<u64>,
-    etag: Option<String>,
 }
 
 /// A fetched ruleset that differs from the one in use.
@@ -98,7 +85,7 @@ impl Fetcher {
             paths,
             conditional,
             parser,
-            hasher: RandomState::new(),
+            fingerprints: Fingerprints::new(),
             accepted: None,
             missing_retry: MISSING_RETRY,
         }
@@ -112,7 +99,7 @@ impl Fetcher {
         }
         let path = self.paths.known().rules;
         let etag = etag.filter(|_| self.conditional != Some(false) && path == RulesPath::Ruleset);
-        let fingerprint = text.map(|text| self.fingerprint(path, text));
+        let fingerprint = text.map(|text| self.fingerprints.of(path, text));
         self.accepted = Some(Accepted { path, fingerprint, etag });
     }
 
@@ -232,7 +219,7 @@ impl Fetcher {
         if not_modified {
             return Ok(None);
         }
-        let fingerprint = Some(self.fingerprint(path, &body));
+        let fingerprint = Some(self.fingerprints.of(path, &body));
         if let Some(accepted) = &mut self.accepted
             && accepted.fingerprint == fingerprint
         {
@@ -256,25 +243,6 @@ impl Fetcher {
             body,
             accepted: Accepted { path, fingerprint, etag },
         }))
-    }
-
-    /// Hashes a body without its volatile members.
-    fn fingerprint(&self, path: RulesPath, body: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        let mut rest = body;
-        if path == RulesPath::Bootstrap
-            && let Ok(text) = std::str::from_utf8(body)
-        {
-            let text = json::without_mark(text);
-            let mut start = 0;
-            for member in members(text, &VOLATILE_MEMBERS) {
-                hasher.write(text.get(start..member.start).unwrap_or_default().as_bytes());
-                start = member.end;
-            }
-            rest = text.get(start..).unwrap_or_default().as_bytes();
-        }
-        hasher.write(rest);
-        hasher.finish()
     }
 }
 
@@ -419,25 +387,5 @@ mod tests {
             assert_eq!(offered, (!has_rules).then_some(RulesPath::Ruleset));
             assert_eq!(server.requests().len(), requests);
         }
-    }
-
-    #[test]
-    fn volatile_members_do_not_change_the_fingerprint() {
-        let server = Server::start(|_| Reply::Hang);
-        let fetcher = fetcher(&server);
-        let hash = |text: &str| fetcher.fingerprint(RulesPath::Bootstrap, text.as_bytes());
-        let first = hash(r#"{"generated_at": 1, "flags": [], "signature": "a"}"#);
-        for (same, text) in [
-            (true, r#"{"generated_at": "later", "flags": [], "signature": null}"#),
-            (true, "\u{feff}{\"generated_at\": 1, \"flags\": [], \"signature\": \"a\"}"),
-            (false, r#"{"generated_at": 1, "flags": [7], "signature": "a"}"#),
-            (false, r#"{"generated_at": 1, "flags": [], "version": "a"}"#),
-            (false, r#"{"generated_at": 1, "flags": [], "signature": "a""#),
-        ] {
-            assert_eq!(hash(text) == first, same, "{text}");
-        }
-        let inner = |value| format!(r#"{{"flags": [{{"key": "f", "signature": {value}}}]}}"#);
-        assert_ne!(hash(&inner(1)), hash(&inner(2)));
-        assert_ne!(hash("not JSON, 1"), hash("not JSON, 2"));
     }
 }

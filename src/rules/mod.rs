@@ -1,5 +1,7 @@
 //! The rules in use: their sources, the thread that updates them, and their listeners.
 
+#[cfg(feature = "http")]
+mod accepted;
 mod bootstrap;
 mod bootstrap_watch;
 mod busy;
