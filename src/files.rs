@@ -33,6 +33,17 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.open(path)
 }
 
+/// Opens a lock file, and creates it if it does not exist. Fails if it is a pipe, which would block.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let opened = open(path, &mut options);
+    opened.and_then(|file| length(path).map(|_| file)).map_err(|error| {
+        let message = format!("failed to open the lock file `{}`: {error}", path.display());
+        io::Error::new(error.kind(), message)
+    })
+}
+
 /// Replaces a file: writes a temporary file, which must have no other writer, and renames it. If
 /// the file may only be written, such as a mounted one or one in a read-only folder, overwrites it.
 pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {

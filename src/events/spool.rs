@@ -202,7 +202,7 @@ impl SpoolFile {
 
     /// Locks the file against changes by others.
     fn lock(&self) -> io::Result<File> {
-        let file = lock_file(files::beside(&self.path, ".lock"))?;
+        let file = files::open_lock(&files::beside(&self.path, ".lock"))?;
         let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
@@ -233,7 +233,8 @@ impl SpoolFile {
         // An event that cannot be removed must not be sent.
         files::length(&self.path)?;
         OpenOptions::new().write(true).open(&self.path)?;
-        let lock = lock_file(files::beside(&self.path, &format!(".{}.sending", self.owner)))?;
+        let path = files::beside(&self.path, &format!(".{}.sending", self.owner));
+        let lock = files::open_lock(&path)?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(lock)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -363,17 +364,6 @@ impl SpoolFile {
             log!(warn, "failed to {action} the event spool `{}`: {error}", self.path.display());
         }
     }
-}
-
-/// Opens a lock file. Fails if it is a pipe, which would block.
-fn lock_file(path: PathBuf) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let opened = files::open(&path, &mut options);
-    opened.and_then(|file| files::length(&path).map(|_| file)).map_err(|error| {
-        let message = format!("failed to open the lock file `{}`: {error}", path.display());
-        io::Error::new(error.kind(), message)
-    })
 }
 
 /// Returns the newest lines that fit into `max_size` bytes. The last `added` lines are the new
