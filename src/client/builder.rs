@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::PhaseFlagClient;
-use super::extras::Extras;
+use super::extras::{CACHING, Extras};
 use super::lifecycle::Inner;
 use crate::config::{Bootstrap, CacheDir, Config, Environment};
 use crate::context::EvaluationContext;
 use crate::error::Error;
 #[cfg(feature = "http")]
 use crate::rules::STREAMING;
-use crate::rules::{open_cache, read_variables, watch_bootstrap};
+use crate::rules::{read_variables, watch_bootstrap};
 use crate::ruleset::Ruleset;
 
 /// Builds a client from its settings.
@@ -199,7 +199,7 @@ impl ClientBuilder {
     /// Defaults to keeping nothing.
     pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
         self.config.cache_dir = Some(CacheDir::Path(path.into()));
-        self.extras.cache = Some(open_cache);
+        self.extras.cache = Some(CACHING);
         self
     }
 
@@ -208,7 +208,7 @@ impl ClientBuilder {
     /// `%LOCALAPPDATA%` on Windows.
     pub fn cache_dir_default(mut self) -> ClientBuilder {
         self.config.cache_dir = Some(CacheDir::Platform);
-        self.extras.cache = Some(open_cache);
+        self.extras.cache = Some(CACHING);
         self
     }
 

@@ -59,7 +59,7 @@ impl Service {
         extras: &Extras,
     ) -> Result<Arc<Service>, Error> {
         let http = Arc::new(Http::new(config)?);
-        let cache = extras.cache.map(|open| open(config));
+        let cache = extras.cache.map(|caching| (caching.open)(config));
         let keeper = cache.clone().map(|cache| cache as Arc<dyn KeepPaths>);
         let paths = Arc::new(Paths::new(keeper));
         let differs = extras.streaming.map(|streaming| streaming.differs);
@@ -69,6 +69,7 @@ impl Service {
             flags.clone(),
             config,
             cache.clone(),
+            extras.cache.map(|caching| caching.share),
             differs,
         );
         Ok(Arc::new_cyclic(|this: &Weak<Service>| Service {

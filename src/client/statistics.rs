@@ -39,6 +39,9 @@ pub struct Statistics {
     pub last_bootstrap_failure: Option<Error>,
     /// Finished polls. A poll that fetches segments makes two requests.
     pub polls: u64,
+    /// Those of them that made no request, since another process with the same
+    /// [`cache_dir`](crate::ClientBuilder::cache_dir) had polled within `polling_interval`.
+    pub shared_polls: u64,
     /// Rulesets from polls that came into force, including one without its segments.
     pub rulesets_accepted: u64,
     /// Responses that were not a ruleset.
@@ -76,6 +79,7 @@ impl Statistics {
             rules_age: rules.as_ref().and_then(|_| polls.age()),
             rulesets_loaded: flags.loaded(),
             polls: polls.made,
+            shared_polls: polls.shared,
             rulesets_accepted: polls.accepted,
             rulesets_refused: polls.refused,
             last_failure: polls.last_failure,

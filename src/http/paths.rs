@@ -158,6 +158,15 @@ impl Paths {
         self.update(|known| known.evaluate = path);
     }
 
+    /// Takes the path of the rules from the keeper, since another process has found it.
+    pub(crate) fn recall_rules_path(&self) {
+        let stored = self.keeper.as_ref().and_then(|keeper| keeper.recall_paths());
+        let stored = stored.unwrap_or_default();
+        let mut known = self.lock();
+        known.rules = stored.rules;
+        known.bootstrap_missing = stored.bootstrap_missing;
+    }
+
     /// Returns whether this process got the current rules from `/sdk/bootstrap`.
     pub(crate) fn uses_bootstrap(&self) -> bool {
         self.uses_bootstrap.load(Ordering::Acquire)

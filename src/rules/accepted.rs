@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use super::cache_file::Header;
 use crate::http::RulesPath;
 use crate::value::json;
 use crate::value::members;
@@ -16,6 +17,8 @@ pub(super) struct Accepted {
     /// `None` if its body is not known.
     pub(super) fingerprint: Option<u64>,
     pub(super) etag: Option<String>,
+    /// The header of the file of another process that has this body, or `None`.
+    pub(super) header: Option<Header>,
 }
 
 /// Hashes bodies with a secret of this client.
@@ -26,14 +29,13 @@ impl Fingerprints {
         Fingerprints(RandomState::new())
     }
 
-    /// Hashes a body without its volatile members.
+    /// Hashes a body without its byte-order mark and its volatile members.
     pub(super) fn of(&self, path: RulesPath, body: &[u8]) -> u64 {
         let mut hasher = self.0.build_hasher();
-        let mut rest = body;
+        let mut rest = json::bytes_without_mark(body);
         if path == RulesPath::Bootstrap
-            && let Ok(text) = std::str::from_utf8(body)
+            && let Ok(text) = std::str::from_utf8(rest)
         {
-            let text = json::without_mark(text);
             let mut start = 0;
             for member in members(text, &VOLATILE_MEMBERS) {
                 hasher.write(text.get(start..member.start).unwrap_or_default().as_bytes());

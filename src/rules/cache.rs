@@ -1,16 +1,17 @@
 //! The cache: a folder that keeps rulesets from one run of a program to the next.
 //!
-//! Each service and key has one file of rules, and a second one if the service has unusual paths.
+//! Each service and key has one file of rules, and a second one if the service has unusual paths. A
+//! process that fetches rules for others holds the lock of a third one.
 //! Files are replaced as a whole, so that a crash or concurrent writers leave a complete file. The
 //! modification time of the rules is when the service last confirmed them.
 
 use std::env;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::cache_file::{CacheFile, Header, encode, header};
 use crate::config::{CacheDir, Config, Parser};
@@ -27,9 +28,13 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 /// The extensions of the files.
 const RULES: &str = ".rules";
 const PATHS: &str = ".paths";
+const LOCK: &str = ".lock";
 
 /// The maximum size of a file of paths, in bytes.
 const MAX_PATHS: u64 = 1024;
+
+/// How long after a failure to store rules the next response is stored although it is equal.
+const SAVE_RETRY: Duration = Duration::from_secs(60);
 
 /// Creates the cache. Only the setting refers to the function, so that a program without it does
 /// not contain the code.
@@ -44,8 +49,41 @@ pub(crate) trait Cache: KeepPaths {
     fn save(&self, body: &[u8], etag: Option<&str>);
 
     /// Sets the time of the last confirmation to now. Returns `false` if another process has replaced
-    /// or deleted the file.
+    /// or deleted the file, or if this one failed to write it a minute ago.
     fn confirm(&self) -> bool;
+
+    /// Returns the file of rules if another process has fetched or confirmed them within `max_age`,
+    /// and after the last time that this one did.
+    fn newer(&self, max_age: Duration) -> Option<NewerFile>;
+
+    /// Reads the file of rules, or returns `None` if that fails: the next response replaces it.
+    fn read(&self) -> Option<CacheFile>;
+
+    /// Notes that the rules in use are those of a file with this header, confirmed at this time.
+    fn adopt(&self, header: Header, confirmed: SystemTime);
+
+    /// Tries to take the lock that a process holds while it fetches rules for all.
+    fn lock(&self) -> CacheLock;
+}
+
+/// A file of rules that another process has fetched or confirmed.
+#[derive(Debug)]
+pub(crate) struct NewerFile {
+    pub(super) header: Header,
+    pub(super) location: String,
+    pub(super) confirmed: SystemTime,
+    /// The time since the service confirmed the rules.
+    pub(super) age: Duration,
+}
+
+/// The result of an attempt to lock.
+pub(crate) enum CacheLock {
+    /// Dropping it releases the lock.
+    Held(Box<dyn Send>),
+    /// Another process holds it.
+    Busy,
+    /// The system cannot lock the file, or the rules could not be stored for others.
+    Unusable,
 }
 
 /// A ruleset loaded from the cache.
@@ -63,26 +101,7 @@ pub(crate) struct CacheEntry {
 }
 
 pub(crate) fn open_cache(config: &Config) -> Arc<dyn Cache> {
-    let folder = match &config.cache_dir {
-        Some(CacheDir::Path(path)) => Some(path.clone()),
-        Some(CacheDir::Platform) => platform_folder(),
-        None => None,
-    };
-    let folder = CacheFolder {
-        name: identity(&config.base_url, &config.api_key),
-        path: folder.unwrap_or_default(),
-        max_size: config.max_body_size,
-        max_age: config.cache_max_age,
-        parser: config.parser(),
-        header: Mutex::default(),
-        warned: AtomicBool::new(false),
-    };
-    if folder.path.as_os_str().is_empty() {
-        let message = "no environment variable names a cache folder";
-        let error = io::Error::new(io::ErrorKind::NotFound, message);
-        folder.warn("find", "ruleset", Path::new(&(folder.name.clone() + RULES)), &error);
-    }
-    Arc::new(folder)
+    Arc::new(CacheFolder::new(config))
 }
 
 /// Returns the platform's folder for caches, or `None` if its environment variables are not set.
@@ -108,10 +127,31 @@ struct CacheFolder {
     name: String,
     max_size: usize,
     max_age: Duration,
+    save_retry: Duration,
     parser: Parser,
-    /// The header of the file when it was last read or written.
-    header: Mutex<Option<Header>>,
+    known: Mutex<Known>,
     warned: AtomicBool,
+}
+
+/// What is known about the file of rules.
+#[derive(Debug, Default)]
+struct Known {
+    /// Its header when it was last read or written.
+    header: Option<Header>,
+    /// When the rules that this process had then were confirmed.
+    confirmed: Option<SystemTime>,
+    /// When it last failed to be written; `None` if it was written since.
+    failed: Option<Instant>,
+}
+
+/// A locked file.
+struct LockedFile(File);
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that was forked meanwhile has it open, too.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Cache for CacheFolder {
@@ -119,7 +159,7 @@ impl Cache for CacheFolder {
         let path = self.file(RULES)?;
         match read(&path, self.max_size) {
             Ok((file, modified)) => {
-                *self.header() = Some(file.header);
+                self.known().header = Some(file.header);
                 let age = modified.elapsed().ok();
                 let text = Arc::new(file.text);
                 Some(CacheEntry {
@@ -143,23 +183,73 @@ impl Cache for CacheFolder {
         let Some(path) = self.file(RULES) else { return };
         let text = json::without_mark(std::str::from_utf8(body).unwrap_or_default());
         let Some(bytes) = encode(text, etag) else { return };
-        match self.write(&path, &bytes) {
-            Ok(()) => *self.header() = header(&bytes),
-            Err(error) => {
-                *self.header() = None;
-                self.warn("write", "ruleset", &path, &error);
-            }
+        let written = self.write(&path, &bytes);
+        *self.known() = Known {
+            header: header(&bytes).filter(|_| written.is_ok()),
+            confirmed: Some(SystemTime::now()),
+            failed: written.is_err().then(Instant::now),
+        };
+        if let Err(error) = written {
+            self.warn("write", "ruleset", &path, &error);
         }
     }
 
     fn confirm(&self) -> bool {
-        let (Some(path), Some(header)) = (self.file(RULES), *self.header()) else { return true };
+        let Some(path) = self.file(RULES) else { return true };
+        let Known { header, failed, .. } = *self.known();
+        if let Some(failed) = failed {
+            return failed.elapsed() < self.save_retry;
+        }
+        let Some(header) = header else { return true };
         match confirm(&path, &header) {
-            Ok(confirmed) => confirmed,
+            Ok(confirmed) => {
+                if confirmed {
+                    self.known().confirmed = Some(SystemTime::now());
+                }
+                confirmed
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
                 self.warn("write", "ruleset", &path, &error);
                 true
+            }
+        }
+    }
+
+    fn newer(&self, max_age: Duration) -> Option<NewerFile> {
+        let path = self.file(RULES)?;
+        let confirmed = files::metadata(&path).ok()?.modified().ok()?;
+        let age = confirmed.elapsed().ok().filter(|age| *age < max_age)?;
+        if Some(confirmed) <= self.known().confirmed {
+            return None;
+        }
+        let mut header = [0; size_of::<Header>()];
+        File::open(&path).ok()?.read_exact(&mut header).ok()?;
+        Some(NewerFile { header, location: path.display().to_string(), confirmed, age })
+    }
+
+    fn read(&self) -> Option<CacheFile> {
+        Some(read(&self.file(RULES)?, self.max_size).ok()?.0)
+    }
+
+    fn adopt(&self, header: Header, confirmed: SystemTime) {
+        *self.known() = Known { header: Some(header), confirmed: Some(confirmed), failed: None };
+    }
+
+    fn lock(&self) -> CacheLock {
+        let path = self.file(LOCK).filter(|_| self.known().failed.is_none());
+        let Some(path) = path else { return CacheLock::Unusable };
+        let opened = files::make_folder(&self.path).and_then(|()| files::open_lock(&path));
+        let locked = opened.map_err(TryLockError::Error).and_then(|file| {
+            file.try_lock()?;
+            Ok(file)
+        });
+        match locked {
+            Ok(file) => CacheLock::Held(Box::new(LockedFile(file))),
+            Err(TryLockError::WouldBlock) => CacheLock::Busy,
+            Err(TryLockError::Error(error)) => {
+                self.warn("lock", "ruleset", &path, &error);
+                CacheLock::Unusable
             }
         }
     }
@@ -195,6 +285,30 @@ impl KeepPaths for CacheFolder {
 }
 
 impl CacheFolder {
+    fn new(config: &Config) -> CacheFolder {
+        let folder = match &config.cache_dir {
+            Some(CacheDir::Path(path)) => Some(path.clone()),
+            Some(CacheDir::Platform) => platform_folder(),
+            None => None,
+        };
+        let folder = CacheFolder {
+            name: identity(&config.base_url, &config.api_key),
+            path: folder.unwrap_or_default(),
+            max_size: config.max_body_size,
+            max_age: config.cache_max_age,
+            save_retry: SAVE_RETRY,
+            parser: config.parser(),
+            known: Mutex::default(),
+            warned: AtomicBool::new(false),
+        };
+        if folder.path.as_os_str().is_empty() {
+            let message = "no environment variable names a cache folder";
+            let error = io::Error::new(io::ErrorKind::NotFound, message);
+            folder.warn("find", "ruleset", Path::new(&(folder.name.clone() + RULES)), &error);
+        }
+        folder
+    }
+
     /// Returns the ruleset of a text. Nothing is compiled yet.
     fn ruleset(&self, text: Arc<IndexedText>) -> Ruleset {
         let parser = self.parser.clone();
@@ -207,8 +321,8 @@ impl CacheFolder {
         (!self.path.as_os_str().is_empty()).then(name)
     }
 
-    fn header(&self) -> MutexGuard<'_, Option<Header>> {
-        self.header.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn warn(&self, action: &str, what: &str, path: &Path, error: &io::Error) {
@@ -282,4 +396,43 @@ fn confirm(path: &Path, header: &Header) -> io::Result<bool> {
     }
     file.set_modified(SystemTime::now())?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_that_could_not_be_stored_are_stored_later() {
+        let path = env::temp_dir().join(format!("phaseflag-save-{}", std::process::id()));
+        let config = Config { cache_dir: Some(CacheDir::Path(path.clone())), ..Config::default() };
+        let mut folder = CacheFolder::new(&config);
+        // A file in place of the folder.
+        fs::write(&path, "").unwrap();
+        folder.save(br#"{"flags": []}"#, None);
+        // Until then, equal responses are not parsed again, and no lock is held in vain.
+        assert!(folder.confirm());
+        assert!(matches!(folder.lock(), CacheLock::Unusable));
+        folder.save_retry = Duration::ZERO;
+        assert!(!folder.confirm());
+        fs::remove_file(&path).unwrap();
+        folder.save(br#"{"flags": []}"#, None);
+        assert!(folder.confirm());
+        assert!(matches!(folder.lock(), CacheLock::Held(_)));
+        assert!(folder.load().is_some());
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn one_process_at_a_time_has_the_lock() {
+        let path = env::temp_dir().join(format!("phaseflag-lock-{}", std::process::id()));
+        let config = Config { cache_dir: Some(CacheDir::Path(path.clone())), ..Config::default() };
+        let (one, other) = (CacheFolder::new(&config), CacheFolder::new(&config));
+        let held = one.lock();
+        assert!(matches!(held, CacheLock::Held(_)));
+        assert!(matches!(other.lock(), CacheLock::Busy));
+        drop(held);
+        assert!(matches!(other.lock(), CacheLock::Held(_)));
+        fs::remove_dir_all(&path).unwrap();
+    }
 }

@@ -25,7 +25,7 @@ pub(super) fn header(bytes: &[u8]) -> Option<Header> {
 
 /// A decoded file.
 #[derive(Debug)]
-pub(super) struct CacheFile {
+pub(crate) struct CacheFile {
     pub(super) header: Header,
     /// The `ETag` of the response, or `None`.
     pub(super) etag: Option<String>,

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::accepted::{Accepted, Fingerprints};
+use super::cache_file::{CacheFile, Header};
 use crate::config::Parser;
 use crate::error::RequestError;
 use crate::http::{Http, Response};
 use crate::http::{Paths, RulesPath};
 use crate::log::log;
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Ruleset, RulesetError};
 use crate::value::Value;
 
 /// The time until a missing `/sdk/bootstrap` is requested again.
@@ -100,7 +101,32 @@ impl Fetcher {
         let path = self.paths.known().rules;
         let etag = etag.filter(|_| self.conditional != Some(false) && path == RulesPath::Ruleset);
         let fingerprint = text.map(|text| self.fingerprints.of(path, text));
-        self.accepted = Some(Accepted { path, fingerprint, etag });
+        self.accepted = Some(Accepted { path, fingerprint, etag, header: None });
+    }
+
+    /// Returns whether the accepted response is from a file with this header.
+    pub(super) fn has_adopted(&self, header: &Header) -> bool {
+        self.accepted.as_ref().is_some_and(|accepted| accepted.header.as_ref() == Some(header))
+    }
+
+    /// Accepts the response that another process has stored. Returns its ruleset, or `None` if it
+    /// equals the last accepted one.
+    pub(super) fn adopt(&mut self, file: &CacheFile) -> Result<Option<Ruleset>, RulesetError> {
+        let (text, header) = (file.text.text().as_bytes(), Some(file.header));
+        let fingerprint = |path| Some(self.fingerprints.of(path, text));
+        if let Some(accepted) = &mut self.accepted
+            && accepted.fingerprint == fingerprint(accepted.path)
+        {
+            accepted.header = header;
+            return Ok(None);
+        }
+        let ruleset = self.parser.parse(text)?;
+        self.paths.recall_rules_path();
+        let path = self.paths.known().rules;
+        let is_sent = path == RulesPath::Ruleset && self.trusts_etag(&ruleset);
+        let etag = file.etag.clone().filter(|_| is_sent);
+        self.accepted = Some(Accepted { path, fingerprint: fingerprint(path), etag, header });
+        Ok(Some(ruleset))
     }
 
     /// Sets the accepted response to that of a new ruleset.
@@ -234,15 +260,20 @@ impl Fetcher {
             Some(_) => Ruleset::parse_bytes(&body).map_err(refused)?,
             None => ruleset.clone(),
         };
-        // Services whose version is a string derive the `ETag` from the flags' ids alone.
-        let reliable = matches!(ruleset.version(), Value::Number(_));
-        let etag = etag.filter(|_| self.conditional.unwrap_or(reliable));
+        let etag = etag.filter(|_| self.trusts_etag(&ruleset));
         Ok(Some(NewRuleset {
             ruleset,
             whole,
             body,
-            accepted: Accepted { path, fingerprint, etag },
+            accepted: Accepted { path, fingerprint, etag, header: None },
         }))
+    }
+
+    /// Returns whether the `ETag` of a ruleset changes with its rules.
+    fn trusts_etag(&self, ruleset: &Ruleset) -> bool {
+        // Services whose version is a string derive the `ETag` from the flags' ids alone.
+        let reliable = matches!(ruleset.version(), Value::Number(_));
+        self.conditional.unwrap_or(reliable)
     }
 }
 

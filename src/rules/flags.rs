@@ -175,7 +175,7 @@ impl Flags {
             if !precedence.permits(source, self.have_rules()) {
                 return None;
             }
-            precedence.served |= matches!(source, RulesSource::Service | RulesSource::Cache(_));
+            precedence.served |= source.is_service();
             precedence.loaded += 1;
             (self.store.replace(Some(ruleset)), self.listeners.next(), precedence.loaded == 1)
         };

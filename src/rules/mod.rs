@@ -18,6 +18,8 @@ mod poller;
 mod polling;
 mod readiness;
 mod shard;
+#[cfg(feature = "http")]
+mod shared_poll;
 mod source;
 mod store;
 #[cfg(feature = "http")]
@@ -34,8 +36,12 @@ pub(crate) use flags::Flags;
 pub use listeners::{FlagsChanged, Subscription};
 pub(crate) use misses::Misses;
 #[cfg(feature = "http")]
+pub(crate) use poller::Share;
+#[cfg(feature = "http")]
 pub(crate) use polling::Polling;
 pub use readiness::ClientState;
+#[cfg(feature = "http")]
+pub(crate) use shared_poll::share;
 #[cfg(feature = "http")]
 pub(crate) use stream::{STREAMING, Stream, Streaming};
 pub(crate) use variables::{NewVariables, Variables, read_variables};

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::cache::{Cache, CacheEntry};
+use super::cache::{Cache, CacheEntry, NewerFile};
 use super::fetch::{ClientView, Failure, Fetcher, NewRuleset};
 use super::flags::Flags;
 use super::listeners::Differs;
@@ -17,15 +17,45 @@ use crate::http::Retry;
 use crate::log::log;
 use crate::ruleset::Ruleset;
 
+/// Decides whether a poll needs a request. A result of another process may be as old as `max_age`.
+/// Only the setting of the cache refers to the function, so that a program without it does not
+/// contain the code.
+pub(crate) type Share = fn(poller: &mut Poller, max_age: Duration) -> Turn;
+
+/// What a poll does.
+pub(crate) enum Turn {
+    /// It asks the service. The lock of the cache, if there is one, is released when other processes
+    /// can use the response.
+    Ask(Option<Box<dyn Send>>),
+    /// It has ended without a request.
+    Ended(Polled),
+}
+
+/// What a poll that has not failed did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Polled {
+    /// It asked the service; `new` is whether that brought other rules.
+    Asked { new: bool },
+    /// It took the result of another process. `age` is the time since the service sent it.
+    Shared { new: bool, age: Duration },
+    /// Another process polls. Look again after this time.
+    Busy(Duration),
+}
+
 /// What a client knows from its polls. One thread at a time has it.
-pub(super) struct Poller {
+pub(crate) struct Poller {
     http: Arc<Http>,
-    flags: Arc<Flags>,
+    pub(super) flags: Arc<Flags>,
     fetcher: Fetcher,
     paths: Arc<Paths>,
     bootstrap_url: Option<String>,
     offline_mode: bool,
-    cache: Option<Arc<dyn Cache>>,
+    pub(super) cache: Option<Arc<dyn Cache>>,
+    share: Option<Share>,
+    /// Since when this poll is put off because other processes poll, or `None`.
+    pub(super) busy_since: Option<Instant>,
+    pub(super) interval: Duration,
+    pub(super) request_timeout: Duration,
     /// The cached rules at the start, until the first poll.
     cached: Option<CacheEntry>,
     /// The ruleset before the one in use. It is kept for a moment, so that no evaluation has to
@@ -47,6 +77,7 @@ impl Poller {
         flags: Arc<Flags>,
         config: &Config,
         cache: Option<Arc<dyn Cache>>,
+        share: Option<Share>,
         differs: Option<Differs>,
     ) -> Poller {
         Poller {
@@ -62,6 +93,10 @@ impl Poller {
             bootstrap_url: config.bootstrap_url.clone(),
             offline_mode: config.offline_mode,
             cache,
+            share,
+            busy_since: None,
+            interval: config.polling_interval,
+            request_timeout: config.request_timeout,
             cached: None,
             replaced: None,
             answered: None,
@@ -85,19 +120,30 @@ impl Poller {
         self.fetcher.restore(Some(cached.text.text().as_bytes()), cached.etag);
     }
 
-    /// Polls once, and returns whether this brought other rules. All requests together take one
-    /// request timeout from `since` on; without it, each has a timeout of its own.
+    /// Polls once. All requests together take one request timeout from `since` on; without it, each
+    /// has a timeout of its own. A result of another process may be as old as `max_age`; zero asks
+    /// the service in any case.
     ///
     /// # Errors
     ///
     /// The failure of the last request. The rules in use may be others nevertheless: rules without
     /// their segments, or those of the bootstrap URL.
-    pub(super) fn poll(&mut self, since: Option<Instant>) -> Result<bool, RequestError> {
+    pub(super) fn poll(
+        &mut self,
+        since: Option<Instant>,
+        max_age: Duration,
+    ) -> Result<Polled, RequestError> {
         self.restore();
         if !self.flags.have_rules() {
             // The cached rules could not be used: an equal response is refused, not unchanged.
             self.fetcher.forget();
         }
+        let lock = match self.share.filter(|_| !max_age.is_zero()).map(|share| share(self, max_age))
+        {
+            Some(Turn::Ended(polled)) => return Ok(polled),
+            Some(Turn::Ask(lock)) => lock,
+            None => None,
+        };
         let fetched = self.fetcher.fetch(ClientView {
             ruleset: &|| self.flags.compiled(),
             has_rules: &|| self.flags.have_rules(),
@@ -106,22 +152,23 @@ impl Poller {
         });
         self.answered = Some(Instant::now());
         if self.flags.are_closed() {
-            return Ok(false);
+            return Ok(Polled::Asked { new: false });
         }
         match fetched {
             Ok(new) => {
-                if std::mem::take(&mut self.failing) {
-                    log!(info, "the service responds again");
-                }
-                match new {
-                    Some(new) => Ok(self.accept(&new)),
+                self.recover();
+                let new = match new {
+                    Some(new) => self.accept(&new, lock),
                     None => {
                         self.confirm();
-                        Ok(false)
+                        false
                     }
-                }
+                };
+                Ok(Polled::Asked { new })
             }
             Err(Failure { cause, incomplete }) => {
+                // Other processes need not wait for the listeners of this one.
+                drop(lock);
                 self.fail(&cause, incomplete, since);
                 self.failing = true;
                 Err(cause)
@@ -135,15 +182,48 @@ impl Poller {
         RequestError::Transport { url, cause: Arc::new(io::Error::other("the poll panicked")) }
     }
 
+    /// Uses the rules that another process has fetched or confirmed. Returns whether they are others,
+    /// or `None` if they cannot be used.
+    pub(super) fn adopt(&mut self, newer: &NewerFile) -> Option<bool> {
+        let cache = self.cache.clone()?;
+        let mut header = newer.header;
+        let mut ruleset = None;
+        if !self.fetcher.has_adopted(&header) {
+            let file = cache.read()?;
+            header = file.header;
+            ruleset = self.fetcher.adopt(&file).ok()?;
+        }
+        cache.adopt(header, newer.confirmed);
+        self.recover();
+        let Some(ruleset) = ruleset else {
+            self.flags.readiness.poll_shared(false, newer.age);
+            return Some(false);
+        };
+        let before = self.differs.and_then(|_| self.flags.current());
+        let source = RulesSource::Shared(&newer.location);
+        let Some(installed) = self.flags.install(&ruleset, source) else { return Some(false) };
+        self.flags.readiness.poll_shared(true, newer.age);
+        self.replaced = self.flags.notify(installed);
+        Some(self.differs.is_none_or(|differs| differs(before.as_ref(), &ruleset)))
+    }
+
+    /// Notes that the service has responded.
+    fn recover(&mut self) {
+        if std::mem::take(&mut self.failing) {
+            log!(info, "the service responds again");
+        }
+    }
+
     /// Uses a new ruleset, and returns whether it is another one. Listeners are called last: a
     /// program that ends in a listener finds the ruleset in the cache at its next start.
-    fn accept(&mut self, new: &NewRuleset) -> bool {
+    fn accept(&mut self, new: &NewRuleset, lock: Option<Box<dyn Send>>) -> bool {
         self.fetcher.accept(new);
         let before = self.differs.and_then(|_| self.flags.current());
         let Some(installed) = self.flags.install(&new.ruleset, RulesSource::Service) else {
             return false;
         };
         self.save(new);
+        drop(lock);
         self.flags.readiness.poll_succeeded(true);
         self.replaced = self.flags.notify(installed);
         self.differs.is_none_or(|differs| differs(before.as_ref(), &new.ruleset))

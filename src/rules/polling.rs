@@ -9,7 +9,7 @@ use super::busy::Busy;
 use super::cache::{Cache, CacheEntry};
 use super::flags::{Flags, GRACE};
 use super::listeners::{Differs, differs};
-use super::poller::Poller;
+use super::poller::{Polled, Poller, Share};
 use super::timetable::Timetable;
 use crate::config::Config;
 use crate::error::{Error, RequestError};
@@ -48,6 +48,7 @@ impl Polling {
         flags: Arc<Flags>,
         config: &Config,
         cache: Option<Arc<dyn Cache>>,
+        share: Option<Share>,
         differs: Option<Differs>,
     ) -> Polling {
         let turn = Turn {
@@ -57,6 +58,7 @@ impl Polling {
                 flags.clone(),
                 config,
                 cache,
+                share,
                 differs,
             ))),
             timetable: Timetable::new(config.polling_interval, Instant::now()),
@@ -196,21 +198,29 @@ impl Polling {
         }
     }
 
-    /// Polls, and ends the turn. All requests together take one request timeout from `since` on, or
-    /// else each one.
+    /// Polls, and ends the turn. A refresh has begun at `since`: it asks the service, and all its
+    /// requests together take one request timeout.
     fn poll(&self, mut poller: Box<Poller>, since: Option<Instant>) -> Result<(), RequestError> {
-        self.lock().timetable.begin(Instant::now());
+        let max_age = self.lock().timetable.begin(Instant::now());
+        let max_age = if since.is_some() { Duration::ZERO } else { max_age };
         let busy = Busy::mark(&*self.flags);
-        let outcome = guarded(|| poller.poll(since)).unwrap_or_else(|| Err(poller.panicked()));
+        let polled = guarded(|| poller.poll(since, max_age));
+        let polled = polled.unwrap_or_else(|| Err(poller.panicked()));
         drop(busy);
         let mut turn = self.lock();
-        match &outcome {
-            Ok(new) => turn.timetable.succeed(Instant::now(), *new),
-            Err(failure) => turn.timetable.fail(Instant::now(), Retry::of(failure)),
+        let now = Instant::now();
+        match &polled {
+            Ok(Polled::Asked { new }) => turn.timetable.succeed(now, *new),
+            Ok(Polled::Shared { new, age }) => turn.timetable.share(now, *new, *age),
+            Ok(Polled::Busy(delay)) => turn.timetable.put_off(now, *delay),
+            Err(failure) => turn.timetable.fail(now, Retry::of(failure)),
         }
-        let outcome = outcome.map(drop);
-        turn.outcome = outcome.clone();
-        turn.answered = poller.answered;
+        let is_asked = !matches!(polled, Ok(Polled::Shared { .. } | Polled::Busy(_)));
+        let outcome = polled.map(drop);
+        if is_asked {
+            turn.outcome = outcome.clone();
+            turn.answered = poller.answered;
+        }
         turn.poller = Some(poller);
         drop(turn);
         self.changed.notify_all();
@@ -284,7 +294,7 @@ mod tests {
         };
         let http = Arc::new(Http::new(&config).unwrap());
         let paths = Arc::new(Paths::new(None));
-        let mut polling = Polling::new(http, paths, flags.clone(), &config, None, None);
+        let mut polling = Polling::new(http, paths, flags.clone(), &config, None, None, None);
         let backoff = Backoff::for_test(interval, refused_delay, 1);
         polling.lock().timetable = Timetable::for_test(backoff, interval);
         change(&mut polling);

@@ -67,6 +67,8 @@ pub(crate) struct Readiness {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Polls {
     pub(crate) made: u64,
+    /// Those among them that another process has made.
+    pub(crate) shared: u64,
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
     pub(crate) last_failure: Option<RequestError>,
@@ -153,13 +155,14 @@ impl Readiness {
 
     /// Notes a poll that succeeded; `new` is whether it returned a new ruleset.
     pub(super) fn poll_succeeded(&self, new: bool) {
+        self.update(|polls| self.note_success(polls, new, Duration::ZERO));
+    }
+
+    /// Notes a poll that another process has made, at this time before now.
+    pub(super) fn poll_shared(&self, new: bool, age: Duration) {
         self.update(|polls| {
-            polls.made += 1;
-            polls.accepted += u64::from(new);
-            polls.last_response = Some((Instant::now(), Duration::ZERO));
-            polls.failing = false;
-            polls.key_refused = false;
-            self.note_ready(polls);
+            polls.shared += 1;
+            self.note_success(polls, new, age);
         });
     }
 
@@ -268,6 +271,15 @@ impl Readiness {
 
     fn expect_next(&self, polls: &mut Polls) {
         polls.overdue_at = self.patience.and_then(|patience| Instant::now().checked_add(patience));
+    }
+
+    fn note_success(&self, polls: &mut Polls, new: bool, age: Duration) {
+        polls.made += 1;
+        polls.accepted += u64::from(new);
+        polls.last_response = Some((Instant::now(), age));
+        polls.failing = false;
+        polls.key_refused = false;
+        self.note_ready(polls);
     }
 
     fn note_ready(&self, polls: &mut Polls) {

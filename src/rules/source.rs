@@ -9,17 +9,29 @@ pub(super) enum RulesSource<'a> {
     Service,
     /// The cache: a response of the service to an earlier process. Holds its path.
     Cache(&'a str),
+    /// The cache: a response of the service to another process at this time. Holds its path.
+    Shared(&'a str),
     /// The bootstrap file or text. Holds its path or the name of the setting.
     Bootstrap(&'a str),
     /// The response of the bootstrap URL.
     BootstrapUrl,
 }
 
+impl RulesSource<'_> {
+    /// Returns whether the rules are those of the service.
+    pub(super) fn is_service(self) -> bool {
+        use RulesSource::{Cache, Service, Shared};
+        matches!(self, Service | Cache(_) | Shared(_))
+    }
+}
+
 impl fmt::Display for RulesSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RulesSource::Service => f.write_str("the service"),
-            RulesSource::Cache(location) => write!(f, "the cache `{location}`"),
+            RulesSource::Cache(location) | RulesSource::Shared(location) => {
+                write!(f, "the cache `{location}`")
+            }
             RulesSource::Bootstrap(location) => write!(f, "the bootstrap `{location}`"),
             RulesSource::BootstrapUrl => f.write_str("the bootstrap URL"),
         }
@@ -42,7 +54,7 @@ impl Precedence {
     pub(super) fn permits(&self, source: RulesSource<'_>, has_rules: bool) -> bool {
         !self.closed
             && match source {
-                RulesSource::Service => true,
+                RulesSource::Service | RulesSource::Shared(_) => true,
                 RulesSource::Cache(_) | RulesSource::Bootstrap(_) => !self.served,
                 RulesSource::BootstrapUrl => !has_rules,
             }

@@ -24,10 +24,10 @@ pub(super) struct Timetable {
     due: Option<Instant>,
     /// When a hastened poll is due, besides the others.
     hastened: Option<Instant>,
-    /// Whether a change was announced after the last poll began.
-    announced: bool,
-    /// Whether the current poll looks for an announced change.
-    looking: bool,
+    /// When a change was announced after the last poll began, or `None`.
+    announced: Option<Instant>,
+    /// When the change was announced that the current poll looks for, or `None`.
+    looking: Option<Instant>,
     /// When the last poll ended.
     ended: Option<Instant>,
 }
@@ -40,8 +40,8 @@ impl Timetable {
             interval,
             due: Some(now),
             hastened: None,
-            announced: false,
-            looking: false,
+            announced: None,
+            looking: None,
             ended: None,
         }
     }
@@ -53,36 +53,68 @@ impl Timetable {
 
     /// Hastens a poll, since a change is announced. Polls that fail, or have ended, are not hastened.
     pub(super) fn hasten(&mut self, now: Instant) {
-        self.announced = true;
+        self.announced = Some(now);
         if !self.backoff.is_failing() {
             let time = (now + self.backoff.up_to(HASTE)).max(self.after_spacing(now));
             self.hastened = Some(self.hastened.map_or(time, |hastened| hastened.min(time)));
         }
     }
 
-    /// Notes the begin of a poll.
-    pub(super) fn begin(&mut self, now: Instant) {
-        self.looking = std::mem::take(&mut self.announced);
+    /// Notes the begin of a poll. Returns how old the result of another process may be to replace it.
+    pub(super) fn begin(&mut self, now: Instant) -> Duration {
+        self.looking = self.announced.take();
+        let max_age = match (self.looking, self.hastened) {
+            (Some(announced), _) => now.saturating_duration_since(announced),
+            // A second look.
+            (None, Some(time)) if time <= now => SPACING,
+            _ => self.interval,
+        };
         // A second look is not replaced by an earlier poll.
-        self.hastened = self.hastened.filter(|time| !self.looking && *time > now);
+        self.hastened = self.hastened.filter(|time| self.looking.is_none() && *time > now);
+        max_age.min(self.interval)
+    }
+
+    /// Puts off a poll that another process makes at this moment.
+    pub(super) fn put_off(&mut self, now: Instant, delay: Duration) {
+        self.announced = self.announced.max(self.looking.take());
+        match &mut self.due {
+            Some(due) if *due <= now => *due = now + delay,
+            _ => self.hastened = Some(now + delay),
+        }
     }
 
     /// Notes a poll that succeeded; `new` is whether it brought other rules. One that was made long
     /// before it was due, such as a refresh, does not move the others, so that the polls of a fleet
     /// stay spread.
     pub(super) fn succeed(&mut self, now: Instant, new: bool) {
+        self.settle(now, new, Backoff::after_success);
+    }
+
+    /// Notes a poll that another process has made, at this time before now. The next one is due when
+    /// the result is as old as the interval. All processes look then, and the first one polls.
+    pub(super) fn share(&mut self, now: Instant, new: bool, age: Duration) {
+        let left = self.interval.saturating_sub(age);
+        let jitter = self.interval / 10;
+        self.settle(now, new, |backoff| {
+            backoff.after_success();
+            left.saturating_add(backoff.up_to(jitter))
+        });
+    }
+
+    /// Notes a success. `delay` returns the time until the next poll.
+    fn settle(&mut self, now: Instant, new: bool, delay: impl FnOnce(&mut Backoff) -> Duration) {
         self.ended = Some(now);
         let Some(due) = self.due else { return };
         if self.interval.is_zero() {
             self.due = None;
         } else if self.backoff.is_failing() || due <= now + SPACING {
-            self.due = Some(now + self.backoff.after_success());
+            self.due = Some(now + delay(&mut self.backoff));
         }
         self.hastened = match self.hastened {
             // During the poll.
-            _ if self.announced => Some(self.after_spacing(now)),
+            _ if self.announced.is_some() => Some(self.after_spacing(now)),
             _ if new => None,
-            _ if self.looking => Some(now + SECOND_LOOK),
+            _ if self.looking.is_some() => Some(now + SECOND_LOOK),
             time => time.map(|time| time.max(self.after_spacing(now))),
         };
     }
@@ -91,7 +123,7 @@ impl Timetable {
     pub(super) fn fail(&mut self, now: Instant, retry: Retry) {
         self.ended = Some(now);
         self.hastened = None;
-        self.announced |= self.looking;
+        self.announced = self.announced.max(self.looking);
         let Some(due) = self.due else { return };
         let earliest = if self.backoff.is_failing() { due } else { now };
         self.due = Some(earliest.max(now + self.backoff.after_failure(retry)));
@@ -171,6 +203,65 @@ mod tests {
             let next = timetable.due().unwrap();
             assert!(next > due && next <= due + INTERVAL * 11 / 10, "{retry:?}");
         }
+    }
+
+    #[test]
+    fn all_processes_look_when_a_result_is_as_old_as_the_interval() {
+        for (age, least) in [(0, 30), (10, 20), (29, 1), (30, 0), (100, 0)] {
+            let (mut timetable, due) = after_one_poll(Instant::now());
+            assert_eq!(timetable.begin(due), INTERVAL);
+            timetable.share(due, false, SECOND * age);
+            let (next, least) = (timetable.due().unwrap(), due + SECOND * least);
+            assert!(next > least && next <= least + INTERVAL / 10, "{age}");
+        }
+    }
+
+    #[test]
+    fn a_poll_of_another_process_ends_a_backoff() {
+        let now = Instant::now();
+        let mut timetable = Timetable::new(INTERVAL, now);
+        fail(&mut timetable, now, Retry::Transient);
+        let due = timetable.due().unwrap();
+        timetable.begin(due);
+        timetable.share(due, true, SECOND);
+        let next = timetable.due().unwrap();
+        assert!(next > due + SECOND * 29 && next <= due + SECOND * 32);
+        // Its next poll is not spread over the interval again: the others would follow it.
+        succeed(&mut timetable, next, false);
+        assert!(timetable.due().unwrap() > next + INTERVAL);
+    }
+
+    #[test]
+    fn a_poll_that_another_process_makes_is_put_off() {
+        let (mut timetable, due) = after_one_poll(Instant::now());
+        for look in 0..3 {
+            let now = due + SECOND * look;
+            assert_eq!(timetable.begin(now), INTERVAL, "{look}");
+            timetable.put_off(now, SECOND);
+            assert_eq!(timetable.due(), Some(now + SECOND), "{look}");
+        }
+    }
+
+    #[test]
+    fn an_announced_change_is_looked_for_in_later_results() {
+        let now = Instant::now();
+        let (mut timetable, due) = after_one_poll(now);
+        timetable.hasten(now);
+        let look = timetable.due().unwrap();
+        assert_eq!(timetable.begin(look), look - now);
+        // Another process looks for it at this moment.
+        timetable.put_off(look, HASTE);
+        let look = look + HASTE;
+        assert_eq!(timetable.due(), Some(look));
+        assert_eq!(timetable.begin(look), look - now);
+        timetable.share(look, false, HASTE);
+        // A second look is not satisfied by the first one of another process.
+        let second = look + SECOND_LOOK;
+        assert_eq!(timetable.due(), Some(second));
+        assert_eq!(timetable.begin(second), SPACING);
+        timetable.share(second, true, HASTE);
+        assert_eq!(timetable.due(), Some(due));
+        assert_eq!(timetable.begin(due), INTERVAL);
     }
 
     #[test]

@@ -494,7 +494,8 @@ mod with_a_service {
         // The path of the cached rules, after the first poll.
         let rules = || {
             let entry = fs::read_dir(&cache).unwrap().next().unwrap().unwrap();
-            entry.path().display().to_string()
+            // Its lock is beside it.
+            entry.path().with_extension("rules").display().to_string()
         };
         let info = |source: &str| [(Level::Info, format!("phaseflag: flags in use: {source}"))];
         let bootstrap = format!("2, from the bootstrap `{}`", file.display());

@@ -95,6 +95,8 @@ mod ruleset;
 #[cfg(feature = "http")]
 mod segments;
 #[cfg(feature = "http")]
+mod shared_polls;
+#[cfg(feature = "http")]
 mod snapshot;
 mod split;
 #[cfg(feature = "http")]

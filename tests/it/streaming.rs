@@ -406,3 +406,25 @@ fn an_event_hastens_no_poll_after_a_failure() {
     }
     assert_eq!(service.polls().len(), 2);
 }
+
+#[test]
+fn clients_that_share_a_cache_look_for_a_change_together() {
+    const CLIENTS: usize = 6;
+    let service = Service::start();
+    let folder = tempfile::TempDir::new().unwrap();
+    let clients = [(); CLIENTS].map(|()| ready(service.builder().cache_dir(folder.path())));
+    service.wait_for_streams(CLIENTS);
+    service.serve(2, &["b"]);
+    let requests = || service.server.requests_to(RULESET).len();
+    let before = requests();
+    assert_eq!(before, 1);
+    for stream in service.streams.lock().unwrap().iter().flatten() {
+        stream.send(UPDATED.into()).unwrap();
+    }
+    for client in &clients {
+        wait_until("the change", || client.get_boolean_value("b", false, None));
+    }
+    let shared: u64 = clients.iter().map(|client| client.statistics().shared_polls).sum();
+    assert!(shared > CLIENTS as u64, "{shared}");
+    assert!(requests() < before + CLIENTS, "{}", requests());
+}

@@ -1,0 +1,69 @@
+//! One poll for all processes with the same cache: a poll takes what another process has fetched, or
+//! asks the service while it holds the lock of the cache.
+//!
+//! The rules and the lock are files. A process that dies releases the lock. A failed poll leaves no
+//! trace, so that each process asks by itself.
+
+use std::time::{Duration, Instant};
+
+use super::cache::{Cache, CacheLock, NewerFile};
+use super::poller::{Polled, Poller, Turn};
+
+/// The longest time until a look for the response to another process.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a client that is not ready waits for the response to another process.
+const START_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Takes what another process has fetched within `max_age`, waits if another one asks the service
+/// at this moment, or lets this one ask. A lock that cannot be used, or is held for longer than a
+/// request may take, prevents no request.
+pub(crate) fn share(poller: &mut Poller, max_age: Duration) -> Turn {
+    let Some(cache) = poller.cache.clone() else { return Turn::Ask(None) };
+    if let Some(polled) = take(poller, newer(poller, &*cache, max_age)) {
+        return Turn::Ended(polled);
+    }
+    let lock = match cache.lock() {
+        CacheLock::Held(lock) => lock,
+        CacheLock::Busy if is_patient(poller) => {
+            return Turn::Ended(Polled::Busy(LOOK_INTERVAL.min(poller.interval)));
+        }
+        CacheLock::Busy | CacheLock::Unusable => {
+            poller.busy_since = None;
+            return Turn::Ask(None);
+        }
+    };
+    // The process that held it may have stored its response meanwhile.
+    let file = newer(poller, &*cache, max_age);
+    if file.is_none() {
+        poller.busy_since = None;
+        return Turn::Ask(Some(lock));
+    }
+    // Other processes need not wait for the listeners of this one.
+    drop(lock);
+    take(poller, file).map_or(Turn::Ask(None), Turn::Ended)
+}
+
+/// Returns the file that another process has written or confirmed within `max_age`, or `None`.
+fn newer(poller: &Poller, cache: &dyn Cache, max_age: Duration) -> Option<NewerFile> {
+    // A result from before a failure of this process does not end the failure.
+    let since_answer = poller.answered.map_or(Duration::MAX, |answered| answered.elapsed());
+    cache.newer(max_age.min(since_answer))
+}
+
+/// Uses the rules of a file, or returns `None` if there is none or its rules cannot be used.
+fn take(poller: &mut Poller, file: Option<NewerFile>) -> Option<Polled> {
+    let file = file?;
+    let new = poller.adopt(&file)?;
+    poller.busy_since = None;
+    Some(Polled::Shared { new, age: file.age })
+}
+
+/// Returns whether to wait for the process that holds the lock.
+fn is_patient(poller: &mut Poller) -> bool {
+    let patience = match poller.flags.readiness.is_ready() {
+        true => poller.request_timeout,
+        false => poller.request_timeout.min(START_PATIENCE),
+    };
+    poller.busy_since.get_or_insert_with(Instant::now).elapsed() < patience
+}
