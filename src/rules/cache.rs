@@ -407,15 +407,16 @@ mod tests {
         let path = env::temp_dir().join(format!("phaseflag-save-{}", std::process::id()));
         let config = Config { cache_dir: Some(CacheDir::Path(path.clone())), ..Config::default() };
         let mut folder = CacheFolder::new(&config);
-        // A file in place of the folder.
-        fs::write(&path, "").unwrap();
+        let file = folder.file(RULES).unwrap();
+        // A folder in place of the file.
+        fs::create_dir_all(&file).unwrap();
         folder.save(br#"{"flags": []}"#, None);
         // Until then, equal responses are not parsed again, and no lock is held in vain.
         assert!(folder.confirm());
         assert!(matches!(folder.lock(), CacheLock::Unusable));
         folder.save_retry = Duration::ZERO;
         assert!(!folder.confirm());
-        fs::remove_file(&path).unwrap();
+        fs::remove_dir(&file).unwrap();
         folder.save(br#"{"flags": []}"#, None);
         assert!(folder.confirm());
         assert!(matches!(folder.lock(), CacheLock::Held(_)));
@@ -433,6 +434,13 @@ mod tests {
         assert!(matches!(other.lock(), CacheLock::Busy));
         drop(held);
         assert!(matches!(other.lock(), CacheLock::Held(_)));
+        // As in a process that was forked meanwhile.
+        let file = files::open_lock(&one.file(LOCK).unwrap()).unwrap();
+        let inherited = file.try_clone().unwrap();
+        file.try_lock().unwrap();
+        drop(LockedFile(file));
+        assert!(matches!(other.lock(), CacheLock::Held(_)));
+        drop(inherited);
         fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -95,16 +95,37 @@ fn polls(client: &PhaseFlagClient) -> (u64, u64) {
     (statistics.polls, statistics.shared_polls)
 }
 
+/// Refreshes the other client until this holds.
+fn refresh_until(other: &PhaseFlagClient, condition: impl Fn() -> bool) {
+    wait_until("the client takes the rules of the other client", || {
+        if !condition() {
+            other.refresh().unwrap();
+        }
+        condition()
+    });
+}
+
+/// Starts a client, and another one that polls for it.
+fn pair(cache: &Cache, server: &Server) -> (PhaseFlagClient, PhaseFlagClient) {
+    let client = ready(cache.client(server).polling_interval(Duration::from_secs(1)));
+    let other = ready(cache.client(server));
+    // Its next poll is almost a second later, and then the file is younger than the interval.
+    refresh_until(&other, || client.statistics().shared_polls > 0);
+    (client, other)
+}
+
 #[test]
 fn a_poll_of_another_process_counts() {
     let server = server(1);
     let cache = Cache::with_rules(&server);
+    cache.set_time(SystemTime::now() - NEVER / 2);
     let client = ready(cache.client(&server));
     assert!(has(&client, 1));
     assert_eq!(client.state(), ClientState::Ready);
     assert_eq!(polls(&client), (1, 1));
-    let age = client.statistics().rules_age.unwrap();
-    assert!(age > Duration::ZERO && age < SOON, "{age:?}");
+    let statistics = client.statistics();
+    assert!(statistics.rules_age.unwrap() >= NEVER / 2);
+    assert_eq!((statistics.rulesets_accepted, statistics.rulesets_loaded), (0, 1));
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -162,26 +183,17 @@ fn without_polls_there_is_no_lock() {
 fn a_change_that_another_process_fetched_is_announced_to_listeners() {
     let server = server(1);
     let cache = Cache::with_rules(&server);
-    let interval = Duration::from_secs(1);
-    let client = ready(cache.client(&server).polling_interval(interval));
+    let (client, other) = pair(&cache, &server);
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hearing = heard.clone();
     client.on_flags_changed(move |flags| {
         hearing.lock().unwrap().push((flags.added().to_vec(), flags.removed().to_vec()));
     });
     serve(&server, 2);
-    // Always younger than the interval, unless the machine is very busy.
-    let other = ready(cache.client(&server));
-    wait_until("the edit", || {
-        if !has(&client, 2) {
-            other.refresh().unwrap();
-        }
-        has(&client, 2)
-    });
+    refresh_until(&other, || has(&client, 2));
     wait_until("the listener", || !heard.lock().unwrap().is_empty());
     let names = |name: &str| vec![name.to_owned()];
     assert_eq!(*heard.lock().unwrap(), [(names("v2"), names("v1"))]);
-    assert!(client.statistics().shared_polls >= 1);
 }
 
 #[test]
@@ -200,33 +212,80 @@ fn a_refresh_asks_the_service_for_all() {
     assert_eq!(server.requests().len(), 3);
 }
 
-/// Returns a server whose responses are held back until the sender sends or is dropped.
-fn held_back(version: u64) -> (Server, Sender<()>) {
-    let (proceed, proceeding) = channel();
+#[test]
+fn a_new_folder_has_a_lock_from_the_first_poll_on() {
+    let server = server(1);
+    let cache = Cache::new();
+    let folder = cache.0.path().join("new").join("folder");
+    let settings = || cache.client(&server).cache_dir(&folder);
+    assert_eq!(polls(&ready(settings())), (1, 0));
+    assert_eq!(polls(&ready(settings())), (1, 1));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+    assert!(cache.warnings().is_empty());
+}
+
+#[test]
+fn a_byte_order_mark_makes_no_response_new() {
+    let server = Server::with_ruleset(format!("\u{feff}{}", ruleset(1, &["v1"])));
+    let cache = Cache::with_rules(&server);
+    let client = ready(cache.client(&server));
+    assert!(!client.refresh().unwrap());
+    assert_eq!(client.statistics().rulesets_accepted, 0);
+}
+
+#[test]
+fn a_listener_holds_no_lock() {
+    let server = server(1);
+    let cache = Cache::with_rules(&server);
+    fs::remove_file(cache.file("rules")).unwrap();
+    let (entered, entering) = channel();
+    let (leave, leaving) = channel::<()>();
+    let leaving = Mutex::new(leaving);
+    let client = cache.client(&server).build().unwrap();
+    client.on_flags_changed(move |_| {
+        entered.send(()).unwrap();
+        let _ = leaving.lock().unwrap().recv();
+    });
+    client.start().unwrap();
+    entering.recv_timeout(SOON).unwrap();
+    cache.set_time(SystemTime::now() - NEVER - SOON);
+    let other = started(cache.client(&server).offline_mode(true).request_timeout(NEVER));
+    server.wait_for(3, RULESET);
+    wait_until("the poll", || polls(&other) == (1, 0));
+    drop(leave);
+}
+
+/// Holds the responses back until the sender is dropped.
+fn hold_back(server: &Server, version: u64, proceeding: Receiver<()>) {
     let proceeding = Mutex::new(proceeding);
-    let server = Server::start(move |_| {
+    server.respond(move |_| {
         let _ = proceeding.lock().unwrap().recv();
         rules(version)
     });
-    (server, proceed)
 }
 
 #[test]
 fn two_processes_do_not_ask_at_once() {
-    let (server, proceed) = held_back(1);
-    let cache = Cache::new();
-    // Before the others wait for longer than at a start.
-    let first = started(cache.client(&server));
-    server.wait_for(1, RULESET);
-    let others = [(); 4].map(|()| started(cache.client(&server)));
+    let server = server(1);
+    let cache = Cache::with_rules(&server);
+    cache.set_time(SystemTime::now() - NEVER - SOON);
+    let (proceed, proceeding) = channel();
+    hold_back(&server, 2, proceeding);
+    let settings = || cache.client(&server).offline_mode(true).request_timeout(NEVER);
+    let first = started(settings());
+    server.wait_for(2, RULESET);
+    let others = [(); 4].map(|()| started(settings()));
+    for client in &others {
+        // What is there is in use.
+        assert!(client.is_ready() && has(client, 1));
+    }
     drop(proceed);
     for client in others.iter().chain([&first]) {
-        client.wait_until_ready(SOON).unwrap();
-        assert!(has(client, 1));
+        wait_until("the response", || has(client, 2));
     }
     assert_eq!(polls(&first), (1, 0));
-    assert_eq!(server.requests().len(), 1);
     assert_eq!(others.map(|client| polls(&client)), [(1, 1); 4]);
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[test]
@@ -325,23 +384,24 @@ fn an_older_success_does_not_end_a_failure() {
 
 #[test]
 fn the_etag_is_shared() {
-    let server = Server::start(|request| match request.header("if-none-match") {
-        Some("\"one\"") => Reply::status(304),
-        _ => rules(1).with("etag", "\"one\""),
+    let version = Arc::new(AtomicU64::new(1));
+    let current = version.clone();
+    let server = Server::start(move |request| {
+        let version = current.load(Ordering::Acquire);
+        let etag = format!("\"{version}\"");
+        match request.header("if-none-match") {
+            Some(sent) if sent == etag => Reply::status(304),
+            _ => rules(version).with("etag", &etag),
+        }
     });
     let cache = Cache::new();
-    let waiting = started(cache.client(&server));
-    waiting.wait_until_ready(SOON).unwrap();
-    // Adopted while the client runs, too: from a file that it did not load at its start.
-    let client = ready(cache.client(&server));
-    assert_eq!(polls(&client), (1, 1));
+    let (client, other) = pair(&cache, &server);
+    version.store(2, Ordering::Release);
+    refresh_until(&other, || has(&client, 2));
+    // It sends the `ETag` of a response that it did not receive.
     assert!(!client.refresh().unwrap());
-    let conditions: Vec<_> = server
-        .requests()
-        .iter()
-        .map(|request| request.header("if-none-match").map(str::to_owned))
-        .collect();
-    assert_eq!(conditions, [None, Some("\"one\"".to_owned())]);
+    let last = server.requests().pop().unwrap();
+    assert_eq!(last.header("if-none-match"), Some("\"2\""));
 }
 
 #[test]
@@ -352,13 +412,13 @@ fn an_unusable_file_is_replaced() {
     wait_until("a request", || polls(&client).0 > polls(&client).1);
     serve(&server, 2);
     let rules = cache.file("rules");
-    wait_until("the file is replaced", || {
+    wait_until("the edit", || {
         if !has(&client, 2) {
             fs::write(&rules, "phaseflag rules2, but damaged").unwrap();
         }
         has(&client, 2)
     });
-    assert!(fs::read(&rules).unwrap().len() > 100);
+    wait_until("the file is complete", || fs::read(&rules).is_ok_and(|file| file.len() > 100));
 }
 
 #[test]
@@ -388,19 +448,12 @@ fn the_path_of_the_rules_is_shared() {
     const WHOLE: &str = include_str!("../data/service/bootstrap.json");
     let server = Server::with_ruleset(PLAIN);
     let cache = Cache::new();
-    let client = ready(cache.client(&server).polling_interval(Duration::from_secs(1)));
-    let other = ready(cache.client(&server));
+    let (client, other) = pair(&cache, &server);
     server.respond(|request: &Request| match request.path.as_str() {
         "/api/v1/sdk/bootstrap" => Reply::json(WHOLE),
         _ => Reply::json(RULES),
     });
-    wait_until("the segments, from the other client", || {
-        if client.statistics().flags < 2 {
-            other.refresh().unwrap();
-        }
-        client.statistics().flags > 1
-    });
-    assert!(client.statistics().shared_polls > 0);
+    refresh_until(&other, || client.statistics().flags > 1);
     let before = server.requests().len();
     client.refresh().unwrap();
     let paths: Vec<_> = server.requests().into_iter().map(|request| request.path).collect();
@@ -475,6 +528,9 @@ fn a_full_or_read_only_disk_prevents_no_poll() {
     }
 }
 
+/// In place of a folder, for processes that share nothing.
+const NO_FOLDER: &str = "-";
+
 /// A client in a process of its own. It answers each line of its input with its state.
 #[test]
 #[ignore = "other tests run it in separate processes"]
@@ -483,8 +539,9 @@ fn process() {
     let words: Vec<&str> = settings.split(' ').collect();
     let [url, folder, interval] = words[..] else { panic!("{settings}") };
     let interval = Duration::from_millis(interval.parse().unwrap());
-    let client = PhaseFlagClient::builder(url, "sdk-dev-1").cache_dir(folder);
-    let client = client.polling_interval(interval).request_timeout(SOON).build().unwrap();
+    let client = PhaseFlagClient::builder(url, "sdk-dev-1").polling_interval(interval);
+    let client = if folder == NO_FOLDER { client } else { client.cache_dir(folder) };
+    let client = client.request_timeout(SOON).build().unwrap();
     client.on_flags_changed(|flags| {
         let added = flags.added().concat();
         let mut output = std::io::stdout().lock();
@@ -509,12 +566,12 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn start(count: usize, interval: Duration) -> Fleet {
+    fn start(count: usize, interval: Duration, is_shared: bool) -> Fleet {
         let version = Arc::new(AtomicU64::new(1));
         let served = version.clone();
         let server = Server::start(move |_| rules(served.load(Ordering::Acquire)));
         let cache = Cache::new();
-        let folder = cache.0.path().display();
+        let folder = if is_shared { cache.0.path().to_str().unwrap() } else { NO_FOLDER };
         let settings = format!("{} {folder} {}", server.url(), interval.as_millis());
         let begin = Instant::now();
         let start = |_| {
@@ -566,7 +623,7 @@ impl Fleet {
 #[test]
 fn processes_share_their_polls() {
     const PROCESSES: usize = 8;
-    let mut fleet = Fleet::start(PROCESSES, Duration::from_millis(500));
+    let mut fleet = Fleet::start(PROCESSES, Duration::from_millis(500), true);
     for _ in 0..3 {
         let delays = fleet.edit();
         // Ten times the two intervals.
@@ -587,8 +644,9 @@ fn processes_share_their_polls() {
 
 #[test]
 fn a_process_that_is_killed_while_it_asks_holds_up_no_other() {
-    let (server, proceed) = held_back(1);
-    let cache = Cache::new();
+    let (server, cache) = (server(1), Cache::new());
+    let (proceed, proceeding) = channel();
+    hold_back(&server, 1, proceeding);
     let settings = format!("{} {} 3600000", server.url(), cache.0.path().display());
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["shared_polls::process", "--exact", "--ignored", "--nocapture"]);
@@ -602,25 +660,31 @@ fn a_process_that_is_killed_while_it_asks_holds_up_no_other() {
     assert_eq!(polls(&client), (1, 0));
 }
 
-/// Prints its measurement: 50 processes at one second for a minute, some of which are killed.
+/// Prints its measurement: 50 processes that poll every second, for a minute, some of which are
+/// killed; first without a cache, then with one.
 #[test]
-#[ignore = "a measurement that takes a minute"]
+#[ignore = "a measurement that takes two minutes"]
 fn fifty_processes_for_a_minute() {
-    let mut fleet = Fleet::start(50, Duration::from_secs(1));
-    println!("all serve the rules after {:.1?}", fleet.begin.elapsed());
-    let (before, begin) = (fleet.server.requests().len(), Instant::now());
-    let mut slowest = Duration::ZERO;
-    let mut edits = 0;
-    while begin.elapsed() < Duration::from_secs(60) {
-        slowest = fleet.edit().into_iter().max().unwrap().max(slowest);
-        edits += 1;
-        if edits % 4 == 0 {
-            drop(fleet.processes.pop());
+    for is_shared in [false, true] {
+        let mut fleet = Fleet::start(50, Duration::from_secs(1), is_shared);
+        println!(
+            "\nwith a cache: {is_shared}; rules everywhere after {:.1?}",
+            fleet.begin.elapsed()
+        );
+        let (before, begin) = (fleet.server.requests().len(), Instant::now());
+        let mut slowest = Duration::ZERO;
+        let mut edits = 0;
+        while begin.elapsed() < Duration::from_secs(60) {
+            slowest = fleet.edit().into_iter().max().unwrap().max(slowest);
+            edits += 1;
+            if edits % 4 == 0 {
+                drop(fleet.processes.pop());
+            }
         }
+        let (requests, elapsed) = (fleet.server.requests().len() - before, begin.elapsed());
+        let (polls, shared) = fleet.polls();
+        println!("{requests} requests in {elapsed:.1?}, {before} before");
+        println!("{edits} edits, each in force everywhere within {slowest:.2?}");
+        println!("{polls} polls of the last {} processes, {shared} shared", fleet.processes.len());
     }
-    let (requests, elapsed) = (fleet.server.requests().len() - before, begin.elapsed());
-    let (polls, shared) = fleet.polls();
-    println!("{requests} requests in {elapsed:.1?}, {before} before");
-    println!("{edits} edits, each in force everywhere within {slowest:.2?}");
-    println!("{polls} polls of {} processes, {shared} shared", fleet.processes.len());
 }
