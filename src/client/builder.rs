@@ -190,11 +190,18 @@ impl ClientBuilder {
     /// it at once, instead of a bootstrap. The path must not be empty; the folder is created if it
     /// does not exist.
     ///
-    /// There is one file for each service and key, and a second one for the paths of a service that
-    /// does not have the usual ones. Only their owner can read them, and they do not contain the
-    /// key. They are replaced as a whole; one that cannot be replaced, such as a mounted file, is
-    /// overwritten. A failure to read or write them is logged once and has no other effect. A
-    /// client without a service keeps nothing.
+    /// Processes with the same folder, service and key share their polls. A poll makes no request if
+    /// another process has fetched or confirmed the rules within `polling_interval`, also in an
+    /// earlier run, and two processes do not request them at once. A
+    /// [`refresh`](PhaseFlagClient::refresh) always makes a request. The folder must be on a disk of
+    /// the machine.
+    ///
+    /// There is one file of rules for each service and key, an empty file to lock, and one for the
+    /// paths of a service that does not have the usual ones. Only their owner can read them, and
+    /// they do not contain the key. They are replaced as a whole; one that cannot be replaced, such
+    /// as a mounted file, is overwritten. A failure to read, write or lock them is logged once and
+    /// has no other effect: each process then polls by itself. A client without a service keeps
+    /// nothing.
     ///
     /// Defaults to keeping nothing.
     pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> ClientBuilder {
@@ -217,7 +224,8 @@ impl ClientBuilder {
     /// until the next poll is due, or none at all if `polling_interval` is zero. An older one is
     /// served while the client requests a new one.
     ///
-    /// Defaults to zero: every start makes a request.
+    /// Defaults to zero: every start polls. The poll makes no request if the rules are younger than
+    /// `polling_interval`.
     pub fn cache_max_age(mut self, age: Duration) -> ClientBuilder {
         self.config.cache_max_age = age;
         self
