@@ -144,6 +144,7 @@ impl Poller {
             Some(Turn::Ask(lock)) => lock,
             None => None,
         };
+        self.busy_since = None;
         let fetched = self.fetcher.fetch(ClientView {
             ruleset: &|| self.flags.compiled(),
             has_rules: &|| self.flags.have_rules(),

@@ -28,15 +28,11 @@ pub(crate) fn share(poller: &mut Poller, max_age: Duration) -> Turn {
         CacheLock::Busy if is_patient(poller) => {
             return Turn::Ended(Polled::Busy(LOOK_INTERVAL.min(poller.interval)));
         }
-        CacheLock::Busy | CacheLock::Unusable => {
-            poller.busy_since = None;
-            return Turn::Ask(None);
-        }
+        CacheLock::Busy | CacheLock::Unusable => return Turn::Ask(None),
     };
     // The process that held it may have stored its response meanwhile.
     let file = newer(poller, &*cache, max_age);
     if file.is_none() {
-        poller.busy_since = None;
         return Turn::Ask(Some(lock));
     }
     // Other processes need not wait for the listeners of this one.
