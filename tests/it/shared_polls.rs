@@ -296,11 +296,14 @@ fn a_lock_is_waited_for_as_long_as_a_request_takes() {
     let lock = cache.lock();
     let timeout = Duration::from_millis(300);
     let begin = Instant::now();
-    let client = started(cache.client(&server).offline_mode(true).request_timeout(timeout));
+    let settings = cache.client(&server).offline_mode(true).request_timeout(timeout);
+    let client = started(settings.polling_interval(Duration::from_millis(20)));
     // Ready, and it serves what is there.
     assert!(client.is_ready() && has(&client, 1));
-    server.wait_for(2, RULESET);
-    assert!(begin.elapsed() >= timeout);
+    for polls in 1..=3 {
+        server.wait_for(1 + polls as usize, RULESET);
+        assert!(begin.elapsed() >= timeout * polls);
+    }
     drop(lock);
 }
 
