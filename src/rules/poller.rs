@@ -20,10 +20,10 @@ use crate::ruleset::Ruleset;
 /// Decides whether a poll needs a request. A result of another process may be as old as `max_age`.
 /// Only the setting of the cache refers to the function, so that a program without it does not
 /// contain the code.
-pub(crate) type Share = fn(poller: &mut Poller, max_age: Duration) -> Turn;
+pub(crate) type Share = fn(poller: &mut Poller, max_age: Duration) -> Decision;
 
 /// What a poll does.
-pub(crate) enum Turn {
+pub(crate) enum Decision {
     /// It asks the service. The lock of the cache, if there is one, is released when other processes
     /// can use the response.
     Ask(Option<Box<dyn Send>>),
@@ -39,7 +39,7 @@ pub(crate) enum Polled {
     /// It took the result of another process. `age` is the time since the service sent it.
     Shared { new: bool, age: Duration },
     /// Another process polls. Look again after this time.
-    Busy(Duration),
+    PutOff(Duration),
 }
 
 /// What a client knows from its polls. One thread at a time has it.
@@ -52,8 +52,8 @@ pub(crate) struct Poller {
     offline_mode: bool,
     pub(super) cache: Option<Arc<dyn Cache>>,
     share: Option<Share>,
-    /// Since when this poll is put off because other processes poll, or `None`.
-    pub(super) busy_since: Option<Instant>,
+    /// Since when this poll waits for other processes, or `None`.
+    pub(super) waiting_since: Option<Instant>,
     pub(super) interval: Duration,
     pub(super) request_timeout: Duration,
     /// The cached rules at the start, until the first poll.
@@ -94,7 +94,7 @@ impl Poller {
             offline_mode: config.offline_mode,
             cache,
             share,
-            busy_since: None,
+            waiting_since: None,
             interval: config.polling_interval,
             request_timeout: config.request_timeout,
             cached: None,
@@ -140,11 +140,11 @@ impl Poller {
         }
         let lock = match self.share.filter(|_| !max_age.is_zero()).map(|share| share(self, max_age))
         {
-            Some(Turn::Ended(polled)) => return Ok(polled),
-            Some(Turn::Ask(lock)) => lock,
+            Some(Decision::Ended(polled)) => return Ok(polled),
+            Some(Decision::Ask(lock)) => lock,
             None => None,
         };
-        self.busy_since = None;
+        self.waiting_since = None;
         let fetched = self.fetcher.fetch(ClientView {
             ruleset: &|| self.flags.compiled(),
             has_rules: &|| self.flags.have_rules(),

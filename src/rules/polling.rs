@@ -212,10 +212,10 @@ impl Polling {
         match &polled {
             Ok(Polled::Asked { new }) => turn.timetable.succeed(now, *new),
             Ok(Polled::Shared { new, age }) => turn.timetable.share(now, *new, *age),
-            Ok(Polled::Busy(delay)) => turn.timetable.put_off(now, *delay),
+            Ok(Polled::PutOff(delay)) => turn.timetable.put_off(now, *delay),
             Err(failure) => turn.timetable.fail(now, Retry::of(failure)),
         }
-        let is_asked = !matches!(polled, Ok(Polled::Shared { .. } | Polled::Busy(_)));
+        let is_asked = !matches!(polled, Ok(Polled::Shared { .. } | Polled::PutOff(_)));
         let outcome = polled.map(drop);
         if is_asked {
             turn.outcome = outcome.clone();
@@ -260,10 +260,25 @@ mod tests {
     use super::*;
     use crate::http::Backoff;
     use crate::rules::ClientState;
+    use crate::rules::poller::Decision;
     use crate::ruleset::{IndexedText, Ruleset};
     use crate::support::{Reply, Server, ruleset, wait_until};
     use crate::value::Value;
     use crate::worker::spawn_detached;
+
+    const INTERVAL: Duration = Duration::from_millis(10);
+
+    fn polling(server: &Server, flags: &Arc<Flags>, share: Option<Share>) -> Polling {
+        let config = Config {
+            base_url: server.url(),
+            api_key: "sdk-dev-1".to_owned(),
+            polling_interval: INTERVAL,
+            ..Config::default()
+        };
+        let http = Arc::new(Http::new(&config).unwrap());
+        let paths = Arc::new(Paths::new(None));
+        Polling::new(http, paths, flags.clone(), &config, None, share, None)
+    }
 
     /// A thread that polls. It stops when this is dropped.
     struct Thread(Arc<Polling>);
@@ -285,18 +300,9 @@ mod tests {
         refused_delay: Duration,
         change: impl Fn(&mut Polling),
     ) -> Thread {
-        let interval = Duration::from_millis(10);
-        let config = Config {
-            base_url: server.url(),
-            api_key: "sdk-dev-1".to_owned(),
-            polling_interval: interval,
-            ..Config::default()
-        };
-        let http = Arc::new(Http::new(&config).unwrap());
-        let paths = Arc::new(Paths::new(None));
-        let mut polling = Polling::new(http, paths, flags.clone(), &config, None, None, None);
-        let backoff = Backoff::for_test(interval, refused_delay, 1);
-        polling.lock().timetable = Timetable::for_test(backoff, interval);
+        let mut polling = polling(server, flags, None);
+        let backoff = Backoff::for_test(INTERVAL, refused_delay, 1);
+        polling.lock().timetable = Timetable::for_test(backoff, INTERVAL);
         change(&mut polling);
         let polling = Arc::new(polling);
         let thread = Thread(polling.clone());
@@ -376,6 +382,24 @@ mod tests {
         assert!(!flags.have_rules());
         let state = flags.readiness.state();
         assert!(matches!(state, ClientState::Stale { .. }), "{state}");
+    }
+
+    #[test]
+    fn a_refresh_joins_no_poll_without_a_request() {
+        let server = Server::start(|_| Reply::status(500));
+        let put_off: Share = |_, _| Decision::Ended(Polled::PutOff(INTERVAL));
+        let shared: Share =
+            |_, _| Decision::Ended(Polled::Shared { new: false, age: Duration::ZERO });
+        for (requests, share) in [(1, put_off), (2, shared)] {
+            let polling = polling(&server, &Arc::new(Flags::default()), Some(share));
+            let since = Instant::now();
+            assert!(polling.poll_or_join(since).is_err());
+            let poller = polling.lock().poller.take().unwrap();
+            assert!(polling.poll(poller, None).is_ok());
+            // One that has begun before the failure.
+            assert!(polling.poll_or_join(since).is_err());
+            assert_eq!(server.requests().len(), requests);
+        }
     }
 
     #[test]

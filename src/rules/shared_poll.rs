@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::cache::{Cache, CacheLock, NewerFile};
-use super::poller::{Polled, Poller, Turn};
+use super::poller::{Decision, Polled, Poller};
 
 /// The longest time until a look for the response to another process.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -18,26 +18,26 @@ const START_PATIENCE: Duration = Duration::from_secs(2);
 /// Takes what another process has fetched within `max_age`, waits if another one asks the service
 /// at this moment, or lets this one ask. A lock that cannot be used, or is held for longer than a
 /// request may take, prevents no request.
-pub(crate) fn share(poller: &mut Poller, max_age: Duration) -> Turn {
-    let Some(cache) = poller.cache.clone() else { return Turn::Ask(None) };
+pub(crate) fn share(poller: &mut Poller, max_age: Duration) -> Decision {
+    let Some(cache) = poller.cache.clone() else { return Decision::Ask(None) };
     if let Some(polled) = take(poller, newer(poller, &*cache, max_age)) {
-        return Turn::Ended(polled);
+        return Decision::Ended(polled);
     }
     let lock = match cache.lock() {
         CacheLock::Held(lock) => lock,
         CacheLock::Busy if is_patient(poller) => {
-            return Turn::Ended(Polled::Busy(LOOK_INTERVAL.min(poller.interval)));
+            return Decision::Ended(Polled::PutOff(LOOK_INTERVAL.min(poller.interval)));
         }
-        CacheLock::Busy | CacheLock::Unusable => return Turn::Ask(None),
+        CacheLock::Busy | CacheLock::Unusable => return Decision::Ask(None),
     };
     // The process that held it may have stored its response meanwhile.
     let file = newer(poller, &*cache, max_age);
     if file.is_none() {
-        return Turn::Ask(Some(lock));
+        return Decision::Ask(Some(lock));
     }
     // Other processes need not wait for the listeners of this one.
     drop(lock);
-    take(poller, file).map_or(Turn::Ask(None), Turn::Ended)
+    take(poller, file).map_or(Decision::Ask(None), Decision::Ended)
 }
 
 /// Returns the file that another process has written or confirmed within `max_age`, or `None`.
@@ -51,7 +51,7 @@ fn newer(poller: &Poller, cache: &dyn Cache, max_age: Duration) -> Option<NewerF
 fn take(poller: &mut Poller, file: Option<NewerFile>) -> Option<Polled> {
     let file = file?;
     let new = poller.adopt(&file)?;
-    poller.busy_since = None;
+    poller.waiting_since = None;
     Some(Polled::Shared { new, age: file.age })
 }
 
@@ -61,5 +61,5 @@ fn is_patient(poller: &mut Poller) -> bool {
         true => poller.request_timeout,
         false => poller.request_timeout.min(START_PATIENCE),
     };
-    poller.busy_since.get_or_insert_with(Instant::now).elapsed() < patience
+    poller.waiting_since.get_or_insert_with(Instant::now).elapsed() < patience
 }
