@@ -103,7 +103,7 @@ impl Ruleset {
     /// let lines: Vec<_> = findings.iter().map(|finding| finding.to_string()).collect();
     /// assert_eq!(lines, [
     ///     "line 2, column 46: flags[0].default_variation: \
-    ///      there is no variation `of`: the value served is null",
+    ///      there is no variation `of`: the value served is null; did you mean `off`?",
     ///     "line 4, column 49: flags[0].targeting_rules[0].percentage_rollout: \
     ///      the weights sum to 5: buckets 5 to 99 fall through to the default variation",
     ///     "line 5, column 27: flags[0].targeting_rules[0]: \
