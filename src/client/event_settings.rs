@@ -79,7 +79,7 @@ impl ClientBuilder {
     ///
     /// It sees the evaluations of all getters, of the client and of its snapshots, also those of
     /// overrides and unknown flags, and each flag of `evaluate_all` once. It does not see
-    /// prerequisites, and not [`evaluate`](PhaseFlagClient::evaluate), which makes a request.
+    /// prerequisites, and not [`evaluate`](crate::PhaseFlagClient::evaluate), which makes a request.
     ///
     /// The function runs on the thread of the caller, which waits for it. The client holds no lock
     /// then, so that the function may call any method, but evaluations inside of it are not
@@ -113,8 +113,8 @@ impl ClientBuilder {
 
     /// Sets a file that keeps undelivered events for the next run of the program.
     ///
-    /// [`stop`](PhaseFlagClient::stop) writes the events that it could not deliver, and
-    /// [`stop_now`](PhaseFlagClient::stop_now) all that are queued. The next client of the same
+    /// [`stop`](crate::PhaseFlagClient::stop) writes the events that it could not deliver, and
+    /// [`stop_now`](crate::PhaseFlagClient::stop_now) all that are queued. The next client of the same
     /// service and key delivers them before its own events. Clients of any service and key, in any
     /// number of processes, may share one file. Only its owner can read it. Its folder must be
     /// writable, for the lock files beside it. The path must not be empty. A client without a
