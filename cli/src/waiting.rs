@@ -18,7 +18,7 @@ const RESTART: Duration = Duration::from_secs(2);
 /// How long the failure of the only request is waited for, which ends at the same time as the wait.
 const LAST_FAILURE: Duration = Duration::from_secs(1);
 
-/// The time between two tries of [`fetch`].
+/// The time between two tries of `Wait::fetch`.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Which service is waited for, and how long.
