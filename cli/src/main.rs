@@ -25,6 +25,7 @@ mod bootstrap;
 mod changes;
 mod check;
 mod client;
+#[cfg(feature = "completions")]
 mod completions;
 mod context;
 mod date;
@@ -41,6 +42,7 @@ mod get;
 mod help;
 mod input;
 mod list;
+#[cfg(feature = "man")]
 mod man;
 mod names;
 mod output;
@@ -85,7 +87,9 @@ const COMMANDS: &[&Command] = &[
     &refs::COMMAND,
     #[cfg(feature = "generate")]
     &generate::COMMAND,
+    #[cfg(feature = "completions")]
     &completions::COMMAND,
+    #[cfg(feature = "man")]
     &man::COMMAND,
 ];
 
@@ -107,8 +111,10 @@ fn main() -> ExitCode {
 /// Returns the version, with the features of the command and of the library in it.
 fn version() -> String {
     let features = [
+        ("completions", cfg!(feature = "completions")),
         ("generate", cfg!(feature = "generate")),
         ("gzip", true),
+        ("man", cfg!(feature = "man")),
         ("refs", cfg!(feature = "refs")),
         ("regex", true),
         ("rustls", true),

@@ -26,7 +26,7 @@ fn the_version() {
     let version = concat!(
         "phaseflag ",
         env!("CARGO_PKG_VERSION"),
-        "\nfeatures: generate, gzip, refs, regex, rustls, schema, serve\n"
+        "\nfeatures: completions, generate, gzip, man, refs, regex, rustls, schema, serve\n"
     );
     let version = outcome(0, version, "");
     assert_eq!(run(&mut folder.phaseflag(&["--version"])), version);
