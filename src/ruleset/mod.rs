@@ -33,6 +33,8 @@ pub use problem::Problem;
 pub(crate) use result::Serving;
 pub use result::{EvaluationResult, Reason};
 pub use split::{Share, Split};
+#[cfg(feature = "arbitrary")]
+pub(crate) use tables::OPERATORS;
 pub use tables::{FlagInfo, FlagKind};
 pub(crate) use tables::{Long, excerpt};
 pub(crate) use variable::{VARIABLE_PREFIX, variable_of, variable_suffix};

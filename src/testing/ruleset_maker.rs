@@ -3,6 +3,7 @@
 use ::arbitrary::{Result, Unstructured};
 
 use super::arbitrary::{ATTRIBUTES, scalar};
+use crate::ruleset::OPERATORS;
 use crate::value::{Object, Value};
 
 /// The faults that a ruleset may have; each kind includes those before it.
@@ -21,20 +22,6 @@ const FLAGS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const VARIATIONS: [&str; 4] = ["on", "off", "x", "y"];
 
 const SEGMENTS: [&str; 3] = ["s", "t", "r"];
-
-const OPERATORS: [&str; 11] = [
-    "is",
-    "is_not",
-    "contains",
-    "not_contains",
-    "one_of",
-    "not_one_of",
-    "gt",
-    "lt",
-    "version_gt",
-    "version_lt",
-    "matches_regex",
-];
 
 const PATTERNS: [&str; 4] = ["^p", "\\d+", "(?i)PRO", ".*r"];
 

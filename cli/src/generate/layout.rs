@@ -60,7 +60,7 @@ pub(super) fn signature(before: &str, parameters: &[&str], result: &str) -> Stri
 /// Returns a constant with a value.
 pub(super) fn constant(indent: usize, before: &str, value: &str) -> String {
     let line = format!("{:indent$}{before} = {value};\n", "");
-    // A value that fits nowhere stays where it is.
+    // A value that fits on no line keeps its place.
     if width(line.trim_end()) <= MAX_LINE || indent + 4 + width(value) + 1 > MAX_LINE {
         return line;
     }

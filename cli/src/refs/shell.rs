@@ -43,7 +43,7 @@ struct Lexer<'a> {
     at: usize,
     commands: Vec<Vec<Word<'a>>>,
     words: Vec<Word<'a>>,
-    /// For each parenthesis that is open, the words before it and where it is.
+    /// The words before each open parenthesis, and its position.
     open: Vec<(Vec<Word<'a>>, Place)>,
     /// The last lines of the here-documents that begin after this line.
     documents: Vec<&'a str>,

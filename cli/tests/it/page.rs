@@ -1,4 +1,4 @@
-//! The page of `phaseflag serve`: who may request it, its JSON, and its stream of edits.
+//! The page of `phaseflag serve`: the hosts that it answers, its JSON, and its stream of edits.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -254,7 +254,7 @@ mod in_a_terminal {
     use super::*;
     use crate::support::terminal::InTerminal;
 
-    /// A server that responds to its first request when the test says so.
+    /// A server that holds its first response until the test releases it.
     fn server_that_waits() -> (String, Sender<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/api/v1", listener.local_addr().unwrap());

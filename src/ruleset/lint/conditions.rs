@@ -6,22 +6,8 @@ use super::Severity;
 use super::drafts::Drafts;
 use super::near::{did_you_mean, nearest};
 use crate::ruleset::problem::Path;
-use crate::ruleset::tables::{compare_versions, excerpt};
+use crate::ruleset::tables::{OPERATORS, compare_versions, excerpt};
 use crate::value::{Span, Value, string};
-
-const OPERATORS: [&str; 11] = [
-    "is",
-    "is_not",
-    "contains",
-    "not_contains",
-    "one_of",
-    "not_one_of",
-    "gt",
-    "lt",
-    "matches_regex",
-    "version_gt",
-    "version_lt",
-];
 
 /// Names that other services and languages have for an operator.
 const OTHER_NAMES: [(&str, &str); 22] = [

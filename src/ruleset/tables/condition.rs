@@ -129,6 +129,21 @@ pub(crate) enum Test {
     Never,
 }
 
+/// The names of the operators that [`Test::compile`] knows.
+pub(crate) const OPERATORS: [&str; 11] = [
+    "is",
+    "is_not",
+    "contains",
+    "not_contains",
+    "one_of",
+    "not_one_of",
+    "gt",
+    "lt",
+    "version_gt",
+    "version_lt",
+    "matches_regex",
+];
+
 impl Test {
     /// Compiles an operator and its target.
     ///
@@ -301,5 +316,24 @@ impl PartialEq for Targets {
     fn eq(&self, other: &Targets) -> bool {
         self.texts.iter().all(|text| other.contain(text))
             && other.texts.iter().all(|text| self.contain(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_operator_compiles_to_its_test() {
+        for operator in OPERATORS {
+            let test = Test::compile(operator, Value::from("1"), &mut Patterns::default());
+            match test {
+                Ok(test) => assert_eq!(test.parts().map(|(name, _)| name), Some(operator)),
+                Err(error) => assert!(
+                    operator == "matches_regex" && cfg!(not(feature = "regex")),
+                    "{operator}: {error}"
+                ),
+            }
+        }
     }
 }

@@ -13,8 +13,8 @@ mod replica;
 mod version;
 
 pub(super) use bucket::{BucketSeed, weight_text};
-pub(crate) use condition::excerpt;
 pub(super) use condition::{Attribute, Condition, Subject, Target, Test, compare_versions, cut};
+pub(crate) use condition::{OPERATORS, excerpt};
 pub(super) use index::{Index, Named, PositionMap, TextMap};
 pub(super) use pattern::{MatchBudget, Patterns};
 pub(crate) use replica::{Found, LazyTables, Long, Replica};
