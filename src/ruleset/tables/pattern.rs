@@ -219,7 +219,7 @@ mod without_regex {
     }
 
     #[derive(Debug, Default)]
-    pub(crate) struct Patterns;
+    pub(crate) struct Patterns {}
 
     impl Patterns {
         pub(crate) fn compile(&mut self, _: &str) -> Result<Pattern, String> {
