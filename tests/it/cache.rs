@@ -43,9 +43,10 @@ impl Folder {
         self.files().into_iter().find(ends).expect("a file")
     }
 
-    /// Returns the only file of the folder.
+    /// Returns the only file of the folder, not counting the lock of clients that poll.
     fn file(&self) -> PathBuf {
-        let files = self.files();
+        let mut files = self.files();
+        files.retain(|path| path.extension().is_none_or(|extension| extension != "lock"));
         assert_eq!(files.len(), 1, "{files:?}");
         files.into_iter().next().expect("a file")
     }
