@@ -1,5 +1,7 @@
 //! Parses and evaluates rulesets in WebAssembly, without any system below it.
 
+use std::hint::black_box;
+
 use phaseflag::{EvaluationContext, Ruleset};
 
 const FLAGS: &str = include_str!("../../examples/flags.json");
@@ -32,6 +34,20 @@ pub extern "C" fn run() -> i32 {
         Ruleset::parse(&"[".repeat(1_000_000)).is_err(),
     ];
     checks.iter().position(|passed| !passed).map_or(0, |position| position as i32 + 1)
+}
+
+/// Evaluates a flag with a rule this many times, and returns how often it is on.
+#[unsafe(no_mangle)]
+pub extern "C" fn evaluations(count: u32) -> u32 {
+    let Ok(ruleset) = Ruleset::parse(FLAGS) else { return 0 };
+    let context = EvaluationContext::new().user_id("user-123").attribute("plan", "pro");
+    (0..count).map(|_| u32::from(is_on(&ruleset, black_box(&context)))).sum()
+}
+
+fn is_on(ruleset: &Ruleset, context: &EvaluationContext) -> bool {
+    ruleset
+        .evaluate("new-checkout-flow", context)
+        .is_some_and(|result| result.value().as_bool() == Some(true))
 }
 
 fn evaluates(rules: &str, key: &str, value: &str, reason: &str) -> bool {
