@@ -12,7 +12,7 @@ mod locked {
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
     /// The methods of the standard type that this crate uses.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct AtomicU64(Mutex<u64>);
 
     impl AtomicU64 {

@@ -1,7 +1,7 @@
 //! Events: when they are sent, what the service receives, and what happens if it fails.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -614,7 +614,7 @@ fn every_event_is_accounted_for_if_stop_comes_during_tracking() {
     let server = server();
     for _ in 0..100 {
         let client = started(patient(&server).event_queue_capacity(100));
-        let (tracked, ended) = (AtomicU64::new(0), AtomicBool::new(false));
+        let (tracked, ended) = (AtomicU32::new(0), AtomicBool::new(false));
         thread::scope(|scope| {
             let end = SetOnDrop(&ended);
             for _ in 0..3 {
@@ -632,7 +632,7 @@ fn every_event_is_accounted_for_if_stop_comes_during_tracking() {
         let counts = client.statistics().events;
         assert_eq!(counts.queued, 0, "{counts:?}");
         let settled = counts.delivered + counts.dropped();
-        assert_eq!(settled, tracked.into_inner(), "{counts:?}");
+        assert_eq!(settled, u64::from(tracked.into_inner()), "{counts:?}");
     }
 }
 

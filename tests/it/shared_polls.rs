@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -387,14 +387,14 @@ fn an_older_success_does_not_end_a_failure() {
 
 #[test]
 fn the_etag_is_shared() {
-    let version = Arc::new(AtomicU64::new(1));
+    let version = Arc::new(AtomicU32::new(1));
     let current = version.clone();
     let server = Server::start(move |request| {
         let version = current.load(Ordering::Acquire);
         let etag = format!("\"{version}\"");
         match request.header("if-none-match") {
             Some(sent) if sent == etag => Reply::status(304),
-            _ => rules(version).with("etag", &etag),
+            _ => rules(version.into()).with("etag", &etag),
         }
     });
     let cache = Cache::new();
@@ -561,7 +561,7 @@ fn process() {
 /// Processes that share a cache, and the server that they poll.
 struct Fleet {
     server: Server,
-    version: Arc<AtomicU64>,
+    version: Arc<AtomicU32>,
     _cache: Cache,
     processes: Vec<Program>,
     begin: Instant,
@@ -570,9 +570,9 @@ struct Fleet {
 
 impl Fleet {
     fn start(count: usize, interval: Duration, is_shared: bool) -> Fleet {
-        let version = Arc::new(AtomicU64::new(1));
+        let version = Arc::new(AtomicU32::new(1));
         let served = version.clone();
-        let server = Server::start(move |_| rules(served.load(Ordering::Acquire)));
+        let server = Server::start(move |_| rules(served.load(Ordering::Acquire).into()));
         let cache = Cache::new();
         let folder = if is_shared { cache.0.path().to_str().unwrap() } else { NO_FOLDER };
         let settings = format!("{} {folder} {}", server.url(), interval.as_millis());
