@@ -1,42 +1,53 @@
-//! A small, synchronous client for the feature-flag service Phase Flag.
+//! The Rust client for the feature-flag service Phase Flag. It evaluates flags in memory, keeps
+//! their rules up to date in the background, and delivers the events that the program tracks.
 //!
-//! A [`PhaseFlagClient`] evaluates flags in memory. It fetches the rules in the background, keeps
-//! them up to date, and delivers the events that the program tracks.
-//!
-//! ```
+//! ```no_run
 //! use phaseflag::{EvaluationContext, PhaseFlagClient};
 //!
-//! // With the URL of the service instead of "", the rules come from the service.
-//! let client = PhaseFlagClient::without_service()
-//!     .bootstrap_text(r#"{"flags": [{"key": "new-checkout-flow", "default_variation": "off",
-//!         "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
-//!         "targeting_rules": [{"variation": "on",
-//!             "conditions": [{"attribute": "plan", "operator": "is", "value": "pro"}]}]}]}"#)
+//! let client = PhaseFlagClient::builder("https://api.phaseflag.com/api/v1", "sdk-prod-xxxx")
 //!     .build()?;
-//! client.start()?;
-//!
-//! let context = EvaluationContext::new().user_id("user-123").attribute("plan", "pro");
-//! assert!(client.get_boolean_value("new-checkout-flow", false, &context));
-//! assert!(!client.get_boolean_value("no-such-flag", false, &context));
+//! client.start()?; // never waits for the network; a thread fetches the rules
+//! let _ = client.wait_until_ready(std::time::Duration::from_secs(5)); // else serves defaults
+//! let user = EvaluationContext::new().user_id("user-123").attribute("plan", "pro");
+//! println!("one page: {}", client.get_boolean_value("new-checkout-flow", false, &user));
 //! # Ok::<(), phaseflag::Error>(())
 //! ```
 //!
-//! # Documentation
+//! A script takes its settings, and overrides of flags, from the environment:
 //!
-//! The [guide] has twelve short pages: [the first flag](guide::first_flag),
-//! [contexts](guide::contexts), [rollouts](guide::rollouts), [offline](guide::offline),
-//! [scripts](guide::scripts), [services](guide::services), [testing](guide::testing),
-//! [fuzzing](guide::fuzzing),
-//! [going to production](guide::production), [platforms](guide::platforms),
-//! [guarantees](guide::guarantees), and [from the Python SDK](guide::from_python).
+//! ```no_run
+//! # use phaseflag::PhaseFlagClient;
+//! # use std::time::Duration;
+//! let client = PhaseFlagClient::builder_from_env()
+//!     .override_from_env() // PHASEFLAG_FLAG_BATCH_SIZE=20 overrides the flag
+//!     .polling_interval(Duration::ZERO) // one ruleset is enough
+//!     .cache_dir_default() // serves the rules of the last run
+//!     .cache_max_age(Duration::from_secs(60)) // and makes no request for a minute
+//!     .build()?;
+//! client.start()?;
+//! let _ = client.wait_until_ready(Duration::from_secs(2));
+//! let batch_size = client.get_number_value("batch-size", 500.0, None);
+//! # Ok::<(), phaseflag::Error>(())
+//! ```
 //!
-//! - [`ClientBuilder`] has all settings with their defaults.
-//! - [`PhaseFlagClient`] starts, evaluates flags, tracks events and stops.
-//! - [`Ruleset`] is the evaluator alone. It needs no client, has no side effects, and evaluates
-//!   without errors.
-//! - [`EvaluationResult`] holds a value with its variation and [`Reason`]. [`Ruleset::explain`]
-//!   reports an evaluation step by step, [`Ruleset::split`] counts the shares of many users, and
-//!   [`Ruleset::check`] finds mistakes in a ruleset.
+//! Without a service, the rules come from a file or a text:
+//!
+//! ```
+//! # use phaseflag::PhaseFlagClient;
+//! let rules = "examples/flags.json";
+//! let client = PhaseFlagClient::without_service().bootstrap_file(rules).build()?;
+//! client.start()?;
+//! assert_eq!(client.get_string_value("ui-theme", "dark", None), "light");
+//! # Ok::<(), phaseflag::Error>(())
+//! ```
+//!
+//! # Where to read on
+//!
+//! - The [guide] has a page for each subject, from the first flag to production.
+//! - [`ClientBuilder`] has all settings with their defaults, and [`PhaseFlagClient`] all calls.
+//! - [`Ruleset`] is the evaluator alone: it needs no client, has no side effects, and evaluates
+//!   without errors. It also explains an evaluation, counts the shares of many users, and finds
+//!   mistakes in a ruleset.
 //! - [`testing`] has helpers for the tests of programs.
 //!
 //! # Features
@@ -53,13 +64,6 @@
 //!
 //! Without any feature, the crate has the evaluator, and a client for bootstrap files, texts and
 //! overrides.
-//!
-//! # Log lines
-//!
-//! With the feature `http`, the crate logs through the `log` facade with the target `phaseflag`:
-//! `warn` once for a failure, `info` once for its recovery and for the first ruleset, and `debug` for
-//! each later ruleset and each delivery. No line contains a key or the value of an attribute.
-//! [Services](guide::services) lists the events.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(missing_docs, missing_debug_implementations)]
