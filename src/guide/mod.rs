@@ -1,21 +1,7 @@
-//! A guide in twelve pages. The tests compile its code, and run it unless it needs a service.
+//! The guide: a page for each subject. Begin with [the first flag](first_flag).
 //!
-//! The module exists only in the documentation.
-//!
-//! | page | about |
-//! | --- | --- |
-//! | [`first_flag`] | a client, a flag, a value |
-//! | [`contexts`] | users, sessions and attributes, and the operators of rules |
-//! | [`rollouts`] | a flag for a fixed share of the users |
-//! | [`offline`] | flags without a network |
-//! | [`scripts`] | fast start, fast exit, no lost events |
-//! | [`services`] | threads, failures, health checks and log lines |
-//! | [`testing`] | tests of code that evaluates flags |
-//! | [`fuzzing`] | any rules, any values, any users |
-//! | [`production`] | a checklist |
-//! | [`platforms`] | Windows, ARM, musl, WebAssembly, and machines without a clock or a disk |
-//! | [`guarantees`] | limits and stability, with the tests that check them |
-//! | [`from_python`] | the Python SDK and this crate, call by call |
+//! The tests compile the code of the pages, and run it unless it needs a service. The module exists
+//! only in the documentation.
 
 #[doc = include_str!("first_flag.md")]
 pub mod first_flag {}
