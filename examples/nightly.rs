@@ -19,7 +19,7 @@ fn main() -> Result<(), phaseflag::Error> {
         .event_spool("nightly-job.events") // keeps events that this run cannot deliver
         .build()?;
     client.start()?;
-    let _ = client.wait_until_ready(Duration::from_secs(2)); // otherwise serves old rules or 500
+    let _ = client.wait_until_ready(Duration::from_secs(2)); // else serves old rules or 500
     let batch = client.get_number_value("batch-size", 500.0, None);
     println!("importing {batch} rows at a time");
     client.track_event(EvaluationEvent::new("batch-size").user_id("nightly-job"));

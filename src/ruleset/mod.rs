@@ -134,7 +134,7 @@ impl Ruleset {
     ///     "variations": [{"key": "on", "value": true}, {"key": "off", "value": false}],
     ///     "targeting_rules": [
     ///         {"variation": "on",
-    ///          "conditions": [{"attribute": "plan", "operator": "one_of", "value": ["pro", "team"]}]},
+    ///          "conditions": [{"attribute": "plan", "operator": "is", "value": "pro"}]},
     ///         {"percentage_rollout": [{"variation": "on", "percentage": 10},
     ///                                 {"variation": "off", "percentage": 90}]}
     ///     ]
@@ -147,7 +147,7 @@ impl Ruleset {
     /// flag `checkout`: `off`, value false, percentage_rollout
     ///   it is on
     ///   targeting_rules[0]: does not match
-    ///     plan one_of ["pro", "team"]: fails for "free"
+    ///     plan is "pro": fails for "free"
     ///     serves `on`
     ///   targeting_rules[1]: matches and decides
     ///     no conditions
