@@ -16,8 +16,9 @@
 //! A script takes its settings, and overrides of flags, from the environment:
 //!
 //! ```no_run
-//! # use phaseflag::PhaseFlagClient;
-//! # use std::time::Duration;
+//! use phaseflag::PhaseFlagClient;
+//! use std::time::Duration;
+//!
 //! let client = PhaseFlagClient::builder_from_env()
 //!     .override_from_env() // PHASEFLAG_FLAG_BATCH_SIZE=20 overrides the flag
 //!     .polling_interval(Duration::ZERO) // one ruleset is enough
@@ -33,7 +34,8 @@
 //! Without a service, the rules come from a file or a text:
 //!
 //! ```
-//! # use phaseflag::PhaseFlagClient;
+//! use phaseflag::PhaseFlagClient;
+//!
 //! let rules = "examples/flags.json";
 //! let client = PhaseFlagClient::without_service().bootstrap_file(rules).build()?;
 //! client.start()?;
@@ -43,7 +45,7 @@
 //!
 //! # Where to read on
 //!
-//! - The [guide] has a page for each subject, from the first flag to production.
+//! - The [guide] explains the crate subject by subject.
 //! - [`ClientBuilder`] has all settings with their defaults, and [`PhaseFlagClient`] all calls.
 //! - [`Ruleset`] is the evaluator alone: it needs no client, has no side effects, and evaluates
 //!   without errors. It also explains an evaluation, counts the shares of many users, and finds

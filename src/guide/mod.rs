@@ -1,7 +1,7 @@
-//! The guide: a page for each subject. Begin with [the first flag](first_flag).
+//! The guide: a page for each subject, from the first flag to production.
 //!
-//! The tests compile the code of the pages, and run it unless it needs a service. The module exists
-//! only in the documentation.
+//! Begin with [the first flag](first_flag). The tests compile the code of the pages, and run it
+//! unless it needs a service. The module exists only in the documentation.
 
 #[doc = include_str!("first_flag.md")]
 pub mod first_flag {}
