@@ -117,6 +117,47 @@ fn the_guarantees_name_tests_that_are_there() {
     }
 }
 
+/// A browser of 1280 pixels shows 94 characters of code in a page of the guide, and a table whose
+/// cells have no long code. Everything beyond is cut, and must be scrolled to.
+#[test]
+fn no_code_of_the_guide_is_cut() {
+    let mut wide = Vec::new();
+    for entry in fs::read_dir(root().join("src/guide")).unwrap() {
+        let page = entry.unwrap().path();
+        if page.extension().is_some_and(|extension| extension == "md") {
+            let lines = wide_lines(&fs::read_to_string(&page).unwrap());
+            wide.extend(lines.into_iter().map(|line| format!("{}:{line}", page.display())));
+        }
+    }
+    assert_eq!(wide, [""; 0]);
+
+    let (fits, wide) = ("x".repeat(94), "x".repeat(95));
+    assert_eq!(wide_lines(&format!("{wide}\n```\n{fits}\n{wide}\n# {wide}\n```\n{wide}\n")), [4]);
+    let (fits, wide) = ("x".repeat(40), "x".repeat(41));
+    assert_eq!(wide_lines(&format!("`{wide}`\n| {wide} | `{fits}` |\n| | `{wide}` |\n")), [3]);
+}
+
+/// Returns the lines with code that is too wide, in a fence or in a cell. Hidden lines do not count.
+fn wide_lines(page: &str) -> Vec<usize> {
+    let mut wide = Vec::new();
+    let mut in_fence = false;
+    for (number, line) in (1..).zip(page.lines()) {
+        let too_wide = if line.starts_with("```") {
+            in_fence = !in_fence;
+            false
+        } else if in_fence {
+            line.chars().count() > 94 && !line.starts_with("# ")
+        } else {
+            let mut code = line.split('`').skip(1).step_by(2);
+            line.starts_with('|') && code.any(|code| code.chars().count() > 40)
+        };
+        if too_wide {
+            wide.push(number);
+        }
+    }
+    wide
+}
+
 #[test]
 fn every_file_of_a_test_program_is_a_module_of_it() {
     let mut modules = 0;
