@@ -223,6 +223,9 @@ fn each_change_of_a_flag_has_its_line() {
 
 #[test]
 fn the_readme_shows_the_lines_of_these_edits() {
+    const STAFF: &str = r#""value": "@shop.example"}"#;
+    const WITH_COUNTRY: &str = r#""value": "@shop.example"},
+        {"attribute": "country", "operator": "is", "value": "GB"}"#;
     let readme = include_str!("../../README.md");
     let shown =
         readme.split("```text\n").find(|block| block.contains("\tsegment-changed\t")).unwrap();
@@ -234,7 +237,7 @@ fn the_readme_shows_the_lines_of_these_edits() {
     let mut lines = Vec::new();
     for (edits, count) in [
         (&[(r#""weight": 25"#, r#""weight": 40"#), (r#""weight": 75"#, r#""weight": 60"#)][..], 1),
-        (&[("@shop.example", "@store.example")], 2),
+        (&[(STAFF, WITH_COUNTRY)], 2),
         (&[(r#""inactive""#, r#""active""#)], 1),
     ] {
         for (old, new) in edits {
