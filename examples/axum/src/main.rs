@@ -8,7 +8,7 @@
 //! $ cargo run -p example-axum
 //! $ curl -H 'x-user-id: ada' -H 'x-user-email: ada@shop.example' \
 //!     'http://127.0.0.1:8080/checkout?plan=pro'
-//! $ curl 'http://127.0.0.1:8080/health'
+//! $ curl 'http://127.0.0.1:8080/readyz'
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
@@ -19,7 +19,9 @@
 //!
 //! `axum::serve` has no timeout for an incomplete request: put a reverse proxy in front.
 
-#[path = "../../tiny_http/src/metrics.rs"]
+#[path = "../../monitoring/health.rs"]
+mod health;
+#[path = "../../monitoring/metrics.rs"]
 mod metrics;
 mod shop;
 mod signals;

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use phaseflag::{EvaluationContext, EvaluationEvent, Object, PhaseFlagClient, Snapshot, Value};
 
+use crate::health;
 use crate::metrics;
 use crate::visitor::Visitor;
 
@@ -15,7 +16,8 @@ use crate::visitor::Visitor;
 pub fn router(client: PhaseFlagClient) -> Router {
     Router::new()
         .route("/checkout", get(checkout))
-        .route("/health", get(health))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(client)
 }
@@ -50,18 +52,18 @@ fn layout(flags: &Snapshot, context: &EvaluationContext) -> &'static str {
     }
 }
 
-/// Returns the state of the client, for monitoring.
-async fn health(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
-    let statistics = client.statistics();
-    let last_failure = client.last_failure().map(|failure| format!("{failure:#}"));
-    json([
-        ("state", Value::from(client.state().to_string())),
-        ("flags", Value::from(statistics.flags)),
-        ("version", Value::from(statistics.version)),
-        ("unknown_flags", Value::from_iter(statistics.unknown_flags)),
-        ("polls", Value::from(statistics.polls)),
-        ("last_failure", Value::from(last_failure)),
-    ])
+/// Succeeds as long as the process serves requests, with flags or without.
+async fn healthz(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
+    json(health::report(&client))
+}
+
+/// Succeeds if the client has flags to serve.
+async fn readyz(State(client): State<PhaseFlagClient>) -> impl IntoResponse {
+    let status = match health::is_ready(&client) {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, json(health::report(&client)))
 }
 
 /// Returns the metrics for Prometheus.

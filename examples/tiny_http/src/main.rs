@@ -7,7 +7,7 @@
 //! ```console
 //! $ cargo run -p example-tiny-http
 //! $ curl 'http://127.0.0.1:8080/checkout?user=ada&plan=pro&email=ada@shop.example'
-//! $ curl 'http://127.0.0.1:8080/health'
+//! $ curl 'http://127.0.0.1:8080/readyz'
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
@@ -18,6 +18,9 @@
 //! A worker has no timeout for the body of a request, so four incomplete requests block the server:
 //! put a reverse proxy in front.
 
+#[path = "../../monitoring/health.rs"]
+mod health;
+#[path = "../../monitoring/metrics.rs"]
 mod metrics;
 
 use std::env;
@@ -111,7 +114,11 @@ fn handle(request: Request, client: &PhaseFlagClient) -> Result<(), Box<dyn Erro
             }
             _ => (400, Object::from_iter([("error", "no user")])),
         },
-        (Method::Get, "/health") => (200, health(client)),
+        // Whether the process serves requests, with flags or without.
+        (Method::Get, "/healthz") => (200, health::report(client)),
+        (Method::Get, "/readyz") => {
+            (if health::is_ready(client) { 200 } else { 503 }, health::report(client))
+        }
         (Method::Get, "/metrics") => {
             let metrics = metrics::metrics(client);
             return respond(request, 200, metrics::CONTENT_TYPE, metrics);
@@ -150,23 +157,6 @@ fn checkout(client: &PhaseFlagClient, user: &str, context: &EvaluationContext) -
         ("theme", Value::from(theme)),
         ("config", config),
         ("dashboard", Value::from(dashboard)),
-    ])
-}
-
-/// Returns the state of the client, for monitoring.
-fn health(client: &PhaseFlagClient) -> Object {
-    let statistics = client.statistics();
-    let last_failure = client.last_failure().map(|failure| format!("{failure:#}"));
-    Object::from_iter([
-        ("state", Value::from(client.state().to_string())),
-        ("flags", Value::from(statistics.flags)),
-        ("version", Value::from(statistics.version)),
-        ("unknown_flags", Value::from_iter(statistics.unknown_flags)),
-        ("polls", Value::from(statistics.polls)),
-        ("last_failure", Value::from(last_failure)),
-        ("events_queued", Value::from(statistics.events.queued)),
-        ("events_delivered", Value::from(statistics.events.delivered)),
-        ("events_dropped", Value::from(statistics.events.dropped())),
     ])
 }
 

@@ -7,6 +7,8 @@ mod container;
 mod exchange;
 #[path = "../../../../tests/support/program.rs"]
 mod program;
+#[path = "../../../../tests/support/prometheus.rs"]
+mod prometheus;
 #[path = "../../../../tests/support/serve.rs"]
 mod serve;
 #[path = "../../../../tests/support/mod.rs"]

@@ -4,9 +4,12 @@ use std::process::Command;
 
 use crate::exchange::{Response, exchange};
 use crate::program::Program;
+use crate::prometheus::{metric_names, promtool};
 use crate::support::Server;
 
 const FLAGS: &str = include_str!("../../../flags.json");
+
+const METRICS: &str = include_str!("../../../monitoring/metrics.txt");
 
 const CONFIG: &str = r#"{"invoice":false,"max_items":50}"#;
 
@@ -64,17 +67,11 @@ fn flags_are_evaluated_for_each_request() {
         assert_eq!((response.status, response.body.as_str()), (400, r#"{"error":"no user"}"#));
     }
     assert_eq!(shop.get("/no-such-page", &[]).status, 404);
-    let health = shop.get("/health", &[]);
-    assert_eq!(health.status, 200);
-    let health = health.json();
-    assert_eq!(health["state"].as_str(), Some("ready"));
-    assert_eq!(health["flags"].as_i64(), Some(8));
-    assert!(health["last_failure"].is_null());
-    // The second event may arrive at any time.
-    assert!(health["polls"].as_i64() >= Some(1));
     let metrics = shop.get("/metrics", &[]);
     assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     assert!(metrics.body.contains("\nphaseflag_ready 1\n"), "{}", metrics.body);
+    assert_eq!(metric_names(&metrics.body), metric_names(METRICS));
+    promtool(&["check", "metrics"], &metrics.body);
 }
 
 #[test]
@@ -86,7 +83,33 @@ fn defaults_are_served_without_a_service() {
         shop.checkout("ada", "?plan=pro").body,
         r#"{"checkout":"three-steps","config":null,"dashboard":false,"theme":"light"}"#
     );
-    let health = shop.get("/health", &[]).json();
-    assert_eq!(health["state"].as_str(), Some("not ready"));
-    assert!(health["last_failure"].as_str().is_some());
+}
+
+#[test]
+fn the_probes_say_whether_there_are_flags_and_why_not() {
+    // Port 9 is usually closed, and otherwise discards its input.
+    let shop = Shop::start("http://127.0.0.1:9/api/v1");
+    for (path, status) in [("/healthz", 200), ("/readyz", 503)] {
+        let response = shop.get(path, &[]);
+        assert_eq!(response.status, status, "{path}");
+        let report = response.json();
+        assert_eq!(report["ready"].as_bool(), Some(false));
+        assert_eq!(report["state"].as_str(), Some("not ready"));
+        // With its cause.
+        let failure = report["last_failure"].as_str().unwrap().to_owned();
+        assert!(failure.matches(": ").count() >= 2, "{failure}");
+    }
+
+    let service = Server::with_ruleset(FLAGS);
+    let shop = Shop::start(&service.url());
+    for path in ["/healthz", "/readyz"] {
+        let response = shop.get(path, &[]);
+        assert_eq!(response.status, 200, "{path}");
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        let report = response.json();
+        assert_eq!(report["ready"].as_bool(), Some(true));
+        assert_eq!(report["state"].as_str(), Some("ready"));
+        assert_eq!(report["flags"].as_i64(), Some(8));
+        assert!(report["last_failure"].is_null());
+    }
 }

@@ -7,6 +7,8 @@ mod container;
 mod exchange;
 #[path = "../../../../tests/support/program.rs"]
 mod program;
+#[path = "../../../../tests/support/prometheus.rs"]
+mod prometheus;
 #[cfg(unix)]
 #[path = "../../../../tests/support/serve.rs"]
 mod serve;
@@ -15,8 +17,10 @@ mod support;
 
 use support::SOON;
 
+mod alerts;
 #[cfg(unix)]
 mod end;
+mod health;
 mod metrics;
 mod server;
 mod shop;

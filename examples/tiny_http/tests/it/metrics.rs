@@ -1,7 +1,7 @@
 //! The metrics page, for a client in each state.
 
 #[allow(dead_code, reason = "only the servers use `CONTENT_TYPE`")]
-#[path = "../../src/metrics.rs"]
+#[path = "../../../monitoring/metrics.rs"]
 mod source;
 
 use std::env;
@@ -12,74 +12,13 @@ use std::process;
 use phaseflag::{EvaluationEvent, PhaseFlagClient};
 use source::metrics;
 
+use crate::prometheus::promtool;
 use crate::support::{
     NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started, wait_until,
 };
 
-const UNUSED: &str = "\
-# HELP phaseflag_ready Whether the client is ready, 1 or 0.
-# TYPE phaseflag_ready gauge
-phaseflag_ready 0
-# HELP phaseflag_state The state of the client: 1 for the current one.
-# TYPE phaseflag_state gauge
-phaseflag_state{state=\"not_ready\"} 1
-phaseflag_state{state=\"ready\"} 0
-phaseflag_state{state=\"stale\"} 0
-phaseflag_state{state=\"key_refused\"} 0
-phaseflag_state{state=\"stopped\"} 0
-# HELP phaseflag_flags Flags of the rules in use.
-# TYPE phaseflag_flags gauge
-phaseflag_flags 0
-# HELP phaseflag_rules_problems Problems of the rules in use.
-# TYPE phaseflag_rules_problems gauge
-phaseflag_rules_problems 0
-# HELP phaseflag_rulesets_loaded_total Rulesets that came into use, from any source.
-# TYPE phaseflag_rulesets_loaded_total counter
-phaseflag_rulesets_loaded_total 0
-# HELP phaseflag_defaults_served_total Evaluations that returned the caller's default.
-# TYPE phaseflag_defaults_served_total counter
-phaseflag_defaults_served_total 0
-# HELP phaseflag_unknown_flags Flags that were asked for and do not exist, at most 32.
-# TYPE phaseflag_unknown_flags gauge
-phaseflag_unknown_flags 0
-# HELP phaseflag_polls_total Polls that have ended.
-# TYPE phaseflag_polls_total counter
-phaseflag_polls_total 0
-# HELP phaseflag_rulesets_accepted_total Rulesets that a poll put into use.
-# TYPE phaseflag_rulesets_accepted_total counter
-phaseflag_rulesets_accepted_total 0
-# HELP phaseflag_rulesets_refused_total Responses that are not a valid ruleset.
-# TYPE phaseflag_rulesets_refused_total counter
-phaseflag_rulesets_refused_total 0
-# HELP phaseflag_events_queued Events that are neither delivered nor dropped yet.
-# TYPE phaseflag_events_queued gauge
-phaseflag_events_queued 0
-# HELP phaseflag_events_delivered_total Events that the service accepted.
-# TYPE phaseflag_events_delivered_total counter
-phaseflag_events_delivered_total 0
-# HELP phaseflag_events_delivered_spooled_total Events from the spool, of earlier clients, that the service accepted.
-# TYPE phaseflag_events_delivered_spooled_total counter
-phaseflag_events_delivered_spooled_total 0
-# HELP phaseflag_events_spooled_total Events that this client wrote to the spool at its end.
-# TYPE phaseflag_events_spooled_total counter
-phaseflag_events_spooled_total 0
-# HELP phaseflag_events_in_spool Events in the spool, of this service and key.
-# TYPE phaseflag_events_in_spool gauge
-phaseflag_events_in_spool 0
-# HELP phaseflag_events_dropped_total Events that are lost, by reason.
-# TYPE phaseflag_events_dropped_total counter
-phaseflag_events_dropped_total{reason=\"queue_full\"} 0
-phaseflag_events_dropped_total{reason=\"rejected\"} 0
-phaseflag_events_dropped_total{reason=\"server_error\"} 0
-phaseflag_events_dropped_total{reason=\"undelivered\"} 0
-phaseflag_events_dropped_total{reason=\"spool_full\"} 0
-# HELP phaseflag_failed_deliveries Failed deliveries of events since the last success.
-# TYPE phaseflag_failed_deliveries gauge
-phaseflag_failed_deliveries 0
-# HELP phaseflag_evaluations_not_recorded_total Evaluations that were not recorded because their interval was full.
-# TYPE phaseflag_evaluations_not_recorded_total counter
-phaseflag_evaluations_not_recorded_total 0
-";
+/// The metrics of a client that has done nothing.
+pub const UNUSED: &str = include_str!("../../../monitoring/metrics.txt");
 
 /// Returns the samples that are not 0, except the age of the rules.
 fn counted(client: &PhaseFlagClient) -> Vec<String> {
@@ -96,9 +35,10 @@ fn track(client: &PhaseFlagClient, count: usize) {
 }
 
 #[test]
-fn a_new_client_has_every_metric_except_an_age() {
+fn a_new_client_has_every_metric() {
     let client = PhaseFlagClient::without_service().build().unwrap();
     assert_eq!(metrics(&client), UNUSED);
+    promtool(&["check", "metrics"], UNUSED);
 }
 
 #[test]
@@ -117,8 +57,13 @@ fn polls_and_events_are_counted() {
     let client = ready(rarely());
     track(&client, 2);
     client.flush_events().unwrap();
-    let rules =
-        ["flags 1", "rulesets_loaded_total 1", "polls_total 1", "rulesets_accepted_total 1"];
+    let rules = [
+        "flags 1",
+        "rules_info{version=\"1\"} 1",
+        "rulesets_loaded_total 1",
+        "polls_total 1",
+        "rulesets_accepted_total 1",
+    ];
     let polled = [&["ready 1", "state{state=\"ready\"} 1"], &rules[..]].concat();
     assert_eq!(counted(&client), [&polled[..], &["events_delivered_total 2"]].concat());
 
@@ -192,13 +137,10 @@ fn stale_rules_have_an_age() {
     wait_until("stale rules", stale);
 
     let page = metrics(&client);
-    let (_, age) = page.split_once(
-        "# HELP phaseflag_rules_age_seconds Seconds since the source of the rules last confirmed them.\n\
-         # TYPE phaseflag_rules_age_seconds gauge\n\
-         phaseflag_rules_age_seconds ",
-    ).unwrap();
-    let age: u64 = age.lines().next().unwrap().parse().unwrap();
-    assert!(age <= SOON.as_secs(), "{age}");
+    let (_, age) = page.split_once("\nphaseflag_rules_age_seconds ").unwrap();
+    let age: f64 = age.lines().next().unwrap().parse().unwrap();
+    assert!(0.0 < age && age <= SOON.as_secs_f64(), "{age}");
+    promtool(&["check", "metrics"], &page);
     assert!(page.contains("phaseflag_ready 1\n"));
     assert!(!page.contains("phaseflag_rulesets_refused_total 0\n"));
 }
@@ -221,5 +163,43 @@ fn a_refused_key_is_a_state() {
     let service = Server::start(|_| Reply::status(401));
     let client = started(builder(&service));
     client.wait_until_ready(SOON).unwrap_err();
-    assert_eq!(counted(&client), ["state{state=\"key_refused\"} 1", "polls_total 1"]);
+    assert_eq!(
+        counted(&client),
+        ["state{state=\"key_refused\"} 1", "rules_info{version=\"\"} 1", "polls_total 1"]
+    );
+}
+
+#[test]
+fn a_poll_of_another_process_is_counted() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("shared-{}", process::id()));
+    let service = Server::with_ruleset(ruleset(1, &["checkout"]));
+    let sharing = || ready(builder(&service).polling_interval(NEVER).cache_dir(&folder));
+    let first = sharing();
+    let second = sharing();
+    assert!(counted(&first).iter().all(|sample| !sample.starts_with("shared_polls")));
+    wait_until("a shared poll", || counted(&second).contains(&"shared_polls_total 1".to_owned()));
+    assert_eq!(service.requests_to("/sdk/ruleset").len(), 1);
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn any_version_is_a_label() {
+    for (version, label) in [
+        ("7", "7"),
+        ("7.5", "7.5"),
+        ("null", ""),
+        (r#""""#, ""),
+        (r#""2026-04-04""#, "2026-04-04"),
+        (r#""a\"b\\c\nd é""#, r#"a\"b\\c\nd é"#),
+        (r#""a\u0000\rb""#, "a\0\rb"),
+        (&format!("\"{}\"", "é".repeat(65)), &"é".repeat(64)),
+    ] {
+        let text = format!(r#"{{"version": {version}, "flags": []}}"#);
+        let client = PhaseFlagClient::without_service().bootstrap_text(text).build().unwrap();
+        client.start().unwrap();
+        let page = metrics(&client);
+        let sample = format!("\nphaseflag_rules_info{{version=\"{label}\"}} 1\n");
+        assert!(page.contains(&sample), "{version}: {page}");
+        promtool(&["check", "metrics"], &page);
+    }
 }
