@@ -158,6 +158,64 @@ fn wide_lines(page: &str) -> Vec<usize> {
     wide
 }
 
+/// Returns the text up to the closing quote, with `…` for what varies, and without backticks.
+fn literal(code: &str) -> String {
+    let (mut text, mut depth) = (String::new(), 0);
+    let mut characters = code.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => break,
+            '\\' => while characters.next_if(|it| it.is_whitespace()).is_some() {},
+            '{' if depth == 0 => (depth, text) = (1, text + "…"),
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            '`' => {}
+            _ if depth == 0 => text.push(character),
+            _ => {}
+        }
+    }
+    text
+}
+
+/// Returns level and text of each log line in some code.
+fn log_lines(code: &str) -> Vec<(String, String)> {
+    let line = |call: &str| {
+        let (level, rest) = call.trim_start().split_once(',').unwrap();
+        let text = rest.trim_start().strip_prefix('"').expect("a literal");
+        (level.to_owned(), literal(text))
+    };
+    code.split("log!(").skip(1).map(line).collect()
+}
+
+#[test]
+fn the_guide_explains_every_log_line() {
+    let page = text("src/guide/services.md");
+    let rows = page.lines().filter_map(|row| row.strip_prefix("| ")?.strip_suffix(" |"));
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).collect();
+    let is_level = |word: &str| ["warn", "info", "debug"].contains(&word);
+    let rows: Vec<_> = rows.iter().filter(|row| is_level(row[0])).collect();
+    let code = sources("src").into_iter().filter(|(path, _)| path != "src/log.rs");
+    let lines: Vec<_> = code.flat_map(|(_, code)| log_lines(&code)).collect();
+    assert!(lines.len() > 30, "{lines:?}");
+    let explains = |row: &[&str], (level, text): &(String, String)| {
+        let shown: Vec<&str> = row[1].split('…').map(str::trim).collect();
+        let mut rest = Some(text.as_str());
+        for (position, part) in shown.iter().enumerate() {
+            rest = rest.and_then(|rest| {
+                let found = rest.find(part)?;
+                (position > 0 || found == 0).then(|| &rest[found + part.len()..])
+            });
+        }
+        row[0] == level && rest.is_some()
+    };
+    for line in &lines {
+        assert!(rows.iter().any(|row| explains(row, line)), "not explained: {line:?}");
+    }
+    for row in rows {
+        assert!(lines.iter().any(|line| explains(row, line)), "not logged: {row:?}");
+    }
+}
+
 #[test]
 fn every_file_of_a_test_program_is_a_module_of_it() {
     let mut modules = 0;
