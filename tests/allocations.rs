@@ -285,6 +285,24 @@ fn kept(settings: ClientBuilder) -> i64 {
     measure(|| client = Some(settings.build().unwrap())).bytes_current
 }
 
+/// The guide has the figure.
+#[test]
+#[cfg(feature = "http")]
+fn a_queued_event_takes_a_few_hundred_bytes() {
+    let client = PhaseFlagClient::builder("http://127.0.0.1:9/api/v1", "sdk-dev-1");
+    let client = client.build().unwrap();
+    let track = |count| {
+        for user in 0..count {
+            let event = EvaluationEvent::new("new-checkout-flow").variation_key("enabled");
+            client.track_event(event.user_id(format!("user-{user:06}")));
+        }
+    };
+    track(1);
+    let each = measure(|| track(9_000)).bytes_current / 9_000;
+    assert!((50..=250).contains(&each), "{each}");
+    assert_eq!(client.statistics().events.queued, 9_001);
+}
+
 #[test]
 #[cfg(feature = "http")]
 fn the_memory_of_recorded_evaluations_is_bounded() {

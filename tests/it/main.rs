@@ -91,6 +91,8 @@ mod recorded;
 mod refresh;
 #[cfg(feature = "http")]
 mod remote;
+#[cfg(feature = "http")]
+mod rotation;
 mod ruleset;
 #[cfg(feature = "http")]
 mod segments;

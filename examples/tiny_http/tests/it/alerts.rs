@@ -5,6 +5,7 @@ use crate::prometheus::{metric_names, promtool};
 
 const ALERTS: &str = include_str!("../../../monitoring/alerts.yml");
 const TESTS: &str = include_str!("../../../monitoring/alerts_test.yml");
+const PAGE: &str = include_str!("../../../../src/guide/production.md");
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../monitoring");
 
@@ -48,7 +49,7 @@ fn alerts_are_on_metrics_of_the_servers() {
 }
 
 #[test]
-fn each_alert_tells_what_to_do_and_has_a_test() {
+fn each_alert_tells_what_to_do_and_is_tested_and_documented() {
     let alerts = values(ALERTS, "alert: ");
     assert!(alerts.len() > 5, "{alerts:?}");
     for field in ["expr: ", "severity: ", "summary: ", "description: "] {
@@ -56,6 +57,7 @@ fn each_alert_tells_what_to_do_and_has_a_test() {
     }
     for alert in alerts {
         assert!(TESTS.contains(&format!("alertname=\"{alert}\"")), "{alert}");
+        assert!(PAGE.contains(&format!("\n| `{alert}` | ")), "{alert}");
     }
 }
 
