@@ -41,6 +41,22 @@ fn a_new_client_has_every_metric() {
     promtool(&["check", "metrics"], UNUSED);
 }
 
+/// The failures are in the reports of the probes.
+#[test]
+fn every_counter_of_the_statistics_is_a_metric() {
+    let client = PhaseFlagClient::without_service().build().unwrap();
+    let statistics = format!("{:#?}", client.statistics());
+    let fields = statistics.lines().filter_map(|line| line.trim_start().split_once(": "));
+    let fields = fields.map(|(name, _)| name).filter(|name| !name.starts_with("last_"));
+    let fields: Vec<&str> = fields.filter(|name| *name != "events").collect();
+    assert!(fields.len() > 20, "{fields:?}");
+    let code = include_str!("../../../monitoring/metrics.rs");
+    for field in fields {
+        let read = [format!("statistics.{field}"), format!("events.{field}")];
+        assert!(read.iter().any(|read| code.contains(read)), "{field}");
+    }
+}
+
 #[test]
 fn polls_and_events_are_counted() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("metrics-{}", process::id()));
