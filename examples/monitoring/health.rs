@@ -11,7 +11,8 @@ pub fn is_ready(client: &PhaseFlagClient) -> bool {
 }
 
 /// Returns the state of a client, and its last failures with their causes. The failures stay when the
-/// client recovers: the state tells whether they still matter.
+/// client recovers: the state tells whether they still matter. It reads the file of the `event_spool`,
+/// if one is set.
 pub fn report(client: &PhaseFlagClient) -> Object {
     let statistics = client.statistics();
     let last_failure = client.last_failure().map(|failure| format!("{failure:#}"));

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::exchange::{Response, exchange};
 use crate::program::Program;
 use crate::prometheus::{metric_names, promtool};
-use crate::support::Server;
+use crate::support::{Server, wait_until};
 
 const FLAGS: &str = include_str!("../../../flags.json");
 
@@ -89,6 +89,7 @@ fn defaults_are_served_without_a_service() {
 fn the_probes_say_whether_there_are_flags_and_why_not() {
     // Port 9 is usually closed, and otherwise discards its input.
     let shop = Shop::start("http://127.0.0.1:9/api/v1");
+    wait_until("a failure", || !shop.get("/healthz", &[]).json()["last_failure"].is_null());
     for (path, status) in [("/healthz", 200), ("/readyz", 503)] {
         let response = shop.get(path, &[]);
         assert_eq!(response.status, status, "{path}");
