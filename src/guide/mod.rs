@@ -37,4 +37,9 @@ pub mod platforms {}
 pub mod guarantees {}
 
 #[doc = include_str!("from_python.md")]
+#[doc = ""]
+// `examples/axum` compiles it.
+#[cfg_attr(not(doctest), doc = include_str!("from_python_axum.md"))]
+#[doc = ""]
+#[doc = include_str!("from_python_answers.md")]
 pub mod from_python {}

@@ -62,6 +62,7 @@ mod files;
 #[cfg(all(unix, feature = "http"))]
 mod fleet;
 mod from_env;
+mod from_python;
 mod fuzz_regressions;
 mod health;
 mod hook;
