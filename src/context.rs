@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::value::{Number, from_integers, sort_members};
+use crate::value::{Number, Value, ValueError, from_integers, sort_members};
 
 /// Up to this many attributes, a linear search is faster than a binary search.
 const LINEAR_SEARCH_MAX: usize = 16;
@@ -329,6 +329,39 @@ impl<T: Into<AttributeValue>> From<Option<T>> for AttributeValue {
 }
 
 from_integers!(AttributeValue);
+
+/// Converts a value of a JSON document; `null` counts as missing.
+///
+/// ```
+/// use phaseflag::{AttributeValue, EvaluationContext, Value};
+///
+/// let user: Value = r#"{"plan": "pro", "seats": 20}"#.parse()?;
+/// let mut context = EvaluationContext::new();
+/// for (name, value) in user.as_object().into_iter().flatten() {
+///     context = context.attribute(name, AttributeValue::try_from(value)?);
+/// }
+/// assert_eq!(context.get_attribute("seats"), Some(&20.into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// Returns an error for a list or an object: an attribute is a single value.
+impl TryFrom<&Value> for AttributeValue {
+    type Error = ValueError;
+
+    fn try_from(value: &Value) -> Result<AttributeValue, ValueError> {
+        match value {
+            Value::Null => Ok(AttributeValue::Missing),
+            Value::Bool(value) => Ok(AttributeValue::Bool(*value)),
+            Value::Number(value) => Ok(AttributeValue::Number(*value)),
+            Value::String(value) => Ok(AttributeValue::String(value.clone())),
+            Value::Array(_) | Value::Object(_) => {
+                Err(ValueError::new(format!("{} is not an attribute", value.type_name())))
+            }
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

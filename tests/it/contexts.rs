@@ -1,6 +1,6 @@
 //! Contexts whose attributes are set at once.
 
-use phaseflag::{AttributeValue, EvaluationContext};
+use phaseflag::{AttributeValue, EvaluationContext, Value};
 
 #[test]
 fn several_attributes_are_set_as_one_after_the_other() {
@@ -44,4 +44,23 @@ fn a_panic_among_the_attributes_sets_none() {
     let call = std::panic::AssertUnwindSafe(|| context.extend(attributes));
     assert!(std::panic::catch_unwind(call).is_err());
     assert_eq!(context, EvaluationContext::new().attribute("b", 1));
+}
+
+#[test]
+fn a_single_value_of_a_document_becomes_an_attribute() {
+    let cases: [(&str, Result<AttributeValue, &str>); 8] = [
+        ("null", Ok(AttributeValue::Missing)),
+        ("true", Ok(true.into())),
+        ("18446744073709551615", Ok(u64::MAX.into())),
+        ("1.5", Ok(1.5.into())),
+        (r#""pro""#, Ok("pro".into())),
+        (r#""""#, Ok("".into())),
+        (r#"["pro"]"#, Err("failed to read the value: a list is not an attribute")),
+        ("{}", Err("failed to read the value: an object is not an attribute")),
+    ];
+    for (text, expected) in cases {
+        let value: Value = text.parse().unwrap();
+        let found = AttributeValue::try_from(&value).map_err(|error| error.to_string());
+        assert_eq!(found, expected.map_err(str::to_owned), "{text}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Compares evaluations with the recorded results of the Python SDK 0.1.0, and the guide with both.
 
-use phaseflag::{EvaluationContext, EvaluationResult, PhaseFlagClient, Value};
+use phaseflag::{AttributeValue, EvaluationContext, EvaluationResult, PhaseFlagClient, Value};
 
 const RECORDED: &str = include_str!("../data/from_python.json");
 const PAGE: &str = include_str!("../../src/guide/from_python_answers.md");
@@ -23,12 +23,7 @@ fn context(recorded: &Value) -> EvaluationContext {
     }
     let attributes = recorded["attributes"].as_object();
     for (name, value) in attributes.into_iter().flatten() {
-        context = match value {
-            Value::Bool(value) => context.attribute(name, *value),
-            Value::Number(value) => context.attribute(name, *value),
-            Value::String(value) => context.attribute(name, value),
-            value => panic!("an attribute that no context holds: {value}"),
-        };
+        context = context.attribute(name, AttributeValue::try_from(value).unwrap());
     }
     context
 }
