@@ -58,6 +58,7 @@ impl EvaluationContext {
     }
 
     /// Sets the user's identifier.
+    #[doc(alias = "user_key")]
     #[must_use]
     pub fn user_id(mut self, user_id: impl Into<String>) -> EvaluationContext {
         self.set_user_id(user_id.into());

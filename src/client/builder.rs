@@ -44,6 +44,8 @@ impl PhaseFlagClient {
     ///
     /// `base_url` must be an `http` or `https` URL without query, fragment and credentials. With
     /// one, `api_key` must not be empty and must be valid in an HTTP header.
+    #[doc(alias = "api_key")]
+    #[doc(alias = "base_url")]
     pub fn builder(base_url: impl Into<String>, api_key: impl Into<String>) -> ClientBuilder {
         let config =
             Config { base_url: base_url.into(), api_key: api_key.into(), ..Config::default() };
@@ -169,6 +171,7 @@ impl ClientBuilder {
     /// [`bootstrap_file`](ClientBuilder::bootstrap_file).
     ///
     /// Defaults to no bootstrap.
+    #[doc(alias = "bootstrap_data")]
     pub fn bootstrap_text(mut self, text: impl Into<String>) -> ClientBuilder {
         self.config.bootstrap = Some(Bootstrap::Text(text.into()));
         self

@@ -106,6 +106,7 @@ impl PhaseFlagClient {
     /// cannot start a thread, and [`Error::Starting`] if the start of another thread did not end in
     /// time. After any of these but [`Error::Stopped`], the client can be started again. Returns
     /// [`Error::Forked`] in a process that was forked after the start.
+    #[doc(alias = "initialize")]
     pub fn start(&self) -> Result<(), Error> {
         self.inner.start()
     }
@@ -150,6 +151,8 @@ impl PhaseFlagClient {
     ///
     /// Getters keep serving the last rules. Any thread may call this, also from a listener, and more
     /// than once.
+    #[doc(alias = "close")]
+    #[doc(alias = "atexit")]
     pub fn stop(&self) {
         self.inner.stop(self.inner.config.shutdown_timeout);
     }
@@ -175,6 +178,7 @@ impl PhaseFlagClient {
     }
 
     /// Returns a summary of each flag of the current ruleset, in the order of the ruleset.
+    #[doc(alias = "get_all_flags")]
     pub fn flags(&self) -> Vec<FlagInfo> {
         self.compiled_snapshot().flags()
     }

@@ -34,6 +34,7 @@ pub struct EvaluationEvent {
 
 impl EvaluationEvent {
     /// Returns an event for the flag with this key.
+    #[doc(alias = "flag_key")]
     pub fn new(flag_key: impl Into<String>) -> EvaluationEvent {
         EvaluationEvent {
             flag_key: flag_key.into(),
