@@ -10,7 +10,6 @@ use miniserde::ser::{self, Fragment, Serialize};
 use super::Value;
 
 /// The members of a JSON object, sorted by key.
-#[doc(alias = "dict")]
 #[derive(Clone, Default, PartialEq)]
 pub struct Object(Vec<(String, Value)>);
 
