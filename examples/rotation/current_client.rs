@@ -22,8 +22,8 @@ impl CurrentClient {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the client when the new one is ready, and stops the old one when no request uses
-    /// it any more. Waits for each of the two for at most `timeout`.
+    /// Replaces the client when the new one is ready, and stops the old one when no request
+    /// uses it any more. Waits for each of the two for at most `timeout`.
     ///
     /// # Errors
     ///
