@@ -1,8 +1,13 @@
 //! nginx with the configuration of `examples/fleet`, between clients and a service.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient, Value};
@@ -10,70 +15,131 @@ use tempfile::TempDir;
 
 use crate::curl::not_checked;
 use crate::program::Program;
-use crate::support::{Reply, SOON, Server, ready, ruleset, started, wait_until};
+use crate::support::{NEVER, Reply, SOON, Server, ready, ruleset, started, wait_until};
 
 const CONFIGURATION: &str = include_str!("../../examples/fleet/nginx.conf");
 
 /// The polling interval of the clients, for which nginx keeps the rules.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// The time for which nginx keeps an error.
+const ERROR_AGE: Duration = Duration::from_secs(5);
+
+/// The addresses in a configuration that tests replace by free ones.
+const LISTEN: [&str; 2] = ["127.0.0.1:8080", "127.0.0.1:8081"];
+
 /// A running nginx, and its folder.
 struct Nginx {
     address: SocketAddr,
+    configuration: String,
     /// Ends before its folder is removed.
-    _program: Program,
-    _folder: TempDir,
+    program: Program,
+    folder: TempDir,
 }
 
 impl Nginx {
     /// Starts nginx before a service, or returns `None` if it is not installed.
     fn start(service: &Server) -> Option<Nginx> {
-        let installed = |path: &&&str| Command::new(path).arg("-v").output().is_ok();
-        let Some(nginx) = ["nginx", "/usr/sbin/nginx"].iter().find(installed) else {
+        Nginx::with(&configured(service.address()))
+    }
+
+    /// Starts nginx with a configuration.
+    fn with(configuration: &str) -> Option<Nginx> {
+        let Some(nginx) = installed() else {
             not_checked("the configuration for nginx: there is no nginx");
             return None;
         };
-        let folder = TempDir::new().unwrap();
-        let address = free_address();
-        let configuration = folder.path().join("nginx.conf");
-        fs::write(&configuration, configured(service.address(), address)).unwrap();
-        let mut command = Command::new(nginx);
-        command.arg("-p").arg(folder.path()).arg("-c").arg(configuration);
-        // One process, so that its end is the end of all.
-        command.args(["-g", "daemon off; master_process off;"]);
-        let program = Program::start(&mut command);
-        wait_until("nginx listens", || TcpStream::connect(address).is_ok());
-        Some(Nginx { address, _program: program, _folder: folder })
+        Some(Nginx::run(nginx, configuration.to_owned(), TempDir::new().unwrap()))
+    }
+
+    /// Kills nginx, and starts it with the same folder.
+    fn restart(self) -> Nginx {
+        let Nginx { configuration, program, folder, .. } = self;
+        drop(program);
+        let _ = fs::remove_file(folder.path().join("nginx.pid"));
+        Nginx::run(installed().unwrap(), configuration, folder)
+    }
+
+    /// Runs nginx on free ports. If another program takes one first, tries others.
+    fn run(nginx: &str, configuration: String, folder: TempDir) -> Nginx {
+        let path = folder.path().join("nginx.conf");
+        loop {
+            // Held at the same time, so that they differ.
+            let listeners = LISTEN.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+            let addresses = listeners.map(|listener| listener.local_addr().unwrap());
+            let replaced = LISTEN
+                .iter()
+                .zip(addresses)
+                .fold(configuration.clone(), |text, (listen, address)| {
+                    text.replace(listen, &address.to_string())
+                });
+            fs::write(&path, replaced).unwrap();
+            let mut command = Command::new(nginx);
+            command.arg("-p").arg(folder.path()).arg("-c").arg(&path);
+            // One process, so that its end is the end of all.
+            command.args(["-g", "daemon off; master_process off;"]);
+            let mut program = Program::start(&mut command);
+            if listens(&mut program, &folder.path().join("nginx.pid")) {
+                return Nginx { address: addresses[0], configuration, program, folder };
+            }
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/api/v1", self.address)
     }
 
     fn client(&self, key: &str) -> ClientBuilder {
-        let url = format!("http://{}/api/v1", self.address);
-        PhaseFlagClient::builder(url, key).polling_interval(INTERVAL)
+        PhaseFlagClient::builder(self.url(), key).polling_interval(INTERVAL)
     }
 }
 
+fn installed() -> Option<&'static str> {
+    let runs = |path: &&str| Command::new(path).arg("-v").output().is_ok();
+    ["nginx", "/usr/sbin/nginx"].into_iter().find(runs)
+}
+
+/// Waits until nginx listens, or returns false if another program has its port.
+fn listens(program: &mut Program, pid: &Path) -> bool {
+    let deadline = Instant::now() + SOON;
+    while !program.untaken().iter().any(|line| line.contains("bind() to")) {
+        // nginx writes this file once it listens on all addresses.
+        if pid.exists() {
+            return true;
+        }
+        assert!(Instant::now() < deadline, "nginx does not start: {:?}", program.untaken());
+        thread::sleep(Duration::from_millis(2));
+    }
+    false
+}
+
 /// Returns the configuration for a service without TLS, as its comments say.
-fn configured(service: SocketAddr, listen: SocketAddr) -> String {
-    let changes = [
-        ("api.phaseflag.com:443", service.to_string()),
-        ("127.0.0.1:8080", listen.to_string()),
-        ("https://service", "http://service".to_owned()),
-        ("proxy_cache_valid 200 30s", format!("proxy_cache_valid 200 {}s", INTERVAL.as_secs())),
-    ];
-    changes.iter().fold(CONFIGURATION.to_owned(), |text, (line, change)| {
+fn configured(service: SocketAddr) -> String {
+    changed(&[
+        ("api.phaseflag.com:443", &service.to_string()),
+        ("https://service", "http://service"),
+    ])
+}
+
+/// Returns the configuration with these changes, for clients that poll at [`INTERVAL`].
+fn changed(changes: &[(&str, &str)]) -> String {
+    assert_eq!(LISTEN.map(|listen| CONFIGURATION.matches(&format!("{listen};")).count()), [1, 2]);
+    let interval = [("proxy_cache_valid 200 30s", "proxy_cache_valid 200 1s")];
+    changes.iter().chain(&interval).fold(CONFIGURATION.to_owned(), |text, (line, change)| {
         assert_eq!(text.matches(line).count(), 1, "{line}");
         text.replace(line, change)
     })
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Returns a reply with one flag.
 fn rules(key: &str) -> Reply {
     // The service forbids caches to keep its rules.
     Reply::json(ruleset(1, &[key])).with("cache-control", "no-store").with("vary", "*")
+}
+
+/// Returns how many requests with this key the server has received.
+fn requests(server: &Server, key: &str) -> usize {
+    server.requests().iter().filter(|request| request.header("x-api-key") == Some(key)).count()
 }
 
 #[test]
@@ -102,23 +168,161 @@ fn fifty_clients_make_one_request_an_interval() {
 
 #[test]
 fn rules_are_served_while_the_service_is_down() {
+    const FAILURES: [&str; 6] = ["429", "500", "502", "503", "504", "closed"];
+    let server = Server::start(|request| rules(request.header("x-api-key").unwrap()));
+    let Some(nginx) = Nginx::start(&server) else { return };
+    for failure in FAILURES {
+        drop(ready(nginx.client(failure)));
+    }
+    server.respond(|request| match request.header("x-api-key").unwrap() {
+        "closed" => Reply::Raw(Vec::new()),
+        status => Reply::status(status.parse().unwrap()),
+    });
+    let clients = FAILURES.map(|failure| (failure, ready(nginx.client(failure))));
+    for (failure, client) in &clients {
+        wait_until("nginx has asked in vain", || requests(&server, failure) > 1);
+        let polls = client.statistics().polls;
+        wait_until("another poll", || client.statistics().polls > polls + 1);
+        assert!(client.statistics().last_failure.is_none(), "{failure}");
+    }
+    drop(server);
+    // The rules are on its disk.
+    let nginx = nginx.restart();
+    for failure in FAILURES {
+        let client = ready(nginx.client(failure));
+        assert!(client.get_variation(failure, None).is_some(), "{failure}");
+    }
+}
+
+#[test]
+fn clients_do_not_repeat_each_others_failures() {
+    let server = Server::start(|_| rules("rules"));
+    let Some(nginx) = Nginx::start(&server) else { return };
+    drop(ready(nginx.client("warm")));
+    server.respond(|request| match request.header("x-api-key").unwrap() {
+        "refused" => Reply::status(401),
+        _ => Reply::status(500),
+    });
+    let begin = Instant::now();
+    let before = requests(&server, "warm");
+    let start = |key| (0..20).map(|_| started(nginx.client(key))).collect::<Vec<_>>();
+    let clients = ["warm", "cold", "refused"].map(start);
+    for client in clients.iter().flatten() {
+        wait_until("a poll", || client.statistics().polls > 0);
+    }
+    for client in &clients[0] {
+        wait_until("another poll", || client.statistics().polls > 3);
+    }
+    let enough = begin.elapsed().as_secs_f64() / ERROR_AGE.as_secs_f64() + 1.0;
+    let warm = requests(&server, "warm") - before;
+    for (key, count) in [
+        ("warm", warm),
+        ("cold", requests(&server, "cold")),
+        ("refused", requests(&server, "refused")),
+    ] {
+        assert!(count > 0 && count as f64 <= enough, "{key}: {count} instead of {enough}");
+    }
+}
+
+#[test]
+fn clients_wait_together_for_a_service_that_hangs() {
+    let server = Server::start(|_| rules("rules"));
+    let Some(nginx) = Nginx::start(&server) else { return };
+    // The service has its usual time, and a busy machine ten times of it.
+    let client = |key| nginx.client(key).request_timeout(10 * Duration::from_secs(10));
+    drop(ready(client("warm")));
+    server.respond(|_| Reply::Hang);
+    let before = requests(&server, "warm");
+    let cold: Vec<_> = (0..20).map(|_| started(client("cold").polling_interval(NEVER))).collect();
+    let warm: Vec<_> = (0..20).map(|_| ready(client("warm"))).collect();
+    wait_until("nginx has asked for the stale rules", || requests(&server, "warm") > before);
+    let failed = |client: &PhaseFlagClient| client.statistics().last_failure;
+    for client in &cold {
+        wait_until("a failure", || failed(client).is_some());
+        assert_eq!(failed(client).unwrap().status(), Some(504));
+    }
+    assert_eq!(requests(&server, "cold"), 1);
+    for client in &warm {
+        let polls = client.statistics().polls;
+        wait_until("another poll", || client.statistics().polls > polls);
+        assert!(failed(client).is_none());
+    }
+}
+
+#[test]
+fn the_service_gets_its_name_and_one_key() {
     let server = Server::start(|_| rules("rules"));
     let Some(nginx) = Nginx::start(&server) else { return };
     drop(ready(nginx.client("key")));
-    for status in [500, 502, 503, 504, 429] {
-        server.respond(move |_| Reply::status(status));
-        let before = server.requests().len();
-        // A new client gets rules, also after nginx has asked in vain.
-        wait_until("nginx has asked", || {
-            drop(ready(nginx.client("key")));
-            server.requests().len() > before
-        });
-        let client = ready(nginx.client("key"));
-        assert!(client.get_variation("rules", None).is_some(), "{status}");
+    // A second key would choose the rules that the others of the first key get.
+    let mut connection = TcpStream::connect(nginx.address).unwrap();
+    let request = "GET /api/v1/sdk/ruleset HTTP/1.1\r\nhost: nginx\r\nconnection: close\r\n\
+        x-api-key: one\r\nx-api-key: two\r\n\r\n";
+    connection.write_all(request.as_bytes()).unwrap();
+    connection.read_to_end(&mut Vec::new()).unwrap();
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        assert_eq!(request.header("host"), Some("api.phaseflag.com"));
+        let keys = request.headers.iter().filter(|(name, _)| name == "x-api-key").count();
+        assert_eq!(keys, 1, "{request:?}");
     }
-    drop(server);
-    let client = ready(nginx.client("key"));
-    assert!(client.get_variation("rules", None).is_some(), "nothing listens");
+}
+
+#[test]
+fn a_service_over_tls_must_have_its_name() {
+    let server = Server::start(|_| rules("rules"));
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
+    let tls = format!(
+        "pid nginx.pid; error_log stderr; events {{}}
+         http {{
+             access_log off;
+             client_body_temp_path client_body; proxy_temp_path proxy;
+             fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+             server {{
+                 listen 127.0.0.1:8080 ssl;
+                 ssl_certificate {folder}/localhost.pem;
+                 ssl_certificate_key {folder}/localhost.key;
+                 location / {{ proxy_pass http://{}; }}
+             }}
+         }}",
+        server.address()
+    );
+    let Some(tls) = Nginx::with(&tls) else { return };
+    for (name, key, is_trusted) in [("localhost", "one", true), ("elsewhere", "two", false)] {
+        let nginx = Nginx::with(&changed(&[
+            ("api.phaseflag.com:443", &tls.address.to_string()),
+            ("proxy_ssl_name api.phaseflag.com", &format!("proxy_ssl_name {name}")),
+            ("/etc/ssl/certs/ca-certificates.crt", &format!("{folder}/authority.pem")),
+        ]));
+        let nginx = nginx.unwrap();
+        let client = started(nginx.client(key));
+        match is_trusted {
+            true => client.wait_until_ready(SOON).unwrap(),
+            false => wait_until("a failure", || client.statistics().last_failure.is_some()),
+        }
+        assert_eq!(requests(&server, key) > 0, is_trusted, "{name}");
+    }
+}
+
+#[test]
+fn an_event_of_the_stream_passes_at_once() {
+    let (sender, pieces) = channel::<Vec<u8>>();
+    let pieces = Arc::new(Mutex::new(pieces));
+    let stream = move || Reply::Stream(pieces.clone());
+    let served = stream.clone();
+    let server = Server::start(move |request| match request.path.ends_with("/sdk/stream") {
+        true => served(),
+        false => rules("before"),
+    });
+    let Some(nginx) = Nginx::start(&server) else { return };
+    let client = ready(nginx.client("key").streaming(true).polling_interval(NEVER));
+    server.wait_for(1, "/sdk/stream");
+    // Until nginx keeps the rules no longer.
+    thread::sleep(2 * INTERVAL);
+    server.respond(move |_| rules("after"));
+    sender.send(b"event: flag.updated\ndata: {}\n\n".to_vec()).unwrap();
+    wait_until("the change", || client.get_variation("after", None).is_some());
 }
 
 #[test]
