@@ -129,7 +129,7 @@ impl ClientBuilder {
     /// streams, after five minutes. The service announces no change of a segment.
     ///
     /// The stream takes a thread and a connection, which count towards the limits of the service:
-    /// see [production](crate::guide::production). A client without a service has no stream.
+    /// see [fleets](crate::guide::fleets). A client without a service has no stream.
     ///
     /// Defaults to `false`.
     pub fn streaming(mut self, stream: bool) -> ClientBuilder {

@@ -30,6 +30,9 @@ pub mod fuzzing {}
 #[doc = include_str!("production.md")]
 pub mod production {}
 
+#[doc = include_str!("fleets.md")]
+pub mod fleets {}
+
 #[doc = include_str!("platforms.md")]
 pub mod platforms {}
 
