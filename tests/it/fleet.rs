@@ -1,20 +1,14 @@
 //! nginx with the configuration of `examples/fleet`, between clients and a service.
 
-use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::Command;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient, Value};
-use tempfile::TempDir;
 
-use crate::curl::not_checked;
-use crate::program::Program;
+use crate::nginx::{LISTEN, Nginx, configuration};
 use crate::support::{NEVER, Reply, SOON, Server, ready, ruleset, started, wait_until};
 
 const CONFIGURATION: &str = include_str!("../../examples/fleet/nginx.conf");
@@ -25,92 +19,14 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The time for which nginx keeps an error.
 const ERROR_AGE: Duration = Duration::from_secs(5);
 
-/// The addresses in a configuration that tests replace by free ones.
-const LISTEN: [&str; 2] = ["127.0.0.1:8080", "127.0.0.1:8081"];
-
-/// A running nginx, and its folder.
-struct Nginx {
-    address: SocketAddr,
-    configuration: String,
-    /// Ends before its folder is removed.
-    program: Program,
-    folder: TempDir,
+/// Starts nginx before a service, or returns `None` if it is not installed.
+fn cache(service: &Server) -> Option<Nginx> {
+    Nginx::start(&configured(service.address()))
 }
 
-impl Nginx {
-    /// Starts nginx before a service, or returns `None` if it is not installed.
-    fn start(service: &Server) -> Option<Nginx> {
-        Nginx::with(&configured(service.address()))
-    }
-
-    /// Starts nginx with a configuration.
-    fn with(configuration: &str) -> Option<Nginx> {
-        let Some(nginx) = installed() else {
-            not_checked("the configuration for nginx: there is no nginx");
-            return None;
-        };
-        Some(Nginx::run(nginx, configuration.to_owned(), TempDir::new().unwrap()))
-    }
-
-    /// Kills nginx, and starts it with the same folder.
-    fn restart(self) -> Nginx {
-        let Nginx { configuration, program, folder, .. } = self;
-        drop(program);
-        let _ = fs::remove_file(folder.path().join("nginx.pid"));
-        Nginx::run(installed().unwrap(), configuration, folder)
-    }
-
-    /// Runs nginx on free ports. If another program takes one first, tries others.
-    fn run(nginx: &str, configuration: String, folder: TempDir) -> Nginx {
-        let path = folder.path().join("nginx.conf");
-        loop {
-            // Held at the same time, so that they differ.
-            let listeners = LISTEN.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-            let addresses = listeners.map(|listener| listener.local_addr().unwrap());
-            let replaced = LISTEN
-                .iter()
-                .zip(addresses)
-                .fold(configuration.clone(), |text, (listen, address)| {
-                    text.replace(listen, &address.to_string())
-                });
-            fs::write(&path, replaced).unwrap();
-            let mut command = Command::new(nginx);
-            command.arg("-p").arg(folder.path()).arg("-c").arg(&path);
-            // One process, so that its end is the end of all.
-            command.args(["-g", "daemon off; master_process off;"]);
-            let mut program = Program::start(&mut command);
-            if listens(&mut program, &folder.path().join("nginx.pid")) {
-                return Nginx { address: addresses[0], configuration, program, folder };
-            }
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/api/v1", self.address)
-    }
-
-    fn client(&self, key: &str) -> ClientBuilder {
-        PhaseFlagClient::builder(self.url(), key).polling_interval(INTERVAL)
-    }
-}
-
-fn installed() -> Option<&'static str> {
-    let runs = |path: &&str| Command::new(path).arg("-v").output().is_ok();
-    ["nginx", "/usr/sbin/nginx"].into_iter().find(runs)
-}
-
-/// Waits until nginx listens, or returns false if another program has its port.
-fn listens(program: &mut Program, pid: &Path) -> bool {
-    let deadline = Instant::now() + SOON;
-    while !program.untaken().iter().any(|line| line.contains("bind() to")) {
-        // nginx writes this file once it listens on all addresses.
-        if pid.exists() {
-            return true;
-        }
-        assert!(Instant::now() < deadline, "nginx does not start: {:?}", program.untaken());
-        thread::sleep(Duration::from_millis(2));
-    }
-    false
+/// Returns a client of nginx.
+fn client(nginx: &Nginx, key: &str) -> ClientBuilder {
+    nginx.client(key).polling_interval(INTERVAL)
 }
 
 /// Returns the configuration for a service without TLS, as its comments say.
@@ -145,9 +61,9 @@ fn requests(server: &Server, key: &str) -> usize {
 #[test]
 fn fifty_clients_make_one_request_an_interval() {
     let server = Server::start(|_| rules("before"));
-    let Some(nginx) = Nginx::start(&server) else { return };
+    let Some(nginx) = cache(&server) else { return };
     let begin = Instant::now();
-    let clients: Vec<_> = (0..50).map(|_| started(nginx.client("key"))).collect();
+    let clients: Vec<_> = (0..50).map(|_| started(client(&nginx, "key"))).collect();
     let all_have =
         |key: &str| clients.iter().all(|client| client.get_variation(key, None).is_some());
     wait_until("all clients have the rules", || all_have("before"));
@@ -170,15 +86,15 @@ fn fifty_clients_make_one_request_an_interval() {
 fn rules_are_served_while_the_service_is_down() {
     const FAILURES: [&str; 6] = ["429", "500", "502", "503", "504", "closed"];
     let server = Server::start(|request| rules(request.header("x-api-key").unwrap()));
-    let Some(nginx) = Nginx::start(&server) else { return };
+    let Some(nginx) = cache(&server) else { return };
     for failure in FAILURES {
-        drop(ready(nginx.client(failure)));
+        drop(ready(client(&nginx, failure)));
     }
     server.respond(|request| match request.header("x-api-key").unwrap() {
         "closed" => Reply::Raw(Vec::new()),
         status => Reply::status(status.parse().unwrap()),
     });
-    let clients = FAILURES.map(|failure| (failure, ready(nginx.client(failure))));
+    let clients = FAILURES.map(|failure| (failure, ready(client(&nginx, failure))));
     for (failure, client) in &clients {
         wait_until("nginx has asked in vain", || requests(&server, failure) > 1);
         let polls = client.statistics().polls;
@@ -189,7 +105,7 @@ fn rules_are_served_while_the_service_is_down() {
     // The rules are on its disk.
     let nginx = nginx.restart();
     for failure in FAILURES {
-        let client = ready(nginx.client(failure));
+        let client = ready(client(&nginx, failure));
         assert!(client.get_variation(failure, None).is_some(), "{failure}");
     }
 }
@@ -197,15 +113,15 @@ fn rules_are_served_while_the_service_is_down() {
 #[test]
 fn clients_do_not_repeat_each_others_failures() {
     let server = Server::start(|_| rules("rules"));
-    let Some(nginx) = Nginx::start(&server) else { return };
-    drop(ready(nginx.client("warm")));
+    let Some(nginx) = cache(&server) else { return };
+    drop(ready(client(&nginx, "warm")));
     server.respond(|request| match request.header("x-api-key").unwrap() {
         "refused" => Reply::status(401),
         _ => Reply::status(500),
     });
     let begin = Instant::now();
     let before = requests(&server, "warm");
-    let start = |key| (0..20).map(|_| started(nginx.client(key))).collect::<Vec<_>>();
+    let start = |key| (0..20).map(|_| started(client(&nginx, key))).collect::<Vec<_>>();
     let clients = ["warm", "cold", "refused"].map(start);
     for client in clients.iter().flatten() {
         wait_until("a poll", || client.statistics().polls > 0);
@@ -227,14 +143,14 @@ fn clients_do_not_repeat_each_others_failures() {
 #[test]
 fn clients_wait_together_for_a_service_that_hangs() {
     let server = Server::start(|_| rules("rules"));
-    let Some(nginx) = Nginx::start(&server) else { return };
+    let Some(nginx) = cache(&server) else { return };
     // The service has its usual time, and a busy machine ten times of it.
-    let client = |key| nginx.client(key).request_timeout(10 * Duration::from_secs(10));
-    drop(ready(client("warm")));
+    let patient = |key| client(&nginx, key).request_timeout(10 * Duration::from_secs(10));
+    drop(ready(patient("warm")));
     server.respond(|_| Reply::Hang);
     let before = requests(&server, "warm");
-    let cold: Vec<_> = (0..20).map(|_| started(client("cold").polling_interval(NEVER))).collect();
-    let warm: Vec<_> = (0..20).map(|_| ready(client("warm"))).collect();
+    let cold: Vec<_> = (0..20).map(|_| started(patient("cold").polling_interval(NEVER))).collect();
+    let warm: Vec<_> = (0..20).map(|_| ready(patient("warm"))).collect();
     wait_until("nginx has asked for the stale rules", || requests(&server, "warm") > before);
     let failed = |client: &PhaseFlagClient| client.statistics().last_failure;
     for client in &cold {
@@ -252,8 +168,8 @@ fn clients_wait_together_for_a_service_that_hangs() {
 #[test]
 fn the_service_gets_its_name_and_one_key() {
     let server = Server::start(|_| rules("rules"));
-    let Some(nginx) = Nginx::start(&server) else { return };
-    drop(ready(nginx.client("key")));
+    let Some(nginx) = cache(&server) else { return };
+    drop(ready(client(&nginx, "key")));
     // A second key would choose the rules that the others of the first key get.
     let mut connection = TcpStream::connect(nginx.address).unwrap();
     let request = "GET /api/v1/sdk/ruleset HTTP/1.1\r\nhost: nginx\r\nconnection: close\r\n\
@@ -273,30 +189,22 @@ fn the_service_gets_its_name_and_one_key() {
 fn a_service_over_tls_must_have_its_name() {
     let server = Server::start(|_| rules("rules"));
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tls");
-    let tls = format!(
-        "pid nginx.pid; error_log stderr; events {{}}
-         http {{
-             access_log off;
-             client_body_temp_path client_body; proxy_temp_path proxy;
-             fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-             server {{
-                 listen 127.0.0.1:8080 ssl;
-                 ssl_certificate {folder}/localhost.pem;
-                 ssl_certificate_key {folder}/localhost.key;
-                 location / {{ proxy_pass http://{}; }}
-             }}
-         }}",
+    let tls = configuration(&format!(
+        "listen 127.0.0.1:8080 ssl;
+        ssl_certificate {folder}/localhost.pem;
+        ssl_certificate_key {folder}/localhost.key;
+        location / {{ proxy_pass http://{}; }}",
         server.address()
-    );
-    let Some(tls) = Nginx::with(&tls) else { return };
+    ));
+    let Some(tls) = Nginx::start(&tls) else { return };
     for (name, key, is_trusted) in [("localhost", "one", true), ("elsewhere", "two", false)] {
-        let nginx = Nginx::with(&changed(&[
+        let nginx = Nginx::start(&changed(&[
             ("api.phaseflag.com:443", &tls.address.to_string()),
             ("proxy_ssl_name api.phaseflag.com", &format!("proxy_ssl_name {name}")),
             ("/etc/ssl/certs/ca-certificates.crt", &format!("{folder}/authority.pem")),
         ]));
         let nginx = nginx.unwrap();
-        let client = started(nginx.client(key));
+        let client = started(client(&nginx, key));
         match is_trusted {
             true => client.wait_until_ready(SOON).unwrap(),
             false => wait_until("a failure", || client.statistics().last_failure.is_some()),
@@ -306,21 +214,18 @@ fn a_service_over_tls_must_have_its_name() {
 }
 
 #[test]
-fn an_event_of_the_stream_passes_at_once() {
+fn an_event_of_the_stream_brings_the_change() {
     let (sender, pieces) = channel::<Vec<u8>>();
-    let pieces = Arc::new(Mutex::new(pieces));
-    let stream = move || Reply::Stream(pieces.clone());
-    let served = stream.clone();
+    let stream = Reply::Stream(Arc::new(Mutex::new(pieces)));
     let server = Server::start(move |request| match request.path.ends_with("/sdk/stream") {
-        true => served(),
+        true => stream.clone(),
         false => rules("before"),
     });
-    let Some(nginx) = Nginx::start(&server) else { return };
-    let client = ready(nginx.client("key").streaming(true).polling_interval(NEVER));
+    let Some(nginx) = cache(&server) else { return };
+    let client = ready(client(&nginx, "key").streaming(true).polling_interval(NEVER));
     server.wait_for(1, "/sdk/stream");
-    // Until nginx keeps the rules no longer.
-    thread::sleep(2 * INTERVAL);
-    server.respond(move |_| rules("after"));
+    server.respond(|_| rules("after"));
+    // The first poll may get the rules that nginx keeps, the second look comes later.
     sender.send(b"event: flag.updated\ndata: {}\n\n".to_vec()).unwrap();
     wait_until("the change", || client.get_variation("after", None).is_some());
 }
@@ -332,13 +237,13 @@ fn each_key_has_its_own_rules() {
         Some(key) => rules(key),
         None => Reply::status(403),
     });
-    let Some(nginx) = Nginx::start(&server) else { return };
-    let clients = [1, 2].map(|_| ["one", "two"].map(|key| (key, ready(nginx.client(key)))));
+    let Some(nginx) = cache(&server) else { return };
+    let clients = [1, 2].map(|_| ["one", "two"].map(|key| (key, ready(client(&nginx, key)))));
     for (key, client) in clients.as_flattened() {
         assert!(client.get_variation(key, None).is_some(), "{key}");
         assert_eq!(client.statistics().flags, 1, "{key}");
     }
-    let refused = started(nginx.client("refused"));
+    let refused = started(client(&nginx, "refused"));
     let error = refused.wait_until_ready(SOON).unwrap_err();
     assert!(error.to_string().contains("key"), "{error}");
 }
@@ -350,7 +255,7 @@ fn each_token_has_its_own_rules() {
         Some(token) => rules(token.trim_start_matches("Bearer ")),
         None => Reply::status(401),
     });
-    let Some(nginx) = Nginx::start(&server) else { return };
+    let Some(nginx) = cache(&server) else { return };
     let url = format!("http://{}/api/v1/sdk/ruleset", nginx.address);
     for token in ["one", "two", "one"] {
         let request = ureq::get(&url).header("authorization", format!("Bearer {token}"));
@@ -365,7 +270,7 @@ fn each_token_has_its_own_rules() {
 #[test]
 fn nginx_answers_an_unchanged_ruleset_with_304() {
     let server = Server::start(|_| rules("rules").with("etag", r#""one""#));
-    let Some(nginx) = Nginx::start(&server) else { return };
+    let Some(nginx) = cache(&server) else { return };
     let url = format!("http://{}/api/v1/sdk/ruleset", nginx.address);
     let request = |name, value| {
         let mut response =
@@ -391,8 +296,8 @@ fn events_and_evaluations_reach_the_service() {
         "/api/v1/sdk/events" => Reply::status(202).with_body(r#"{"accepted": 1}"#),
         _ => rules("rules"),
     });
-    let Some(nginx) = Nginx::start(&server) else { return };
-    let client = ready(nginx.client("key"));
+    let Some(nginx) = cache(&server) else { return };
+    let client = ready(client(&nginx, "key"));
     assert_eq!(client.evaluate("flag", None).unwrap().value(), &Value::from(7));
     assert_eq!(client.evaluate("flag", None).unwrap().value(), &Value::from(7));
     client.track_event(EvaluationEvent::new("flag"));

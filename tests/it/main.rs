@@ -11,6 +11,9 @@ mod logger;
 #[cfg(target_os = "linux")]
 #[path = "../support/mounts.rs"]
 mod mounts;
+#[cfg(all(unix, feature = "http"))]
+#[path = "../support/nginx.rs"]
+mod nginx;
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/mod.rs"]
@@ -106,6 +109,8 @@ mod split;
 mod spool;
 #[cfg(feature = "http")]
 mod starts;
+#[cfg(all(unix, feature = "http"))]
+mod static_rules;
 #[cfg(feature = "http")]
 mod streaming;
 mod testing;
