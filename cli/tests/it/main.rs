@@ -35,6 +35,7 @@ mod page;
 mod pipes;
 mod pull;
 mod refs;
+mod release;
 mod schema;
 mod self_hosted;
 mod serve;
