@@ -6,7 +6,7 @@ use phaseflag::{ClientState, EvaluationEvent, PhaseFlagClient};
 use tempfile::TempDir;
 
 use crate::nginx::{Nginx, configuration};
-use crate::support::{RAPIDLY, Reply, SOON, Server, ready, ruleset, started, wait_until};
+use crate::support::{RAPIDLY, Reply, Server, ready, ruleset, started, wait_until};
 
 /// A folder with a file of rules, and nginx, which serves it.
 struct Files {
@@ -18,11 +18,17 @@ impl Files {
     /// Returns `None` if there is no nginx.
     fn start(path: &str, keys: &[&str]) -> Option<Files> {
         let folder = TempDir::new().unwrap();
-        let server = format!("listen 127.0.0.1:8080; root {};", folder.path().display());
+        let root = folder.path().display();
+        let server = format!("listen 127.0.0.1:8080; root {root}; access_log {root}/log;");
         let nginx = Nginx::start(&configuration(&server))?;
         let files = Files { nginx, folder };
         files.write(path, keys);
         Some(files)
+    }
+
+    /// Returns the number of requests.
+    fn requests(&self) -> usize {
+        fs::read_to_string(self.folder.path().join("log")).unwrap().lines().count()
     }
 
     /// Replaces a file as `phaseflag pull` does.
@@ -70,15 +76,17 @@ fn a_bootstrap_url_makes_a_client_ready_and_is_not_requested_again() {
     assert!(!waiting.is_ready());
 
     files.write(PATH, &["after the edit"]);
-    let polls = client.statistics().polls;
-    wait_until("another poll", || client.statistics().polls > polls + 1);
-    assert!(client.get_boolean_value("before", false, None));
+    for client in [&client, &waiting] {
+        client.refresh().unwrap_err();
+        assert!(client.get_boolean_value("before", false, None));
+    }
+    assert!(files.requests() <= 2, "{}", files.requests());
     let next = ready(builder());
     assert!(next.get_boolean_value("after the edit", false, None));
 
     service.respond(|_| Reply::json(ruleset(2, &["service"])));
     for client in [client, waiting, next] {
-        wait_until("the service", || client.get_boolean_value("service", false, None));
-        client.wait_until_ready(SOON).unwrap();
+        client.refresh().unwrap();
+        assert!(client.is_ready() && client.get_boolean_value("service", false, None));
     }
 }
