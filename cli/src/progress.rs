@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use crate::output::{self, Look};
@@ -37,13 +37,25 @@ pub(crate) fn during<T>(
         let report = || report(look, what, &ended);
         // Without a thread, the work is done silently.
         let reporter = thread::Builder::new().spawn_scoped(scope, report).ok();
-        let result = work();
-        ended.store(true, Ordering::Release);
-        if let Some(reporter) = reporter {
-            reporter.thread().unpark();
-        }
-        result
+        let reporter = reporter.map(|reporter| reporter.thread().clone());
+        let _end = End { ended: &ended, reporter };
+        work()
     })
+}
+
+/// Ends the report when it is dropped, also by a panic of the work.
+struct End<'a> {
+    ended: &'a AtomicBool,
+    reporter: Option<Thread>,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        if let Some(reporter) = &self.reporter {
+            reporter.unpark();
+        }
+    }
 }
 
 /// Reports until the work has ended.
@@ -77,4 +89,24 @@ fn show(look: Look, text: &str) {
     let mut errors = io::stderr().lock();
     // A closed standard error cannot be reported.
     let _ = write!(errors, "\r\x1b[K{text}").and_then(|()| errors.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_work_ends_the_report() {
+        let (sender, ended) = channel::<()>();
+        let thread = thread::spawn(move || {
+            let _sender = sender;
+            during(Audience::All, &|| "working".to_owned(), || panic!("the work has failed"))
+        });
+        // The sender is dropped.
+        let ended = ended.recv_timeout(PATIENCE * 20);
+        assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+        assert!(thread.join().is_err());
+    }
 }
