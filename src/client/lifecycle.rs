@@ -113,6 +113,7 @@ impl Inner {
             return Err(Error::Forked);
         }
         let Some(_starting) = self.begin_start()? else { return Ok(()) };
+        self.flags.readiness.start();
         let cached = self.serve_cached();
         let mut watch = if cached.is_some() { None } else { self.new_watch() };
         let bootstrapped =

@@ -83,6 +83,7 @@ pub(crate) struct Polls {
     /// The time from which the next response, or check of a file, is overdue; `None` if none is
     /// expected.
     overdue_at: Option<Instant>,
+    started: bool,
     failing: bool,
     key_refused: bool,
     stopped: bool,
@@ -216,6 +217,13 @@ impl Readiness {
         self.bootstrap_failing.load(Ordering::Acquire)
     }
 
+    /// Notes the start of the client. Before it, nothing is overdue.
+    pub(crate) fn start(&self) {
+        let mut polls = self.lock();
+        polls.started = true;
+        self.expect_next(&mut polls);
+    }
+
     /// Notes the end of the client, and wakes the threads that wait for it to be ready.
     pub(crate) fn stop(&self) {
         self.update(|polls| polls.stopped = true);
@@ -270,7 +278,8 @@ impl Readiness {
     }
 
     fn expect_next(&self, polls: &mut Polls) {
-        polls.overdue_at = self.patience.and_then(|patience| Instant::now().checked_add(patience));
+        let patience = self.patience.filter(|_| polls.started);
+        polls.overdue_at = patience.and_then(|patience| Instant::now().checked_add(patience));
     }
 
     fn note_success(&self, polls: &mut Polls, new: bool, age: Duration) {
@@ -318,6 +327,10 @@ mod tests {
             for (what, event) in events {
                 let readiness = Readiness::with_patience(patience);
                 assert_eq!(readiness.state(), ClientState::NotReady);
+                event(&readiness);
+                // Such as a refresh before the start.
+                assert_eq!(readiness.state(), ClientState::Ready, "{what}");
+                readiness.start();
                 event(&readiness);
                 let state = readiness.state();
                 assert_eq!(matches!(state, ClientState::Stale { .. }), is_stale, "{what} {state}");
