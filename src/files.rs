@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How often a file is tried to be replaced on Windows while another program has it open.
 const ATTEMPTS: u32 = 40;
@@ -46,26 +47,36 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 
 /// Replaces a file: writes a temporary file, which must have no other writer, and renames it. If
 /// the file may only be written, such as a mounted one or one in a read-only folder, overwrites it.
-pub(crate) fn replace(path: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Its modification time is `time`, if the file system permits, or else now.
+pub(crate) fn replace(
+    path: &Path,
+    temporary: &Path,
+    bytes: &[u8],
+    time: Option<SystemTime>,
+) -> io::Result<()> {
     // A killed process may have left it behind.
     let _ = fs::remove_file(temporary);
     let written = open(temporary, OpenOptions::new().write(true).create_new(true))
-        .and_then(|mut file| file.write_all(bytes));
+        .and_then(|mut file| file.write_all(bytes).map(|()| set_time(&file, time)));
     let moved = written.and_then(|()| rename(temporary, path));
     moved.or_else(|error| {
         let _ = fs::remove_file(temporary);
         if !may_only_be_written(&error) {
             return Err(error);
         }
-        overwrite(path, bytes).map_err(|_| error)
+        overwrite(path, bytes, time).map_err(|_| error)
     })
+}
+
+fn set_time(file: &File, time: Option<SystemTime>) {
+    let _ = time.map(|time| file.set_modified(time));
 }
 
 /// Removes a file, or empties it if it may only be written.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if may_only_be_written(&error) => overwrite(path, b"").map_err(|_| error),
+        Err(error) if may_only_be_written(&error) => overwrite(path, b"", None).map_err(|_| error),
         removed => removed,
     }
 }
@@ -94,7 +105,7 @@ fn may_only_be_written(error: &io::Error) -> bool {
 
 /// Writes over a regular file that exists. Writes what makes it longer first: if the disk is full,
 /// the old content stays.
-fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn overwrite(path: &Path, bytes: &[u8], time: Option<SystemTime>) -> io::Result<()> {
     let length = length(path)?;
     let mut file = OpenOptions::new().write(true).open(path)?;
     let place = usize::try_from(length).unwrap_or(bytes.len()).min(bytes.len());
@@ -106,7 +117,9 @@ fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     file.rewind()?;
     file.write_all(start)?;
-    file.set_len(bytes.len() as u64)
+    file.set_len(bytes.len() as u64)?;
+    set_time(&file, time);
+    Ok(())
 }
 
 /// Returns the metadata of a regular file. Any other file is an error, which names what it is:
@@ -139,6 +152,13 @@ pub(crate) fn length(path: &Path) -> io::Result<u64> {
     metadata(path).map(|metadata| metadata.len())
 }
 
+/// Returns the path of a temporary file that no other writer uses.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    beside(path, &format!(".{}-{number}", std::process::id()))
+}
+
 /// Returns the path of a file with a suffix appended to its name.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
@@ -163,14 +183,14 @@ mod tests {
         fs::write(&path, "old").unwrap();
         let mut options = OpenOptions::new();
         let open = options.read(true).share_mode(FILE_SHARE_READ).open(&path).unwrap();
-        assert!(replace(&path, &temporary, b"new").is_err());
+        assert!(replace(&path, &temporary, b"new", None).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "old");
         assert!(!temporary.exists());
         let closing = thread::spawn(move || {
             thread::sleep(ATTEMPT_INTERVAL);
             drop(open);
         });
-        replace(&path, &temporary, b"new").unwrap();
+        replace(&path, &temporary, b"new", None).unwrap();
         closing.join().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         fs::remove_dir_all(&folder).unwrap();

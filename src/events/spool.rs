@@ -277,7 +277,7 @@ impl SpoolFile {
         if text.is_empty() {
             return files::remove(&self.path);
         }
-        files::replace(&self.path, &files::beside(&self.path, ".new"), text)
+        files::replace(&self.path, &files::beside(&self.path, ".new"), text, None)
     }
 
     /// Returns the events of the owner. If there are none, removes malformed lines.

@@ -3,16 +3,17 @@
 //! Each service and key has one file of rules, and a second one if the service has unusual paths. A
 //! process that fetches rules for others holds the lock of a third one.
 //! Files are replaced as a whole, so that a crash or concurrent writers leave a complete file. The
-//! modification time of the rules is when the service last confirmed them.
+//! modification time of the rules is when the service was asked that last confirmed them.
 
 use std::env;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::cache_disk::{confirm, is_later, read};
 use super::cache_file::{CacheFile, Header, encode, header};
 use crate::config::{CacheDir, Config, Parser};
 use crate::files;
@@ -45,15 +46,19 @@ pub(crate) trait Cache: KeepPaths {
     /// Loads the stored ruleset, or returns `None`.
     fn load(&self) -> Option<CacheEntry>;
 
-    /// Stores a ruleset of the service.
+    /// Notes that the service is asked now: what it responds is not older.
+    fn note_request(&self);
+
+    /// Stores a ruleset of the service, unless another process has asked for the stored one later.
     fn save(&self, body: &[u8], etag: Option<&str>);
 
-    /// Sets the time of the last confirmation to now. Returns `false` if another process has replaced
-    /// or deleted the file, or if this one failed to write it a minute ago.
+    /// Sets the time of the last confirmation to that of the request. Returns `false` if the file
+    /// does not hold these rules: another process has replaced or deleted it, or this one failed to
+    /// write it a minute ago.
     fn confirm(&self) -> bool;
 
-    /// Returns the file of rules if another process has fetched or confirmed them within `max_age`,
-    /// and after the last time that this one did.
+    /// Returns the file of rules if another process has asked for them within `max_age`, and after
+    /// the last time that this one did.
     fn newer(&self, max_age: Duration) -> Option<NewerFile>;
 
     /// Reads the file of rules, or returns `None` if that fails: the next response replaces it.
@@ -138,8 +143,10 @@ struct CacheFolder {
 struct Known {
     /// Its header when it was last read or written.
     header: Option<Header>,
-    /// When the rules that this process had then were confirmed.
+    /// When the service was asked that last confirmed the rules of this process.
     confirmed: Option<SystemTime>,
+    /// When this process last asked the service.
+    asked: Option<SystemTime>,
     /// When it last failed to be written; `None` if it was written since.
     failed: Option<Instant>,
 }
@@ -179,14 +186,27 @@ impl Cache for CacheFolder {
         }
     }
 
+    fn note_request(&self) {
+        self.known().asked = Some(SystemTime::now());
+    }
+
     fn save(&self, body: &[u8], etag: Option<&str>) {
         let Some(path) = self.file(RULES) else { return };
         let text = json::without_mark(std::str::from_utf8(body).unwrap_or_default());
+        let asked = self.known().asked.unwrap_or_else(SystemTime::now);
+        let stored = files::metadata(&path).and_then(|metadata| metadata.modified());
+        if stored.is_ok_and(|stored| is_later(stored, asked)) {
+            // The next poll takes it, or finds that these rules are still the last ones.
+            let mut known = self.known();
+            (known.header, known.confirmed) = (None, Some(asked));
+            return;
+        }
         let Some(bytes) = encode(text, etag) else { return };
-        let written = self.write(&path, &bytes);
+        let written = self.write(&path, &bytes, Some(asked));
         *self.known() = Known {
             header: header(&bytes).filter(|_| written.is_ok()),
-            confirmed: Some(SystemTime::now()),
+            confirmed: Some(asked),
+            asked: Some(asked),
             failed: written.is_err().then(Instant::now),
         };
         if let Err(error) = written {
@@ -196,15 +216,16 @@ impl Cache for CacheFolder {
 
     fn confirm(&self) -> bool {
         let Some(path) = self.file(RULES) else { return true };
-        let Known { header, failed, .. } = *self.known();
+        let Known { header, asked, failed, .. } = *self.known();
         if let Some(failed) = failed {
             return failed.elapsed() < self.save_retry;
         }
-        let Some(header) = header else { return true };
-        match confirm(&path, &header) {
+        let Some(header) = header else { return false };
+        let asked = asked.unwrap_or_else(SystemTime::now);
+        match confirm(&path, &header, asked) {
             Ok(confirmed) => {
                 if confirmed {
-                    self.known().confirmed = Some(SystemTime::now());
+                    self.known().confirmed = Some(asked);
                 }
                 confirmed
             }
@@ -220,7 +241,9 @@ impl Cache for CacheFolder {
         let path = self.file(RULES)?;
         let confirmed = files::metadata(&path).ok()?.modified().ok()?;
         let age = confirmed.elapsed().ok().filter(|age| *age < max_age)?;
-        if Some(confirmed) <= self.known().confirmed {
+        // If the clock was set back, it is not known which one is later.
+        let known = self.known().confirmed.filter(|known| known.elapsed().is_ok());
+        if Some(confirmed) <= known {
             return None;
         }
         let mut header = [0; size_of::<Header>()];
@@ -233,7 +256,8 @@ impl Cache for CacheFolder {
     }
 
     fn adopt(&self, header: Header, confirmed: SystemTime) {
-        *self.known() = Known { header: Some(header), confirmed: Some(confirmed), failed: None };
+        let mut known = self.known();
+        (known.header, known.confirmed, known.failed) = (Some(header), Some(confirmed), None);
     }
 
     fn lock(&self) -> CacheLock {
@@ -276,7 +300,7 @@ impl KeepPaths for CacheFolder {
                 _ => Err(error),
             })
         } else {
-            self.write(&path, paths.encode().as_bytes())
+            self.write(&path, paths.encode().as_bytes(), None)
         };
         if let Err(error) = saved {
             self.warn("write", "paths", &path, &error);
@@ -332,10 +356,10 @@ impl CacheFolder {
     }
 
     /// Replaces a file, which only its owner can read.
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, path: &Path, bytes: &[u8], time: Option<SystemTime>) -> io::Result<()> {
         files::make_folder(&self.path)?;
         self.remove_abandoned(path);
-        files::replace(path, &temporary(path), bytes)
+        files::replace(path, &files::temporary(path), bytes, time)
     }
 
     /// Removes the temporary files of killed writers.
@@ -355,47 +379,12 @@ impl CacheFolder {
     }
 }
 
-/// Returns the path of a temporary file that no other writer uses.
-fn temporary(path: &Path) -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    files::beside(path, &format!(".{}-{number}", std::process::id()))
-}
-
 fn read_paths(path: &Path) -> io::Result<KnownPaths> {
     files::length(path)?;
     let mut text = String::new();
     File::open(path)?.take(MAX_PATHS).read_to_string(&mut text)?;
     let fault = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
     KnownPaths::decode(&text).ok_or_else(fault)
-}
-
-/// Reads a file of rules, and returns it with its modification time.
-fn read(path: &Path, max_size: usize) -> io::Result<(CacheFile, SystemTime)> {
-    let fault = |message| io::Error::new(io::ErrorKind::InvalidData, message);
-    let length = files::length(path)?;
-    // The index takes less than twice the size of the text, even if flags consist of their keys.
-    let limit = (max_size as u64).saturating_mul(3).saturating_add(1024);
-    if length > limit {
-        return Err(fault("it is too large"));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
-    let file = File::open(path)?;
-    let modified = file.metadata()?.modified()?;
-    file.take(limit).read_to_end(&mut bytes)?;
-    Ok((CacheFile::decode(bytes).map_err(fault)?, modified))
-}
-
-/// Sets the modification time of a file to now, if it still has this header.
-fn confirm(path: &Path, header: &Header) -> io::Result<bool> {
-    files::length(path)?;
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    let mut found = [0; size_of::<Header>()];
-    if file.read_exact(&mut found).is_err() || found != *header {
-        return Ok(false);
-    }
-    file.set_modified(SystemTime::now())?;
-    Ok(true)
 }
 
 #[cfg(test)]
@@ -421,6 +410,21 @@ mod tests {
         assert!(folder.confirm());
         assert!(matches!(folder.lock(), CacheLock::Held(_)));
         assert!(folder.load().is_some());
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_hides_no_result() {
+        let path = env::temp_dir().join(format!("phaseflag-clock-{}", std::process::id()));
+        let config = Config { cache_dir: Some(CacheDir::Path(path.clone())), ..Config::default() };
+        let folder = CacheFolder::new(&config);
+        folder.save(br#"{"flags": []}"#, None);
+        let hour = Duration::from_secs(3600);
+        let now = SystemTime::now();
+        for (known, is_newer) in [(now, false), (now + hour, true), (now - hour, true)] {
+            folder.known().confirmed = Some(known);
+            assert_eq!(folder.newer(hour).is_some(), is_newer, "{known:?}");
+        }
         fs::remove_dir_all(&path).unwrap();
     }
 

@@ -1,7 +1,8 @@
 //! The format of a file of cached rules: a ruleset's text with an index of its flags and segments.
 //!
 //! The layout: magic, checksum, length of the `ETag`, `ETag`, indexed text. The length is 32-bit
-//! little-endian, the checksum is 64-bit.
+//! little-endian, the checksum is 64-bit. Another layout needs another extension: otherwise processes
+//! of two versions would replace each other's file at each poll.
 
 use crate::hash::hash;
 use crate::ruleset::IndexedText;

@@ -6,6 +6,7 @@ mod bootstrap;
 mod bootstrap_watch;
 mod busy;
 mod cache;
+mod cache_disk;
 mod cache_file;
 #[cfg(feature = "http")]
 mod fetch;

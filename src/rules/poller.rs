@@ -9,6 +9,7 @@ use super::fetch::{ClientView, Failure, Fetcher, NewRuleset};
 use super::flags::Flags;
 use super::listeners::Differs;
 use super::source::RulesSource;
+use super::timetable::Look;
 use crate::config::Config;
 use crate::error::RequestError;
 use crate::http::Http;
@@ -17,10 +18,9 @@ use crate::http::Retry;
 use crate::log::log;
 use crate::ruleset::Ruleset;
 
-/// Decides whether a poll needs a request. A result of another process may be as old as `max_age`.
-/// Only the setting of the cache refers to the function, so that a program without it does not
+/// Decides whether a poll needs a request. Only the setting of the cache refers to the function, so that a program without it does not
 /// contain the code.
-pub(crate) type Share = fn(poller: &mut Poller, max_age: Duration) -> Decision;
+pub(crate) type Share = fn(poller: &mut Poller, look: Look) -> Decision;
 
 /// What a poll does.
 pub(crate) enum Decision {
@@ -36,7 +36,7 @@ pub(crate) enum Decision {
 pub(crate) enum Polled {
     /// It asked the service; `new` is whether that brought other rules.
     Asked { new: bool },
-    /// It took the result of another process. `age` is the time since the service sent it.
+    /// It took the result of another process. `age` is the time since that process asked.
     Shared { new: bool, age: Duration },
     /// Another process polls. Look again after this time.
     PutOff(Duration),
@@ -52,8 +52,6 @@ pub(crate) struct Poller {
     offline_mode: bool,
     pub(super) cache: Option<Arc<dyn Cache>>,
     share: Option<Share>,
-    /// Since when this poll waits for other processes, or `None`.
-    pub(super) waiting_since: Option<Instant>,
     pub(super) interval: Duration,
     pub(super) request_timeout: Duration,
     /// The cached rules at the start, until the first poll.
@@ -94,7 +92,6 @@ impl Poller {
             offline_mode: config.offline_mode,
             cache,
             share,
-            waiting_since: None,
             interval: config.polling_interval,
             request_timeout: config.request_timeout,
             cached: None,
@@ -121,8 +118,7 @@ impl Poller {
     }
 
     /// Polls once. All requests together take one request timeout from `since` on; without it, each
-    /// has a timeout of its own. A result of another process may be as old as `max_age`; zero asks
-    /// the service in any case.
+    /// has a timeout of its own. A look without an age asks the service in any case.
     ///
     /// # Errors
     ///
@@ -131,20 +127,22 @@ impl Poller {
     pub(super) fn poll(
         &mut self,
         since: Option<Instant>,
-        max_age: Duration,
+        look: Look,
     ) -> Result<Polled, RequestError> {
         self.restore();
         if !self.flags.have_rules() {
             // The cached rules could not be used: an equal response is refused, not unchanged.
             self.fetcher.forget();
         }
-        let lock = match self.share.filter(|_| !max_age.is_zero()).map(|share| share(self, max_age))
-        {
+        let share = self.share.filter(|_| !look.max_age.is_zero());
+        let lock = match share.map(|share| share(self, look)) {
             Some(Decision::Ended(polled)) => return Ok(polled),
             Some(Decision::Ask(lock)) => lock,
             None => None,
         };
-        self.waiting_since = None;
+        if let Some(cache) = &self.cache {
+            cache.note_request();
+        }
         let fetched = self.fetcher.fetch(ClientView {
             ruleset: &|| self.flags.compiled(),
             has_rules: &|| self.flags.have_rules(),

@@ -10,7 +10,7 @@ use super::cache::{Cache, CacheEntry};
 use super::flags::{Flags, GRACE};
 use super::listeners::{Differs, differs};
 use super::poller::{Polled, Poller, Share};
-use super::timetable::Timetable;
+use super::timetable::{Look, Timetable};
 use crate::config::Config;
 use crate::error::{Error, RequestError};
 use crate::http::{Http, Paths, Retry, RulesPath};
@@ -201,10 +201,10 @@ impl Polling {
     /// Polls, and ends the turn. A refresh has begun at `since`: it asks the service, and all its
     /// requests together take one request timeout.
     fn poll(&self, mut poller: Box<Poller>, since: Option<Instant>) -> Result<(), RequestError> {
-        let max_age = self.lock().timetable.begin(Instant::now());
-        let max_age = if since.is_some() { Duration::ZERO } else { max_age };
+        let look = self.lock().timetable.begin(Instant::now());
+        let look = if since.is_some() { Look::default() } else { look };
         let busy = Busy::mark(&*self.flags);
-        let polled = guarded(|| poller.poll(since, max_age));
+        let polled = guarded(|| poller.poll(since, look));
         let polled = polled.unwrap_or_else(|| Err(poller.panicked()));
         drop(busy);
         let mut turn = self.lock();

@@ -4,10 +4,11 @@
 //! The rules and the lock are files. A process that dies releases the lock. A failed poll leaves no
 //! trace, so that each process asks by itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::cache::{Cache, CacheLock, NewerFile};
 use super::poller::{Decision, Polled, Poller};
+use super::timetable::Look;
 
 /// The longest time until a look for the response to another process.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -15,17 +16,18 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a client that is not ready waits for the response to another process.
 const START_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Takes what another process has fetched within `max_age`, waits if another one asks the service
-/// at this moment, or lets this one ask. A lock that cannot be used, or is held for longer than a
-/// request may take, prevents no request.
-pub(crate) fn share(poller: &mut Poller, max_age: Duration) -> Decision {
+/// Takes what another process has fetched, waits if another one asks the service at this moment, or
+/// lets this one ask. A lock that cannot be used, or is held for longer than a request may take,
+/// prevents no request.
+pub(crate) fn share(poller: &mut Poller, look: Look) -> Decision {
+    let Look { max_age, waited } = look;
     let Some(cache) = poller.cache.clone() else { return Decision::Ask(None) };
     if let Some(polled) = take(poller, newer(poller, &*cache, max_age)) {
         return Decision::Ended(polled);
     }
     let lock = match cache.lock() {
         CacheLock::Held(lock) => lock,
-        CacheLock::Busy if is_patient(poller) => {
+        CacheLock::Busy if waited < patience(poller) => {
             return Decision::Ended(Polled::PutOff(LOOK_INTERVAL.min(poller.interval)));
         }
         CacheLock::Busy | CacheLock::Unusable => return Decision::Ask(None),
@@ -40,7 +42,7 @@ pub(crate) fn share(poller: &mut Poller, max_age: Duration) -> Decision {
     take(poller, file).map_or(Decision::Ask(None), Decision::Ended)
 }
 
-/// Returns the file that another process has written or confirmed within `max_age`, or `None`.
+/// Returns the file if another process has asked the service for it within `max_age`, or `None`.
 fn newer(poller: &Poller, cache: &dyn Cache, max_age: Duration) -> Option<NewerFile> {
     // A result from before a failure of this process does not end the failure.
     let since_answer = poller.answered.map_or(Duration::MAX, |answered| answered.elapsed());
@@ -51,15 +53,13 @@ fn newer(poller: &Poller, cache: &dyn Cache, max_age: Duration) -> Option<NewerF
 fn take(poller: &mut Poller, file: Option<NewerFile>) -> Option<Polled> {
     let file = file?;
     let new = poller.adopt(&file)?;
-    poller.waiting_since = None;
     Some(Polled::Shared { new, age: file.age })
 }
 
-/// Returns whether to wait for the process that holds the lock.
-fn is_patient(poller: &mut Poller) -> bool {
-    let patience = match poller.flags.readiness.is_ready() {
+/// Returns how long to wait for the process that holds the lock.
+fn patience(poller: &Poller) -> Duration {
+    match poller.flags.readiness.is_ready() {
         true => poller.request_timeout,
         false => poller.request_timeout.min(START_PATIENCE),
-    };
-    poller.waiting_since.get_or_insert_with(Instant::now).elapsed() < patience
+    }
 }

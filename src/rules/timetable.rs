@@ -14,6 +14,15 @@ const SPACING: Duration = Duration::from_secs(1);
 /// can be read.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
+/// Which result of another process a poll takes instead of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Look {
+    /// The maximum time since that process asked the service. Zero means that none is taken.
+    pub(crate) max_age: Duration,
+    /// How long the poll has waited for another process.
+    pub(crate) waited: Duration,
+}
+
 /// The times of the polls of one client.
 #[derive(Debug)]
 pub(super) struct Timetable {
@@ -28,6 +37,8 @@ pub(super) struct Timetable {
     announced: Option<Instant>,
     /// When the change was announced that the current poll looks for, or `None`.
     looking: Option<Instant>,
+    /// Since when the current poll is put off, or `None`.
+    waiting_since: Option<Instant>,
     /// When the last poll ended.
     ended: Option<Instant>,
 }
@@ -42,6 +53,7 @@ impl Timetable {
             hastened: None,
             announced: None,
             looking: None,
+            waiting_since: None,
             ended: None,
         }
     }
@@ -60,23 +72,28 @@ impl Timetable {
         }
     }
 
-    /// Notes the begin of a poll. Returns how old the result of another process may be to replace it.
-    pub(super) fn begin(&mut self, now: Instant) -> Duration {
+    /// Notes the begin of a poll. Returns which result of another process may replace it.
+    pub(super) fn begin(&mut self, now: Instant) -> Look {
         self.looking = self.announced.take();
+        let waited = self.waiting_since.map(|since| now.saturating_duration_since(since));
+        let waited = waited.unwrap_or_default();
+        // A request that was under way when the wait began may take longer than the interval.
+        let interval = self.interval.saturating_add(waited);
         let max_age = match (self.looking, self.hastened) {
             (Some(announced), _) => now.saturating_duration_since(announced),
             // A second look.
-            (None, Some(time)) if time <= now => SPACING,
-            _ => self.interval,
+            (None, Some(time)) if time <= now => SPACING.saturating_add(waited),
+            _ => interval,
         };
         // A second look is not replaced by an earlier poll.
         self.hastened = self.hastened.filter(|time| self.looking.is_none() && *time > now);
-        max_age.min(self.interval)
+        Look { max_age: max_age.min(interval), waited }
     }
 
     /// Puts off a poll that another process makes at this moment.
     pub(super) fn put_off(&mut self, now: Instant, delay: Duration) {
         self.announced = self.announced.max(self.looking.take());
+        self.waiting_since.get_or_insert(now);
         match &mut self.due {
             Some(due) if *due <= now => *due = now + delay,
             _ => self.hastened = Some(now + delay),
@@ -104,6 +121,7 @@ impl Timetable {
     /// Notes a success. `delay` returns the time until the next poll.
     fn settle(&mut self, now: Instant, new: bool, delay: impl FnOnce(&mut Backoff) -> Duration) {
         self.ended = Some(now);
+        self.waiting_since = None;
         let Some(due) = self.due else { return };
         if self.interval.is_zero() {
             self.due = None;
@@ -122,6 +140,7 @@ impl Timetable {
     /// Notes a poll that failed. While polls fail, none makes the next one earlier.
     pub(super) fn fail(&mut self, now: Instant, retry: Retry) {
         self.ended = Some(now);
+        self.waiting_since = None;
         self.hastened = None;
         self.announced = self.announced.max(self.looking);
         let Some(due) = self.due else { return };
@@ -209,7 +228,7 @@ mod tests {
     fn all_processes_look_when_a_result_is_as_old_as_the_interval() {
         for (age, least) in [(0, 30), (10, 20), (29, 1), (30, 0), (100, 0)] {
             let (mut timetable, due) = after_one_poll(Instant::now());
-            assert_eq!(timetable.begin(due), INTERVAL);
+            assert_eq!(timetable.begin(due).max_age, INTERVAL);
             timetable.share(due, false, SECOND * age);
             let (next, least) = (timetable.due().unwrap(), due + SECOND * least);
             assert!(next > least && next <= least + INTERVAL / 10, "{age}");
@@ -236,9 +255,25 @@ mod tests {
         let (mut timetable, due) = after_one_poll(Instant::now());
         for look in 0..3 {
             let now = due + SECOND * look;
-            assert_eq!(timetable.begin(now), INTERVAL, "{look}");
+            let waited = SECOND * look;
+            // A request that was under way at the first look may be answered later.
+            let expected = Look { max_age: INTERVAL + waited, waited };
+            assert_eq!(timetable.begin(now), expected, "{look}");
             timetable.put_off(now, SECOND);
             assert_eq!(timetable.due(), Some(now + SECOND), "{look}");
+        }
+        let now = due + SECOND * 3;
+        type End = fn(&mut Timetable, Instant);
+        let ends: [End; 3] = [
+            |timetable, now| timetable.succeed(now, false),
+            |timetable, now| timetable.share(now, false, SECOND),
+            |timetable, now| timetable.fail(now, Retry::Transient),
+        ];
+        for end in ends {
+            timetable.put_off(now, SECOND);
+            end(&mut timetable, now);
+            let due = timetable.due().unwrap();
+            assert_eq!(timetable.begin(due).waited, Duration::ZERO);
         }
     }
 
@@ -248,20 +283,20 @@ mod tests {
         let (mut timetable, due) = after_one_poll(now);
         timetable.hasten(now);
         let look = timetable.due().unwrap();
-        assert_eq!(timetable.begin(look), look - now);
+        assert_eq!(timetable.begin(look).max_age, look - now);
         // Another process looks for it at this moment.
         timetable.put_off(look, HASTE);
         let look = look + HASTE;
         assert_eq!(timetable.due(), Some(look));
-        assert_eq!(timetable.begin(look), look - now);
+        assert_eq!(timetable.begin(look).max_age, look - now);
         timetable.share(look, false, HASTE);
         // A second look is not satisfied by the first one of another process.
         let second = look + SECOND_LOOK;
         assert_eq!(timetable.due(), Some(second));
-        assert_eq!(timetable.begin(second), SPACING);
+        assert_eq!(timetable.begin(second).max_age, SPACING);
         timetable.share(second, true, HASTE);
         assert_eq!(timetable.due(), Some(due));
-        assert_eq!(timetable.begin(due), INTERVAL);
+        assert_eq!(timetable.begin(due).max_age, INTERVAL);
     }
 
     #[test]

@@ -443,24 +443,68 @@ fn clients_of_other_environments_share_polls() {
     assert_eq!(server.requests().len(), 1);
 }
 
+const PLAIN: &str = r#"{"version": "7", "flags": [{"key": "plain"}]}"#;
+
+/// Serves rules that name segments, and this response of `/sdk/bootstrap`.
+fn serve_segments(server: &Server, bootstrap: &'static str) {
+    const RULES: &str = include_str!("../data/service/ruleset.json");
+    server.respond(move |request: &Request| match request.path.as_str() {
+        "/api/v1/sdk/bootstrap" => Reply::json(bootstrap),
+        _ => Reply::json(RULES),
+    });
+}
+
+const WHOLE: &str = include_str!("../data/service/bootstrap.json");
+
 /// A client that adopts rules with segments also adopts where they are from.
 #[test]
 fn the_path_of_the_rules_is_shared() {
-    const PLAIN: &str = r#"{"version": "7", "flags": [{"key": "plain"}]}"#;
-    const RULES: &str = include_str!("../data/service/ruleset.json");
-    const WHOLE: &str = include_str!("../data/service/bootstrap.json");
     let server = Server::with_ruleset(PLAIN);
     let cache = Cache::new();
     let (client, other) = pair(&cache, &server);
-    server.respond(|request: &Request| match request.path.as_str() {
-        "/api/v1/sdk/bootstrap" => Reply::json(WHOLE),
-        _ => Reply::json(RULES),
-    });
+    serve_segments(&server, WHOLE);
     refresh_until(&other, || client.statistics().flags > 1);
     let before = server.requests().len();
     client.refresh().unwrap();
     let paths: Vec<_> = server.requests().into_iter().map(|request| request.path).collect();
     assert!(paths[before..].iter().all(|path| path.ends_with("/sdk/bootstrap")), "{paths:?}");
+}
+
+#[test]
+fn an_older_response_replaces_no_newer_one() {
+    let server = server(1);
+    let cache = Cache::with_rules(&server);
+    cache.set_time(SystemTime::now() - NEVER - SOON);
+    let (proceed, proceeding) = channel();
+    hold_back(&server, 2, proceeding);
+    let slow = started(cache.client(&server).request_timeout(NEVER));
+    server.wait_for(2, RULESET);
+    serve(&server, 3);
+    let other = started(cache.client(&server));
+    assert!(other.refresh().unwrap());
+    drop(proceed);
+    wait_until("the older response", || polls(&slow) == (1, 0));
+    assert!(has(&slow, 2));
+    let next = ready(cache.client(&server));
+    assert_eq!(polls(&next), (1, 1));
+    assert!(has(&next, 3));
+    // The file is up to date, so that the next response is compared with it.
+    serve(&server, 4);
+    assert!(slow.refresh().unwrap());
+    assert!(has(&ready(cache.client(&server)), 4));
+}
+
+#[test]
+fn a_response_that_takes_longer_than_the_interval_is_shared() {
+    let server = Server::start(|_| {
+        std::thread::sleep(INTERVAL * 3 / 2);
+        rules(1)
+    });
+    let cache = Cache::new();
+    let clients = [(); 4].map(|()| started(cache.client(&server).polling_interval(INTERVAL)));
+    for client in &clients {
+        wait_until("shared polls", || client.statistics().shared_polls >= 3);
+    }
 }
 
 #[cfg(unix)]

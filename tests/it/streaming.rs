@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use phaseflag::{ClientBuilder, ClientState, PhaseFlagClient};
 
@@ -430,4 +430,36 @@ fn clients_that_share_a_cache_look_for_a_change_together() {
     let shared: u64 = clients.iter().map(|client| client.statistics().shared_polls).sum();
     assert!(shared > CLIENTS as u64, "{shared}");
     assert!(requests() < before + CLIENTS, "{}", requests());
+}
+
+/// The service may have read its rules for that request before the change.
+#[test]
+fn a_response_to_a_request_before_the_event_is_not_taken() {
+    let service = Service::start();
+    let folder = tempfile::TempDir::new().unwrap();
+    let client = ready(service.builder().cache_dir(folder.path()));
+    service.wait_for_streams(1);
+    for entry in folder.path().read_dir().unwrap() {
+        let file = std::fs::File::options().write(true).open(entry.unwrap().path()).unwrap();
+        file.set_modified(SystemTime::now() - NEVER * 2).unwrap();
+    }
+    let (proceed, proceeding) = channel::<()>();
+    let first = Mutex::new(Some(proceeding));
+    service.server.respond(move |_| {
+        let first = first.lock().unwrap().take();
+        let Some(proceeding) = first else { return Reply::json(ruleset(2, &["b"])) };
+        let _ = proceeding.recv();
+        Reply::json(ruleset(1, &["a"]))
+    });
+    let other = builder(&service.server).cache_dir(folder.path()).polling_interval(NEVER);
+    let other = started(other.request_timeout(NEVER));
+    wait_until("the request", || service.polls().len() == 2);
+    service.send(UPDATED);
+    // Longer than the delay of a hastened poll, which then waits for the other client.
+    thread::sleep(Duration::from_millis(1200));
+    assert_eq!(service.polls().len(), 2);
+    drop(proceed);
+    wait_until("the change", || client.get_boolean_value("b", false, None));
+    assert_eq!(client.statistics().shared_polls, 0);
+    assert!(other.has_rules());
 }
