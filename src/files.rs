@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, FileType, Metadata, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -152,11 +152,11 @@ pub(crate) fn length(path: &Path) -> io::Result<u64> {
     metadata(path).map(|metadata| metadata.len())
 }
 
-/// Returns the path of a temporary file that no other writer uses.
+/// Returns the path of a temporary file that no other writer uses. Processes of two containers may
+/// have the same id, and a forked process has the random state of the other one.
 pub(crate) fn temporary(path: &Path) -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    beside(path, &format!(".{}-{number}", std::process::id()))
+    let number = RandomState::new().hash_one(0);
+    beside(path, &format!(".{}-{number:016x}", std::process::id()))
 }
 
 /// Returns the path of a file with a suffix appended to its name.

@@ -507,6 +507,24 @@ fn a_response_that_takes_longer_than_the_interval_is_shared() {
     }
 }
 
+/// Two containers with a common volume have processes with the same id.
+#[test]
+fn the_temporary_file_of_another_container_stays() {
+    let server = server(1);
+    let cache = Cache::with_rules(&server);
+    let rules = cache.file("rules");
+    let name = |number| rules.with_extension(format!("rules.{}-{number}", std::process::id()));
+    let files: Vec<_> = (0..1000).map(name).collect();
+    for file in &files {
+        fs::write(file, "half of the rules").unwrap();
+    }
+    serve(&server, 2);
+    let client = ready(cache.client(&server).polling_interval(Duration::ZERO));
+    assert!(has(&client, 2));
+    let missing = files.iter().filter(|file| !file.exists());
+    assert_eq!(missing.count(), 0);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_lock_that_is_no_file_prevents_no_poll() {
