@@ -119,7 +119,8 @@ pub(crate) struct Paths {
     /// Loaded on first use.
     known: OnceLock<Mutex<KnownPaths>>,
     keeper: Option<Arc<dyn KeepPaths>>,
-    /// Whether this process got the current rules from `/sdk/bootstrap`.
+    /// Whether this process, or one that shares its polls, got the current rules from
+    /// `/sdk/bootstrap`.
     uses_bootstrap: AtomicBool,
 }
 
@@ -162,12 +163,14 @@ impl Paths {
     pub(crate) fn recall_rules_path(&self) {
         let stored = self.keeper.as_ref().and_then(|keeper| keeper.recall_paths());
         let stored = stored.unwrap_or_default();
+        self.uses_bootstrap.store(stored.rules == RulesPath::Bootstrap, Ordering::Release);
         let mut known = self.lock();
         known.rules = stored.rules;
         known.bootstrap_missing = stored.bootstrap_missing;
     }
 
-    /// Returns whether this process got the current rules from `/sdk/bootstrap`.
+    /// Returns whether this process, or one that shares its polls, got the current rules from
+    /// `/sdk/bootstrap`.
     pub(crate) fn uses_bootstrap(&self) -> bool {
         self.uses_bootstrap.load(Ordering::Acquire)
     }

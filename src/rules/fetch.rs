@@ -118,6 +118,7 @@ impl Fetcher {
             && accepted.fingerprint == fingerprint(accepted.path)
         {
             accepted.header = header;
+            self.paths.recall_rules_path();
             return Ok(None);
         }
         let ruleset = self.parser.parse(text)?;

@@ -470,6 +470,26 @@ fn the_path_of_the_rules_is_shared() {
     assert!(paths[before..].iter().all(|path| path.ends_with("/sdk/bootstrap")), "{paths:?}");
 }
 
+/// As for the client that has fetched the rules: otherwise rules without segments would replace them
+/// in each process.
+#[test]
+fn a_page_instead_of_a_shared_bootstrap_is_a_failure() {
+    let server = Server::with_ruleset(PLAIN);
+    let cache = Cache::new();
+    let (client, other) = pair(&cache, &server);
+    serve_segments(&server, WHOLE);
+    refresh_until(&other, || client.statistics().flags > 1);
+    // It has loaded equal rules at its start.
+    let later = ready(cache.client(&server));
+    assert_eq!(polls(&later), (1, 1));
+    serve_segments(&server, "<!doctype html>");
+    for client in [client, later, other] {
+        let problems = client.statistics().problems;
+        assert!(client.refresh().is_err());
+        assert_eq!(client.statistics().problems, problems);
+    }
+}
+
 #[test]
 fn an_older_response_replaces_no_newer_one() {
     let server = server(1);
