@@ -176,7 +176,7 @@ impl Paths {
     }
 
     /// Changes the known paths, stores them if they differ, and returns the previous ones.
-    fn update(&self, change: impl FnOnce(&mut KnownPaths)) -> KnownPaths {
+    fn update(&self, change: impl Fn(&mut KnownPaths)) -> KnownPaths {
         let (before, now) = {
             let mut known = self.lock();
             let before = *known;
@@ -184,16 +184,27 @@ impl Paths {
             (before, *known)
         };
         if now != before {
-            self.keep();
+            self.keep(change);
         }
         before
     }
 
-    /// Stores the known paths.
-    pub(crate) fn keep(&self) {
+    /// Stores the path of the rules, which may have been removed.
+    pub(crate) fn keep_rules_path(&self) {
+        let KnownPaths { rules, bootstrap_missing, .. } = self.known();
+        self.keep(|known| {
+            known.rules = rules;
+            known.bootstrap_missing = bootstrap_missing;
+        });
+    }
+
+    /// Changes the stored paths, of which another process may have found the others.
+    fn keep(&self, change: impl Fn(&mut KnownPaths)) {
+        // Not under the lock: the keeper logs, and a logger may call the client.
         if let Some(keeper) = &self.keeper {
-            // Not under the lock: the keeper logs, and a logger may call the client.
-            keeper.keep_paths(&self.known());
+            let mut known = keeper.recall_paths().unwrap_or_else(|| self.known());
+            change(&mut known);
+            keeper.keep_paths(&known);
         }
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::cache_disk::{confirm, is_later, read};
+use super::cache_disk::{confirm, is_later, read, read_paths};
 use super::cache_file::{CacheFile, Header, encode, header};
 use crate::config::{CacheDir, Config, Parser};
 use crate::files;
@@ -30,9 +30,6 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 const RULES: &str = ".rules";
 const PATHS: &str = ".paths";
 const LOCK: &str = ".lock";
-
-/// The maximum size of a file of paths, in bytes.
-const MAX_PATHS: u64 = 1024;
 
 /// How long after a failure to store rules the next response is stored although it is equal.
 const SAVE_RETRY: Duration = Duration::from_secs(60);
@@ -231,6 +228,7 @@ impl Cache for CacheFolder {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
+                self.known().failed = Some(Instant::now());
                 self.warn("write", "ruleset", &path, &error);
                 true
             }
@@ -379,14 +377,6 @@ impl CacheFolder {
     }
 }
 
-fn read_paths(path: &Path) -> io::Result<KnownPaths> {
-    files::length(path)?;
-    let mut text = String::new();
-    File::open(path)?.take(MAX_PATHS).read_to_string(&mut text)?;
-    let fault = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
-    KnownPaths::decode(&text).ok_or_else(fault)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,6 +400,14 @@ mod tests {
         assert!(folder.confirm());
         assert!(matches!(folder.lock(), CacheLock::Held(_)));
         assert!(folder.load().is_some());
+        // A file that can no longer be written is replaced later, too.
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        folder.save_retry = SAVE_RETRY;
+        assert!(folder.confirm());
+        assert!(matches!(folder.lock(), CacheLock::Unusable));
+        folder.save_retry = Duration::ZERO;
+        assert!(!folder.confirm());
         fs::remove_dir_all(&path).unwrap();
     }
 

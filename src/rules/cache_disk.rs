@@ -1,4 +1,4 @@
-//! A file of cached rules on the disk: how it is read and confirmed.
+//! The files of the cache on the disk: how they are read, and how rules are confirmed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -7,6 +7,10 @@ use std::time::SystemTime;
 
 use super::cache_file::{CacheFile, Header};
 use crate::files;
+use crate::http::KnownPaths;
+
+/// The maximum size of a file of paths, in bytes.
+const MAX_PATHS: u64 = 1024;
 
 /// Reads a file of rules, and returns it with its modification time.
 pub(super) fn read(path: &Path, max_size: usize) -> io::Result<(CacheFile, SystemTime)> {
@@ -22,6 +26,15 @@ pub(super) fn read(path: &Path, max_size: usize) -> io::Result<(CacheFile, Syste
     let modified = file.metadata()?.modified()?;
     file.take(limit).read_to_end(&mut bytes)?;
     Ok((CacheFile::decode(bytes).map_err(fault)?, modified))
+}
+
+/// Reads a file of paths.
+pub(super) fn read_paths(path: &Path) -> io::Result<KnownPaths> {
+    files::length(path)?;
+    let mut text = String::new();
+    File::open(path)?.take(MAX_PATHS).read_to_string(&mut text)?;
+    let fault = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
+    KnownPaths::decode(&text).ok_or_else(fault)
 }
 
 /// Returns whether the time of a file is after this one. A time in the future is not.

@@ -251,7 +251,7 @@ impl Poller {
     fn save(&self, new: &NewRuleset) {
         if let Some(cache) = &self.cache {
             cache.save(&new.body, new.cacheable_etag());
-            self.paths.keep();
+            self.paths.keep_rules_path();
         }
     }
 

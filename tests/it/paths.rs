@@ -323,6 +323,24 @@ fn a_cleared_folder_is_filled_again() {
 }
 
 #[test]
+fn new_rules_keep_the_path_that_another_process_has_found() {
+    let server = Server::with_ruleset(r#"{"version": "1", "flags": []}"#);
+    let folder = Folder::new("other");
+    let client = ready(short(&server, &folder));
+    server.respond(self_hosted);
+    assert_eq!(ask(&server, &folder), [DOCUMENTED, OLDER]);
+    // The path of the rules is another one, too.
+    assert!(client.refresh().unwrap());
+    server.respond(|request| match request.path.as_str() {
+        BOOTSTRAP => Reply::json(WHOLE.replace("beta", "gamma")),
+        _ => self_hosted(request),
+    });
+    assert!(client.refresh().unwrap());
+    assert_eq!(ask(&server, &folder), [OLDER]);
+    assert_eq!(run(&server, &folder), [BOOTSTRAP]);
+}
+
+#[test]
 fn each_service_and_key_has_its_own_file() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("apart"));
     run(&server, &folder);
