@@ -558,7 +558,10 @@ fn rules_written_by_another_process_are_not_made_fresh() {
         _ => Reply::json(ruleset(2, &["new"])).with("etag", "\"two\""),
     });
     let client = ready(caching(&server, &folder).polling_interval(RAPIDLY));
-    let new = fs::read(folder.file()).expect("the file");
+    // The first poll may take the file, which is that young.
+    wait_until("the newer rules", || client.statistics().rulesets_accepted > 0);
+    let new = fs::read(folder.file_named("rules")).expect("the file");
+    assert_ne!(new, old);
     fs::write(folder.0.join("aside"), &old).expect("a file");
     set_age(&folder.0.join("aside"), NEVER);
     fs::rename(folder.0.join("aside"), folder.file_named("rules")).expect("a renamed file");
