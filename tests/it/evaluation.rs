@@ -434,7 +434,7 @@ mod patterns {
     }
 
     #[test]
-    fn take_at_most_64_kib() {
+    fn that_are_too_large_do_not_compile() {
         assert_eq!(problem("a{500}"), None);
         let problem = problem("(a{500}){500}").unwrap();
         assert!(problem.starts_with("the pattern does not compile: "), "{problem}");

@@ -130,7 +130,7 @@ mod with_regex {
     pub(crate) struct Patterns {
         compiled: TextMap<Result<Pattern, String>>,
         /// The remaining size, in bytes.
-        remaining: usize,
+        pub(super) remaining: usize,
     }
 
     impl Default for Patterns {
@@ -224,6 +224,66 @@ mod without_regex {
     impl Patterns {
         pub(crate) fn compile(&mut self, _: &str) -> Result<Pattern, String> {
             Err("the crate was built without the feature `regex`".to_owned())
+        }
+    }
+}
+
+#[cfg(all(test, feature = "regex"))]
+mod tests {
+    use regex_lite::RegexBuilder;
+
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    #[test]
+    fn a_pattern_takes_at_most_40_kib() {
+        let mut patterns = Patterns::default();
+        let (mut accepted, mut refused) = (0, 0);
+        for count in (10..=500).step_by(10) {
+            let pattern = format!("[^a-z0-9]{{{count}}}[^a-z0-9]{{{count}}}");
+            let fits = RegexBuilder::new(&pattern).size_limit(40 * KIB).build().is_ok();
+            assert_eq!(patterns.compile(&pattern).is_ok(), fits, "{pattern}");
+            (accepted, refused) = (accepted + usize::from(fits), refused + usize::from(!fits));
+        }
+        assert!(accepted > 0 && refused > 0, "{accepted} {refused}");
+    }
+
+    #[test]
+    fn the_patterns_of_a_ruleset_take_at_most_64_mib() {
+        let mut patterns = Patterns::default();
+        assert_eq!(patterns.remaining, 64 * KIB * KIB);
+        let large = "[ab]{400}[ab]{99}";
+        for (pattern, size, compiles) in [
+            ("[ab]c", 4 * KIB, true),
+            (large, 40 * KIB, true),
+            // It takes as long to reject as to compile.
+            ("([ab]{500}){500}", 40 * KIB, false),
+            ("[", 4 * KIB, false),
+            // Each pattern counts once.
+            ("[ab]c", 0, true),
+            (large, 0, true),
+            ("[", 0, false),
+        ] {
+            let before = patterns.remaining;
+            assert_eq!(patterns.compile(pattern).is_ok(), compiles, "{pattern}");
+            assert_eq!(before - patterns.remaining, size, "{pattern}");
+        }
+        let before = patterns.remaining;
+        assert!(patterns.compile("plain text").is_ok());
+        assert!((1..KIB).contains(&(before - patterns.remaining)));
+
+        for (remaining, pattern, compiles) in [
+            (4 * KIB, "[ab]d", true),
+            (4 * KIB - 1, "[ab]e", false),
+            (40 * KIB, "[ab]{400}[ab]{98}", true),
+            (40 * KIB - 1, "[ab]{400}[ab]{97}", false),
+            (1, "other plain text", false),
+        ] {
+            patterns.remaining = remaining;
+            let refused = "the patterns of the ruleset take more than 64 MiB together";
+            let expected = if compiles { None } else { Some(refused.to_owned()) };
+            assert_eq!(patterns.compile(pattern).err(), expected, "{pattern}");
         }
     }
 }
