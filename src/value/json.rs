@@ -19,7 +19,7 @@ pub(crate) fn read<T: Visitor + Default>(text: &str) -> Result<T, JsonError> {
 pub(crate) fn read_into(text: &str, visitor: &mut dyn Visitor) -> Result<(), JsonError> {
     let text = without_mark(text);
     if text.len() > MAX_LENGTH {
-        return Err(JsonError::new("a text longer than 1 GiB", text, MAX_LENGTH));
+        return Err(JsonError::new("a text longer than 1 GiB", text, 0));
     }
     let mut scanner = Scanner::at(text, 0);
     scanner.document(visitor).map_err(|_| {
@@ -45,4 +45,21 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, JsonError> {
         let (valid, _) = bytes.split_at(error.valid_up_to());
         JsonError::new("invalid UTF-8", &String::from_utf8_lossy(valid), valid.len())
     })
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    /// The text is never written, so that it takes no memory on most systems.
+    #[test]
+    fn a_text_has_at_most_a_gibibyte() {
+        let text = String::from_utf8(vec![0; MAX_LENGTH + 1]).unwrap();
+        let refused = |text: &str| text.parse::<Value>().unwrap_err().to_string();
+        assert_eq!(refused(&text), "a text longer than 1 GiB at line 1, column 1");
+        let (_, shorter) = text.split_at(1);
+        assert_ne!(refused(shorter), refused(&text));
+        assert_eq!(shorter.len(), 1024 * 1024 * 1024);
+    }
 }
