@@ -906,9 +906,9 @@ fn the_key_reaches_no_second_host() {
             });
             let location = form.replace("{}", &stranger.address().to_string());
             let server = Server::start(move |_| Reply::status(status).with("location", &location));
-            let client = started(
-                builder(&server.url()).bootstrap_url("/bootstrap.json").polling_interval(FOREVER),
-            );
+            let settings = builder(&server.url()).streaming(true).polling_interval(FOREVER);
+            let client = started(settings.bootstrap_url("/bootstrap.json"));
+            server.wait_for(1, "/sdk/stream");
             server.wait_for(1, "/sdk/ruleset");
             server.wait_for(1, "/bootstrap.json");
             let evaluated = client.evaluate("a", None).unwrap_err();
@@ -916,7 +916,9 @@ fn the_key_reaches_no_second_host() {
             client.track_event(EvaluationEvent::new("a"));
             assert!(client.flush_events().is_err());
             client.stop();
-            for path in ["/sdk/ruleset", "/bootstrap.json", "/evaluate", "/sdk/events"] {
+            for path in
+                ["/sdk/ruleset", "/sdk/stream", "/bootstrap.json", "/evaluate", "/sdk/events"]
+            {
                 let requests: Vec<Request> = server.requests_to(path);
                 assert!(!requests.is_empty(), "{path}");
                 assert!(

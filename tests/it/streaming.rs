@@ -355,6 +355,60 @@ fn a_silent_stream_ends_with_the_client() {
     }
 }
 
+/// A stream that floods the client costs the service, and the client, one poll a second.
+#[test]
+fn an_endless_stream_hastens_one_poll_a_second_and_ends_with_the_client() {
+    let (close, closed) = channel();
+    let wire = Wire::start(move |mut stream, _| {
+        let Some(request) = read_request(&mut stream) else { return };
+        if !request.contains(STREAM) {
+            let _ = write_response(&mut stream, 200, &ruleset(1, &["a"]));
+            return;
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n");
+        // Events without number, each with a long name, and data whose line has no end.
+        let event = format!("event: {}\ndata: {}\n\n", "e".repeat(2000), "d".repeat(2000));
+        let mut sent = 0;
+        while stream.write_all(event.as_bytes()).is_ok() {
+            sent += 1;
+            if sent == 1000 {
+                let _ = stream.write_all(b"data: ");
+            }
+        }
+        let _ = close.send(sent);
+    });
+    let client = ready(
+        PhaseFlagClient::builder(wire.url(), "sdk-dev-1").streaming(true).polling_interval(NEVER),
+    );
+    let begin = Instant::now();
+    wait_until("hastened polls", || client.statistics().polls > 3);
+    let polls = client.statistics().polls;
+    // The first poll, and the one that is hastened at once.
+    assert!(polls <= begin.elapsed().as_secs() + 3, "{polls} polls");
+    let end = Instant::now();
+    client.stop();
+    assert!(end.elapsed() < A_SECOND_OR_SO, "it waits");
+    assert!(closed.recv_timeout(A_SECOND_OR_SO).unwrap() > 1000);
+}
+
+/// Neither the stream of a client nor its polls wait for a response without an end.
+#[test]
+fn a_stream_whose_head_has_no_end_is_opened_again() {
+    let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "y".repeat(60_000));
+    let server = Server::start(move |request| match request.path.ends_with(STREAM) {
+        // It takes a minute.
+        true => Reply::Drip(endless.clone().into_bytes(), Duration::from_millis(1)),
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let limit = Duration::from_millis(500);
+    let settings = builder(&server).streaming(true).request_timeout(limit);
+    let client = ready(settings.polling_interval(RAPIDLY));
+    let streams = server.wait_for(2, STREAM);
+    assert!(streams[1].at - streams[0].at >= limit);
+    server.wait_for(30, RULESET);
+    assert_eq!(client.state(), ClientState::Ready);
+}
+
 /// A connection that is being made is not interrupted, but nothing waits for it.
 #[test]
 #[cfg(target_os = "linux")]
