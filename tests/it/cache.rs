@@ -259,13 +259,32 @@ fn each_key_and_service_has_its_own_file() {
     assert!(is_on(&started(same.cache_dir(&folder.0)), "a"));
 }
 
+/// Returns a folder with every file that a client keeps: rules, unusual paths, and a lock.
+fn with_all_files(name: &str) -> Folder {
+    let server = Server::start(|request| match request.path.as_str() {
+        "/api/v1/evaluate" => Reply::status(404),
+        "/api/v1/sdk/evaluate" => {
+            Reply::json(r#"{"flag_key": "a", "value": 7, "reason": "default"}"#)
+        }
+        _ => Reply::json(ruleset(1, &["a"])),
+    });
+    let folder = Folder::new(name);
+    let client = ready(caching(&server, &folder).polling_interval(NEVER));
+    client.evaluate("a", None).expect("the older path");
+    client.stop();
+    for extension in ["rules", "paths", "lock"] {
+        folder.file_named(extension);
+    }
+    folder
+}
+
 #[test]
 fn the_key_is_neither_in_the_name_nor_in_the_file() {
-    let (_server, folder) = cached("key", ruleset(1, &["a"]));
-    let file = folder.file();
-    assert!(!file.to_str().expect("a name").contains("sdk-dev-1"));
-    let bytes = fs::read(file).expect("the file");
-    assert!(!bytes.windows(9).any(|window| window == b"sdk-dev-1"));
+    for file in with_all_files("key").files() {
+        assert!(!file.to_str().expect("a name").contains("sdk-dev-1"));
+        let bytes = fs::read(&file).expect("the file");
+        assert!(!bytes.windows(9).any(|window| window == b"sdk-dev-1"), "{file:?}");
+    }
 }
 
 #[test]
@@ -283,9 +302,31 @@ fn many_small_flags_are_cached_up_to_the_largest_body() {
 #[test]
 fn only_the_owner_can_read_the_file() {
     use std::os::unix::fs::PermissionsExt;
-    let (_server, folder) = cached("owner", ruleset(1, &["a"]));
+    let folder = with_all_files("owner");
     let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
-    assert_eq!((mode(&folder.0), mode(&folder.file())), (0o700, 0o600));
+    assert_eq!(mode(&folder.0), 0o700);
+    for file in folder.files() {
+        assert_eq!(mode(&file), 0o600, "{file:?}");
+    }
+}
+
+/// A link in the folder leads the client to other rules, but not to another file to write.
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_is_read_and_replaced() {
+    use std::os::unix::fs::symlink;
+    let (server, folder) = cached("link", ruleset(1, &["a"]));
+    let (file, target) = (folder.file(), folder.0.join("target"));
+    fs::rename(&file, &target).expect("another name");
+    symlink(&target, &file).expect("a link");
+    let before = fs::read(&target).expect("the target");
+
+    server.respond(|_| Reply::json(ruleset(2, &["b"])));
+    let client = started(caching(&server, &folder).cache_max_age(NEVER));
+    assert!(client.is_ready() && is_on(&client, "a"), "{:?}", folder.warnings());
+    assert!(client.refresh().expect("other rules") && is_on(&client, "b"));
+    assert_eq!(fs::read(&target).expect("the target"), before);
+    assert!(fs::symlink_metadata(&file).expect("the file").is_file());
 }
 
 /// Changes that make a file unusable.

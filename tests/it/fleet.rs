@@ -1,7 +1,9 @@
 //! nginx with the configuration of `examples/fleet`, between clients and a service.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -306,4 +308,21 @@ fn events_and_evaluations_reach_the_service() {
     let events = server.requests_to("/sdk/events");
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].header("x-api-key"), Some("key"));
+}
+
+/// The files of its cache hold the keys of the clients.
+#[test]
+fn only_nginx_can_read_its_cache() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::start(|_| rules("rules"));
+    let Some(nginx) = cache(&server) else { return };
+    drop(ready(client(&nginx, "sdk-dev-secret")));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let cache = nginx.folder.path().join("cache");
+    assert_eq!(mode(&cache), 0o700);
+    let files: Vec<_> = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 1);
+    assert_eq!(mode(&files[0]), 0o600);
+    let bytes = fs::read(&files[0]).unwrap();
+    assert!(bytes.windows(14).any(|part| part == b"sdk-dev-secret"));
 }

@@ -27,7 +27,7 @@ pub struct Nginx {
     configuration: String,
     /// Ends before its folder is removed.
     program: Program,
-    folder: TempDir,
+    pub folder: TempDir,
 }
 
 impl Nginx {
