@@ -104,16 +104,37 @@ fn the_library_is_a_few_modules_of_short_files() {
     none(library().long());
 }
 
+/// Returns whether a file has a test of this name that is always run.
+fn has_test(file: &str, name: &str) -> bool {
+    let text = text(file);
+    let Some((before, _)) = text.split_once(&format!("fn {name}() {{")) else { return false };
+    let before = before.trim_end().lines().rev().map(str::trim_start);
+    let attributes: Vec<_> = before.take_while(|line| line.starts_with("#[")).collect();
+    attributes.contains(&"#[test]") && !attributes.iter().any(|line| line.starts_with("#[ignore"))
+}
+
 #[test]
-fn the_guarantees_name_tests_that_are_there() {
-    let page = text("src/guide/guarantees.md");
-    let named = page.split('`').skip(1).step_by(2).filter(|text| text.contains(".rs::"));
-    let named: Vec<_> = named.collect();
-    assert!(named.len() > 20, "{named:?}");
-    assert!(named.iter().any(|test| test.starts_with("src/")), "{named:?}");
-    for test in named {
-        let (file, name) = test.split_once("::").unwrap();
-        assert!(text(file).contains(&format!("fn {name}() {{")), "{test}");
+fn claims_name_tests_that_are_there() {
+    for page in ["src/guide/guarantees.md", "SECURITY.md"] {
+        let text = text(page);
+        let named = text.split('`').skip(1).step_by(2).filter(|text| text.contains(".rs::"));
+        let named: Vec<_> = named.collect();
+        assert!(named.len() > 60, "{page}: {named:?}");
+        for test in named {
+            let (file, name) = test.split_once("::").unwrap();
+            assert!(has_test(file, name), "{page} names {test}");
+        }
+        let mut claims = 0;
+        for table in text.split("\n\n").filter(|part| part.starts_with('|')) {
+            let mut rows = table.lines();
+            let columns = rows.next().unwrap();
+            assert!(columns.ends_with("| test |"), "{page}: {columns}");
+            for claim in rows.skip(1) {
+                claims += 1;
+                assert!(claim.rsplit('|').nth(1).unwrap().contains(".rs::"), "{page}: {claim}");
+            }
+        }
+        assert!(claims > 40, "{page}: {claims}");
     }
 }
 
