@@ -1,7 +1,11 @@
 //! Addresses that accept no connection: how long a client tries them, and that it tries others.
 
 use std::error::Error as _;
+#[cfg(target_os = "linux")]
+use std::fs;
 use std::io::Write;
+#[cfg(target_os = "linux")]
+use std::net::UdpSocket;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::process::Command;
 use std::thread;
@@ -10,11 +14,17 @@ use std::time::{Duration, Instant};
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient, RequestError};
 
 use crate::curl::not_checked;
+#[cfg(target_os = "linux")]
+use crate::mounts::{may_mount, mount};
 use crate::support::{ruleset, started, wait_until};
 use crate::wire::{Blackhole, Wire, read_request, within, write_response};
 
 /// A name that a child process finds in its own hosts file.
 const NAME: &str = "two-addresses.test";
+
+/// Much less than the system waits for a name server, on a busy machine.
+#[cfg(target_os = "linux")]
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 fn builder(url: &str) -> ClientBuilder {
     PhaseFlagClient::builder(url, "sdk-dev-1")
@@ -154,4 +164,34 @@ fn connecting_takes_at_most_four_seconds_or_a_third_of_the_request_timeout() {
             assert!(matches!(failure, RequestError::Timeout { .. }), "{failure:?}");
         });
     });
+}
+
+/// The system waits for half a minute for a name server that does not respond.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_request_does_not_wait_for_a_name_server() {
+    let test = "addresses::a_request_does_not_wait_for_a_name_server";
+    if !may_mount(test) {
+        return;
+    }
+    let Ok(silent) = UdpSocket::bind("127.7.7.7:53") else {
+        return not_checked(&format!("{test}: the port of a name server is taken"));
+    };
+    let folder = tempfile::TempDir::new().unwrap();
+    let settings = folder.path().join("resolv.conf");
+    fs::write(&settings, "nameserver 127.7.7.7\noptions timeout:30 attempts:1\n").unwrap();
+    mount(&["--bind", settings.to_str().unwrap(), "/etc/resolv.conf"]);
+
+    let limit = Duration::from_millis(500);
+    let settings = builder("http://nowhere.example/api/v1").streaming(true).request_timeout(limit);
+    let client = settings.build().unwrap();
+    let error = within(AT_ONCE, "a request", || client.fetch_ruleset().unwrap_err());
+    silent.recv_from(&mut [0; 512]).expect("the name server was asked");
+    let expected = "failed to get a response from `http://nowhere.example/api/v1/sdk/ruleset` \
+                    within 500ms";
+    assert_eq!(error.to_string(), expected);
+    within(AT_ONCE, "a refresh", || client.refresh().unwrap_err());
+    client.start().unwrap();
+    wait_until("failed polls", || client.statistics().polls > 1);
+    within(AT_ONCE, "the stop", || client.stop());
 }
