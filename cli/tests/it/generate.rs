@@ -80,6 +80,79 @@ fn functions_serve_what_the_client_serves() {
     assert!(examples::express_pay(&client, &contexts[1]));
 }
 
+/// Returns a module without its comments, and without what its literals hold.
+fn code(module: &str) -> String {
+    let mut code = String::new();
+    let mut rest = module;
+    while let Some(first) = rest.chars().next() {
+        let after = rest.trim_start_matches('r').trim_start_matches('#');
+        let hashes = rest.len() - after.len();
+        if rest.starts_with("//") {
+            rest = rest.split_once('\n').map_or("", |(_, after)| after);
+        } else if rest.starts_with("r\"") || rest.starts_with("r#") && after.starts_with('"') {
+            let end = format!("\"{}", "#".repeat(hashes - 1));
+            rest = after[1..].split_once(&end).expect("the end of a raw literal").1;
+        } else if rest.starts_with('"') {
+            let mut escaped = false;
+            let end = rest[1..].find(|c| {
+                let is_end = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                is_end
+            });
+            rest = &rest[end.expect("the end of a literal") + 2..];
+        } else {
+            code.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    code
+}
+
+#[test]
+fn no_text_of_the_rules_is_code() {
+    let folder = Folder::new("generate-code");
+    let mut flags = Vec::new();
+    for text in [
+        "\"); INJECTED!(); (\"",
+        "\"#; INJECTED; \"##; INJECTED; r#\"",
+        "\\\"; INJECTED; \\",
+        "\nINJECTED\r\nINJECTED\rINJECTED\u{85}INJECTED\u{2028}INJECTED",
+        "*/ INJECTED /*",
+        "` INJECTED `\nINJECTED",
+        "{INJECTED} {} %s $INJECTED",
+        "\u{202e}INJECTED\u{2066}",
+    ] {
+        let texts = [Value::from(text), Value::from(format!("{text}2"))];
+        let object = Value::from(Object::from([(text, text), ("INJECTED\n", text)]));
+        let large = Value::from([object.clone(), text.into()]);
+        for (kind, values) in [
+            ("string", texts.to_vec()),
+            ("string", vec![text.repeat(30).into()]),
+            ("json", vec![object]),
+            ("json", vec![large]),
+            ("boolean", vec![true.into()]),
+            ("number", vec![7.into()]),
+        ] {
+            let variations = values.into_iter().enumerate().map(|(number, value)| {
+                let key = format!("{text}{number}");
+                Value::from(Object::from([("key", Value::from(key)), ("value", value)]))
+            });
+            flags.push(Value::from(Object::from([
+                ("key", Value::from(format!("{text} {}", flags.len()))),
+                ("description", Value::from(text)),
+                ("name", Value::from(text)),
+                ("flag_type", Value::from(kind)),
+                ("default_variation", Value::from(format!("{text}0"))),
+                ("variations", variations.collect()),
+            ])));
+        }
+    }
+    let module = generated(&folder, &Value::from(flags).to_string());
+    assert!(module.matches("INJECTED").count() > 100, "{module}");
+    let code = code(&module);
+    assert!(code.contains("flags.boolean(, ") && !code.contains("INJECTED"), "{code}");
+}
+
 /// No rules, another type, and a value that is none of the variations.
 #[test]
 fn the_default_is_that_of_the_flag() {

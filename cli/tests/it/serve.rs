@@ -438,3 +438,23 @@ fn a_closed_output_does_not_end_the_service() {
     assert_eq!(response.json()["version"].as_i64(), Some(2));
     assert_eq!(exchange("GET", &url, &headers, "").status, 200);
 }
+
+/// Linux gives this machine every address that begins with 127.
+#[cfg(target_os = "linux")]
+#[test]
+fn only_this_machine_can_connect() {
+    let folder = Folder::new("serve-address");
+    for options in [&[] as &[&str], &["--self-hosted"]] {
+        folder.write("flags.json", FLAGS);
+        let service =
+            Service::start_with(&folder, &[&["flags.json", "--port=0"], options].concat());
+        let page = service.page();
+        let port = page.strip_prefix("http://127.0.0.1:").expect("this address");
+        let port: u16 = port.trim_end_matches('/').parse().unwrap();
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+        for other in ["127.0.0.2", "::1"] {
+            let error = TcpStream::connect((other, port)).expect_err(other);
+            assert_ne!(error.kind(), std::io::ErrorKind::TimedOut, "{other}");
+        }
+    }
+}

@@ -285,6 +285,7 @@ fn json_has_a_line_for_each_flag() {
 
 #[cfg(unix)]
 mod exec {
+    use std::collections::BTreeSet;
     use std::fs;
     use std::os::unix::process::ExitStatusExt;
     use std::time::{Duration, Instant};
@@ -333,6 +334,34 @@ mod exec {
         }
         folder.write("rules.json", &rules(&[&flag("a", "X")]));
         watch.line(";;b,");
+    }
+
+    /// The keys are data: no part of the command line, which a shell would run.
+    #[test]
+    fn a_key_is_no_code_of_the_shell() {
+        let folder = Folder::new("watch-exec-code");
+        folder.write("rules.json", "[]");
+        let keys = [
+            "$(touch made)",
+            "`touch made`",
+            "; touch made;",
+            "a && touch made",
+            "a | touch made",
+            "' ; touch made ; '",
+            r#"" ; touch made ; ""#,
+            "\ntouch made\n",
+            "% & touch made & %",
+        ];
+        // The second command does not quote them.
+        let command = r#"printf '%s\n' "$PHASEFLAG_ADDED" >keys; : $PHASEFLAG_ADDED; echo done"#;
+        let mut watch = watch_file(&folder, &["--exec", command]);
+        let flags = keys.map(|key| format!(r#"{{"key": {}}}"#, Value::from(key)));
+        folder.write("rules.json", &format!("[{}]", flags.join(",")));
+        watch.line("done");
+        let told = read(&folder, "keys");
+        let told: BTreeSet<_> = told.lines().map(str::to_owned).collect();
+        assert_eq!(told, BTreeSet::from(keys.map(|key| key.replace('\n', "\\n"))));
+        assert!(!fs::exists(folder.file("made")).unwrap());
     }
 
     /// The variables have an end, and the command need not read its standard input.
