@@ -137,6 +137,39 @@ fn retry(failure: &RequestError) -> Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
+    use crate::http::Paths;
+    use crate::rules::flags::Flags;
+    use crate::support::{Reply, Server};
+
+    #[test]
+    fn a_stream_that_ends_soon_ends_no_backoff() {
+        let server = Server::start(|_| {
+            const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+            Reply::Raw(format!("{HEAD}event: connected\ndata: 1\n\n").into_bytes())
+        });
+        let config =
+            Config { base_url: server.url(), api_key: "sdk-dev-1".to_owned(), ..Config::default() };
+        let http = Arc::new(Http::new(&config).unwrap());
+        let (paths, flags) = (Arc::new(Paths::new(None)), Arc::new(Flags::default()));
+        let polling = Polling::new(http.clone(), paths, flags, &config, None, None, None);
+        let mut listener = Listener {
+            events: Arc::new(EventStream::new(http)),
+            polling: Arc::new(polling),
+            backoff: Backoff::new(config.polling_interval),
+            failing: false,
+        };
+        let (send, failing) = std::sync::mpsc::channel();
+        let _worker = Worker::spawn("streams", move |stop| {
+            for _ in 0..4 {
+                assert_eq!(listener.listen(&stop), Retry::Transient);
+                send.send(listener.backoff.is_failing()).unwrap();
+                listener.backoff.after_failure(Retry::Transient);
+            }
+        });
+        assert_eq!(failing.iter().collect::<Vec<_>>(), [false, true, true, true]);
+        assert_eq!(server.requests().len(), 4);
+    }
 
     #[test]
     fn a_refused_stream_is_tried_every_five_minutes_at_most() {

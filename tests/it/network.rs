@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::error::Error as _;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -931,6 +932,24 @@ fn the_key_reaches_no_second_host() {
             assert!(!client.get_boolean_value("stolen", false, None));
         }
     }
+}
+
+/// Nor is it kept: an error shows the begin of a message.
+#[test]
+fn the_body_of_an_error_is_not_read_to_its_end() {
+    let wire = Wire::start(|mut stream, _| {
+        if read_request(&mut stream).is_none() {
+            return;
+        }
+        let _ = stream.write_all(b"HTTP/1.1 503 Unavailable\r\nconnection: close\r\n\r\n");
+        while stream.write_all(&[b' '; 64 * 1024]).is_ok() {}
+    });
+    let client = PhaseFlagClient::builder(wire.url(), "sdk-dev-1").request_timeout(FOREVER);
+    let client = client.build().unwrap();
+    let (send, failed) = channel();
+    thread::spawn(move || send.send(client.fetch_ruleset().unwrap_err().to_string()));
+    let error = failed.recv_timeout(SOON).expect("an error");
+    assert!(error.ends_with("/sdk/ruleset` responded with status 503"), "{error}");
 }
 
 #[test]
