@@ -289,6 +289,25 @@ fn the_words_not_found_do_not_name_a_flag() {
     }
 }
 
+/// Only a message that names the flag is about it.
+#[test]
+fn a_404_in_other_words_is_about_the_path() {
+    for words in ["no such endpoint", "no route to checkouts", "re-checkout: no such path"] {
+        let missing = format!(r#"{{"detail": "{words}"}}"#);
+        let server = Server::start(move |request| match request.path.as_str() {
+            OLDER => bare("true", "default"),
+            _ => Reply::status(404).with_body(missing.clone()),
+        });
+        let client = builder(&server).build().unwrap();
+        let result = client.evaluate("checkout", None).expect(words);
+        assert_eq!(result.value(), &Value::from(true));
+    }
+    for words in ["checkout", "no flag `checkout` here"] {
+        let reply = Reply::status(404).with_body(format!(r#"{{"detail": "{words}"}}"#));
+        assert!(matches!(ask(reply), Err(Error::FlagNotFound { .. })), "{words}");
+    }
+}
+
 #[test]
 fn an_inactive_flag_has_its_own_error() {
     match ask_older(Reply::status(400).with_body(r#"{"detail": "Flag is not active"}"#)) {
