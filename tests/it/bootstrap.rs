@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use phaseflag::{BootstrapError, ClientState, Error, EvaluationContext};
 
+use crate::logger;
 use crate::support::{
     self, NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started, wait_until,
 };
@@ -252,6 +253,23 @@ fn the_bootstrap_url_is_requested_once_if_it_returns_rules() {
     wait_until("b", || client.get_boolean_value("b", false, None));
     server.wait_for(3, RULESET);
     assert_eq!(server.requests_to("/bootstrap.json").len(), 1);
+}
+
+#[test]
+#[cfg(feature = "http")]
+fn failures_of_the_bootstrap_url_are_logged_once() {
+    logger::listen();
+    let server = Server::start(|_| Reply::status(500));
+    let settings = builder(&server).bootstrap_url("/bootstrap.json").request_timeout(SOON);
+    let client = started(settings.polling_interval(RAPIDLY));
+    server.wait_for(3, "/bootstrap.json");
+    client.stop();
+    let url = format!("http://{}/bootstrap.json", server.address());
+    // Another test may have warned of a server at the same port.
+    let mut warnings = logger::warnings_with(&url);
+    warnings.retain(|line| line.starts_with("failed to fetch the bootstrap: "));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].ends_with(&format!("`{url}` responded with status 500")), "{warnings:?}");
 }
 
 #[test]

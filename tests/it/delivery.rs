@@ -223,6 +223,8 @@ fn a_permanent_failure_keeps_the_batch_and_is_not_retried_soon() {
     thread::scope(|scope| {
         for status in cases {
             scope.spawn(move || {
+                logger::listen();
+                let since = logger::lines().len();
                 let service = Service::start(move |number, _| match number {
                     0 | 1 => Reply::status(status),
                     _ => Reply::status(202),
@@ -245,6 +247,10 @@ fn a_permanent_failure_keeps_the_batch_and_is_not_retried_soon() {
                 );
                 client.flush_events().unwrap();
                 assert_eq!(service.arrived(), numbers(0..3), "{status}");
+                let warning = format!("failed to deliver events: `{}", service.server.url());
+                let lines = &logger::lines()[since..];
+                let warnings = lines.iter().filter(|line| line.text.starts_with(&warning));
+                assert_eq!(warnings.count(), 1, "{status}");
             });
         }
     });

@@ -546,6 +546,9 @@ fn a_missing_ruleset_suggests_the_path() {
             [format!("`{url}/sdk/ruleset` responded with status 404: {message}")]
         );
     }
+    // The path is not the reason.
+    let (url, error) = poll(|builder| builder, Reply::status(404));
+    assert_eq!(chain(&error)[1..], [format!("`{url}/sdk/ruleset` responded with status 404")]);
 }
 
 #[test]

@@ -163,7 +163,8 @@ fn the_rules_may_come_from_a_service() {
 #[test]
 fn what_cannot_be_searched_is_an_error() {
     let folder = Folder::new("refs-errors");
-    write(&folder, &[("empty/notes.txt", "ui-theme")]);
+    // Only a file without an extension may be a script.
+    write(&folder, &[("empty/notes.txt", "#!/bin/sh\nphaseflag get ui-theme\n")]);
     let missing = fs::metadata(folder.file("missing")).unwrap_err();
     for (arguments, errors) in [
         (vec!["missing"], format!("failed to read `missing`: {missing}")),
