@@ -63,3 +63,39 @@ fn patience(poller: &Poller) -> Duration {
         false => poller.request_timeout.min(START_PATIENCE),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{CacheDir, Config};
+    use crate::rules::cache::open_cache;
+    use crate::support::wait_until;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn the_own_file_of_a_process_is_not_newer() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let config = Config {
+            base_url: "http://localhost/api/v1".to_owned(),
+            cache_dir: Some(CacheDir::Path(folder.path().to_owned())),
+            ..Config::default()
+        };
+        let (own, other) = (open_cache(&config), open_cache(&config));
+        own.save(br#"{"flags": []}"#, None);
+        assert!(own.newer(HOUR).is_none());
+        let newer = other.newer(HOUR).unwrap();
+        assert!(own.confirm() && own.newer(HOUR).is_none());
+
+        other.adopt(newer.header, newer.confirmed);
+        wait_until("a later confirmation", || {
+            assert!(own.confirm() && own.newer(HOUR).is_none());
+            other.newer(HOUR).is_some()
+        });
+        let newer = other.newer(HOUR).unwrap();
+        other.adopt(newer.header, newer.confirmed);
+        assert!(other.newer(HOUR).is_none());
+        wait_until("its own confirmation", || other.confirm() && own.newer(HOUR).is_some());
+        assert!(other.newer(HOUR).is_none() && own.newer(Duration::ZERO).is_none());
+    }
+}

@@ -262,7 +262,7 @@ fn failures_of_the_bootstrap_url_are_logged_once() {
     let server = Server::start(|_| Reply::status(500));
     let settings = builder(&server).bootstrap_url("/bootstrap.json").request_timeout(SOON);
     let client = started(settings.polling_interval(RAPIDLY));
-    server.wait_for(3, "/bootstrap.json");
+    server.wait_for(5, "/bootstrap.json");
     client.stop();
     let url = format!("http://{}/bootstrap.json", server.address());
     // Another test may have warned of a server at the same port.

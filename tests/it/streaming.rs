@@ -464,31 +464,6 @@ fn an_event_hastens_no_poll_after_a_failure() {
     assert_eq!(service.polls().len(), 2);
 }
 
-/// The file that the poll writes is newer than the announcement, and may lack the change.
-#[test]
-fn the_own_result_of_a_client_does_not_replace_its_next_poll() {
-    let service = Service::start();
-    let folder = tempfile::TempDir::new().unwrap();
-    let client = ready(service.builder().cache_dir(folder.path()));
-    service.wait_for_streams(1);
-    let (proceed, proceeding) = channel();
-    let proceeding = Mutex::new(proceeding);
-    service.server.respond(move |_| {
-        let _ = proceeding.lock().unwrap().recv_timeout(SOON);
-        Reply::json(ruleset(2, &["b"]))
-    });
-    service.send(UPDATED);
-    service.server.wait_for(2, RULESET);
-    // During the poll.
-    service.send(UPDATED);
-    thread::sleep(Duration::from_millis(100));
-    proceed.send(()).unwrap();
-    drop(proceed);
-    service.server.wait_for(3, RULESET);
-    wait_until("b", || client.get_boolean_value("b", false, None));
-    assert_eq!(client.statistics().shared_polls, 0);
-}
-
 #[test]
 fn clients_that_share_a_cache_look_for_a_change_together() {
     const CLIENTS: usize = 6;
