@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ureq::http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
@@ -25,6 +26,7 @@ pub(crate) struct EventStream {
     http: Arc<Http>,
     agent: Agent,
     max_silence: Duration,
+    closed: Arc<AtomicBool>,
 }
 
 /// An open stream.
@@ -32,12 +34,13 @@ pub(crate) struct OpenStream {
     url: String,
     body: BodyReader<'static>,
     max_silence: Duration,
+    closed: Arc<AtomicBool>,
 }
 
 impl EventStream {
     pub(crate) fn new(http: Arc<Http>) -> EventStream {
         let agent = Agent::new_with_config(http.agent.config().clone());
-        EventStream { http, agent, max_silence: MAX_SILENCE }
+        EventStream { http, agent, max_silence: MAX_SILENCE, closed: Arc::default() }
     }
 
     /// Opens the stream. The connection, and the wait for the head of the response, have the usual
@@ -67,17 +70,20 @@ impl EventStream {
             return Err(RequestError::InvalidResponse { url, reason });
         }
         let body = response.into_body().into_reader();
-        Ok(OpenStream { url, body, max_silence: self.max_silence })
+        let closed = self.closed.clone();
+        Ok(OpenStream { url, body, max_silence: self.max_silence, closed })
     }
 
     /// Ends every read, and fails every later request.
     pub(crate) fn close(&self) {
+        // A connection that is shut down can still be read while data comes faster than it is read.
+        self.closed.store(true, Ordering::Release);
         self.agent.clone().shutdown();
     }
 }
 
 impl OpenStream {
-    /// Passes the name of each event, until the stream ends.
+    /// Passes the name of each event, until the stream ends or is closed.
     ///
     /// # Errors
     ///
@@ -85,14 +91,15 @@ impl OpenStream {
     pub(crate) fn read(mut self, on_event: &mut dyn FnMut(&str)) -> Result<(), RequestError> {
         let mut parser = EventParser::default();
         let mut piece = [0; 1024];
-        loop {
+        while !self.closed.load(Ordering::Acquire) {
             match self.body.read(&mut piece) {
-                Ok(0) => return Ok(()),
+                Ok(0) => break,
                 Ok(length) => parser.feed(piece.get(..length).unwrap_or_default(), on_event),
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
                 Err(cause) => return Err(self.failure(cause)),
             }
         }
+        Ok(())
     }
 
     fn failure(self, cause: io::Error) -> RequestError {
@@ -146,6 +153,21 @@ mod tests {
         let expected =
             matches!(&error, RequestError::Timeout { limit: found, .. } if *found == limit);
         assert!(expected, "{error:?}");
+    }
+
+    #[test]
+    fn a_closed_stream_is_read_no_further() {
+        let events = "data\n\n".repeat(10_000);
+        let server = Server::start(move |_| Reply::Raw(format!("{HEAD}{events}").into_bytes()));
+        let stream = stream(&server, MAX_SILENCE);
+        let mut events = 0;
+        let ended = stream.open().unwrap().read(&mut |_| {
+            stream.close();
+            events += 1;
+        });
+        assert!(ended.is_ok(), "{ended:?}");
+        // Those of one piece.
+        assert!((1..1000).contains(&events), "{events}");
     }
 
     #[test]
