@@ -89,13 +89,17 @@ mod tests {
 
         other.adopt(newer.header, newer.confirmed);
         wait_until("a later confirmation", || {
+            own.note_request();
             assert!(own.confirm() && own.newer(HOUR).is_none());
             other.newer(HOUR).is_some()
         });
         let newer = other.newer(HOUR).unwrap();
         other.adopt(newer.header, newer.confirmed);
         assert!(other.newer(HOUR).is_none());
-        wait_until("its own confirmation", || other.confirm() && own.newer(HOUR).is_some());
+        wait_until("its own confirmation", || {
+            other.note_request();
+            other.confirm() && own.newer(HOUR).is_some()
+        });
         assert!(other.newer(HOUR).is_none() && own.newer(Duration::ZERO).is_none());
     }
 }
