@@ -4,10 +4,10 @@
 
 use phaseflag::{Object, PhaseFlagClient, Value};
 
-/// Returns whether the client has flags to serve: those of the service, the cache or a bootstrap. Stale
-/// flags count, since they are better than none.
+/// Returns whether the client is ready, or has flags of the cache or a bootstrap. Stale flags count,
+/// since they are better than none. In offline mode and without a service, it may be ready without flags.
 pub fn is_ready(client: &PhaseFlagClient) -> bool {
-    client.is_ready() || client.statistics().rulesets_loaded > 0
+    client.is_ready() || client.has_rules()
 }
 
 /// Returns the state of a client, and its last failures with their causes. The failures stay when the

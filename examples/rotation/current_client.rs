@@ -23,7 +23,7 @@ impl CurrentClient {
     }
 
     /// Replaces the client when the new one is ready, and stops the old one when no request
-    /// uses it any more. Waits for each of the two for at most `timeout`.
+    /// uses it any more, or after `timeout`. Waits for the new one for at most `timeout`, too.
     ///
     /// # Errors
     ///
