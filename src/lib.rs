@@ -7,7 +7,8 @@
 //! let client = PhaseFlagClient::builder("https://api.phaseflag.com/api/v1", "sdk-prod-xxxx")
 //!     .build()?;
 //! client.start()?; // never waits for the network; a thread fetches the rules
-//! let _ = client.wait_until_ready(std::time::Duration::from_secs(5)); // else serves defaults
+//! let ready = client.wait_until_ready(std::time::Duration::from_secs(5));
+//! ready.unwrap_or_else(|error| eprintln!("serving the defaults for now: {error:#}"));
 //! let user = EvaluationContext::new().user_id("user-123").attribute("plan", "pro");
 //! println!("one page: {}", client.get_boolean_value("new-checkout-flow", false, &user));
 //! # Ok::<(), phaseflag::Error>(())
