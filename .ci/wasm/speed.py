@@ -15,11 +15,11 @@ COUNT = 200_000
 engine = Engine()
 store = Store(engine)
 exports = Instance(store, Module.from_file(engine, sys.argv[1]), []).exports(store)
+native = ctypes.CDLL(sys.argv[2])
 calls = {
     "in Wasmtime": lambda: exports["evaluations"](store, COUNT),
     "natively": lambda: native.evaluations(COUNT),
 }
-native = ctypes.CDLL(sys.argv[2])
 times = {name: [] for name in calls}
 for _ in range(21):
     for name, call in calls.items():

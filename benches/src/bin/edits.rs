@@ -68,8 +68,8 @@ fn times(name: &str, file: &Path, builder: ClientBuilder) -> Result<(), String> 
     // Until the stream is open.
     thread::sleep(Duration::from_secs(2));
     let mut times = Vec::new();
-    for number in 1..=EDITS {
-        let number = number as u32 + client.get_number_value("edit", 0.0, None) as u32;
+    for _ in 0..EDITS {
+        let number = client.get_number_value("edit", 0.0, None) as u32 + 1;
         edit(file, number)?;
         let start = Instant::now();
         while client.get_number_value("edit", 0.0, None) as u32 != number {
