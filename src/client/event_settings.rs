@@ -116,7 +116,7 @@ impl ClientBuilder {
     /// [`stop`](crate::PhaseFlagClient::stop) writes the events that it could not deliver, and
     /// [`stop_now`](crate::PhaseFlagClient::stop_now) all that are queued. The next client of the same
     /// service and key delivers them before its own events. Clients of any service and key, in any
-    /// number of processes, may share one file. Only its owner can read it. Its folder must be
+    /// number of processes, may share one file. On Unix, only its owner can read it. Its folder must be
     /// writable, for the lock files beside it. The path must not be empty. A client without a
     /// service writes nothing.
     ///

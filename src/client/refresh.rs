@@ -10,8 +10,8 @@ impl PhaseFlagClient {
     /// This is a poll like any other: it is counted, the rules are cached, and a failure is logged
     /// and shown by [`state`](PhaseFlagClient::state). Listeners run on this thread, before the
     /// call returns. It does not wait for the delay after a failure, not even for a `Retry-After`; a
-    /// success ends that delay. It works with a `polling_interval` of zero and before the start; until
-    /// the start, no poll is due, and the rules do not become stale.
+    /// success ends that delay. It works with a `polling_interval` of zero, and before the start. Until
+    /// the start, no poll is due, so the rules do not become stale by their age alone.
     ///
     /// If a request of a poll is under way, this waits for that poll and makes no request. The
     /// service may have read its rules for it shortly before the call.

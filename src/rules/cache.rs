@@ -3,7 +3,7 @@
 //! Each service and key has one file of rules, and a second one if the service has unusual paths. A
 //! process that fetches rules for others holds the lock of a third one.
 //! Files are replaced as a whole, so that a crash or concurrent writers leave a complete file. The
-//! modification time of the rules is when the service was asked that last confirmed them.
+//! modification time of the rules is that of the last request that confirmed them.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
@@ -140,7 +140,7 @@ struct CacheFolder {
 struct Known {
     /// Its header when it was last read or written.
     header: Option<Header>,
-    /// When the service was asked that last confirmed the rules of this process.
+    /// The time of the last request that confirmed the rules of this process.
     confirmed: Option<SystemTime>,
     /// When this process last asked the service.
     asked: Option<SystemTime>,

@@ -18,8 +18,8 @@ use crate::http::Retry;
 use crate::log::log;
 use crate::ruleset::Ruleset;
 
-/// Decides whether a poll needs a request. Only the setting of the cache refers to the function, so that a program without it does not
-/// contain the code.
+/// Decides whether a poll needs a request. Only the setting of the cache refers to the function, so
+/// that a program without it does not contain the code.
 pub(crate) type Share = fn(poller: &mut Poller, look: Look) -> Decision;
 
 /// What a poll does.
