@@ -23,7 +23,7 @@ impl CurrentClient {
     }
 
     /// Replaces the client when the new one is ready, and stops the old one when no request
-    /// uses it any more, or after `timeout`. Waits for the new one for at most `timeout`, too.
+    /// uses it any more, or after `timeout`. It waits at most `timeout` for the new one, too.
     ///
     /// # Errors
     ///
