@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient, Value};
 
 use crate::nginx::{LISTEN, Nginx, configuration};
-use crate::support::{NEVER, Reply, SOON, Server, ready, ruleset, started, wait_until};
+use crate::support::{NEVER, Reply, Request, SOON, Server, ready, ruleset, started, wait_until};
 
 const CONFIGURATION: &str = include_str!("../../examples/fleet/nginx.conf");
 
@@ -221,14 +221,18 @@ fn a_service_over_tls_must_have_its_name() {
 fn an_event_of_the_stream_brings_the_change() {
     let (sender, pieces) = channel::<Vec<u8>>();
     let stream = Reply::Stream(Arc::new(Mutex::new(pieces)));
-    let server = Server::start(move |request| match request.path.ends_with("/sdk/stream") {
-        true => stream.clone(),
-        false => rules("before"),
-    });
+    let service = |key: &'static str| {
+        let stream = stream.clone();
+        move |request: &Request| match request.path.ends_with("/sdk/stream") {
+            true => stream.clone(),
+            false => rules(key),
+        }
+    };
+    let server = Server::start(service("before"));
     let Some(nginx) = cache(&server) else { return };
     let client = ready(client(&nginx, "key").streaming(true).polling_interval(NEVER));
     server.wait_for(1, "/sdk/stream");
-    server.respond(|_| rules("after"));
+    server.respond(service("after"));
     // The first poll may get the rules that nginx keeps, the second look comes later.
     sender.send(b"event: flag.updated\ndata: {}\n\n".to_vec()).unwrap();
     wait_until("the change", || client.get_variation("after", None).is_some());
