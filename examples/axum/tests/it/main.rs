@@ -5,6 +5,8 @@
 mod container;
 #[path = "../../../../tests/support/exchange.rs"]
 mod exchange;
+#[path = "../../../../tests/support/monitoring.rs"]
+mod monitoring;
 #[path = "../../../../tests/support/program.rs"]
 mod program;
 #[path = "../../../../tests/support/prometheus.rs"]
