@@ -1,6 +1,7 @@
 //! The event stream: each event hastens the next poll.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -307,17 +308,24 @@ fn a_service_that_comes_back_is_streamed_from_again() {
     assert_eq!(of_stream.count(), 1, "{warnings:?}");
 }
 
+/// Starts a service with a ruleset, whose stream this function writes.
+fn stream_of(write: impl Fn(TcpStream) + Send + Sync + 'static) -> Wire {
+    Wire::start(move |mut stream, _| {
+        let Some(request) = read_request(&mut stream) else { return };
+        if request.contains(STREAM) {
+            write(stream);
+        } else {
+            let _ = write_response(&mut stream, 200, &ruleset(1, &["a"]));
+        }
+    })
+}
+
 /// Starts a service whose stream says this and is then silent. Returns what tells that the client
 /// has closed the stream.
 fn silent(head: &'static str) -> (Wire, Receiver<()>, Receiver<()>) {
     let (open, opened) = channel();
     let (close, closed) = channel();
-    let wire = Wire::start(move |mut stream, _| {
-        let Some(request) = read_request(&mut stream) else { return };
-        if !request.contains(STREAM) {
-            let _ = write_response(&mut stream, 200, &ruleset(1, &["a"]));
-            return;
-        }
+    let wire = stream_of(move |mut stream| {
         let _ = stream.write_all(head.as_bytes());
         let _ = open.send(());
         // The client sends no more.
@@ -360,12 +368,7 @@ fn a_silent_stream_ends_with_the_client() {
 #[test]
 fn an_endless_stream_hastens_one_poll_a_second_and_ends_with_the_client() {
     let (close, closed) = channel();
-    let wire = Wire::start(move |mut stream, _| {
-        let Some(request) = read_request(&mut stream) else { return };
-        if !request.contains(STREAM) {
-            let _ = write_response(&mut stream, 200, &ruleset(1, &["a"]));
-            return;
-        }
+    let wire = stream_of(move |mut stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n");
         // Events without number, each with a long name, and data whose line has no end.
         let event = format!("event: {}\ndata: {}\n\n", "e".repeat(2000), "d".repeat(2000));
