@@ -200,10 +200,10 @@ impl ClientBuilder {
     /// the machine.
     ///
     /// There is one file of rules for each service and key, an empty file to lock, and one for the
-    /// paths of a service that does not have the usual ones. On Unix, only their owner can read them, and
-    /// they do not contain the key. They are replaced as a whole; one that cannot be replaced, such
-    /// as a mounted file, is overwritten. A failure to read, write or lock them is logged once and
-    /// has no other effect: each process then polls by itself. A client without a service keeps
+    /// paths of a service that does not have the usual ones. They do not contain the key; on Unix,
+    /// only their owner can read them. They are replaced as a whole; one that cannot be replaced,
+    /// such as a mounted file, is overwritten. A failure to read, write or lock them is logged once
+    /// and has no other effect: each process then polls by itself. A client without a service keeps
     /// nothing.
     ///
     /// Defaults to keeping nothing.

@@ -114,11 +114,11 @@ impl ClientBuilder {
     /// Sets a file that keeps undelivered events for the next run of the program.
     ///
     /// [`stop`](crate::PhaseFlagClient::stop) writes the events that it could not deliver, and
-    /// [`stop_now`](crate::PhaseFlagClient::stop_now) all that are queued. The next client of the same
-    /// service and key delivers them before its own events. Clients of any service and key, in any
-    /// number of processes, may share one file. On Unix, only its owner can read it. Its folder must be
-    /// writable, for the lock files beside it. The path must not be empty. A client without a
-    /// service writes nothing.
+    /// [`stop_now`](crate::PhaseFlagClient::stop_now) all that are queued. The next client of the
+    /// same service and key delivers them before its own events. Clients of any service and key, in
+    /// any number of processes, may share one file. On Unix, only its owner can read it. Its folder
+    /// must be writable, for the lock files beside it. The path must not be empty. A client without
+    /// a service writes nothing.
     ///
     /// The file survives a crash of the program, but may be lost if the machine loses power.
     ///
