@@ -209,8 +209,7 @@ impl Shared {
         let Ok(copy) = stream.try_clone() else { return };
         let mut reader = BufReader::new(copy);
         let mut writer = stream;
-        while let Some(request) = self.read(&mut reader) {
-            let handler = lock(&self.handler).clone();
+        while let Some((request, handler)) = self.read(&mut reader) {
             let reply = handler(&request);
             if !self.write(&mut writer, reply) {
                 let _ = writer.shutdown(Shutdown::Both);
@@ -219,7 +218,9 @@ impl Shared {
         }
     }
 
-    fn read(&self, reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    /// Reads and counts a request, and returns it with its handler: one that is set after the request
+    /// is counted does not answer it.
+    fn read(&self, reader: &mut BufReader<TcpStream>) -> Option<(Request, Arc<Handler>)> {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         let mut words = line.split_whitespace();
@@ -241,9 +242,10 @@ impl Shared {
         let mut requests = lock(&self.requests);
         let request =
             Request { method, path, headers, body, number: requests.len(), at: Instant::now() };
+        let handler = lock(&self.handler).clone();
         requests.push(request.clone());
         self.came.notify_all();
-        Some(request)
+        Some((request, handler))
     }
 
     /// Writes the reply, and returns whether the connection stays open.
