@@ -53,7 +53,8 @@ pub struct Statistics {
     /// rules yet.
     pub defaults_served: u64,
     /// The keys that the program asked for while there were rules without them: up to 32, of up to
-    /// 255 bytes each, without those that the current rules have.
+    /// 255 bytes each, without those that the current rules have. A key may be missing until it is
+    /// asked for again if two threads ask for new ones at the same time.
     pub unknown_flags: Vec<String>,
     /// The events by their outcome.
     pub events: EventCounts,
