@@ -331,7 +331,7 @@ impl RequestError {
         match self {
             RequestError::Transport { url, .. } => write!(f, "failed to reach `{url}`"),
             RequestError::Timeout { url, limit } => {
-                write!(f, "failed to get a response from `{url}` within {limit:?}")
+                write!(f, "failed to get a response from `{url}` within {:?}", rounded(*limit))
             }
             RequestError::Status { url, status, message, .. } => {
                 write!(f, "`{url}` responded with status {status}")?;
@@ -386,4 +386,32 @@ pub(crate) fn write_causes(
         cause = error.source();
     }
     Ok(())
+}
+
+/// Returns a time in milliseconds, as settings are. The rest of a time limit has nanoseconds.
+fn rounded(limit: Duration) -> Duration {
+    match limit.as_nanos().saturating_add(500_000) / 1_000_000 {
+        0 => limit,
+        millis => u64::try_from(millis).map_or(limit, Duration::from_millis),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_limit_is_shown_in_milliseconds() {
+        for (limit, shown) in [
+            (Duration::from_secs(10), "10s"),
+            (Duration::from_nanos(9_999_991_658), "10s"),
+            (Duration::from_nanos(312_499_999), "312ms"),
+            (Duration::from_micros(20), "20µs"),
+            (Duration::MAX, "18446744073709551615.999999999s"),
+        ] {
+            let error = RequestError::Timeout { url: "http://a".to_owned(), limit };
+            let expected = format!("failed to get a response from `http://a` within {shown}");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 }
