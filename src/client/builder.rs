@@ -125,8 +125,9 @@ impl ClientBuilder {
     ///
     /// An event causes a poll at a random time within half a second, and another one 2 s later if
     /// that brought nothing new, but at most one poll a second. A stream that ends, cannot be opened
-    /// or is silent for 75 s is opened again, with growing delays; if the service has too many
-    /// streams, after five minutes. The service announces no change of a segment.
+    /// or is silent for 75 s is opened again, with delays that grow up to a minute; if the service has
+    /// too many streams or none, after five to six minutes. The service announces no change of a
+    /// segment.
     ///
     /// The stream takes a thread and a connection, which count towards the limits of the service:
     /// see [fleets](crate::guide::fleets). A client without a service has no stream.

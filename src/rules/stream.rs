@@ -17,6 +17,10 @@ const CONNECTED: &str = "connected";
 /// The shortest delay after a service has refused a stream, since it has too many.
 const REFUSED_RETRY: Duration = Duration::from_secs(300);
 
+/// The delays grow up to this time, however long the polling interval is: the stream is what makes a
+/// long interval bearable.
+const MAX_SPREAD: Duration = Duration::from_secs(60);
+
 /// The code of streaming. Only the setting refers to it, so that a program without it does not
 /// contain the code.
 #[derive(Clone, Copy)]
@@ -58,11 +62,16 @@ fn start(
     let listener = Listener {
         events: events.clone(),
         polling: polling.clone(),
-        backoff: Backoff::new(interval),
+        backoff: delays(interval),
         failing: false,
     };
     let worker = Worker::spawn("phaseflag-stream", move |stop| listener.run(&stop))?;
     Ok(Box::new(StreamThread { worker, events }))
+}
+
+/// Returns the delays of a client with this polling interval.
+fn delays(interval: Duration) -> Backoff {
+    Backoff::new(interval.min(MAX_SPREAD))
 }
 
 /// The state of the thread.
@@ -169,6 +178,24 @@ mod tests {
         });
         assert_eq!(failing.iter().collect::<Vec<_>>(), [false, true, true, true]);
         assert_eq!(server.requests().len(), 4);
+    }
+
+    #[test]
+    fn a_long_polling_interval_delays_no_stream() {
+        let minute = Duration::from_secs(60);
+        for (retry, shortest, longest) in [
+            (Retry::Transient, Duration::ZERO, minute),
+            (Retry::After(REFUSED_RETRY), REFUSED_RETRY, REFUSED_RETRY + minute),
+            (Retry::Permanent, REFUSED_RETRY, REFUSED_RETRY + minute),
+        ] {
+            for interval in [minute / 2, minute * 60, Duration::MAX] {
+                let mut backoff = delays(interval);
+                for _ in 0..100 {
+                    let delay = backoff.after_failure(retry);
+                    assert!((shortest..=longest).contains(&delay), "{retry:?}: {delay:?}");
+                }
+            }
+        }
     }
 
     #[test]
