@@ -17,18 +17,19 @@
 //! A script takes its settings, and overrides of flags, from the environment:
 //!
 //! ```no_run
-//! use phaseflag::PhaseFlagClient;
+//! use phaseflag::{EvaluationEvent, PhaseFlagClient};
 //! use std::time::Duration;
 //!
 //! let client = PhaseFlagClient::builder_from_env()
 //!     .override_from_env() // PHASEFLAG_FLAG_BATCH_SIZE=20 overrides the flag
 //!     .polling_interval(Duration::ZERO) // one ruleset is enough
-//!     .cache_dir_default() // serves the rules of the last run
-//!     .cache_max_age(Duration::from_secs(60)) // and makes no request for a minute
+//!     .event_spool("nightly-job.events") // keeps events that this run cannot deliver
 //!     .build()?;
 //! client.start()?;
 //! let _ = client.wait_until_ready(Duration::from_secs(2));
 //! let batch_size = client.get_number_value("batch-size", 500.0, None);
+//! client.track_event(EvaluationEvent::new("batch-size").user_id("nightly-job"));
+//! // Dropping the client delivers the event.
 //! # Ok::<(), phaseflag::Error>(())
 //! ```
 //!
