@@ -83,7 +83,11 @@ impl ClientBuilder {
     ///
     /// The function runs on the thread of the caller, which waits for it. The client holds no lock
     /// then, so that the function may call any method, but evaluations inside of it are not
-    /// reported. A panic is caught, and the first one is logged.
+    /// reported. Those that it causes on another thread are: work that it hands over must not
+    /// evaluate flags, or it never ends. A panic is caught, and the first one is logged.
+    ///
+    /// A function that owns a handle of its client keeps the client alive: call
+    /// [`stop`](crate::PhaseFlagClient::stop) instead of relying on `Drop`.
     ///
     /// The context may identify a person: take care where you write its attributes.
     ///
