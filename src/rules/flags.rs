@@ -32,6 +32,7 @@ pub(crate) struct Flags {
     pub(crate) misses: Arc<Misses>,
     /// The overrides from the environment; `None` without any.
     pub(crate) variables: Option<Arc<dyn Variables>>,
+    has_service: bool,
     listeners: Arc<Listeners>,
     precedence: Mutex<Precedence>,
 }
@@ -55,6 +56,7 @@ impl Flags {
             parser: config.parser(),
             readiness: Readiness::with_patience(config.patience()),
             variables,
+            has_service: config.has_service(),
             ..Flags::default()
         }
     }
@@ -188,11 +190,18 @@ impl Flags {
         let _busy = Busy::mark(self);
         self.log(&installed);
         let Installed { ruleset, before, listeners_end, .. } = installed;
-        if let Some(variables) = &self.variables {
-            variables.report(ruleset);
-        }
+        self.report_variables(ruleset);
         self.listeners.notify(listeners_end, before.as_ref(), ruleset);
         before.filter(Ruleset::is_shared)
+    }
+
+    /// Logs likely mistakes in the variables that override flags. While the client waits for the rules of
+    /// the service, those of a bootstrap or an old cache may lack new flags.
+    pub(super) fn report_variables(&self, ruleset: &Ruleset) {
+        if let Some(variables) = &self.variables {
+            let is_complete = !self.has_service || self.readiness.is_ready();
+            variables.report(ruleset, is_complete);
+        }
     }
 
     /// Logs where a ruleset is from, and its problems if they differ from those before. A lazy ruleset

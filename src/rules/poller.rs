@@ -8,6 +8,7 @@ use super::cache::{Cache, CacheEntry, NewerFile};
 use super::fetch::{ClientView, Failure, Fetcher, NewRuleset};
 use super::flags::Flags;
 use super::listeners::Differs;
+use super::readiness::Readiness;
 use super::source::RulesSource;
 use super::timetable::Look;
 use crate::config::Config;
@@ -195,7 +196,7 @@ impl Poller {
         cache.adopt(header, newer.confirmed);
         self.recover();
         let Some(ruleset) = ruleset else {
-            self.flags.readiness.poll_shared(false, newer.age);
+            self.become_ready(|readiness| readiness.poll_shared(false, newer.age));
             return Some(false);
         };
         let before = self.differs.and_then(|_| self.flags.current());
@@ -245,7 +246,17 @@ impl Poller {
             // The file was deleted or replaced: the next response is cached again.
             self.fetcher.forget();
         }
-        self.flags.readiness.poll_succeeded(false);
+        self.become_ready(|readiness| readiness.poll_succeeded(false));
+    }
+
+    /// Notes that the ruleset in use is that of the service. If the client was not ready, its variables
+    /// are compared with it only now.
+    fn become_ready(&self, note: impl FnOnce(&Readiness)) {
+        let was_ready = self.flags.readiness.is_ready();
+        note(&self.flags.readiness);
+        if let Some(ruleset) = self.flags.current().filter(|_| !was_ready) {
+            self.flags.report_variables(&ruleset);
+        }
     }
 
     fn save(&self, new: &NewRuleset) {

@@ -24,8 +24,9 @@ pub(crate) trait Variables: fmt::Debug + Send + Sync + UnwindSafe + RefUnwindSaf
     /// Returns the names of the variables that match no flag.
     fn unmatched(&self, rules: &Ruleset) -> Vec<String>;
 
-    /// Logs likely mistakes, each once. Must not run on a thread that evaluates.
-    fn report(&self, rules: &Ruleset);
+    /// Logs likely mistakes, each once. `is_complete` is whether the rules have all flags. Must not run
+    /// on a thread that evaluates.
+    fn report(&self, rules: &Ruleset, is_complete: bool);
 }
 
 pub(crate) fn read_variables() -> Result<Option<Arc<dyn Variables>>, Error> {
@@ -119,11 +120,11 @@ impl Variables for FlagVariables {
         unmatched.map(|(variable, _)| variable.name()).collect()
     }
 
-    fn report(&self, rules: &Ruleset) {
+    fn report(&self, rules: &Ruleset, is_complete: bool) {
         for (variable, keys) in self.0.iter().zip(self.matches(rules)) {
             let name = excerpt(&variable.name());
             match keys.as_slice() {
-                [] if variable.is_new(NO_FLAG) => {
+                [] if is_complete && variable.is_new(NO_FLAG) => {
                     log!(warn, "the environment variable `{name}` matches no flag");
                 }
                 [first, second, others @ ..] if variable.is_new(SEVERAL_FLAGS) => {

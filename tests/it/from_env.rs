@@ -444,6 +444,56 @@ mod with_service {
     }
 
     #[test]
+    fn rules_that_may_lack_new_flags_match_no_variable_in_the_log() {
+        const NAME: &str =
+            "with_service::rules_that_may_lack_new_flags_match_no_variable_in_the_log";
+        let variables = [("PHASEFLAG_FLAG_LIMITS", "3"), ("PHASEFLAG_FLAG_TYPO", "true")];
+        if !runs_with(NAME, &variables) {
+            return;
+        }
+        logger::listen();
+        let expected = ["the environment variable `PHASEFLAG_FLAG_TYPO` matches no flag"];
+        let folder = Folder::new("old-variables");
+        let old = r#"[{"key": "new-checkout-flow"}]"#;
+        for (name, cached) in [("bootstrap", RULES), ("stale", old), ("confirmed", RULES)] {
+            let server = Server::with_ruleset(cached);
+            let builder =
+                || PhaseFlagClient::builder(server.url(), "sdk-dev-1").request_timeout(HOUR);
+            let builder = || match name {
+                "bootstrap" => builder().bootstrap_text(old),
+                _ => builder().cache_dir(&folder.0),
+            };
+            if name != "bootstrap" {
+                builder().build().unwrap().refresh().unwrap();
+            }
+            for file in fs::read_dir(&folder.0).unwrap() {
+                // Older than the polling interval.
+                let file = fs::File::options().write(true).open(file.unwrap().path()).unwrap();
+                file.set_modified(std::time::SystemTime::now() - HOUR).unwrap();
+            }
+            let (proceed, may_proceed) = std::sync::mpsc::channel::<()>();
+            let may_proceed = std::sync::Mutex::new(may_proceed);
+            server.respond(move |_| {
+                let _ = may_proceed.lock().unwrap().recv();
+                Reply::json(RULES)
+            });
+            let before = lines().len();
+            let client = builder().override_from_env().build().unwrap();
+            client.start().unwrap();
+            assert!(client.has_rules(), "{name}");
+            // Without the response of the service.
+            assert_eq!(lines().len(), before, "{name}");
+            drop(proceed);
+            client.wait_until_ready(SOON).unwrap();
+            wait_until("the line", || lines().len() > before);
+            let polls = client.statistics().polls;
+            client.refresh().unwrap();
+            assert!(client.statistics().polls > polls);
+            assert_eq!(lines().split_off(before), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn cached_rules_decide_types_and_matches_at_the_start() {
         const NAME: &str = "with_service::cached_rules_decide_types_and_matches_at_the_start";
         if !runs_with(NAME, &OVERRIDES) {
