@@ -9,6 +9,7 @@ use phaseflag::{Object, Value};
 use super::document::member;
 use super::flags_file::Rules;
 use super::http::Response;
+use crate::changes::{Subject, What};
 use crate::date;
 
 /// The path of the stream.
@@ -19,22 +20,44 @@ pub(crate) struct FlagEvents {
     rules: Arc<Rules>,
     /// The number of the last event.
     last_id: u64,
+    /// Whether a change of a segment is one of the flags that use it.
+    has_segments: bool,
 }
 
 impl FlagEvents {
-    pub(crate) fn new(rules: &Arc<Rules>) -> FlagEvents {
-        FlagEvents { rules: rules.clone(), last_id: 0 }
+    pub(crate) fn new(rules: &Arc<Rules>, has_segments: bool) -> FlagEvents {
+        FlagEvents { rules: rules.clone(), last_id: 0, has_segments }
     }
 
     /// Returns an event for each flag that has changed since the last call; empty if none has.
     pub(crate) fn next(&mut self, rules: &Arc<Rules>) -> String {
         let before = mem::replace(&mut self.rules, rules.clone());
+        let mut changes = changes(flags(&before), flags(rules));
+        if self.has_segments {
+            add_changes_of_segments(&before, rules, &mut changes);
+        }
         let mut events = String::new();
-        for (name, flag) in changes(flags(&before), flags(rules)) {
+        for (name, flag) in changes {
             self.last_id += 1;
             events += &event(self.last_id, name, flag);
         }
         events
+    }
+}
+
+/// Adds the flags that differ by their segments alone.
+fn add_changes_of_segments<'a>(before: &Rules, now: &'a Rules, changes: &mut Vec<FlagChange<'a>>) {
+    if before.document.get("segments") == now.document.get("segments") {
+        return;
+    }
+    let mut others = by_key(flags(now));
+    for (_, flag) in &*changes {
+        others.remove(member(flag, "key").as_str().unwrap_or_default());
+    }
+    for difference in now.since(before) {
+        if let (What::Changed, Subject::Flag(key)) = (difference.what, &difference.subject) {
+            changes.extend(others.get(key.as_str()).map(|flag| ("flag.updated", *flag)));
+        }
     }
 }
 
@@ -57,12 +80,15 @@ pub(crate) fn too_many_streams() -> Response {
     Response::json(503, Object::from([("error", "Too many streams")]))
 }
 
+/// The name of an event, and the flag.
+type FlagChange<'a> = (&'static str, &'a Value);
+
 fn flags(rules: &Rules) -> &[Value] {
     rules.document.get("flags").and_then(Value::as_array).unwrap_or_default()
 }
 
 /// Returns the name of the event for each flag that differs, and the flag.
-fn changes<'a>(before: &'a [Value], now: &'a [Value]) -> Vec<(&'static str, &'a Value)> {
+fn changes<'a>(before: &'a [Value], now: &'a [Value]) -> Vec<FlagChange<'a>> {
     let (before, now) = (by_key(before), by_key(now));
     let mut changes = Vec::new();
     for (key, flag) in &now {

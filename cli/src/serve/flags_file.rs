@@ -145,7 +145,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// Returns what differs from the rules before.
-    fn since(&self, before: &Rules) -> Vec<Difference> {
+    pub(crate) fn since(&self, before: &Rules) -> Vec<Difference> {
         let old = Value::from(before.document.clone());
         let new = Value::from(self.document.clone());
         changes::between(

@@ -117,7 +117,7 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
         .map_err(|error| Failure::Other(format!("failed to serve on port {port}: {error}")))?;
     log::serving(server.address());
     let (mut page_streams, mut client_streams) = (Streams::new(), Streams::new());
-    let mut flag_events = FlagEvents::new(file.rules());
+    let mut flag_events = FlagEvents::new(file.rules(), limit.is_none());
     let mut edits = file.edits();
     loop {
         let has_streams = !page_streams.is_empty() || !client_streams.is_empty();

@@ -95,6 +95,53 @@ fn sends_an_event_for_each_flag_that_changes() {
 }
 
 #[test]
+fn a_change_of_a_segment_is_one_of_the_flags_that_use_it() {
+    // The self-hosted service announces none.
+    for (options, updated) in
+        [(&[] as &[&str], &["a", "b"] as &[&str]), (&["--self-hosted"], &["b"])]
+    {
+        let folder = Folder::new("streams-segments");
+        let rules = |name: &str, segments: &str| {
+            let flag = |key: &str, segment: &str, name: &str| {
+                format!(
+                    r#"{{"key": "{key}", "name": "{name}", "default_variation": "v",
+                        "variations": [{{"key": "v", "value": true}}],
+                        "targeting_rules": [{{"segment_id": "{segment}", "variation": "v"}}]}}"#
+                )
+            };
+            let flags = [flag("a", "s", ""), flag("b", "s", name), flag("c", "other", "")];
+            format!(r#"{{"flags": [{}], "segments": [{segments}]}}"#, flags.join(","))
+        };
+        let segment = |key: &str, value: &str| {
+            format!(
+                r#"{{"id": "{key}", "key": "{key}", "conditions": [
+                    {{"attribute": "country", "operator": "is", "value": "{value}"}}]}}"#
+            )
+        };
+        let other = segment("other", "US");
+        folder.write("flags.json", &rules("", &[segment("s", "US"), other.clone()].join(",")));
+        let service = serve(&folder, options);
+        let mut stream = Stream::open(&service, Some(KEY));
+        assert_eq!(stream.next("event: "), "connected");
+        for (name, segments) in [
+            ("changed", [segment("s", "GB"), other.clone()].join(",")),
+            ("removed", other.clone()),
+            ("added", [segment("s", "GB"), other.clone()].join(",")),
+            ("unused", [segment("s", "GB"), other.clone(), segment("unused", "")].join(",")),
+        ] {
+            folder.write("flags.json", &rules(name, &segments));
+            let mut keys = vec!["b"];
+            keys.extend(updated.iter().filter(|key| name != "unused" && **key != "b"));
+            for key in keys {
+                assert_eq!(stream.next("event: "), "flag.updated");
+                let data: Value = stream.next("data: ").parse().unwrap();
+                assert_eq!(data["flag_key"].as_str(), Some(key), "{name} {options:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_edit_is_in_force_within_a_second() {
     for options in [&[] as &[&str], &["--self-hosted"]] {
         let folder = Folder::new("streams-edit");
