@@ -1,6 +1,6 @@
 //! The event stream for clients: which flags of the file have changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
@@ -50,13 +50,14 @@ fn add_changes_of_segments<'a>(before: &Rules, now: &'a Rules, changes: &mut Vec
     if before.document.get("segments") == now.document.get("segments") {
         return;
     }
-    let mut others = by_key(flags(now));
-    for (_, flag) in &*changes {
-        others.remove(member(flag, "key").as_str().unwrap_or_default());
-    }
+    let key = |flag| member(flag, "key").as_str().unwrap_or_default();
+    let announced: BTreeSet<_> = changes.iter().map(|(_, flag)| key(flag)).collect();
+    let flags: BTreeMap<_, _> = flags(now).iter().map(|flag| (key(flag), flag)).collect();
     for difference in now.since(before) {
-        if let (What::Changed, Subject::Flag(key)) = (difference.what, &difference.subject) {
-            changes.extend(others.get(key.as_str()).map(|flag| ("flag.updated", *flag)));
+        if let (What::Changed, Subject::Flag(key)) = (difference.what, &difference.subject)
+            && !announced.contains(key.as_str())
+        {
+            changes.extend(flags.get(key.as_str()).map(|flag| ("flag.updated", *flag)));
         }
     }
 }
@@ -104,9 +105,11 @@ fn changes<'a>(before: &'a [Value], now: &'a [Value]) -> Vec<FlagChange<'a>> {
     changes
 }
 
-/// Returns the flags by their keys; of several with one key, the last.
-fn by_key(flags: &[Value]) -> BTreeMap<&str, &Value> {
-    flags.iter().filter_map(|flag| Some((member(flag, "key").as_str()?, flag))).collect()
+/// Returns the flags by key and environment; of several with both, the last.
+fn by_key(flags: &[Value]) -> BTreeMap<(&str, &str), &Value> {
+    let environment = |flag| member(flag, "environment").as_str().unwrap_or_default();
+    let name = |flag| Some((member(flag, "key").as_str()?, environment(flag)));
+    flags.iter().filter_map(|flag| Some((name(flag)?, flag))).collect()
 }
 
 /// Returns what turns a flag on and off.

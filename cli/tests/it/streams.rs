@@ -80,6 +80,21 @@ fn sends_an_event_for_each_flag_that_changes() {
                 vec![("flag.toggled", "a"), ("flag.created", "c"), ("flag.deleted", "b")],
             ),
             (vec![flag("a", r#", "enabled": false"#)], vec![("flag.deleted", "c")]),
+            // Flags of two environments with the same key.
+            (
+                vec![
+                    flag("a", r#", "environment": "staging""#),
+                    flag("a", r#", "enabled": false"#),
+                ],
+                vec![("flag.created", "a")],
+            ),
+            (
+                vec![
+                    flag("a", r#", "environment": "staging", "name": "A""#),
+                    flag("a", r#", "enabled": false"#),
+                ],
+                vec![("flag.updated", "a")],
+            ),
         ] {
             folder.write("flags.json", &format!("[{}]", flags.join(",")));
             for (name, key) in expected {
