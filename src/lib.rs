@@ -23,6 +23,8 @@
 //! let client = PhaseFlagClient::builder_from_env()
 //!     .override_from_env() // PHASEFLAG_FLAG_BATCH_SIZE=20 overrides the flag
 //!     .polling_interval(Duration::ZERO) // one ruleset is enough
+//!     .cache_dir_default() // serves the rules of the last run
+//!     .cache_max_age(Duration::from_secs(60)) // and makes no request for a minute
 //!     .event_spool("nightly-job.events") // keeps events that this run cannot deliver
 //!     .build()?;
 //! client.start()?;
