@@ -87,13 +87,6 @@ impl Browser {
         )
     }
 
-    /// Returns the text of the first element with this selector.
-    #[track_caller]
-    pub fn text(&self, selector: &str) -> String {
-        let script = format!("return document.querySelector({selector:?})?.innerText ?? ''");
-        self.run(&script).as_str().unwrap().to_owned()
-    }
-
     /// Waits until an expression is true.
     #[track_caller]
     pub fn wait_until(&self, expression: &str) {
@@ -108,11 +101,12 @@ impl Browser {
         }
     }
 
-    /// Waits until the first element with this selector has this text in it.
+    /// Waits until the first element with this selector is shown and has this text in it.
     #[track_caller]
     pub fn wait_for(&self, selector: &str, text: &str) {
         self.wait_until(&format!(
-            "document.querySelector({selector:?})?.innerText.includes({text:?})"
+            "[document.querySelector({selector:?})] \
+             .some(it => it?.checkVisibility() && it.innerText.includes({text:?}))"
         ));
     }
 
