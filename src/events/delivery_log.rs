@@ -11,7 +11,7 @@ use crate::log::log;
 /// What was logged about event requests.
 pub(super) struct DeliveryLog {
     ledger: Arc<Ledger>,
-    /// Whether the last request failed and that was logged.
+    /// Whether a failure was logged, and no events were delivered since.
     failing: bool,
     /// Whether the service rejected the last events.
     rejecting: bool,
@@ -34,7 +34,9 @@ impl DeliveryLog {
             Ok(()) => {
                 self.rejecting = false;
                 self.ledger.note_success();
-                self.recover();
+                if std::mem::take(&mut self.failing) {
+                    log!(info, "events are delivered again");
+                }
                 log!(debug, "delivered events: {}", settlement.events.len());
                 return;
             }
@@ -43,7 +45,6 @@ impl DeliveryLog {
         match settlement.fate {
             Fate::Rejected => {
                 self.ledger.note_failure(failure);
-                self.recover();
                 if !std::mem::replace(&mut self.rejecting, true) {
                     log!(warn, "the service rejects events, which are dropped: {failure}");
                 }
@@ -70,12 +71,6 @@ impl DeliveryLog {
                     log!(warn, "failed to deliver events: {failure:#}");
                 }
             }
-        }
-    }
-
-    fn recover(&mut self) {
-        if std::mem::take(&mut self.failing) {
-            log!(info, "events are delivered again");
         }
     }
 }

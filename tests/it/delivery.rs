@@ -257,6 +257,37 @@ fn a_permanent_failure_keeps_the_batch_and_is_not_retried_soon() {
 }
 
 #[test]
+fn only_a_delivery_is_logged_as_a_recovery() {
+    logger::listen();
+    let service = Service::start(|number, _| match number {
+        0 | 2 => Reply::status(429),
+        1 => Reply::status(409),
+        _ => Reply::status(202),
+    });
+    let client = started(builder(&service.server.url()));
+    track(&client, 0..1);
+    client.flush_events().unwrap_err();
+    client.flush_events().unwrap_err();
+    track(&client, 1..2);
+    client.flush_events().unwrap_err();
+    client.flush_events().unwrap();
+    let url = format!("{}/sdk/events", service.server.url());
+    let about = || -> Vec<String> {
+        let lines = logger::lines();
+        let thread = lines.iter().find(|line| line.text.contains(&url)).map(|line| line.thread);
+        let lines = lines.iter().filter(|line| Some(line.thread) == thread);
+        lines.map(|line| line.text.clone()).collect()
+    };
+    wait_until("the recovery is logged", || about().len() >= 3);
+    let expected = [
+        format!("failed to deliver events: `{url}` responded with status 429"),
+        format!("the service rejects events, which are dropped: `{url}` responded with status 409"),
+        "events are delivered again".to_owned(),
+    ];
+    assert_eq!(about(), expected);
+}
+
+#[test]
 fn a_permanently_refused_batch_does_not_affect_others() {
     for status in [400, 402, 405, 406, 409, 410, 411, 414, 415, 418, 422, 451, 499] {
         let refused: Arc<Mutex<Vec<String>>> = Arc::default();
