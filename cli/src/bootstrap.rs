@@ -1,15 +1,12 @@
 //! The bootstrap of a command: a file, which the client reads, or a pipe, which is read only once.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use phaseflag::{ClientBuilder, Error, PhaseFlagClient, Ruleset};
 
 use crate::failure::Failure;
 use crate::input;
-use crate::progress::{self, Audience};
 
 /// Rules to use without a service, or until it responds.
 pub(crate) enum Bootstrap {
@@ -25,23 +22,13 @@ impl Bootstrap {
     ///
     /// If the content of a pipe does not end in time or is not a ruleset. A file is not read yet.
     pub(crate) fn at(path: &Path, timeout: Duration) -> Result<Bootstrap, Failure> {
-        if path.as_os_str() != "-" && !input::is_stream(path) {
+        if !input::is_stream(path) {
             return Ok(Bootstrap::File(path.to_owned()));
         }
-        let (sender, content) = mpsc::channel();
-        let pipe = path.to_owned();
-        // The thread may wait for a writer until the program ends.
-        let reading = thread::Builder::new().spawn(move || {
-            let _ = sender.send(input::read(&pipe, input::MAX_RULES));
-        });
-        let path = path.display();
-        let failed =
-            |reason: String| Failure::Other(format!("failed to load bootstrap `{path}`: {reason}"));
-        reading.map_err(|error| failed(error.to_string()))?;
-        let late = |_| failed(format!("its content did not end within {timeout:?}"));
-        let what = || format!("waiting for the content of `{path}`");
-        let content = progress::during(Audience::All, &what, || content.recv_timeout(timeout));
-        let content = content.map_err(late)??;
+        let failed = |reason: String| {
+            Failure::Other(format!("failed to load bootstrap `{}`: {reason}", path.display()))
+        };
+        let content = input::read_within(timeout, path, input::MAX_RULES, failed)?;
         let text = String::from_utf8(content).map_err(|_| failed("it is not UTF-8".to_owned()))?;
         Ruleset::parse(&text).map_err(|error| failed(error.to_string()))?;
         Ok(Bootstrap::Text(text))

@@ -1,6 +1,5 @@
 //! Builds the client that the commands share, from options and environment variables.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use phaseflag::{ClientBuilder, EnvSettings, Error, EvaluationResult, PhaseFlagCl
 use crate::args::{Arguments, OptionSpec};
 use crate::bootstrap::Bootstrap;
 use crate::failure::Failure;
+use crate::input;
 use crate::output;
 use crate::waiting::Wait;
 
@@ -58,6 +58,9 @@ pub(crate) const OPTIONS: [OptionSpec; 10] = [
 ];
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The size limit of the file of `--ca`, in bytes.
+const MAX_CERTIFICATES: u64 = 64 * 1024 * 1024;
 
 /// How long cached rules are used without a request, since scripts run the command repeatedly.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
@@ -159,9 +162,10 @@ impl Settings {
             Cache::At(path) => builder.cache_dir(path),
         };
         if let Some(path) = &self.ca {
-            let pem = fs::read(path).map_err(|error| {
-                Failure::Other(format!("failed to read `{}`: {error}", path.display()))
-            })?;
+            let failed = |reason: String| {
+                Failure::Other(format!("failed to read `{}`: {reason}", path.display()))
+            };
+            let pem = input::read_within(self.timeout, path, MAX_CERTIFICATES, failed)?;
             builder = builder.root_certificates_pem(pem);
         }
         if let Some(name) = &self.environment {

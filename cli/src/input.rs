@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::progress::{self, Audience};
 
 /// The size limit of rules, in bytes. It ends the input of a device that has no end.
 pub(crate) const MAX_RULES: u64 = 256 * 1024 * 1024;
@@ -27,9 +31,35 @@ pub(crate) fn read(path: &Path, max_size: u64) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Returns whether a path is a pipe or a device for characters, such as a terminal. It can be read
-/// only once, and reading it may block.
+/// Reads an input as [`read`] does, but a stream for at most `timeout`. `failed` makes the failure of
+/// a reason.
+pub(crate) fn read_within(
+    timeout: Duration,
+    path: &Path,
+    max_size: u64,
+    failed: impl Fn(String) -> Failure,
+) -> Result<Vec<u8>, Failure> {
+    if !is_stream(path) {
+        return read(path, max_size);
+    }
+    let (sender, content) = mpsc::channel();
+    let stream = path.to_owned();
+    // The thread may wait for a writer until the program ends.
+    let reading = thread::Builder::new().spawn(move || {
+        let _ = sender.send(read(&stream, max_size));
+    });
+    reading.map_err(|error| failed(error.to_string()))?;
+    let what = || format!("waiting for the content of `{}`", path.display());
+    let content = progress::during(Audience::All, &what, || content.recv_timeout(timeout));
+    content.unwrap_or_else(|_| Err(failed(format!("its content did not end within {timeout:?}"))))
+}
+
+/// Returns whether a path is standard input, a pipe, or a device for characters, such as a terminal.
+/// It can be read only once, and reading it may block.
 pub(crate) fn is_stream(path: &Path) -> bool {
+    if path.as_os_str() == "-" {
+        return true;
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;

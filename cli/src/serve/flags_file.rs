@@ -43,7 +43,7 @@ impl FlagsFile {
     ///
     /// If the file cannot be read, or is not a valid ruleset.
     pub(crate) fn open(path: PathBuf) -> Result<FlagsFile, Failure> {
-        let is_stream = path.as_os_str() == "-" || input::is_stream(&path);
+        let is_stream = input::is_stream(&path);
         let text = String::from_utf8(input::read(&path, input::MAX_RULES)?).map_err(|_| {
             Failure::Other(format!("failed to read `{}`: it is not UTF-8", path.display()))
         })?;

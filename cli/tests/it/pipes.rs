@@ -104,6 +104,30 @@ fn a_pipe_without_a_writer_is_waited_for_until_the_timeout() {
 }
 
 #[test]
+fn certificates_in_a_pipe_are_waited_for_until_the_timeout() {
+    let folder = Folder::new("pipe-ca");
+    pipe(&folder, "pipe");
+    let service = ["--base-url", NOBODY, "--api-key", KEY, "--timeout", "0.3"];
+    let program = |ca: &str| {
+        let mut command = folder.phaseflag(&["pull", "--ca", ca]);
+        command.args(service);
+        command
+    };
+    let mut alone = Program::start(&mut program("pipe"));
+    let reason = "failed to read `pipe`: its content did not end within 300ms";
+    assert_eq!(alone.line(""), format!("phaseflag: {reason}"));
+    assert_eq!(alone.end().code(), Some(2));
+
+    let writer = write(&folder, "pipe", "trust me");
+    let reason = "phaseflag: the file `pipe` of `--ca` contains no certificate\n";
+    assert_eq!(run(program("pipe").args(["--timeout", "60"])), outcome(2, "", reason));
+    writer.join().unwrap();
+
+    let reason = "phaseflag: failed to read `/dev/zero`: it is larger than 67108864 bytes\n";
+    assert_eq!(run(program("/dev/zero").args(["--timeout", "60"])), outcome(2, "", reason));
+}
+
+#[test]
 fn an_endless_device_is_an_error() {
     let folder = Folder::new("pipe-endless");
     let reason = "failed to read `/dev/zero`: it is larger than 268435456 bytes";
