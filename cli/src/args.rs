@@ -359,11 +359,9 @@ impl Arguments {
         let seconds = text.parse::<Value>().ok().and_then(|seconds| seconds.as_f64());
         let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let not_seconds = || {
-            let number = text.trim_end_matches(char::is_alphabetic);
-            let meant = match number.len() < text.len() && number.parse::<Value>().is_ok() {
-                true => format!(": write `{name} {number}` for {number} seconds"),
-                false => String::new(),
-            };
+            let meant = in_seconds(text).map_or_else(String::new, |seconds| {
+                format!(": write `{name} {seconds}` for {seconds} seconds")
+            });
             self.usage(format!("`{name}` needs a number of seconds, not `{text}`{meant}"))
         };
         seconds.map(Some).ok_or_else(not_seconds)
@@ -383,4 +381,18 @@ impl Arguments {
         let word = self.raw_positional(position);
         word.to_str().ok_or_else(|| self.usage(format!("`{}` is not UTF-8", word.display())))
     }
+}
+
+/// Returns the seconds of a number with a unit, such as `500ms`, or `None`.
+fn in_seconds(text: &str) -> Option<String> {
+    let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
+    let number = number.parse::<Value>().ok()?.as_f64().filter(|number| *number >= 0.0)?;
+    let seconds = match unit {
+        "ms" => number / 1000.0,
+        "s" | "sec" | "secs" | "second" | "seconds" => number,
+        "m" | "min" | "mins" | "minute" | "minutes" => number * 60.0,
+        "h" | "hour" | "hours" => number * 3600.0,
+        _ => return None,
+    };
+    Some(Value::from(seconds).to_string().trim_end_matches(".0").to_owned())
 }

@@ -138,6 +138,27 @@ fn errors_name_the_invalid_argument() {
             "`--timeout` needs a number of seconds, not `5s`: write `--timeout 5` for 5 seconds",
             "get ",
         ),
+        (
+            vec!["get", "a", "--timeout", "500ms"],
+            "`--timeout` needs a number of seconds, not `500ms`: write `--timeout 0.5` for 0.5 \
+             seconds",
+            "get ",
+        ),
+        (
+            vec!["watch", "--interval", "5m"],
+            "`--interval` needs a number of seconds, not `5m`: write `--interval 300` for 300 seconds",
+            "watch ",
+        ),
+        (
+            vec!["get", "a", "--timeout", "5x"],
+            "`--timeout` needs a number of seconds, not `5x`",
+            "get ",
+        ),
+        (
+            vec!["get", "a", "--timeout=-5s"],
+            "`--timeout` needs a number of seconds, not `-5s`",
+            "get ",
+        ),
         (vec!["get", "a", "--user"], "`--user` needs ID", "get "),
         (vec!["get", "a", "--attr", "plan"], "`--attr` needs NAME=VALUE, not `plan`", "get "),
         (vec!["get", "a", "--attr-text", "=x"], "`--attr-text` needs NAME=VALUE, not `=x`", "get "),
