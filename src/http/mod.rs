@@ -5,6 +5,8 @@ mod address;
 #[cfg(feature = "http")]
 mod backoff;
 #[cfg(feature = "http")]
+mod error_body;
+#[cfg(feature = "http")]
 mod outgoing_body;
 mod paths;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]

@@ -1,7 +1,6 @@
 //! GET and POST requests, with timeouts, size limits, and the API key only for the service.
 
 use std::fmt;
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +13,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 use ureq::{Agent, Body, Proxy, SendBody, Timeout};
 
 use super::address::Origin;
+use super::error_body::ErrorBody;
 use super::outgoing_body::{BrokenConnection, MAX_WRITE, OutgoingBody};
 use super::proxy;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
@@ -21,7 +21,6 @@ use super::tls;
 use crate::config::Config;
 use crate::date;
 use crate::error::{Error, RequestError};
-use crate::value::Value;
 use crate::worker::guarded;
 
 /// The header of the API key.
@@ -30,9 +29,6 @@ pub(super) const API_KEY: &str = "x-api-key";
 /// The time limit for a connection, with its proxy and TLS. ureq gives two thirds of it to the
 /// first of two addresses, so that a dead one leaves time for the other.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// The size limit of the body of an error, in bytes.
-const MAX_ERROR_BODY: u64 = 64 * 1024;
 
 /// The size limit, in bytes, up to which a discarded body is read so that its connection can be
 /// reused.
@@ -353,8 +349,7 @@ impl Http {
 
     fn status_error(&self, options: Options<'_>, mut response: RawResponse) -> RequestError {
         let retry_after = header_text(response.headers(), RETRY_AFTER).and_then(parse_retry_after);
-        let body = response.body_mut().with_config().limit(MAX_ERROR_BODY).reader();
-        let error = ErrorBody::parse(&read_for(body, options.timeout));
+        let error = ErrorBody::read(response.body_mut(), options.timeout);
         RequestError::Status {
             url: options.url.to_owned(),
             status: response.status().as_u16(),
@@ -375,45 +370,6 @@ impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").field("base_url", &self.base_url).finish_non_exhaustive()
     }
-}
-
-/// The code and the message in the body of an error; empty if the body has none.
-#[derive(Default)]
-struct ErrorBody {
-    code: String,
-    message: String,
-}
-
-impl ErrorBody {
-    /// Parses any of the service's error formats.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "indexing a `Value` returns `null` for a missing key"
-    )]
-    fn parse(body: &[u8]) -> ErrorBody {
-        let text = std::str::from_utf8(body).unwrap_or_default();
-        let body: Value = text.parse().unwrap_or_default();
-        let (error, detail) = (&body["error"], &body["detail"]);
-        let messages = [&error["message"], error, detail, &detail[0]["msg"], &detail[0]];
-        let first = |values: &[&Value]| {
-            let text = values.iter().find_map(|value| value.as_str());
-            text.unwrap_or_default().to_owned()
-        };
-        ErrorBody { code: first(&[&error["code"]]), message: first(&messages) }
-    }
-}
-
-/// Reads to the end or a failure, and begins no read after the limit: the event stream has no limit
-/// for the whole response.
-fn read_for(mut body: impl Read, limit: Duration) -> Vec<u8> {
-    let begin = Instant::now();
-    let (mut bytes, mut piece) = (Vec::new(), [0; 1024]);
-    while begin.elapsed() < limit
-        && let Ok(length @ 1..) = body.read(&mut piece)
-    {
-        bytes.extend_from_slice(piece.get(..length).unwrap_or_default());
-    }
-    bytes
 }
 
 /// Returns the failure of a request that got no connection in time.
