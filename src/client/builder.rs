@@ -295,7 +295,8 @@ impl ClientBuilder {
     }
 
     /// Sets the HTTP proxy for every request, such as `http://user:pass@proxy:3128`. Must be the
-    /// URL of an HTTP or HTTPS proxy.
+    /// URL of an HTTP or HTTPS proxy. It must permit tunnels (`CONNECT`) to the host and port of
+    /// the service, also for `http://`.
     ///
     /// Defaults to the first of `ALL_PROXY`, `all_proxy`, `HTTPS_PROXY`, `https_proxy`,
     /// `HTTP_PROXY` and `http_proxy` that is set and not empty, whatever the scheme of the request.

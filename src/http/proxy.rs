@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::net::IpAddr;
 
 use ureq::Proxy;
@@ -62,6 +63,16 @@ fn parse(url: &str) -> Result<Proxy, &'static str> {
             Ok(proxy)
         }
         _ => Err("has no host, or no valid port"),
+    }
+}
+
+/// Returns a failure that names the proxy, since that may be at fault. Its credentials are left out.
+pub(super) fn blame(proxy: Option<&Proxy>, failure: impl fmt::Display) -> String {
+    match proxy {
+        Some(proxy) => {
+            format!("{failure}, through the proxy `{}:{}`", proxy.host(), proxy.port())
+        }
+        None => failure.to_string(),
     }
 }
 

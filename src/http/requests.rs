@@ -156,8 +156,7 @@ impl Http {
         since: Option<Instant>,
     ) -> Result<Response, RequestError> {
         let url = self.origin.absolute(url);
-        let is_own = Origin::parse("bootstrap_url", &url).is_ok_and(|origin| origin == self.origin);
-        self.get_url(&url, is_own, None, since)
+        self.get_url(&url, self.is_own(&url), None, since)
     }
 
     fn get_url(
@@ -263,7 +262,7 @@ impl Http {
             }
             // Otherwise the failure would seem to be about the events.
             (Err(ureq::Error::Timeout(_)), _) if options.discard_body && !body.is_begun() => {
-                Err(no_connection(options.url, options.timeout.min(self.connect_timeout)))
+                Err(self.no_connection(options.url, options.timeout.min(self.connect_timeout)))
             }
             (result, _) => self.check_status(options, result),
         };
@@ -276,6 +275,24 @@ impl Http {
     /// Returns the URL of `path`, which begins with `/`.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)
+    }
+
+    /// Returns whether a URL is on the origin of the service.
+    fn is_own(&self, url: &str) -> bool {
+        Origin::parse("bootstrap_url", url).is_ok_and(|origin| origin == self.origin)
+    }
+
+    /// Returns the proxy of the requests to a URL.
+    fn proxy(&self, url: &str) -> Option<&Proxy> {
+        let own = self.agent.config().proxy();
+        if self.is_own(url) { own } else { self.bootstrap_proxy.as_ref() }
+    }
+
+    /// Returns the failure of a request that got no connection in time.
+    fn no_connection(&self, url: &str, limit: Duration) -> RequestError {
+        let cause = proxy::blame(self.proxy(url), format_args!("no connection within {limit:?}"));
+        let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, cause);
+        RequestError::Transport { url: url.to_owned(), cause: Arc::new(cause) }
     }
 
     /// Makes a request, and returns a panic of ureq as a failure: it panics if the system cannot
@@ -331,7 +348,7 @@ impl Http {
         let url = options.url.to_owned();
         match error {
             ureq::Error::Timeout(Timeout::Connect) if options.timeout > self.connect_timeout => {
-                no_connection(&url, self.connect_timeout)
+                self.no_connection(&url, self.connect_timeout)
             }
             ureq::Error::Timeout(_) => RequestError::Timeout { url, limit: options.timeout },
             ureq::Error::BodyExceedsLimit(_) => {
@@ -342,7 +359,11 @@ impl Http {
                 if let Some(explained) = tls::explain(&error) {
                     return RequestError::Transport { url, cause: Arc::new(explained) };
                 }
-                RequestError::Transport { url, cause: Arc::new(error) }
+                let cause: Arc<dyn std::error::Error + Send + Sync> = match self.proxy(&url) {
+                    None => Arc::new(error),
+                    proxy => Arc::new(std::io::Error::other(proxy::blame(proxy, error))),
+                };
+                RequestError::Transport { url, cause }
             }
         }
     }
@@ -370,13 +391,6 @@ impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http").field("base_url", &self.base_url).finish_non_exhaustive()
     }
-}
-
-/// Returns the failure of a request that got no connection in time.
-fn no_connection(url: &str, limit: Duration) -> RequestError {
-    let cause = format!("no connection within {limit:?}");
-    let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, cause);
-    RequestError::Transport { url: url.to_owned(), cause: Arc::new(cause) }
 }
 
 fn header_text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

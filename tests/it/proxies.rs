@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -100,15 +100,31 @@ fn an_explicit_proxy_carries_every_request_and_does_not_see_the_key() {
 fn a_proxy_that_is_down_is_not_bypassed() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let refusing = support::Server::start(|_| support::Reply::status(407));
-    for proxy in [closed, refusing.address()] {
-        let client = started(builder(&server.url()).proxy(format!("http://{proxy}")));
+    for (proxy, reason) in [
+        (closed, format!("io: {}", TcpStream::connect(closed).unwrap_err())),
+        (refusing.address(), "CONNECT proxy failed: proxy server responded 407/407".to_owned()),
+        (silent.local_addr().unwrap(), "no connection within 1s".to_owned()),
+    ] {
+        let settings = builder(&server.url()).proxy(format!("http://me:secret@{proxy}"));
+        let client = started(settings.request_timeout(Duration::from_secs(1)));
+        client.track_event(EvaluationEvent::new("a"));
+        // The proxy is at fault, and the user may not know that there is one.
+        let named = format!("{reason}, through the proxy `{proxy}`");
+        let error = client.flush_events().unwrap_err();
+        assert!(format!("{error:#}").ends_with(&named), "{error:#}");
         wait_until("a failure", || client.statistics().last_failure.is_some());
+        let failure = client.statistics().last_failure.unwrap();
+        assert!(failure.status().is_none());
+        if proxy != silent.local_addr().unwrap() {
+            assert!(format!("{failure:#}").ends_with(&named), "{failure:#}");
+        }
         assert!(client.evaluate("a", None).is_err());
-        assert!(client.statistics().last_failure.unwrap().status().is_none());
+        client.stop_now();
     }
     assert_eq!(server.requests().len(), 0);
 }
