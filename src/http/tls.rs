@@ -72,7 +72,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Returns the certificates of a PEM file that are trusted for servers.
 fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
     let mut trusted = Vec::new();
-    let mut missing = "contains no certificate";
+    let mut missing = "contains no certificate in PEM";
     for (line, der) in pem::certificates(pem)? {
         // The TLS libraries silently skip a malformed certificate, so it is checked here.
         let parts = split(&der).and_then(|(der, settings)| Some((der, permits_servers(settings)?)));
@@ -148,7 +148,7 @@ fn names_servers(mut usages: &[u8]) -> Option<bool> {
 /// The errors of rustls that need an explanation, each by a word of its text: certificates that
 /// other TLS libraries accept, with how to replace them, and a server without TLS.
 #[cfg(feature = "rustls")]
-const EXPLAINED: [(&str, &str); 3] = [
+const EXPLAINED: [(&str, &str); 4] = [
     (
         "CaUsedAsEndEntity",
         "the certificate of the server is that of a CA; create one with \
@@ -158,6 +158,11 @@ const EXPLAINED: [(&str, &str); 3] = [
         "UnsupportedCertVersion",
         "the certificate of the server has version 1; create one of version 3, with a \
          `subjectAltName`",
+    ),
+    (
+        "UnsupportedSignatureAlgorithm",
+        "the certificate of the server is signed in a way that is not supported, such as with \
+         SHA-1; create one with `-sha256`",
     ),
     (
         "InvalidContentType",

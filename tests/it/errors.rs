@@ -204,8 +204,8 @@ fn run_again(test: &str, (name, value): (&str, &str)) {
 fn invalid_certificates_are_refused() {
     let malformed = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
     for (pem, reason) in [
-        ("", "contains no certificate"),
-        ("nonsense", "contains no certificate"),
+        ("", "contains no certificate in PEM"),
+        ("nonsense", "contains no certificate in PEM"),
         (malformed, "is malformed: "),
     ] {
         let result = settings().root_certificates_pem(pem).build();

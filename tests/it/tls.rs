@@ -23,6 +23,7 @@
 //! }
 //! own own_ca ""
 //! own own "-addext basicConstraints=critical,CA:FALSE"
+//! own sha1 "-addext basicConstraints=critical,CA:FALSE -sha1"
 //! openssl req $new -subj /CN=localhost -keyout old.key -out old.csr
 //! openssl x509 -req -in old.csr -signkey old.key -days 36500 -out old.pem
 //! trust() { # name, options
@@ -64,10 +65,13 @@ const LOCALHOST: [&str; 2] =
 const ELSEWHERE: [&str; 2] =
     [include_str!("../data/tls/elsewhere.pem"), include_str!("../data/tls/elsewhere.key")];
 
-/// Certificates that no authority has issued: a server's, a CA's, and one of version 1.
+/// Certificates that no authority has issued: a server's, a CA's, one of version 1, and one that is
+/// signed with SHA-1.
 const OWN: [&str; 2] = [include_str!("../data/tls/own.pem"), include_str!("../data/tls/own.key")];
 const OWN_CA: [&str; 2] =
     [include_str!("../data/tls/own_ca.pem"), include_str!("../data/tls/own_ca.key")];
+const SHA1: [&str; 2] =
+    [include_str!("../data/tls/sha1.pem"), include_str!("../data/tls/sha1.key")];
 const OLD: [&str; 2] = [include_str!("../data/tls/old.pem"), include_str!("../data/tls/old.key")];
 
 /// An event stream that is silent after its first change.
@@ -431,6 +435,14 @@ fn a_certificate_can_be_its_own_root_or_the_error_says_why_not() {
                  `subjectAltName`",
             ),
         ),
+        (
+            "sha1",
+            SHA1,
+            refused(
+                ": the certificate of the server is signed in a way that is not supported, such as \
+                 with SHA-1; create one with `-sha256`",
+            ),
+        ),
     ] {
         let service = Service::start(certificate);
         let roots = certificate[0].as_bytes();
@@ -530,7 +542,7 @@ fn the_environment_names_a_file_of_root_certificates() {
         (&[(SERVICE, &secure)], unknown.to_owned()),
         (
             &[("SSL_CERT_FILE", &words), (SERVICE, &secure)],
-            refused(&words, "contains no certificate"),
+            refused(&words, "contains no certificate in PEM"),
         ),
         (&[("SSL_CERT_FILE", &missing), (SERVICE, &secure)], unreadable(&missing)),
         (

@@ -76,7 +76,7 @@ fn an_unusable_file_is_named() {
     folder.write("words.pem", "trust me");
     for (file, reason) in [
         ("missing.pem", format!("failed to read `missing.pem`: {}", unreadable("missing.pem"))),
-        ("words.pem", "the file `words.pem` of `--ca` contains no certificate".to_owned()),
+        ("words.pem", "the file `words.pem` of `--ca` contains no certificate in PEM".to_owned()),
     ] {
         for command in [&["get", "ui-theme"][..], &["pull"]] {
             let mut command = folder.phaseflag(command);

@@ -119,7 +119,7 @@ fn certificates_in_a_pipe_are_waited_for_until_the_timeout() {
     assert_eq!(alone.end().code(), Some(2));
 
     let writer = write(&folder, "pipe", "trust me");
-    let reason = "phaseflag: the file `pipe` of `--ca` contains no certificate\n";
+    let reason = "phaseflag: the file `pipe` of `--ca` contains no certificate in PEM\n";
     assert_eq!(run(program("pipe").args(["--timeout", "60"])), outcome(2, "", reason));
     writer.join().unwrap();
 
