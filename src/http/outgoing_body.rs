@@ -11,8 +11,9 @@ use crate::error::RequestError;
 ///
 /// ureq reads a response only after it has written the whole body. If the server responds to the
 /// headers and closes the connection, a second write fails, and the response is lost. The first
-/// write fails, too, if the system's send buffer is smaller than the body.
-pub(crate) const MAX_WRITE: usize = 256 * 1024;
+/// write fails, too, if the system's send buffer is smaller than the body. Each part that a slow
+/// network takes of it renews the time limit of the write, so there must be few parts.
+pub(crate) const MAX_WRITE: usize = 64 * 1024;
 
 /// A body that ureq reads while it sends it.
 pub(super) struct OutgoingBody<'a> {
