@@ -129,6 +129,10 @@ fn is_in_domain(host: &str, domain: &str) -> bool {
 /// Returns whether an address is in a network, such as `10.0.0.0/8`, or equal to an address.
 fn is_in_network(address: IpAddr, network: &str) -> bool {
     let (network, prefix) = network.split_once('/').unwrap_or((network, "0"));
+    // Unlike curl, the standard library accepts a sign.
+    if prefix.starts_with('+') {
+        return false;
+    }
     let (Ok(network), Ok(prefix)) = (network.parse(), prefix.parse::<u16>()) else {
         return false;
     };

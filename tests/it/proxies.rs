@@ -357,6 +357,7 @@ const LISTED_IN_8: &[Listed] = &[
     ("[::ffff:127.0.0.1]", "::ffff:0:0/96", true),
     ("127.0.0.1", "127.0.0.1/", false),
     ("127.0.0.1", "127.0.0.0/8x", false),
+    ("127.0.0.1", "127.0.0.0/+8", false),
     ("example.test", "localhost example.test", false),
     ("example.test", "localhost other.test,example.test", false),
 ];
