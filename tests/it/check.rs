@@ -344,6 +344,30 @@ fn rules_that_serve_nothing_are_reported() {
 }
 
 #[test]
+fn a_rollout_that_a_variation_replaces_is_reported() {
+    let ignored = "warning rules[0].percentage_rollout: the rule names a variation, which everyone \
+                   it matches gets: the rollout is ignored";
+    let entry = r#"{"variation": "on", "weight": 10}"#;
+    for (rollout, expected) in [
+        (format!("[{entry}]"), &[ignored][..]),
+        (format!(r#"{{"variations": [{entry}]}}"#), &[ignored]),
+        // What a service writes for no rollout.
+        ("null".to_owned(), &[]),
+        ("[]".to_owned(), &[]),
+        ("{}".to_owned(), &[]),
+        (r#"{"variations": []}"#.to_owned(), &[]),
+    ] {
+        let members = format!(
+            r#""targeting_rules": [{{"variation": "on", "percentage_rollout": {rollout}}}]"#
+        );
+        assert_findings(&members, expected);
+        let empty = members.replacen(r#""variation": "on""#, r#""variation": """#, 1);
+        let found = Ruleset::check(&format!("[{{{empty}}}]")).unwrap();
+        assert!(!found.iter().any(|it| it.message().contains("is ignored")), "{found:?}");
+    }
+}
+
+#[test]
 fn a_flag_that_is_on_should_have_variations_and_a_default() {
     for (flag, expected) in [
         (

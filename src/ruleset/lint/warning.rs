@@ -53,11 +53,19 @@ impl Review<'_, '_> {
             self.variations(path, flag);
         }
         let rules = path.field("targeting_rules");
-        self.empty_rules(rules, flag, span);
+        let list = member(self.text, span, "targeting_rules");
+        let spans = list.map_or_else(Vec::new, |list| elements(self.text, list));
+        self.empty_rules(rules, flag, spans.len());
         let shadowing_rules = reach.shadowing_rules(&flag.rules);
         for (position, (rule, shadowing)) in flag.rules.iter().zip(shadowing_rules).enumerate() {
             let is_last = position + 1 == flag.rules.len();
-            self.rule(rules.item(rule.index as usize), flag, rule, shadowing, is_last);
+            let path = rules.item(rule.index as usize);
+            self.rule(path, flag, rule, shadowing, is_last);
+            if let (Serves::Variation(_), Some(span)) =
+                (&rule.serves, spans.get(rule.index as usize))
+            {
+                self.ignored_rollout(path, span);
+            }
         }
     }
 
@@ -79,15 +87,12 @@ impl Review<'_, '_> {
     }
 
     /// Warns of empty rules, which are not in the tables.
-    fn empty_rules(&mut self, path: Path<'_>, flag: &Flag, span: Span) {
+    fn empty_rules(&mut self, path: Path<'_>, flag: &Flag, listed: usize) {
         // Some of the rules may be malformed, and their problems not listed.
         if self.drafts.omits_problems() {
             return;
         }
-        let Some(list) = member(self.text, span, "targeting_rules") else {
-            return;
-        };
-        let mut compiled = vec![false; elements(self.text, list).len()];
+        let mut compiled = vec![false; listed];
         for rule in &flag.rules {
             if let Some(compiled) = compiled.get_mut(rule.index as usize) {
                 *compiled = true;
@@ -97,6 +102,17 @@ impl Review<'_, '_> {
             if !compiled && !self.drafts.is_reported(path.item(index)) {
                 self.drafts.warn(path.item(index), SERVES_NOTHING);
             }
+        }
+    }
+
+    /// Warns of a rollout in a rule that serves a variation.
+    fn ignored_rollout(&mut self, path: Path<'_>, rule: &Span) {
+        let Some(rollout) = member(self.text, rule.clone(), "percentage_rollout") else { return };
+        let entries = member(self.text, rollout.clone(), "variations").unwrap_or(rollout);
+        if !elements(self.text, entries).is_empty() {
+            let message = "the rule names a variation, which everyone it matches gets: \
+                           the rollout is ignored";
+            self.drafts.warn(path.field("percentage_rollout"), message);
         }
     }
 
