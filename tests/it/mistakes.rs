@@ -314,6 +314,38 @@ fn variations_of_mixed_types_are_reported() {
 }
 
 #[test]
+fn variations_with_the_name_of_an_earlier_one_are_reported() {
+    for (variations, expected) in [
+        (
+            r#"{"key": "on", "value": true}, {"key": "off", "value": false}, {"key": "on", "value": false}"#,
+            Some(
+                r#"warning "on" .variations[2].key: variations[0] has the key `on`, too: a reference finds only that one"#,
+            ),
+        ),
+        (
+            r#"{"id": "1", "key": "on", "value": true}, {"id": "1", "key": "off", "value": false}"#,
+            Some(
+                r#"warning "1" .variations[1].id: variations[0] has the id `1`, too: a reference finds only that one"#,
+            ),
+        ),
+        // An id may be the key of another variation, and keys are compared exactly.
+        (
+            r#"{"id": "b", "key": "a", "value": true}, {"id": "c", "key": "b", "value": false}"#,
+            None,
+        ),
+        (r#"{"key": "on", "value": true}, {"key": "On", "value": false}"#, None),
+        (r#"{"id": "1", "key": "", "value": true}, {"id": "2", "key": "", "value": false}"#, None),
+        (
+            r#"{"id": null, "key": "a", "value": true}, {"id": null, "key": "b", "value": false}"#,
+            None,
+        ),
+    ] {
+        let flag = format!(r#"{{"key": "f", "enabled": false, "variations": [{variations}]}}"#);
+        assert_flag(&flag, expected.as_slice());
+    }
+}
+
+#[test]
 fn conditions_that_never_or_always_hold_are_reported() {
     let whenever = "the value is empty: the condition holds whenever the attribute is present";
     let whole = "the value is one text, not a list: it is compared as a whole";

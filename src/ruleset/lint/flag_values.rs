@@ -4,7 +4,7 @@ use super::Severity;
 use super::drafts::Drafts;
 use super::near::{did_you_mean, nearest};
 use crate::ruleset::problem::Path;
-use crate::ruleset::tables::excerpt;
+use crate::ruleset::tables::{TextMap, excerpt};
 use crate::value::{Span, elements, member, string};
 
 /// The statuses of the service. Only the first one is on.
@@ -62,8 +62,9 @@ pub(super) fn review_flag(
     }
     let flag_type = given("flag_type").and_then(|span| flag_type(text, span, path, drafts));
     if let Some(variations) = given("variations") {
-        let variations = elements(text, variations);
-        review_values(text, path.field("variations"), &variations, flag_type, drafts);
+        let (path, variations) = (path.field("variations"), elements(text, variations));
+        review_values(text, path, &variations, flag_type, drafts);
+        review_names(text, path, &variations, drafts);
     }
 }
 
@@ -145,6 +146,26 @@ fn review_values(
                  a typed getter returns its default for one of them"
             );
             return drafts.warn(item.field("value"), message);
+        }
+    }
+}
+
+/// Warns of variations with the id or the key of an earlier one.
+fn review_names(text: &str, path: Path<'_>, variations: &[Span], drafts: &mut Drafts<'_>) {
+    for field in ["id", "key"] {
+        let mut first: TextMap<usize> = TextMap::default();
+        for (index, variation) in variations.iter().enumerate() {
+            let name = member(text, variation.clone(), field).and_then(|span| string(text, span));
+            let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
+            let Some(other) = first.get(&name) else {
+                first.insert((*name).into(), index);
+                continue;
+            };
+            let message = format_args!(
+                "variations[{other}] has the {field} `{}`, too: a reference finds only that one",
+                excerpt(&name)
+            );
+            drafts.warn(path.item(index).field(field), message);
         }
     }
 }
