@@ -476,6 +476,10 @@ fn references_to_nothing_say_what_was_meant() {
     ] {
         assert_flag(&flag(members), &[&format!("problem \"{name}\" {path}: {message}")]);
     }
+    // The flags of a document are no variations of a flag without any.
+    let found = findings(r#"[{"key": "onn", "default_variation": "on"}]"#);
+    let path = "flags[0].default_variation";
+    assert_eq!(found, [format!("problem \"on\" {path}: {}", variation("on", ""))]);
     // A name in the help can neither start a line nor control a terminal.
     let findings = Ruleset::check(
         r#"[{"key": "f", "default_variation": "of", "variations": [{"key": "o\n\u001b[ff"}]}]"#,
@@ -497,7 +501,17 @@ fn a_missing_segment_says_what_a_self_hosted_service_does() {
          meets the rule's conditions"
     );
     let listed = r#""segments": [{"id": "s", "key": "k", "conditions": []}]"#;
+    let near = widened.replace("nobody; a", "nobody; did you mean `Gone`? a");
     for (text, expected) in [
+        (
+            format!(
+                r#"{{"flags": [{}, {}], {}}}"#,
+                in_segment("gone"),
+                in_segment("s").replace(r#""f""#, r#""g""#),
+                listed.replace(r#""k""#, r#""Gone""#)
+            ),
+            vec![&near],
+        ),
         (format!("[{}]", in_segment("gone")), vec![&unlisted]),
         (format!(r#"{{"flags": [{}], "segments": []}}"#, in_segment("gone")), vec![&unlisted]),
         (

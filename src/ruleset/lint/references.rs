@@ -22,12 +22,14 @@ pub(super) struct References<'a> {
     /// The first flags.
     flags: Option<Vec<String>>,
     segments: Option<TextMap<()>>,
+    /// The names of the first segments.
+    first_segments: Vec<String>,
 }
 
 impl<'a> References<'a> {
     pub(super) fn new(text: &'a str, outline: &'a Outline) -> References<'a> {
-        let (flag, variations, flags, segments) = Default::default();
-        References { text, outline, flag, variations, flags, segments }
+        let (flag, variations, flags, segments, first_segments) = Default::default();
+        References { text, outline, flag, variations, flags, segments, first_segments }
     }
 
     /// Makes a flag the current one.
@@ -76,10 +78,12 @@ impl<'a> References<'a> {
 
     fn variations(&mut self) -> &[String] {
         self.variations.get_or_insert_with(|| {
-            let list = member(self.text, self.flag.clone(), "variations").unwrap_or_default();
-            let variations = elements(self.text, list).into_iter().take(MOST_NAMES);
-            let names =
-                variations.flat_map(|it| ["key", "id"].map(|field| name(self.text, &it, field)));
+            let list = member(self.text, self.flag.clone(), "variations");
+            let variations = list.map_or_else(Vec::new, |list| elements(self.text, list));
+            let names = variations
+                .into_iter()
+                .take(MOST_NAMES)
+                .flat_map(|it| ["key", "id"].map(|field| name(self.text, &it, field)));
             names.flatten().collect()
         })
     }
@@ -91,6 +95,9 @@ impl<'a> References<'a> {
             let mut names = TextMap::default();
             for segment in &self.outline.segments {
                 for name in ["id", "key"].iter().filter_map(|it| name(self.text, segment, it)) {
+                    if self.first_segments.len() < MOST_NAMES {
+                        self.first_segments.push(name.clone());
+                    }
                     names.insert(name.into(), ());
                 }
             }
@@ -99,6 +106,7 @@ impl<'a> References<'a> {
         if segments.get(segment).is_some() {
             return None;
         }
+        let near = nearest_of(segment, &self.first_segments);
         let help = match self.outline.segments.is_empty() {
             true => {
                 "a self-hosted service lists its segments only in `/sdk/bootstrap`, which clients \
@@ -109,7 +117,10 @@ impl<'a> References<'a> {
                  serves everyone who meets the rule's conditions"
             }
         };
-        Some(help.to_owned())
+        Some(match near {
+            Some(near) => format!("{near} {help}"),
+            None => help.to_owned(),
+        })
     }
 }
 
