@@ -211,7 +211,7 @@ fn a_status_that_is_not_known_is_reported() {
         ("inactve", "warning", "; did you mean `inactive`?"),
         ("Archived", "warning", "; did you mean `archived`?"),
         ("retired", "note", ""),
-        ("", "note", ""),
+        ("", "warning", "; did you mean `active`?"),
     ] {
         assert_flag(
             &flag(&format!(r#""status": "{status}""#)),
@@ -262,6 +262,8 @@ fn values_that_contradict_the_flag_type_are_reported() {
         ("number", "-1", None, ""),
         ("json", "7", None, ""),
         ("json", "null", None, ""),
+        ("json", r#""{""#, None, ""),
+        ("json", r#""7""#, None, ""),
     ] {
         let text = format!(
             r#"{{"key": "f", "default_variation": "v", "flag_type": "{flag_type}",
@@ -310,6 +312,37 @@ fn variations_of_mixed_types_are_reported() {
         assert_flag(&flag("", values), &expected);
         assert_flag(&flag(r#""flag_type": null,"#, values), &expected);
         assert_flag(&flag(r#""flag_type": "json","#, values), &[]);
+    }
+    // The value of `null` is the odd one.
+    assert_flag(
+        &flag("", ["null", "true", "false"]),
+        &["warning null .variations[1].value: the value is null, but that of variations[2] is \
+           a boolean: a typed getter returns its default for one of them"],
+    );
+}
+
+#[test]
+fn values_within_quotation_marks_are_reported() {
+    let unquoted = "; did you mean the value without quotation marks?";
+    let json = "the value is a string that holds JSON: a program gets the string";
+    let boolean = "the value is a string: a getter of booleans returns its default";
+    for (flag_type, first, second, message) in [
+        (r#""json""#, r#""{\"a\": 1}""#, "{}", Some(json)),
+        (r#""json""#, r#"" [1]""#, "[]", Some(json)),
+        ("null", r#""true""#, r#""false""#, Some(boolean)),
+        // They may be texts.
+        ("null", r#""true""#, r#""perhaps""#, None),
+        ("null", r#""1""#, r#""0""#, None),
+        (r#""string""#, r#""true""#, r#""false""#, None),
+        (r#""string""#, r#""{}""#, r#""[]""#, None),
+    ] {
+        let flag = format!(
+            r#"{{"key": "f", "flag_type": {flag_type}, "default_variation": "a", "variations": [
+                {{"key": "a", "value": {first}}}, {{"key": "b", "value": {second}}}]}}"#
+        );
+        let expected = message
+            .map(|message| format!("warning {first} .variations[0].value: {message}{unquoted}"));
+        assert_flag(&flag, &expected.iter().map(String::as_str).collect::<Vec<_>>());
     }
 }
 

@@ -5,7 +5,7 @@ use super::drafts::Drafts;
 use super::near::{did_you_mean, nearest};
 use crate::ruleset::problem::Path;
 use crate::ruleset::tables::{TextMap, excerpt};
-use crate::value::{Span, elements, member, string};
+use crate::value::{Span, Value, elements, member, string};
 
 /// The statuses of the service. Only the first one is on.
 const STATUSES: [&str; 4] = ["active", "inactive", "archived", "draft"];
@@ -72,7 +72,9 @@ fn review_status(status: &str, path: Path<'_>, drafts: &mut Drafts<'_>) {
     if STATUSES.contains(&status) {
         return;
     }
-    let is_on = WORDS_FOR_ON.iter().any(|word| word.eq_ignore_ascii_case(status.trim()));
+    let word = status.trim();
+    // An absent status is on, and an empty one is not.
+    let is_on = word.is_empty() || WORDS_FOR_ON.iter().any(|on| on.eq_ignore_ascii_case(word));
     let meant = if is_on { Some("active") } else { nearest(status, STATUSES) };
     let severity = if meant.is_some() { Severity::Warning } else { Severity::Note };
     let message = format_args!("the status `{}` is not known: the flag is off", excerpt(status));
@@ -114,30 +116,46 @@ fn review_values(
     drafts: &mut Drafts<'_>,
 ) {
     let expected = match flag_type {
-        Some("json") => return,
+        Some("json") => Some("an object"),
         Some("boolean") => Some("a boolean"),
         Some("string") => Some("a string"),
         Some("number") => Some("a number"),
         _ => None,
     };
-    let mut first = None;
+    let mut values = Vec::new();
     for (index, variation) in variations.iter().enumerate() {
-        let item = path.item(index);
-        if !has_a_name(text, variation) || drafts.is_reported(item) {
-            continue;
+        if has_a_name(text, variation) && !drafts.is_reported(path.item(index)) {
+            let value = member(text, variation.clone(), "value");
+            values.push((index, value.as_ref().map_or("null", |it| kind(text, it)), value));
         }
-        let value = member(text, variation.clone(), "value");
-        let found = value.as_ref().map_or("null", |value| kind(text, value));
-        let (first_index, first_kind) = *first.get_or_insert((index, found));
-        if let Some(expected) = expected {
+    }
+    let is_quoted = |value: &Option<Span>, expected| {
+        value.as_ref().is_some_and(|value| is_quoted(text, value, expected))
+    };
+    let unquoted = || Some("did you mean the value without quotation marks?".to_owned());
+    // A value of `null` is the odd one, even if it is the first.
+    let first = values.iter().find(|(_, kind, _)| *kind != "null").or(values.first());
+    let Some(&(first_index, first_kind, _)) = first else { return };
+    if expected.is_none() && values.iter().all(|(.., value)| is_quoted(value, "a boolean")) {
+        let message = "the value is a string: a getter of booleans returns its default";
+        let item = path.item(first_index);
+        return drafts.add(Severity::Warning, item.field("value"), None, message, unquoted());
+    }
+    for (index, found, value) in values {
+        let item = path.item(index);
+        if flag_type == Some("json") {
+            if is_quoted(&value, "an object") {
+                let message = "the value is a string that holds JSON: a program gets the string";
+                drafts.add(Severity::Warning, item.field("value"), None, message, unquoted());
+            }
+        } else if let Some(expected) = expected {
             if found != expected {
                 let flag_type = flag_type.unwrap_or_default();
                 let message = format_args!(
                     "the value is {found}, but the flag type is `{flag_type}`: \
                      a getter for that type returns its default"
                 );
-                let help = value.filter(|it| is_quoted(text, it, expected));
-                let help = help.map(|_| "did you mean the value without quotation marks?".into());
+                let help = is_quoted(&value, expected).then(unquoted).flatten();
                 drafts.add(Severity::Warning, item.field("value"), None, message, help);
             }
         } else if found != first_kind {
@@ -177,14 +195,17 @@ fn has_a_name(text: &str, variation: &Span) -> bool {
     })
 }
 
-/// Returns whether a value is the text of a boolean or a number, which is expected.
+/// Returns whether a value is the text of a boolean, a number or an object, which is expected. A list
+/// counts as an object.
 fn is_quoted(text: &str, value: &Span, expected: &str) -> bool {
     let Some(inside) = string(text, value.clone()) else {
         return false;
     };
+    let parse = || inside.parse::<Value>().ok();
     match expected {
         "a boolean" => matches!(&*inside, "true" | "false"),
-        "a number" => inside.parse::<crate::value::Value>().is_ok_and(|it| it.as_f64().is_some()),
+        "a number" => parse().is_some_and(|it| it.as_f64().is_some()),
+        "an object" => inside.trim_start().starts_with(['{', '[']) && parse().is_some(),
         _ => false,
     }
 }
