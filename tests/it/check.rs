@@ -463,7 +463,7 @@ fn flags_with_the_same_environment_variable_are_reported() {
     let document = |keys: &[&str]| {
         format!("[{}]", keys.iter().map(|key| flag(key)).collect::<Vec<_>>().join(",\n"))
     };
-    let text = document(&["a-b", "ab", "A_b", "a--b", "c", "a.b", "ä", "-", "C "]);
+    let text = document(&["a-b", "ab", "A_b", "a--b", "c", "a.b", "ä", "-", "C+"]);
     let shared = |line, path, name, other| {
         format!(
             "warning line {line}, column 27: flags[{path}].key: \

@@ -385,6 +385,12 @@ fn conditions_that_never_or_always_hold_are_reported() {
     let read = |value, version| {
         format!("the value {value} is a number, which is read as the version `{version}`")
     };
+    let equals =
+        |value, text| format!("the value {value} is a number, which equals the text `{text}`");
+    let space = |text: &str| {
+        let meant = text.trim();
+        format!("`{text}` begins or ends with white space, which counts; did you mean `{meant}`?")
+    };
     for (operator, value, expected) in [
         ("one_of", "[]", "the list is empty: the condition never holds".to_owned()),
         ("not_one_of", "[]", "the list is empty: the condition always holds".to_owned()),
@@ -397,6 +403,12 @@ fn conditions_that_never_or_always_hold_are_reported() {
         ),
         ("one_of", r#""US, CA""#, format!(r#"{whole}; did you mean `["US","CA"]`?"#)),
         ("not_one_of", r#""a,b""#, format!(r#"{whole}; did you mean `["a","b"]`?"#)),
+        ("one_of", r#"["US, CA"]"#, format!(r#"{whole}; did you mean `["US","CA"]`?"#)),
+        ("is", "1.10", format!(r#"{}; did you mean `"1.10"`?"#, equals("1.10", "1.1"))),
+        ("is_not", "2.00", format!(r#"{}; did you mean `"2.00"`?"#, equals("2.00", "2"))),
+        ("one_of", "[1, 4.20]", format!(r#"{}; did you mean `"4.20"`?"#, equals("4.20", "4.2"))),
+        ("is", r#""pro ""#, space("pro ")),
+        ("not_one_of", r#"["team", " pro"]"#, space(" pro")),
         ("version_gt", "1.10", format!(r#"{}; did you mean `"1.10"`?"#, read("1.10", "1.1"))),
         ("version_lt", "10.20", format!(r#"{}; did you mean `"10.20"`?"#, read("10.20", "10.2"))),
     ] {
@@ -425,6 +437,14 @@ fn conditions_that_never_or_always_hold_are_reported() {
         ("is", r#""a,b""#),
         ("contains", r#"",""#),
         ("gt", r#""18""#),
+        // What programs write, and what is compared as a number or a part.
+        ("is", "2.0"),
+        ("is", "-10.0"),
+        ("is", "10"),
+        ("is", "0.5"),
+        ("is", "1.0e1"),
+        ("gt", "1.10"),
+        ("contains", r#"" ""#),
         ("version_gt", "1"),
         ("version_gt", "2.0"),
         ("version_lt", "4.1"),
@@ -435,6 +455,25 @@ fn conditions_that_never_or_always_hold_are_reported() {
         );
         assert_flag(&rule(&condition), &[]);
     }
+}
+
+#[test]
+fn names_with_white_space_around_them_are_reported() {
+    let space = |name: &str, path: &str| {
+        let meant = name.trim();
+        format!(
+            "warning \"{name}\" {path}: `{name}` begins or ends with white space, which counts; \
+             did you mean `{meant}`?"
+        )
+    };
+    let condition =
+        r#""conditions": [{"attribute": " plan", "operator": "is", "value": "pro team"}]"#;
+    assert_flag(
+        &rule(condition),
+        &[&space(" plan", ".targeting_rules[0].conditions[0].attribute")],
+    );
+    let named = flag(r#""name": " F ""#).replacen(r#""f""#, r#""f ""#, 1);
+    assert_flag(&named, &[&space("f ", ".key")]);
 }
 
 /// What a condition of an unusable operator or value probably means.

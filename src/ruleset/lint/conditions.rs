@@ -7,7 +7,7 @@ use super::drafts::Drafts;
 use super::near::{did_you_mean, nearest};
 use crate::ruleset::problem::Path;
 use crate::ruleset::tables::{OPERATORS, compare_versions, excerpt};
-use crate::value::{Span, Value, string};
+use crate::value::{Span, Value, elements, string};
 
 /// Names that other services and languages have for an operator.
 const OTHER_NAMES: [(&str, &str); 22] = [
@@ -48,6 +48,9 @@ pub(super) fn review_condition(
         let source = text.get(span.clone())?;
         (source != "null").then_some((source, span))
     };
+    if let Some((_, span)) = given("attribute") {
+        review_space(text, span, path.field("attribute"), drafts);
+    }
     let Some((_, span)) = given("operator") else { return };
     let Some(operator) = string(text, span.clone()) else { return };
     let known = OPERATORS.into_iter().find(|known| *known == operator);
@@ -87,11 +90,14 @@ fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Optio
         ("not_one_of", Value::Array(list)) if list.is_empty() => {
             message("the list is empty: the condition always holds")
         }
-        ("one_of" | "not_one_of", Value::String(one)) if one.contains(',') => {
-            let parts: Value = one.split(',').map(str::trim).collect();
-            let message = "the value is one text, not a list: it is compared as a whole";
-            Some((message.to_owned(), Some(did_you_mean(&parts.to_string()))))
-        }
+        ("one_of" | "not_one_of", Value::String(one)) if one.contains(',') => several_in(one),
+        ("one_of" | "not_one_of", Value::Array(list)) => match list.as_slice() {
+            [Value::String(one)] if one.contains(',') => several_in(one),
+            _ => elements(source, 0..source.len()).into_iter().find_map(|span| {
+                let source = source.get(span)?;
+                inexact(source, &source.parse().ok()?)
+            }),
+        },
         ("contains" | "matches_regex", Value::String(text)) if text.is_empty() => {
             message("the value is empty: the condition holds whenever the attribute is present")
         }
@@ -109,8 +115,53 @@ fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Optio
             );
             Some((message, Some(did_you_mean(&format!("\"{source}\"")))))
         }
+        ("is" | "is_not" | "one_of" | "not_one_of", _) => inexact(source, value),
         _ => None,
     }
+}
+
+/// Returns the warning for several texts in one.
+fn several_in(one: &str) -> Option<(String, Option<String>)> {
+    let parts: Value = one.split(',').map(str::trim).collect();
+    let message = "the value is one text, not a list: it is compared as a whole";
+    Some((message.to_owned(), Some(did_you_mean(&parts.to_string()))))
+}
+
+/// Returns the warning for a value that few attributes equal: a number that loses a zero, such as
+/// `1.10`, or a text with white space around it.
+fn inexact(source: &str, value: &Value) -> Option<(String, Option<String>)> {
+    match value {
+        Value::Number(number) if source.ends_with('0') && source.contains('.') => {
+            let read = number.to_string();
+            // Programs that write numbers write `2.0`, too.
+            let loses_zero = source.strip_suffix(".0") != Some(&read) && source.starts_with(&read);
+            loses_zero.then(|| {
+                let message = format!(
+                    "the value {} is a number, which equals the text `{read}`",
+                    excerpt(source)
+                );
+                (message, Some(did_you_mean(&format!("\"{source}\""))))
+            })
+        }
+        Value::String(text) if text.trim() != text => {
+            Some((space_around(text), Some(did_you_mean(text.trim()))))
+        }
+        _ => None,
+    }
+}
+
+/// Warns of a name with white space around it.
+pub(super) fn review_space(text: &str, name: Span, path: Path<'_>, drafts: &mut Drafts<'_>) {
+    if let Some(name) = string(text, name)
+        && name.trim() != name
+    {
+        let help = Some(did_you_mean(name.trim()));
+        drafts.add(Severity::Warning, path, None, space_around(&name), help);
+    }
+}
+
+fn space_around(text: &str) -> String {
+    format!("`{}` begins or ends with white space, which counts", excerpt(text))
 }
 
 /// Returns the operator that can use a value which this one cannot.

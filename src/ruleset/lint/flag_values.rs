@@ -1,6 +1,7 @@
 //! Finds states, types and values of a flag that are probably mistakes.
 
 use super::Severity;
+use super::conditions::review_space;
 use super::drafts::Drafts;
 use super::near::{did_you_mean, nearest};
 use crate::ruleset::problem::Path;
@@ -49,6 +50,9 @@ pub(super) fn review_flag(
         let found = members.iter().find(|(field, _)| *field == name);
         found.map(|(_, span)| span.clone()).filter(|span| kind(text, span) != "null")
     };
+    if let Some(span) = given("key") {
+        review_space(text, span, path.field("key"), drafts);
+    }
     if let Some(span) = given("status") {
         review_status(&string(text, span).unwrap_or_default(), path.field("status"), drafts);
     }
