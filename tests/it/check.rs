@@ -344,6 +344,51 @@ fn rules_that_serve_nothing_are_reported() {
 }
 
 #[test]
+fn conditions_that_contradict_each_other_are_reported() {
+    let texts = Some("; did you mean `one_of`?");
+    for (conditions, help) in [
+        (r#"["a", "is", "x"], ["a", "is", "y"]"#, texts),
+        (r#"["a", "one_of", ["x", "y"]], ["b", "is", "x"], ["a", "is", "z"]"#, texts),
+        (r#"["a", "one_of", ["x", "y"]], ["a", "one_of", ["y", "z"]], ["a", "is", "x"]"#, texts),
+        (r#"["user_id", "is", "x"], ["user_id", "is", "y"]"#, texts),
+        (r#"["a", "gt", 10], ["a", "lt", 10]"#, Some("")),
+        (r#"["a", "lt", 9], ["a", "lt", "5"], ["a", "gt", 7]"#, Some("")),
+        (r#"["a", "is", "x"], ["b", "is", "y"]"#, None),
+        (r#"["a", "is", "1"], ["a", "is", 1]"#, None),
+        (r#"["a", "is", "x"], ["a", "is_not", "y"]"#, None),
+        (r#"["a", "one_of", ["x", "y"]], ["a", "one_of", ["z", "y"]]"#, None),
+        (r#"["a", "gt", 5], ["a", "lt", 10]"#, None),
+        (r#"["a", "gt", 5], ["b", "lt", 1]"#, None),
+    ] {
+        let lists: phaseflag::Value = format!("[{conditions}]").parse().unwrap();
+        let lists = lists.as_array().unwrap().iter().map(|it| it.as_array().unwrap());
+        let objects: Vec<_> = lists
+            .map(|it| {
+                let [attribute, operator, value] = it else { panic!("{it:?}") };
+                format!(r#"{{"attribute": {attribute}, "operator": {operator}, "value": {value}}}"#)
+            })
+            .collect();
+        let attribute = if conditions.contains("user_id") { "user_id" } else { "a" };
+        let conditions = format!(r#""conditions": [{}]"#, objects.join(", "));
+        let message = format!("no value of `{attribute}` meets all conditions on it");
+        let expected = help.map(|help| {
+            format!("warning rules[0].conditions: {message}: the rule matches nobody{help}")
+        });
+        assert_findings(
+            &format!(r#""targeting_rules": [{{"variation": "on", {conditions}}}]"#),
+            &expected.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+        let found = check(&format!(
+            r#"{{"flags": [{{"key": "f", "enabled": false, "targeting_rules": [
+                {{"segment_id": "s", "variation": "v"}}], "variations": [{{"key": "v"}}]}}],
+                "segments": [{{"id": "s", {conditions}}}]}}"#
+        ));
+        let reported = found.iter().any(|it| it.contains(&format!("{message}: the segment holds")));
+        assert_eq!(reported, help.is_some(), "{found:?}");
+    }
+}
+
+#[test]
 fn a_rollout_that_a_variation_replaces_is_reported() {
     let ignored = "warning rules[0].percentage_rollout: the rule names a variation, which everyone \
                    it matches gets: the rollout is ignored";

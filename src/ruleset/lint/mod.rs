@@ -1,6 +1,7 @@
 //! `Finding`: a problem, a warning or a note in a ruleset, with its line and column.
 
 mod conditions;
+mod contradictions;
 mod drafts;
 mod fields;
 mod flag_values;

@@ -1,13 +1,16 @@
 //! Warnings about flags, rules and segments as they are compiled.
 
+use super::Severity;
+use super::contradictions::contradiction;
 use super::drafts::Drafts;
+use super::near::did_you_mean;
 use super::reach::Reach;
 use super::variables::shared_variables;
 use super::weights::weight_warnings;
 use crate::ruleset::compile::{FLAGS, SEGMENTS};
 use crate::ruleset::document::Outline;
 use crate::ruleset::problem::Path;
-use crate::ruleset::tables::{Flag, Rule, Serves, Tables, TextMap, excerpt};
+use crate::ruleset::tables::{Condition, Flag, Rule, Serves, Tables, TextMap, excerpt};
 use crate::value::{Span, elements, member};
 
 /// The index in the document of each flag and segment of the tables.
@@ -60,6 +63,7 @@ impl Review<'_, '_> {
         for (position, (rule, shadowing)) in flag.rules.iter().zip(shadowing_rules).enumerate() {
             let is_last = position + 1 == flag.rules.len();
             let path = rules.item(rule.index as usize);
+            self.contradiction(path, &rule.conditions, "the rule matches nobody");
             self.rule(path, flag, rule, shadowing, is_last);
             if let (Serves::Variation(_), Some(span)) =
                 (&rule.serves, spans.get(rule.index as usize))
@@ -103,6 +107,17 @@ impl Review<'_, '_> {
                 self.drafts.warn(path.item(index), SERVES_NOTHING);
             }
         }
+    }
+
+    /// Warns of conditions that cannot hold together.
+    fn contradiction(&mut self, path: Path<'_>, conditions: &[Condition], consequence: &str) {
+        let Some((attribute, texts)) = contradiction(conditions) else { return };
+        let message = format_args!(
+            "no value of `{}` meets all conditions on it: {consequence}",
+            excerpt(attribute)
+        );
+        let help = texts.then(|| did_you_mean("one_of"));
+        self.drafts.add(Severity::Warning, path.field("conditions"), None, message, help);
     }
 
     /// Warns of a rollout in a rule that serves a variation.
@@ -164,6 +179,7 @@ impl Review<'_, '_> {
         let listed = tables.segments.iter().zip(&indices.segments).zip(used);
         for (position, ((segment, index), used)) in listed.enumerate() {
             let path = SEGMENTS.item(*index);
+            self.contradiction(path, &segment.conditions, "the segment holds nobody");
             if !used && last.get(&segment.name) == Some(&position) && !self.drafts.is_reported(path)
             {
                 let name = excerpt(&segment.name);
