@@ -57,9 +57,11 @@ pub(crate) fn warn_of_unread<'a>(
     }
 }
 
-/// Returns whether two names differ in at most one character of three.
+/// Returns whether two names differ in at most one character of three, apart from the case of
+/// ASCII letters.
 fn is_near(name: &str, near: &str) -> bool {
-    similar::distance(name, near) <= (name.chars().count() / 3).max(1)
+    let distance = similar::distance(&name.to_ascii_lowercase(), &near.to_ascii_lowercase());
+    distance <= (name.chars().count() / 3).max(1)
 }
 
 /// Collects the attributes that flags read.

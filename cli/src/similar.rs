@@ -12,10 +12,10 @@ pub(crate) fn hint<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Stri
 }
 
 /// Returns the most similar word, the first of several in the alphabet. It may differ in one
-/// character of three, or begin with the given word.
+/// character of three, or begin with the given word. The case of ASCII letters does not count.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // The dashes of options are no part of their names.
-    let bare = word.trim_start_matches('-');
+    let bare = word.trim_start_matches('-').to_ascii_lowercase();
     let length = bare.chars().count();
     if length > MAX_LENGTH {
         return None;
@@ -23,11 +23,12 @@ pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     let limit = length.div_ceil(3);
     let near = known.filter_map(|other| {
         let name = other.trim_start_matches('-');
-        match length > 2 && name.starts_with(bare) {
+        let name = name.to_ascii_lowercase();
+        match length > 2 && name.starts_with(&bare) {
             true => Some((1, other)),
             // The distance of long texts takes long to compute.
             false if name.chars().take(length + limit + 1).count().abs_diff(length) > limit => None,
-            false => Some((distance(bare, name), other)),
+            false => Some((distance(&bare, &name), other)),
         }
     });
     let near = near.filter(|(distance, _)| *distance <= limit);

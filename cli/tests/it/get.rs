@@ -115,6 +115,8 @@ fn an_attribute_that_no_rule_reads_is_mentioned_if_a_similar_one_is_read() {
         (&["paln=pro"], Some(("paln", "plan"))),
         (&["paln=pro", "paln=free"], Some(("paln", "plan"))),
         (&["Plan=pro"], Some(("Plan", "plan"))),
+        (&["PLAN=pro"], Some(("PLAN", "plan"))),
+        (&["userId=ada"], Some(("userId", "user_id"))),
         // In a segment, and in a required flag.
         (&["emial=x"], Some(("emial", "email"))),
         (&["contry=CH"], Some(("contry", "country"))),
@@ -212,6 +214,7 @@ fn the_error_for_an_unknown_flag_suggests_another() {
         ("ui-teme", ": did you mean `ui-theme`?"),
         ("new-checkout", ": did you mean `new-checkout-flow`?"),
         ("UI-theme", ": did you mean `ui-theme`?"),
+        ("UI-THEME", ": did you mean `ui-theme`?"),
         ("something-else-entirely", ""),
         ("", ""),
     ] {

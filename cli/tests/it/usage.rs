@@ -94,6 +94,7 @@ fn errors_name_the_invalid_argument() {
     for (arguments, message, help) in [
         (vec!["--max-age", "1"], "a command is missing", ""),
         (vec!["gte"], "unknown command `gte`: did you mean `get`?", ""),
+        (vec!["GET", "a"], "unknown command `GET`: did you mean `get`?", ""),
         (vec!["help", "gte"], "unknown command `gte`: did you mean `get`?", ""),
         (vec!["hlep"], "unknown command `hlep`: did you mean `help`?", ""),
         (vec!["eval"], "unknown command `eval`: did you mean `eval-all`?", ""),
