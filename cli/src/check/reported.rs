@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use phaseflag::{Finding, RulesetError, Severity};
+use phaseflag::{Finding, RulesetError, Severity, Value};
+
+use crate::{document, similar};
 
 /// The findings in a file.
 pub(super) struct Report<'a> {
@@ -50,7 +52,7 @@ impl Reported {
             severity: Severity::Problem,
             path: String::new(),
             message: error.to_string(),
-            help: None,
+            help: mistyped_flags(text),
             start,
             end: start,
             span: offset..offset,
@@ -69,6 +71,18 @@ impl Reported {
         }
         sentence
     }
+}
+
+/// Returns help if an object has a field that was probably meant to be its list of flags.
+fn mistyped_flags(text: &str) -> Option<String> {
+    let document: Value = text.parse().ok()?;
+    let object = document::present(&document, "data").unwrap_or(&document);
+    let mut names = object.as_object()?.keys();
+    let name = names.find(|name| {
+        let near = similar::nearest(name, ["flags"].into_iter());
+        near.is_some_and(|near| near != *name)
+    })?;
+    Some(format!("the field `{name}` is not known: did you mean `flags`?"))
 }
 
 /// Returns the offset of a line and column.

@@ -79,6 +79,28 @@ fn reads_the_file_as_clients_of_the_environment_do() {
 }
 
 #[test]
+fn a_mistyped_list_of_flags_says_what_was_meant() {
+    let folder = Folder::new("check-mistyped-list");
+    let mut command = folder.phaseflag(&["check", "-"]);
+    for (text, name, at) in [
+        (r#"{"falgs": []}"#, Some("falgs"), "flags"),
+        (r#"{"version": 1, "Flag": [{"key": "a"}]}"#, Some("Flag"), "flags"),
+        (r#"{"data": {"flgs": []}}"#, Some("flgs"), "data.flags"),
+        (r#"{"features": []}"#, None, "flags"),
+        ("{}", None, "flags"),
+    ] {
+        let help =
+            name.map(|name| format!("; the field `{name}` is not known: did you mean `flags`?"));
+        let line = format!(
+            "-:1:1: problem: failed to parse ruleset: expected a list of flags at `{at}`, \
+             found nothing{}\n",
+            help.unwrap_or_default()
+        );
+        assert_eq!(run_with_input(&mut command, text), outcome(1, &line, ""), "{text}");
+    }
+}
+
+#[test]
 fn reads_standard_input() {
     let folder = Folder::new("check-input");
     let mut command = folder.phaseflag(&["check", "-"]);
