@@ -70,7 +70,10 @@ pub(crate) fn error(message: impl Display) {
 }
 
 fn message_in(colour: Colour, message: &str) {
-    let name = Look::of_stderr().paint(colour, "phaseflag:");
+    const NAME: &str = "phaseflag:";
+    let look = Look::of_stderr();
+    let line = format!("{NAME} {}", escape_line(message.to_owned()));
+    let line = wrap(&line, look.width().unwrap_or(usize::MAX), 2);
     // A closed standard error cannot be reported.
-    let _ = writeln!(io::stderr(), "{name} {}", escape_line(message.to_owned()));
+    let _ = writeln!(io::stderr(), "{}", line.replacen(NAME, &look.paint(colour, NAME), 1));
 }

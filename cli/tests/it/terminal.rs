@@ -66,6 +66,31 @@ fn no_line_is_wider_than_the_terminal() {
     }
 }
 
+#[test]
+fn no_error_is_wider_than_the_terminal() {
+    let folder = Folder::new("terminal-errors");
+    folder.write("rules.json", FLAGS_IN_ALL_WIDTHS);
+    for arguments in [
+        &["frobnicate"][..],
+        &["get", "a", "--attrr", "x"],
+        &["get", "a", "-b", "rules-that-are-not-there.json"],
+        &["check", "rules.json", "--environment", "productions"],
+        &["pull"],
+    ] {
+        let words = |text: &str| text.replace(char::is_whitespace, "");
+        let whole = words(&run(&mut folder.phaseflag(arguments)).errors);
+        for columns in [40, 60, 80, 200] {
+            let shown = folder.phaseflag(arguments);
+            let shown = run_in_terminal(shown, columns, &[("NO_COLOR", "1")]).errors;
+            assert_eq!(words(&shown), whole, "{arguments:?}");
+            for line in shown.lines() {
+                let width = line.width();
+                assert!(width <= columns.into(), "{width} of {columns}: {arguments:?}: {line}");
+            }
+        }
+    }
+}
+
 /// A terminal, which starts with this value and ends with it.
 struct Tmux<'a> {
     folder: &'a Folder,
