@@ -8,9 +8,8 @@ use phaseflag::{ClientBuilder, EnvSettings, Error, EvaluationResult, PhaseFlagCl
 use crate::args::{Arguments, OptionSpec};
 use crate::bootstrap::Bootstrap;
 use crate::failure::Failure;
-use crate::input;
-use crate::output;
 use crate::waiting::Wait;
+use crate::{document, input, output};
 
 /// The option that selects an environment.
 pub(crate) const ENVIRONMENT: OptionSpec = OptionSpec::with_value(
@@ -268,6 +267,11 @@ pub(crate) fn polling(
     }
     for name in client.unmatched_variables() {
         output::warn(format_args!("the environment variable `{name}` matches no flag"));
+    }
+    if let (Some(name), Some(rules)) = (&settings.environment, client.ruleset())
+        && rules.flags().all(|flag| flag.environment() != Some(name))
+    {
+        document::warn_of_environment(&document::of(&rules), name);
     }
     let error = match waited {
         Err(error) if !client.has_rules() => error,

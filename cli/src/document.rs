@@ -6,6 +6,7 @@ use std::slice;
 use phaseflag::{FlagInfo, Ruleset, Value};
 
 use crate::names::Names;
+use crate::{output, similar};
 
 /// A document, with the flags that clients see.
 #[derive(Debug)]
@@ -36,11 +37,7 @@ impl Default for Part<'_> {
 impl<'a> Document<'a> {
     /// Reads the document of a ruleset.
     pub(crate) fn new(ruleset: &'a Ruleset, document: &'a Value) -> Document<'a> {
-        let inner = match present(document, "flags") {
-            Some(_) => document,
-            None => present(document, "data").unwrap_or(document),
-        };
-        let flags = present(inner, "flags").unwrap_or(inner).as_array().unwrap_or_default();
+        let (inner, flags) = flags(document);
         // Of several flags with the same key, the parser takes the last one of the environment.
         let name = |key: &str, environment: Option<&str>| {
             format!("{}:{key}{}", key.len(), environment.unwrap_or_default())
@@ -80,6 +77,29 @@ impl<'a> Document<'a> {
         let found = self.segment_ids.get(reference).or_else(|| self.segment_keys.get(reference));
         self.segments.get(*found?).map(|(name, _)| *name)
     }
+}
+
+/// Returns the object of a document that has the list of flags, and the list.
+fn flags(document: &Value) -> (&Value, &[Value]) {
+    let inner = match present(document, "flags") {
+        Some(_) => document,
+        None => present(document, "data").unwrap_or(document),
+    };
+    (inner, present(inner, "flags").unwrap_or(inner).as_array().unwrap_or_default())
+}
+
+/// Warns if flags have environments, but none has this one, and if it is probably mistyped or there
+/// are no flags for it.
+pub(crate) fn warn_of_environment(document: &Value, wanted: &str) {
+    let (_, flags) = flags(document);
+    let names = || flags.iter().filter_map(|flag| text_of(flag, "environment"));
+    let Some(first) = names().next() else { return };
+    let hint = similar::hint(wanted, names());
+    if names().any(|name| name == wanted) || hint.is_empty() && names().count() < flags.len() {
+        return;
+    }
+    let hint = if hint.is_empty() { format!(": the first one is in `{first}`") } else { hint };
+    output::warn(format_args!("no flag is in the environment `{wanted}`{hint}"));
 }
 
 /// Returns the elements of a list, each with its problems.

@@ -5,7 +5,7 @@ use std::path::Path;
 use phaseflag::{Ruleset, Value};
 
 use crate::failure::Failure;
-use crate::{input, output};
+use crate::{document, input, output};
 
 /// A ruleset, and the document that it was parsed from.
 #[derive(Debug)]
@@ -33,6 +33,9 @@ pub(crate) fn parse(text: &str, name: &str, environment: Option<&str>) -> Result
     let failed = |error: String| Failure::Other(format!("failed to read {name}: {error}"));
     let ruleset = ruleset.map_err(|error| failed(error.to_string()))?;
     let document = text.parse().map_err(|error: phaseflag::JsonError| failed(error.to_string()))?;
+    if let Some(environment) = environment {
+        document::warn_of_environment(&document, environment);
+    }
     if !ruleset.problems().is_empty() {
         output::warn(format_args!("{name} has problems, which `phaseflag check` reports"));
     }

@@ -12,7 +12,7 @@ use self::reported::{Report, Reported};
 use crate::args::{Arguments, Command, OptionSpec};
 use crate::failure::{Failure, Status};
 use crate::output::Look;
-use crate::{client, input, output};
+use crate::{client, document, input, output};
 
 pub(crate) const COMMAND: Command = Command {
     name: "check",
@@ -56,12 +56,15 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let format = format(arguments)?;
     let environment = client::environment(arguments)?;
     let bytes = input::read(file, input::MAX_RULES)?;
+    let text = String::from_utf8_lossy(&bytes);
     let checked = match environment {
-        Some(name) => Ruleset::check_for(&bytes, &name),
+        Some(name) => {
+            document::warn_of_environment(&text.parse().unwrap_or_default(), &name);
+            Ruleset::check_for(&bytes, &name)
+        }
         None => Ruleset::check_bytes(&bytes),
     };
     let strict = arguments.has("--strict");
-    let text = String::from_utf8_lossy(&bytes);
     let findings = match checked {
         Ok(findings) => {
             let shown = |severity| strict || severity != Severity::Note;

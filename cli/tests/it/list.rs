@@ -148,19 +148,22 @@ fn list_shows_environments_if_there_are_several() {
     let all = format!("{staging}{b}{c}");
     let production = row("a", "off", "production") + &b + &c;
     let staging = staging + &c;
-    for (arguments, variable, expected) in [
-        (&[][..], "", &all),
-        (&["--environment", ""], "", &all),
-        (&["--environment", "production"], "", &production),
-        (&[], "production", &production),
-        (&["--environment", "staging"], "production", &staging),
-        (&["--environment", ""], "production", &all),
-        (&["--environment", "Staging"], "", &c),
+    let mistyped = "phaseflag: no flag is in the environment `Staging`: did you mean `staging`?\n";
+    for (arguments, variable, expected, errors) in [
+        (&[][..], "", &all, ""),
+        (&["--environment", ""], "", &all, ""),
+        (&["--environment", "production"], "", &production, ""),
+        (&[], "production", &production, ""),
+        (&["--environment", "staging"], "production", &staging, ""),
+        (&["--environment", ""], "production", &all, ""),
+        (&["--environment", "Staging"], "", &c, mistyped),
+        // Flags without an environment may be all that it has.
+        (&["--environment", "qa"], "", &c, ""),
     ] {
         let arguments = [&["list", "--bootstrap", "rules.json"], arguments].concat();
         let mut command = folder.phaseflag(&arguments);
         command.env("PHASEFLAG_ENVIRONMENT", variable);
-        assert_eq!(run(&mut command), outcome(0, expected, ""), "{arguments:?} {variable}");
+        assert_eq!(run(&mut command), outcome(0, expected, errors), "{arguments:?} {variable}");
     }
     let json = ["list", "--bootstrap", "rules.json", "--environment", "production", "--json"];
     let object: Value = run(&mut folder.phaseflag(&json)).output.parse().unwrap();
@@ -194,6 +197,37 @@ fn every_command_that_needs_rules_knows_the_environment() {
         assert!(all.output.contains("trial"), "{command:?} {all:?}");
         let none = with("qa");
         assert!(!none.output.contains("live") && !none.output.contains("trial"), "{none:?}");
+    }
+}
+
+/// Otherwise a mistyped environment looks like rules without flags.
+#[test]
+fn an_environment_that_no_flag_is_in_is_mentioned() {
+    let folder = Folder::new("list-no-environment");
+    folder
+        .write("rules.json", r#"{"data": {"flags": [{"key": "a", "environment": "production"}]}}"#);
+    folder.write("none.json", r#"[{"key": "a"}]"#);
+    folder.write("empty.json", "[]");
+    for command in
+        ["list", "eval-all", "get a", "diff FILE FILE", "check FILE", "generate rust FILE"]
+    {
+        for (name, file, hint) in [
+            ("prodution", "rules.json", Some(": did you mean `production`?")),
+            ("prod", "rules.json", Some(": did you mean `production`?")),
+            ("qa", "rules.json", Some(": the first one is in `production`")),
+            ("production", "rules.json", None),
+            ("qa", "none.json", None),
+            ("qa", "empty.json", None),
+        ] {
+            let command = command.replace("FILE", file);
+            let mut run_it = folder.phaseflag(&command.split(' ').collect::<Vec<_>>());
+            run_it.env("PHASEFLAG_ENVIRONMENT", name).env("PHASEFLAG_BOOTSTRAP", file);
+            let errors = run(&mut run_it).errors;
+            let warning = format!("phaseflag: no flag is in the environment `{name}`");
+            let expected = hint.map(|hint| format!("{warning}{hint}"));
+            let found = errors.lines().find(|line| line.starts_with(&warning));
+            assert_eq!(found.map(str::to_owned), expected, "{command}: {errors}");
+        }
     }
 }
 
