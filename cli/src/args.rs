@@ -389,10 +389,11 @@ fn in_seconds(text: &str) -> Option<String> {
     let number = number.parse::<Value>().ok()?.as_f64().filter(|number| *number >= 0.0)?;
     let seconds = match unit {
         "ms" => number / 1000.0,
-        "s" | "sec" | "secs" | "second" | "seconds" => number,
-        "m" | "min" | "mins" | "minute" | "minutes" => number * 60.0,
-        "h" | "hour" | "hours" => number * 3600.0,
+        "s" | "sec" => number,
+        "m" | "min" => number * 60.0,
+        "h" => number * 3600.0,
         _ => return None,
     };
-    Some(Value::from(seconds).to_string().trim_end_matches(".0").to_owned())
+    let seconds = Value::from(seconds).to_string();
+    Some(seconds.strip_suffix(".0").unwrap_or(&seconds).to_owned())
 }

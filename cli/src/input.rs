@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::panic;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -42,16 +43,20 @@ pub(crate) fn read_within(
     if !is_stream(path) {
         return read(path, max_size);
     }
-    let (sender, content) = mpsc::channel();
+    let (sender, end) = mpsc::channel();
     let stream = path.to_owned();
     // The thread may wait for a writer until the program ends.
     let reading = thread::Builder::new().spawn(move || {
-        let _ = sender.send(read(&stream, max_size));
+        let content = read(&stream, max_size);
+        let _ = sender.send(());
+        content
     });
-    reading.map_err(|error| failed(error.to_string()))?;
+    let reading = reading.map_err(|error| failed(error.to_string()))?;
     let what = || format!("waiting for the content of `{}`", path.display());
-    let content = progress::during(Audience::All, &what, || content.recv_timeout(timeout));
-    content.unwrap_or_else(|_| Err(failed(format!("its content did not end within {timeout:?}"))))
+    if progress::during(Audience::All, &what, || end.recv_timeout(timeout)).is_err() {
+        return Err(failed(format!("its content did not end within {timeout:?}")));
+    }
+    reading.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 /// Returns whether a path is standard input, a pipe, or a device for characters, such as a terminal.
