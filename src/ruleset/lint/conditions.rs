@@ -90,14 +90,17 @@ fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Optio
         ("not_one_of", Value::Array(list)) if list.is_empty() => {
             message("the list is empty: the condition always holds")
         }
-        ("one_of" | "not_one_of", Value::String(one)) if one.contains(',') => several_in(one),
-        ("one_of" | "not_one_of", Value::Array(list)) => match list.as_slice() {
-            [Value::String(one)] if one.contains(',') => several_in(one),
-            _ => elements(source, 0..source.len()).into_iter().find_map(|span| {
+        ("one_of" | "not_one_of", Value::String(one)) if one.contains(',') => {
+            let parts: Value = one.split(',').map(str::trim).collect();
+            let message = "the value is one text, not a list: it is compared as a whole";
+            Some((message.to_owned(), Some(did_you_mean(&parts.to_string()))))
+        }
+        ("one_of" | "not_one_of", Value::Array(_)) => {
+            elements(source, 0..source.len()).into_iter().find_map(|span| {
                 let source = source.get(span)?;
                 inexact(source, &source.parse().ok()?)
-            }),
-        },
+            })
+        }
         ("contains" | "matches_regex", Value::String(text)) if text.is_empty() => {
             message("the value is empty: the condition holds whenever the attribute is present")
         }
@@ -118,13 +121,6 @@ fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Optio
         ("is" | "is_not" | "one_of" | "not_one_of", _) => inexact(source, value),
         _ => None,
     }
-}
-
-/// Returns the warning for several texts in one.
-fn several_in(one: &str) -> Option<(String, Option<String>)> {
-    let parts: Value = one.split(',').map(str::trim).collect();
-    let message = "the value is one text, not a list: it is compared as a whole";
-    Some((message.to_owned(), Some(did_you_mean(&parts.to_string()))))
 }
 
 /// Returns the warning for a value that few attributes equal: a number that loses a zero, such as
