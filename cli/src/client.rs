@@ -271,7 +271,7 @@ pub(crate) fn polling(
     if let (Some(name), Some(rules)) = (&settings.environment, client.ruleset())
         && rules.flags().all(|flag| flag.environment() != Some(name))
     {
-        document::warn_of_environment(&document::of(&rules), name);
+        document::warn_of_environment(&document::of(&rules), name, "the rules");
     }
     let error = match waited {
         Err(error) if !client.has_rules() => error,

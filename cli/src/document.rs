@@ -88,18 +88,22 @@ fn flags(document: &Value) -> (&Value, &[Value]) {
     (inner, present(inner, "flags").unwrap_or(inner).as_array().unwrap_or_default())
 }
 
-/// Warns if flags have environments, but none has this one, and if it is probably mistyped or there
-/// are no flags for it.
-pub(crate) fn warn_of_environment(document: &Value, wanted: &str) {
+/// Warns if flags have environments, but none has this one. Flags without an environment may be all
+/// that it has, so then it must be mistyped by a character. `rules` is what the message calls them.
+pub(crate) fn warn_of_environment(document: &Value, wanted: &str, rules: &str) {
     let (_, flags) = flags(document);
     let names = || flags.iter().filter_map(|flag| text_of(flag, "environment"));
     let Some(first) = names().next() else { return };
-    let hint = similar::hint(wanted, names());
-    if names().any(|name| name == wanted) || hint.is_empty() && names().count() < flags.len() {
+    let is_near = |name: &str| {
+        similar::distance(&name.to_ascii_lowercase(), &wanted.to_ascii_lowercase()) <= 1
+    };
+    if names().any(|name| name == wanted) || names().count() < flags.len() && !names().any(is_near)
+    {
         return;
     }
+    let hint = similar::hint(wanted, names());
     let hint = if hint.is_empty() { format!(": the first one is in `{first}`") } else { hint };
-    output::warn(format_args!("no flag is in the environment `{wanted}`{hint}"));
+    output::warn(format_args!("no flag of {rules} is in the environment `{wanted}`{hint}"));
 }
 
 /// Returns the elements of a list, each with its problems.

@@ -34,7 +34,7 @@ pub(crate) fn parse(text: &str, name: &str, environment: Option<&str>) -> Result
     let ruleset = ruleset.map_err(|error| failed(error.to_string()))?;
     let document = text.parse().map_err(|error: phaseflag::JsonError| failed(error.to_string()))?;
     if let Some(environment) = environment {
-        document::warn_of_environment(&document, environment);
+        document::warn_of_environment(&document, environment, name);
     }
     if !ruleset.problems().is_empty() {
         output::warn(format_args!("{name} has problems, which `phaseflag check` reports"));

@@ -59,7 +59,8 @@ fn run(arguments: &Arguments) -> Result<Status, Failure> {
     let text = String::from_utf8_lossy(&bytes);
     let checked = match environment {
         Some(name) => {
-            document::warn_of_environment(&text.parse().unwrap_or_default(), &name);
+            let rules = format!("`{}`", file.display());
+            document::warn_of_environment(&text.parse().unwrap_or_default(), &name, &rules);
             Ruleset::check_for(&bytes, &name)
         }
         None => Ruleset::check_bytes(&bytes),

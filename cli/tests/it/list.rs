@@ -148,7 +148,8 @@ fn list_shows_environments_if_there_are_several() {
     let all = format!("{staging}{b}{c}");
     let production = row("a", "off", "production") + &b + &c;
     let staging = staging + &c;
-    let mistyped = "phaseflag: no flag is in the environment `Staging`: did you mean `staging`?\n";
+    let mistyped = "phaseflag: no flag of the rules is in the environment `Staging`: \
+         did you mean `staging`?\n";
     for (arguments, variable, expected, errors) in [
         (&[][..], "", &all, ""),
         (&["--environment", ""], "", &all, ""),
@@ -159,6 +160,7 @@ fn list_shows_environments_if_there_are_several() {
         (&["--environment", "Staging"], "", &c, mistyped),
         // Flags without an environment may be all that it has.
         (&["--environment", "qa"], "", &c, ""),
+        (&["--environment", "production-eu"], "", &c, ""),
     ] {
         let arguments = [&["list", "--bootstrap", "rules.json"], arguments].concat();
         let mut command = folder.phaseflag(&arguments);
@@ -223,7 +225,11 @@ fn an_environment_that_no_flag_is_in_is_mentioned() {
             let mut run_it = folder.phaseflag(&command.split(' ').collect::<Vec<_>>());
             run_it.env("PHASEFLAG_ENVIRONMENT", name).env("PHASEFLAG_BOOTSTRAP", file);
             let errors = run(&mut run_it).errors;
-            let warning = format!("phaseflag: no flag is in the environment `{name}`");
+            let rules = match command.contains(file) {
+                true => format!("`{file}`"),
+                false => "the rules".to_owned(),
+            };
+            let warning = format!("phaseflag: no flag of {rules} is in the environment `{name}`");
             let expected = hint.map(|hint| format!("{warning}{hint}"));
             let found = errors.lines().find(|line| line.starts_with(&warning));
             assert_eq!(found.map(str::to_owned), expected, "{command}: {errors}");
