@@ -67,7 +67,8 @@ impl fmt::Display for Origin {
 
 /// Returns the port, or `default` if the URL has none. Returns `None` if the port is invalid.
 pub(super) fn port(authority: &Authority, default: u16) -> Option<u16> {
-    match authority.as_str().rsplit_once(':') {
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    match host.rsplit_once(':') {
         Some((_, digits)) if !digits.ends_with(']') => authority.port_u16(),
         _ => Some(default),
     }

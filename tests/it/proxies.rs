@@ -155,6 +155,14 @@ fn an_unusable_explicit_proxy_is_refused_by_build() {
     }
 }
 
+#[test]
+fn a_proxy_with_credentials_needs_no_port() {
+    for authority in ["127.0.0.1", "me:secret@127.0.0.1", "me:p%40ss@proxy.test", "me:a@[::1]"] {
+        let built = builder("http://localhost/api/v1").proxy(format!("http://{authority}")).build();
+        assert!(built.is_ok(), "{authority}: {built:?}");
+    }
+}
+
 /// Runs a client in a process with these variables. Returns the error of `build` or of the poll, or
 /// an empty text.
 fn in_environment<V: AsRef<OsStr>>(url: &str, variables: &[(&str, V)]) -> String {
