@@ -241,7 +241,7 @@ pub enum RequestError {
     Transport {
         /// The address of the request.
         url: String,
-        /// The error of the HTTP library.
+        /// The error of the HTTP library, or its text with the proxy of the request.
         cause: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// The request took longer than `request_timeout`.
@@ -389,7 +389,7 @@ pub(crate) fn write_causes(
 }
 
 /// Returns a time in milliseconds, as settings are. The rest of a time limit has nanoseconds.
-fn rounded(limit: Duration) -> Duration {
+pub(crate) fn rounded(limit: Duration) -> Duration {
     match limit.as_nanos().saturating_add(500_000) / 1_000_000 {
         0 => limit,
         millis => u64::try_from(millis).map_or(limit, Duration::from_millis),

@@ -20,7 +20,7 @@ use super::proxy;
 use super::tls;
 use crate::config::Config;
 use crate::date;
-use crate::error::{Error, RequestError};
+use crate::error::{Error, RequestError, rounded};
 use crate::worker::guarded;
 
 /// The header of the API key.
@@ -290,7 +290,8 @@ impl Http {
 
     /// Returns the failure of a request that got no connection in time.
     fn no_connection(&self, url: &str, limit: Duration) -> RequestError {
-        let cause = proxy::blame(self.proxy(url), format_args!("no connection within {limit:?}"));
+        let cause = format_args!("no connection within {:?}", rounded(limit));
+        let cause = proxy::blame(self.proxy(url), cause);
         let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, cause);
         RequestError::Transport { url: url.to_owned(), cause: Arc::new(cause) }
     }
