@@ -315,8 +315,9 @@ impl PhaseFlagClient {
     /// Delivers the events in the spool and all events tracked before the call, and waits until
     /// this is done. Returns at once if no events are queued.
     ///
-    /// Each batch is sent once and takes at most `request_timeout`. If the service fails on a batch
-    /// (status 500 to 599), the batch is halved, so that one bad event does not delay the others.
+    /// Each batch is sent once and takes at most `request_timeout`; one with a single event of more than
+    /// 64 KiB may take three times as long on a slow network. If the service fails on a batch (status
+    /// 500 to 599), the batch is halved, so that one bad event does not delay the others.
     /// The spool is skipped while another client delivers from it.
     ///
     /// # Errors

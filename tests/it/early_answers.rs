@@ -250,7 +250,7 @@ fn child_on_a_slow_network() {
         panic!("delivered")
     };
     // 256 KiB would take 20 s.
-    assert!(begin.elapsed() < 8 * SLOW, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < 3 * SLOW, "{:?}", begin.elapsed());
     assert!(matches!(cause, RequestError::Timeout { .. }), "{cause:?}");
     assert_eq!(queued, MANY.0);
     println!("<<noticed>>");
