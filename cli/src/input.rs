@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::panic;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -56,7 +55,7 @@ pub(crate) fn read_within(
     if progress::during(Audience::All, &what, || end.recv_timeout(timeout)).is_err() {
         return Err(failed(format!("its content did not end within {timeout:?}")));
     }
-    reading.join().unwrap_or_else(|panic| panic::resume_unwind(panic))
+    reading.join().unwrap_or_else(|_| Err(failed("the thread that reads it panicked".to_owned())))
 }
 
 /// Returns whether a path is standard input, a pipe, or a device for characters, such as a terminal.
