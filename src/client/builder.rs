@@ -339,9 +339,9 @@ impl ClientBuilder {
     /// `override`, and do not change what prerequisites see.
     ///
     /// When the client gets rules, it logs each variable that matches no flag, that overrides several
-    /// flags, or whose value is of another type than all values of the flag, once. Those of a bootstrap
-    /// or an old cache may lack new flags, so while the client is not ready it logs no variable that
-    /// matches none. It never logs a value. See [`unmatched_variables`](PhaseFlagClient::unmatched_variables).
+    /// flags, or whose value is of another type than all values of the flag, once. The rules of a
+    /// bootstrap or an old cache may lack new flags, so a variable that matches no flag is logged only
+    /// when the client is ready. It never logs a value. See [`unmatched_variables`](PhaseFlagClient::unmatched_variables).
     ///
     /// Defaults to ignoring these variables.
     pub fn override_from_env(mut self) -> ClientBuilder {

@@ -83,8 +83,8 @@ impl ClientBuilder {
     ///
     /// The function runs on the thread of the caller, which waits for it. The client holds no lock
     /// then, so that the function may call any method, but evaluations inside of it are not
-    /// reported. Those that it causes on another thread are: work that it hands over must not
-    /// evaluate flags, or it never ends. A panic is caught, and the first one is logged.
+    /// reported. Evaluations on other threads are, so work that the function hands over must not evaluate
+    /// flags: each evaluation would cause another one. A panic is caught, and the first one is logged.
     ///
     /// A function that owns a handle of its client keeps the client alive: call
     /// [`stop`](crate::PhaseFlagClient::stop) instead of relying on `Drop`.
