@@ -352,13 +352,35 @@ fn variations_with_the_name_of_an_earlier_one_are_reported() {
         (
             r#"{"key": "on", "value": true}, {"key": "off", "value": false}, {"key": "on", "value": false}"#,
             Some(
-                r#"warning "on" .variations[2].key: variations[0] has the key `on`, too: a reference finds only that one"#,
+                r#"warning "on" .variations[2].key: variations[0] has the key `on`, too: a reference by key finds only that one"#,
             ),
         ),
         (
             r#"{"id": "1", "key": "on", "value": true}, {"id": "1", "key": "off", "value": false}"#,
             Some(
-                r#"warning "1" .variations[1].id: variations[0] has the id `1`, too: a reference finds only that one"#,
+                r#"warning "1" .variations[1].id: variations[0] has the id `1`, too: a reference by id finds only that one"#,
+            ),
+        ),
+        // A reference by id finds the second one.
+        (
+            r#"{"id": "1", "key": "on", "value": true}, {"id": "2", "key": "on", "value": false}"#,
+            Some(
+                r#"warning "on" .variations[1].key: variations[0] has the key `on`, too: a reference by key finds only that one"#,
+            ),
+        ),
+        // A variation that is left out is not found.
+        (
+            r#"{"id": 5, "key": "on", "value": true}, {"key": "on", "value": false}"#,
+            Some(
+                "problem 5 .variations[0].id: expected a string, found a number: \
+                 the variation is left out",
+            ),
+        ),
+        (
+            r#"{"key": "on", "value": true}, {"id": 5, "key": "on", "value": false}"#,
+            Some(
+                "problem 5 .variations[1].id: expected a string, found a number: \
+                 the variation is left out",
             ),
         ),
         // An id may be the key of another variation, and keys are compared exactly.

@@ -177,6 +177,9 @@ fn review_names(text: &str, path: Path<'_>, variations: &[Span], drafts: &mut Dr
     for field in ["id", "key"] {
         let mut first: TextMap<usize> = TextMap::default();
         for (index, variation) in variations.iter().enumerate() {
+            if drafts.is_reported(path.item(index)) {
+                continue;
+            }
             let name = member(text, variation.clone(), field).and_then(|span| string(text, span));
             let Some(name) = name.filter(|name| !name.is_empty()) else { continue };
             let Some(other) = first.get(&name) else {
@@ -184,7 +187,8 @@ fn review_names(text: &str, path: Path<'_>, variations: &[Span], drafts: &mut Dr
                 continue;
             };
             let message = format_args!(
-                "variations[{other}] has the {field} `{}`, too: a reference finds only that one",
+                "variations[{other}] has the {field} `{}`, too: a reference by {field} finds only \
+                 that one",
                 excerpt(&name)
             );
             drafts.warn(path.item(index).field(field), message);
