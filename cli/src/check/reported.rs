@@ -73,15 +73,19 @@ impl Reported {
     }
 }
 
-/// Returns help if an object has a field that was probably meant to be its list of flags.
+/// Returns help if an object has no list of flags, but a field that was probably meant to be it: the
+/// same but for case and one edit. With two, `tags` would be one.
 fn mistyped_flags(text: &str) -> Option<String> {
     let document: Value = text.parse().ok()?;
     let object = document::present(&document, "data").unwrap_or(&document);
+    if document::present(object, "flags").is_some() {
+        return None;
+    }
     let mut names = object.as_object()?.keys();
-    let name = names.find(|name| {
-        let near = similar::nearest(name, ["flags"].into_iter());
-        near.is_some_and(|near| near != *name)
-    })?;
+    // Longer names are not near, and comparing them would take long.
+    let is_near =
+        |name: &str| name.len() < 10 && similar::distance(&name.to_ascii_lowercase(), "flags") <= 1;
+    let name = names.find(|name| *name != "flags" && is_near(name))?;
     Some(format!("the field `{name}` is not known: did you mean `flags`?"))
 }
 

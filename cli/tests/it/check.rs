@@ -82,18 +82,26 @@ fn reads_the_file_as_clients_of_the_environment_do() {
 fn a_mistyped_list_of_flags_says_what_was_meant() {
     let folder = Folder::new("check-mistyped-list");
     let mut command = folder.phaseflag(&["check", "-"]);
+    let (at_root, in_data) = ("`flags`, found nothing", "`data.flags`, found nothing");
     for (text, name, at) in [
-        (r#"{"falgs": []}"#, Some("falgs"), "flags"),
-        (r#"{"version": 1, "Flag": [{"key": "a"}]}"#, Some("Flag"), "flags"),
-        (r#"{"data": {"flgs": []}}"#, Some("flgs"), "data.flags"),
-        (r#"{"features": []}"#, None, "flags"),
-        ("{}", None, "flags"),
+        (r#"{"falgs": []}"#, Some("falgs"), at_root),
+        (r#"{"flaggs": []}"#, Some("flaggs"), at_root),
+        (r#"{"FLAGS": []}"#, Some("FLAGS"), at_root),
+        (r#"{"flagsé": []}"#, Some("flagsé"), at_root),
+        (r#"{"version": 1, "Flag": [{"key": "a"}]}"#, Some("Flag"), at_root),
+        (r#"{"data": {"flgs": []}}"#, Some("flgs"), in_data),
+        (r#"{"flags": null, "Flags": []}"#, Some("Flags"), at_root),
+        (r#"{"features": []}"#, None, at_root),
+        (r#"{"plans": []}"#, None, at_root),
+        // A flag is no list of flags.
+        (r#"{"key": "a", "tags": ["x"], "variations": [{"key": "on"}]}"#, None, at_root),
+        (r#"{"flags": 5, "Flags": []}"#, None, "`flags`, found a number"),
+        ("{}", None, at_root),
     ] {
         let help =
             name.map(|name| format!("; the field `{name}` is not known: did you mean `flags`?"));
         let line = format!(
-            "-:1:1: problem: failed to parse ruleset: expected a list of flags at `{at}`, \
-             found nothing{}\n",
+            "-:1:1: problem: failed to parse ruleset: expected a list of flags at {at}{}\n",
             help.unwrap_or_default()
         );
         assert_eq!(run_with_input(&mut command, text), outcome(1, &line, ""), "{text}");
