@@ -359,9 +359,8 @@ impl Arguments {
         let seconds = text.parse::<Value>().ok().and_then(|seconds| seconds.as_f64());
         let seconds = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let not_seconds = || {
-            let meant = in_seconds(text).map_or_else(String::new, |seconds| {
-                format!(": write `{name} {seconds}` for {seconds} seconds")
-            });
+            let meant = in_seconds(text)
+                .map_or_else(String::new, |seconds| format!(": write `{name} {seconds}`"));
             self.usage(format!("`{name}` needs a number of seconds, not `{text}`{meant}"))
         };
         seconds.map(Some).ok_or_else(not_seconds)
@@ -383,7 +382,7 @@ impl Arguments {
     }
 }
 
-/// Returns the seconds of a number with a unit, such as `500ms`, or `None`.
+/// Returns the seconds of a number with a unit, such as `500ms`; `None` if no option accepts them.
 fn in_seconds(text: &str) -> Option<String> {
     let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
     let number = number.parse::<Value>().ok()?.as_f64().filter(|number| *number >= 0.0)?;
@@ -394,6 +393,7 @@ fn in_seconds(text: &str) -> Option<String> {
         "h" => number * 3600.0,
         _ => return None,
     };
+    Duration::try_from_secs_f64(seconds).ok().filter(|it| !it.is_zero())?;
     let seconds = Value::from(seconds).to_string();
     Some(seconds.strip_suffix(".0").unwrap_or(&seconds).to_owned())
 }

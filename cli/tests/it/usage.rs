@@ -136,19 +136,40 @@ fn errors_name_the_invalid_argument() {
         (vec!["get", "a", "--attr", "plan=pro", "b"], "unexpected argument `b`", "get "),
         (
             vec!["get", "a", "--timeout", "5s"],
-            "`--timeout` needs a number of seconds, not `5s`: write `--timeout 5` for 5 seconds",
+            "`--timeout` needs a number of seconds, not `5s`: write `--timeout 5`",
             "get ",
         ),
         (
             vec!["get", "a", "--timeout", "500ms"],
-            "`--timeout` needs a number of seconds, not `500ms`: write `--timeout 0.5` for 0.5 \
-             seconds",
+            "`--timeout` needs a number of seconds, not `500ms`: write `--timeout 0.5`",
             "get ",
         ),
         (
             vec!["watch", "--interval", "5m"],
-            "`--interval` needs a number of seconds, not `5m`: write `--interval 300` for 300 seconds",
+            "`--interval` needs a number of seconds, not `5m`: write `--interval 300`",
             "watch ",
+        ),
+        (
+            vec!["get", "a", "--timeout", "5000000000h"],
+            "`--timeout` needs a number of seconds, not `5000000000h`: \
+             write `--timeout 18000000000000`",
+            "get ",
+        ),
+        // No suggestion, because `--timeout` does not accept the seconds.
+        (
+            vec!["get", "a", "--timeout", "1e308h"],
+            "`--timeout` needs a number of seconds, not `1e308h`",
+            "get ",
+        ),
+        (
+            vec!["get", "a", "--timeout", "1000000000000000000000s"],
+            "`--timeout` needs a number of seconds, not `1000000000000000000000s`",
+            "get ",
+        ),
+        (
+            vec!["get", "a", "--timeout", "0ms"],
+            "`--timeout` needs a number of seconds, not `0ms`",
+            "get ",
         ),
         (
             vec!["get", "a", "--timeout", "5x"],
