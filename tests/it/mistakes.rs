@@ -413,6 +413,7 @@ fn conditions_that_never_or_always_hold_are_reported() {
         let meant = text.trim();
         format!("`{text}` begins or ends with white space, which counts; did you mean `{meant}`?")
     };
+    let quoted = |value| format!(r#"if it is a version, write `"{value}"`"#);
     for (operator, value, expected) in [
         ("one_of", "[]", "the list is empty: the condition never holds".to_owned()),
         ("not_one_of", "[]", "the list is empty: the condition always holds".to_owned()),
@@ -425,11 +426,13 @@ fn conditions_that_never_or_always_hold_are_reported() {
         ),
         ("one_of", r#""US, CA""#, format!(r#"{whole}; did you mean `["US","CA"]`?"#)),
         ("not_one_of", r#""a,b""#, format!(r#"{whole}; did you mean `["a","b"]`?"#)),
-        ("is", "1.10", format!(r#"{}; did you mean `"1.10"`?"#, equals("1.10", "1.1"))),
-        ("is_not", "2.00", format!(r#"{}; did you mean `"2.00"`?"#, equals("2.00", "2"))),
-        ("one_of", "[1, 4.20]", format!(r#"{}; did you mean `"4.20"`?"#, equals("4.20", "4.2"))),
+        ("is", "1.10", format!("{}; {}", equals("1.10", "1.1"), quoted("1.10"))),
+        ("is_not", "2.00", format!("{}; {}", equals("2.00", "2"), quoted("2.00"))),
+        ("one_of", "[1, 4.20]", format!("{}; {}", equals("4.20", "4.2"), quoted("4.20"))),
+        ("one_of", r#"[4.20, "4.2"]"#, format!("{}; {}", equals("4.20", "4.2"), quoted("4.20"))),
         ("is", r#""pro ""#, space("pro ")),
         ("not_one_of", r#"["team", " pro"]"#, space(" pro")),
+        ("one_of", r#"["x", "x ", "y "]"#, space("y ")),
         ("version_gt", "1.10", format!(r#"{}; did you mean `"1.10"`?"#, read("1.10", "1.1"))),
         ("version_lt", "10.20", format!(r#"{}; did you mean `"10.20"`?"#, read("10.20", "10.2"))),
     ] {
@@ -457,6 +460,11 @@ fn conditions_that_never_or_always_hold_are_reported() {
         ("one_of", r#""US""#),
         ("is", r#""""#),
         ("is", r#""a,b""#),
+        // White space alone is meant, and so are both forms in a list.
+        ("is", r#"" ""#),
+        ("one_of", r#"["", " "]"#),
+        ("one_of", r#"["y", "x ", "x", "\ty"]"#),
+        ("not_one_of", r#"[1.10, "1.10"]"#),
         ("contains", r#"",""#),
         ("gt", r#""18""#),
         // What programs write, and what is compared as a number or a part.
@@ -496,6 +504,14 @@ fn names_with_white_space_around_them_are_reported() {
     );
     let named = flag(r#""name": " F ""#).replacen(r#""f""#, r#""f ""#, 1);
     assert_flag(&named, &[&space("f ", ".key")]);
+    // No name is suggested for white space alone.
+    let message = "` ` begins or ends with white space, which counts";
+    assert_flag(
+        &rule(&condition.replace(" plan", " ")),
+        &[&format!("warning \" \" .targeting_rules[0].conditions[0].attribute: {message}")],
+    );
+    let blank = flag("").replacen(r#""f""#, r#"" ""#, 1).replace("}], }", "}]}");
+    assert_flag(&blank, &[&format!("warning \" \" .key: {message}")]);
 }
 
 /// What a condition of an unusable operator or value probably means.

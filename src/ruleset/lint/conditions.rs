@@ -95,10 +95,12 @@ fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Optio
             let message = "the value is one text, not a list: it is compared as a whole";
             Some((message.to_owned(), Some(did_you_mean(&parts.to_string()))))
         }
-        ("one_of" | "not_one_of", Value::Array(_)) => {
+        ("one_of" | "not_one_of", Value::Array(list)) => {
+            let mut texts: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+            texts.sort();
             elements(source, 0..source.len()).into_iter().find_map(|span| {
                 let source = source.get(span)?;
-                inexact(source, &source.parse().ok()?)
+                inexact(source, &source.parse().ok()?, &texts)
             })
         }
         ("contains" | "matches_regex", Value::String(text)) if text.is_empty() => {
@@ -118,29 +120,32 @@ fn warning(operator: &str, source: &str, value: &Value) -> Option<(String, Optio
             );
             Some((message, Some(did_you_mean(&format!("\"{source}\"")))))
         }
-        ("is" | "is_not" | "one_of" | "not_one_of", _) => inexact(source, value),
+        ("is" | "is_not" | "one_of" | "not_one_of", _) => inexact(source, value, &[]),
         _ => None,
     }
 }
 
 /// Returns the warning for a value that few attributes equal: a number that loses a zero, such as
-/// `1.10`, or a text with white space around it.
-fn inexact(source: &str, value: &Value) -> Option<(String, Option<String>)> {
+/// `1.10`, or a text with white space around it. The other `texts` of its list are sorted: if the
+/// exact form is one of them, both are meant.
+fn inexact(source: &str, value: &Value, texts: &[&str]) -> Option<(String, Option<String>)> {
     match value {
         Value::Number(number) if source.ends_with('0') && source.contains('.') => {
             let read = number.to_string();
             // Programs that write numbers write `2.0`, too.
             let loses_zero = source.strip_suffix(".0") != Some(&read) && source.starts_with(&read);
-            loses_zero.then(|| {
-                let message = format!(
-                    "the value {} is a number, which equals the text `{read}`",
-                    excerpt(source)
-                );
-                (message, Some(did_you_mean(&format!("\"{source}\""))))
-            })
+            if !loses_zero || texts.binary_search(&source).is_ok() {
+                return None;
+            }
+            let number = excerpt(source);
+            let message = format!("the value {number} is a number, which equals the text `{read}`");
+            // It may be a price, which programs write without the zero.
+            Some((message, Some(format!("if it is a version, write `\"{number}\"`"))))
         }
         Value::String(text) if text.trim() != text => {
-            Some((space_around(text), Some(did_you_mean(text.trim()))))
+            let trimmed = text.trim();
+            let is_meant = trimmed.is_empty() || texts.binary_search(&trimmed).is_ok();
+            (!is_meant).then(|| (space_around(text), Some(did_you_mean(trimmed))))
         }
         _ => None,
     }
@@ -151,7 +156,8 @@ pub(super) fn review_space(text: &str, name: Span, path: Path<'_>, drafts: &mut 
     if let Some(name) = string(text, name)
         && name.trim() != name
     {
-        let help = Some(did_you_mean(name.trim()));
+        let trimmed = name.trim();
+        let help = (!trimmed.is_empty()).then(|| did_you_mean(trimmed));
         drafts.add(Severity::Warning, path, None, space_around(&name), help);
     }
 }
