@@ -6,8 +6,8 @@ use crate::value::Number;
 /// The number of conditions that are compared with all others. More would take long.
 const MOST_CONDITIONS: usize = 100;
 
-/// Returns an attribute of which no value meets all conditions, and whether they ask for different
-/// texts.
+/// Returns an attribute of which no value meets all conditions, and whether each asks for one text,
+/// so that a list of them was probably meant.
 pub(super) fn contradiction(conditions: &[Condition]) -> Option<(&str, bool)> {
     let conditions = conditions.get(..MOST_CONDITIONS).unwrap_or(conditions);
     conditions.iter().enumerate().find_map(|(index, first)| {
@@ -17,8 +17,8 @@ pub(super) fn contradiction(conditions: &[Condition]) -> Option<(&str, bool)> {
         }
         let mut wanted = Wanted::default();
         let mut same = conditions.iter().skip(index).filter(|it| it.attribute == first.attribute);
-        let texts = same.find_map(|condition| wanted.add(condition))?;
-        Some((first.attribute.name(), texts))
+        let single_texts = same.find_map(|condition| wanted.add(condition))?;
+        Some((first.attribute.name(), single_texts))
     })
 }
 
@@ -26,18 +26,21 @@ pub(super) fn contradiction(conditions: &[Condition]) -> Option<(&str, bool)> {
 #[derive(Default)]
 struct Wanted<'a> {
     texts: Option<Vec<&'a str>>,
+    has_list: bool,
     above: Option<Number>,
     below: Option<Number>,
 }
 
 impl<'a> Wanted<'a> {
-    /// Adds a condition. If no value meets it and those before, returns whether texts are the reason.
+    /// Adds a condition. If no value meets it and those before, returns whether each asks for one
+    /// text.
     fn add(&mut self, condition: &'a Condition) -> Option<bool> {
         let (operator, target) = condition.test.parts()?;
         match (operator, target) {
-            ("is", Target::Text(text)) => self.narrow(vec![text]).then_some(true),
+            ("is", Target::Text(text)) => self.narrow(vec![text]).then_some(!self.has_list),
             ("one_of", Target::Texts(texts)) if !texts.is_empty() => {
-                self.narrow(texts.iter().map(|text| &**text).collect()).then_some(true)
+                self.has_list = true;
+                self.narrow(texts.iter().map(|text| &**text).collect()).then_some(false)
             }
             ("gt", Target::Number(bound)) => {
                 self.above = self.above.max(Some(bound));

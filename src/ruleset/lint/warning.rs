@@ -111,12 +111,12 @@ impl Review<'_, '_> {
 
     /// Warns of conditions that cannot hold together.
     fn contradiction(&mut self, path: Path<'_>, conditions: &[Condition], consequence: &str) {
-        let Some((attribute, texts)) = contradiction(conditions) else { return };
+        let Some((attribute, single_texts)) = contradiction(conditions) else { return };
         let message = format_args!(
             "no value of `{}` meets all conditions on it: {consequence}",
             excerpt(attribute)
         );
-        let help = texts.then(|| did_you_mean("one_of"));
+        let help = single_texts.then(|| did_you_mean("one_of"));
         self.drafts.add(Severity::Warning, path.field("conditions"), None, message, help);
     }
 
