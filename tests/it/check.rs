@@ -396,15 +396,28 @@ fn conditions_that_contradict_each_other_are_reported() {
 fn a_rollout_that_a_variation_replaces_is_reported() {
     let ignored = "warning rules[0].percentage_rollout: the rule names a variation, which everyone \
                    it matches gets: the rollout is ignored";
-    let entry = r#"{"variation": "on", "weight": 10}"#;
     for (rollout, expected) in [
-        (format!("[{entry}]"), &[ignored][..]),
-        (format!(r#"{{"variations": [{entry}]}}"#), &[ignored]),
+        (r#"[{"variation": "off", "weight": 10}]"#, &[ignored][..]),
+        (r#"{"variations": [{"variation": "off", "weight": 10}]}"#, &[ignored]),
+        (r#"[{"variation": "on", "weight": 50}, {"variation": "off", "weight": 50}]"#, &[ignored]),
+        (r#"[{"variation_id": "off", "percentage": 0.5}]"#, &[ignored]),
+        (r#"[{"variation": "off", "weight": null, "percentage": 1}]"#, &[ignored]),
+        // Not everyone should get `on`.
+        (r#"[{"variation": "on", "weight": 10}]"#, &[ignored]),
+        (r#"[{"variation": "on", "weight": 99}]"#, &[ignored]),
         // What a service writes for no rollout.
-        ("null".to_owned(), &[]),
-        ("[]".to_owned(), &[]),
-        ("{}".to_owned(), &[]),
-        (r#"{"variations": []}"#.to_owned(), &[]),
+        ("null", &[]),
+        ("[]", &[]),
+        ("{}", &[]),
+        (r#"{"variations": []}"#, &[]),
+        (r#"[{"variation": "on", "weight": 0}, {"variation": "off", "weight": 0}]"#, &[]),
+        (r#"[{"variation": "on"}, {"variation": "off"}]"#, &[]),
+        (r#"[{"variation": "off", "weight": 0, "percentage": 50}]"#, &[]),
+        // What it writes for everyone.
+        (r#"[{"variation": "on", "weight": 100}]"#, &[]),
+        (r#"[{"variation": "on", "percentage": 100}, {"variation": "off", "percentage": 0}]"#, &[]),
+        (r#"[{"variation": "on", "weight": 33.3}, {"variation": "on", "weight": 66.6}]"#, &[]),
+        (r#"{"variations": [{"variation_id": "", "variation": "\u006fn", "weight": 100}]}"#, &[]),
     ] {
         let members = format!(
             r#""targeting_rules": [{{"variation": "on", "percentage_rollout": {rollout}}}]"#
@@ -413,6 +426,23 @@ fn a_rollout_that_a_variation_replaces_is_reported() {
         let empty = members.replacen(r#""variation": "on""#, r#""variation": """#, 1);
         let found = Ruleset::check(&format!("[{{{empty}}}]")).unwrap();
         assert!(!found.iter().any(|it| it.message().contains("is ignored")), "{found:?}");
+    }
+    // The rule and the entry may name the variation by id and by key.
+    for (rule, entry, is_reported) in [
+        (r#""variation_id": "1""#, r#""variation_id": "1""#, false),
+        (r#""variation_id": "1""#, r#""variation": "on""#, false),
+        (r#""variation_id": "1", "variation": "on""#, r#""variation": "on""#, false),
+        (r#""variation_id": "1""#, r#""variation_id": "2""#, true),
+        (r#""variation_id": "1""#, r#""variation": "off""#, true),
+    ] {
+        let text = format!(
+            r#"[{{"key": "f", "default_variation": "on",
+                "variations": [{{"id": "1", "key": "on"}}, {{"id": "2", "key": "off"}}],
+                "targeting_rules": [{{{rule}, "percentage_rollout": [{{{entry}, "weight": 100}}]}}]}}]"#
+        );
+        let found = check(&text);
+        assert_eq!(found.iter().any(|it| it.contains("is ignored")), is_reported, "{found:?}");
+        assert_eq!(found.len(), usize::from(is_reported), "{found:?}");
     }
 }
 

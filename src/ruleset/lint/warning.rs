@@ -1,5 +1,7 @@
 //! Warnings about flags, rules and segments as they are compiled.
 
+use std::borrow::Cow;
+
 use super::Severity;
 use super::contradictions::contradiction;
 use super::drafts::Drafts;
@@ -11,7 +13,7 @@ use crate::ruleset::compile::{FLAGS, SEGMENTS};
 use crate::ruleset::document::Outline;
 use crate::ruleset::problem::Path;
 use crate::ruleset::tables::{Condition, Flag, Rule, Serves, Tables, TextMap, excerpt};
-use crate::value::{Span, elements, member};
+use crate::value::{Span, Value, elements, member, string};
 
 /// The index in the document of each flag and segment of the tables.
 pub(super) struct SourceIndices {
@@ -65,10 +67,11 @@ impl Review<'_, '_> {
             let path = rules.item(rule.index as usize);
             self.contradiction(path, &rule.conditions, "the rule matches nobody");
             self.rule(path, flag, rule, shadowing, is_last);
-            if let (Serves::Variation(_), Some(span)) =
+            if let (Serves::Variation(served), Some(span)) =
                 (&rule.serves, spans.get(rule.index as usize))
             {
-                self.ignored_rollout(path, span);
+                let key = flag.variation(*served).and_then(|it| it.key.as_deref());
+                self.ignored_rollout(path, span, key);
             }
         }
     }
@@ -120,11 +123,22 @@ impl Review<'_, '_> {
         self.drafts.add(Severity::Warning, path.field("conditions"), None, message, help);
     }
 
-    /// Warns of a rollout in a rule that serves a variation.
-    fn ignored_rollout(&mut self, path: Path<'_>, rule: &Span) {
+    /// Warns of a rollout in a rule that serves the variation of a key, unless the rollout would serve
+    /// it to everyone, or serves nothing: exports write such rollouts.
+    fn ignored_rollout(&mut self, path: Path<'_>, rule: &Span, key: Option<&str>) {
         let Some(rollout) = member(self.text, rule.clone(), "percentage_rollout") else { return };
         let entries = member(self.text, rollout.clone(), "variations").unwrap_or(rollout);
-        if !elements(self.text, entries).is_empty() {
+        let names = references(self.text, rule);
+        let (mut same, mut others) = (0.0, 0.0);
+        for entry in elements(self.text, entries) {
+            let mut references = references(self.text, &entry).into_iter().flatten();
+            let is_same = references
+                .any(|name| Some(&*name) == key || names.iter().flatten().any(|it| *it == name));
+            let sum = if is_same { &mut same } else { &mut others };
+            *sum += weight(self.text, &entry);
+        }
+        // The last bucket is 99.
+        if others > 0.0 || (same > 0.0 && same <= 99.0) {
             let message = "the rule names a variation, which everyone it matches gets: \
                            the rollout is ignored";
             self.drafts.warn(path.field("percentage_rollout"), message);
@@ -187,6 +201,23 @@ impl Review<'_, '_> {
             }
         }
     }
+}
+
+/// Returns the names that a rule or an entry of a rollout has for its variation.
+fn references<'a>(text: &'a str, object: &Span) -> [Option<Cow<'a, str>>; 2] {
+    ["variation_id", "variation"].map(|field| {
+        let name = member(text, object.clone(), field).and_then(|span| string(text, span));
+        name.filter(|name| !name.is_empty())
+    })
+}
+
+/// Returns the weight of an entry of a rollout.
+fn weight(text: &str, entry: &Span) -> f64 {
+    let mut weights = ["weight", "percentage"].into_iter().filter_map(|field| {
+        let span = member(text, entry.clone(), field)?;
+        text.get(span)?.parse::<Value>().ok()?.as_f64()
+    });
+    weights.next().unwrap_or_default()
 }
 
 const SERVES_NOTHING: &str = "the rule serves nothing: the next rule is evaluated";
