@@ -434,6 +434,12 @@ fn a_rollout_that_a_variation_replaces_is_reported() {
         (r#""variation_id": "1", "variation": "on""#, r#""variation": "on""#, false),
         (r#""variation_id": "1""#, r#""variation_id": "2""#, true),
         (r#""variation_id": "1""#, r#""variation": "off""#, true),
+        // An empty reference counts as absent.
+        (
+            r#""variation_id": "", "variation": "on""#,
+            r#""variation_id": "", "variation": "off""#,
+            true,
+        ),
     ] {
         let text = format!(
             r#"[{{"key": "f", "default_variation": "on",

@@ -91,6 +91,7 @@ fn a_mistyped_list_of_flags_says_what_was_meant() {
         (r#"{"version": 1, "Flag": [{"key": "a"}]}"#, Some("Flag"), at_root),
         (r#"{"data": {"flgs": []}}"#, Some("flgs"), in_data),
         (r#"{"flags": null, "Flags": []}"#, Some("Flags"), at_root),
+        (r#"{"flags": null}"#, None, at_root),
         (r#"{"features": []}"#, None, at_root),
         (r#"{"plans": []}"#, None, at_root),
         // A flag is no list of flags.
