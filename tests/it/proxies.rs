@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 
@@ -153,6 +153,27 @@ fn an_unusable_explicit_proxy_is_refused_by_build() {
         assert!(sentence.starts_with("failed to build client: `proxy` "), "{url}: {sentence}");
         assert!(!sentence.contains("secret"), "{sentence}");
     }
+}
+
+#[test]
+fn a_proxy_whose_response_drips_holds_up_no_stop() {
+    let wire = Wire::start(|mut stream, _| {
+        if read_request(&mut stream).is_none() {
+            return;
+        }
+        let _ = stream.write_all(b"HTTP/1.1 200 Connection established\r\nx: ");
+        while stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let settings = builder("http://localhost/api/v1").proxy(format!("http://{}", wire.address()));
+    let client = started(settings.shutdown_timeout(Duration::from_millis(500)));
+    wait_until("a poll", || wire.connections() > 0);
+    client.track_event(EvaluationEvent::new("a"));
+    let begin = Instant::now();
+    client.stop();
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!(client.statistics().events.delivered, 0);
 }
 
 #[test]
