@@ -66,8 +66,8 @@ fn parse(url: &str) -> Result<Proxy, &'static str> {
     }
 }
 
-/// Returns a failure that names the proxy, since that may be at fault. Its credentials are left out.
-pub(super) fn blame(proxy: Option<&Proxy>, failure: impl fmt::Display) -> String {
+/// Returns the text of a failure, with the proxy, which may be the cause. Its credentials are left out.
+pub(super) fn with_proxy(proxy: Option<&Proxy>, failure: impl fmt::Display) -> String {
     match proxy {
         Some(proxy) => {
             format!("{failure}, through the proxy `{}:{}`", proxy.host(), proxy.port())

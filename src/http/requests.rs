@@ -291,7 +291,7 @@ impl Http {
     /// Returns the failure of a request that got no connection in time.
     fn no_connection(&self, url: &str, limit: Duration) -> RequestError {
         let cause = format_args!("no connection within {:?}", rounded(limit));
-        let cause = proxy::blame(self.proxy(url), cause);
+        let cause = proxy::with_proxy(self.proxy(url), cause);
         let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, cause);
         RequestError::Transport { url: url.to_owned(), cause: Arc::new(cause) }
     }
@@ -362,7 +362,7 @@ impl Http {
                 }
                 let cause: Arc<dyn std::error::Error + Send + Sync> = match self.proxy(&url) {
                     None => Arc::new(error),
-                    proxy => Arc::new(std::io::Error::other(proxy::blame(proxy, error))),
+                    proxy => Arc::new(std::io::Error::other(proxy::with_proxy(proxy, error))),
                 };
                 RequestError::Transport { url, cause }
             }
