@@ -829,7 +829,8 @@ fn a_killed_process_loses_no_spooled_event() {
     let client = started(spooling(&server, &folder));
     client.stop();
     finished += usize::from(client.statistics().events.delivered_spooled > 0);
-    folder.assert_no_spool();
+    // A process that was killed between creating the file and writing it leaves an empty one.
+    assert!(folder.lines().is_empty(), "{:?} are left", folder.lines());
 
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     let mut repeated_requests = 0;
