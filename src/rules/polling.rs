@@ -263,7 +263,6 @@ mod tests {
     use crate::rules::poller::Decision;
     use crate::ruleset::{IndexedText, Ruleset};
     use crate::support::{Reply, Server, ruleset, wait_until};
-    use crate::value::Value;
     use crate::worker::spawn_detached;
 
     const INTERVAL: Duration = Duration::from_millis(10);
@@ -324,18 +323,23 @@ mod tests {
 
     #[test]
     fn no_evaluation_has_to_free_a_replaced_ruleset() {
+        let hour = Duration::from_secs(3600);
+        // One poll at once, and the next one much later.
+        let one_poll = || Timetable::for_test(Backoff::for_test(hour, hour, 1), hour);
         let server = Server::with_ruleset(ruleset(1, &["a"]));
         let flags = Arc::new(Flags::default());
-        let poller = poll_with(&server, &flags, Duration::ZERO, |polling| {
-            polling.grace = Duration::from_secs(3600);
+        let poller = poll_with(&server, &flags, hour, |polling| {
+            polling.grace = hour;
+            polling.lock().timetable = one_poll();
         });
-        let version = || flags.store.current().map(|ruleset| ruleset.version().clone());
-        wait_until("the first ruleset", || version() == Some(Value::from(1)));
+        wait_until("the first ruleset", || poller.0.lock().answered.is_some());
         // An evaluation is running while the ruleset is replaced.
         let evaluation = flags.store.current().unwrap();
         let tables = evaluation.weak();
         server.respond(|_| Reply::json(ruleset(2, &["a"])));
-        wait_until("the second ruleset", || version() == Some(Value::from(2)));
+        poller.0.lock().timetable = one_poll();
+        poller.0.changed.notify_all();
+        wait_until("the second ruleset", || poller.0.has_replaced());
         drop(evaluation);
         assert!(tables.upgrade().is_some(), "the evaluation freed it");
         drop(poller);
