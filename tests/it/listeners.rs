@@ -593,6 +593,9 @@ fn a_listener_that_blocks_makes_the_state_stale() {
     let (proceed, begun) = block(&client);
     client.start().unwrap();
     begun.recv_timeout(SOON).unwrap();
+    let last_failure = || client.statistics().last_failure.map(|failure| failure.to_string());
+    // On a busy machine, an earlier poll may have taken too long.
+    let failure_before = last_failure();
     let stale_for = |client: &PhaseFlagClient| match client.state() {
         ClientState::Stale { age, .. } => age,
         _ => None,
@@ -602,7 +605,7 @@ fn a_listener_that_blocks_makes_the_state_stale() {
         wait_until("stale rules", || stale_for(&client) >= Some(age));
     }
     assert!(client.is_ready());
-    assert_eq!(client.statistics().last_failure.map(|failure| failure.to_string()), None);
+    assert_eq!(last_failure(), failure_before);
     drop(proceed);
     wait_until("a later poll", || client.state() == ClientState::Ready);
 }

@@ -151,5 +151,5 @@ fn stop_returns_at_once() {
     assert!(matches!(client.start(), Err(Error::Stopped)));
     assert!(client.get_boolean_value("a", false, None));
     drop(client);
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < Duration::from_secs(5));
 }

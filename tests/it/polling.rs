@@ -52,12 +52,11 @@ fn polls_at_its_interval() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let interval = Duration::from_millis(60);
     let _client = ready(builder(&server).polling_interval(interval));
-    let gaps = gaps(&server.wait_for(8, RULESET));
-    assert!(gaps[0] < interval * 10, "{gaps:?}");
-    for gap in &gaps[1..] {
-        assert!(*gap >= interval * 9 / 10, "{gaps:?}");
-        assert!(*gap < interval * 11, "{gaps:?}");
-    }
+    // The first gap is random.
+    let gaps = gaps(&server.wait_for(8, RULESET)).split_off(1);
+    let shortest = *gaps.iter().min().unwrap();
+    // A busy machine makes gaps longer, but not each of them.
+    assert!((interval..interval * 11).contains(&shortest), "{gaps:?}");
 }
 
 #[test]
@@ -263,11 +262,12 @@ fn retry_after_is_a_minimum() {
             _ => Reply::json(ruleset(1, &["a"])),
         });
         let client = ready(builder(&server).polling_interval(RAPIDLY));
-        let requests = server.wait_for(3, RULESET);
+        let requests = server.wait_for(6, RULESET);
         let gaps = gaps(&requests);
         assert!(gaps[0] >= Duration::from_secs(1), "{gaps:?}");
         assert!(gaps[0] < Duration::from_secs(11), "{gaps:?}");
-        assert!(gaps[1] < Duration::from_secs(1), "{gaps:?}");
+        // A busy machine makes gaps longer, but not each of them.
+        assert!(gaps[1..].iter().any(|gap| *gap < Duration::from_secs(1)), "{gaps:?}");
         assert!(client.is_ready());
     }
 }
@@ -292,7 +292,8 @@ fn a_poll_in_flight_does_not_delay_stop() {
     server.wait_for(1, RULESET);
     let start = Instant::now();
     drop(client);
-    assert!(start.elapsed() < Duration::from_secs(1));
+    // Less than the poll would take.
+    assert!(start.elapsed() < SOON / 4);
 }
 
 #[test]
