@@ -191,16 +191,18 @@ fn a_transient_bootstrap_failure_keeps_the_rules_in_use() {
     for failure in transient() {
         let shown = format!("{failure:?}");
         let server = service(PLAIN, Reply::json(WHOLE));
-        let timeout = Duration::from_millis(300);
+        let timeout = Duration::from_secs(2);
         let client = ready(builder(&server).request_timeout(timeout).polling_interval(RAPIDLY));
         let (heard, _subscription) = listen(&client);
         server.respond(responses(RULES, failure));
-        wait_until("a failed poll", || matches!(client.state(), ClientState::Stale { .. }));
+        // On a busy machine, a request for the ruleset may take too long, too.
+        let failure = || client.statistics().last_failure.map(|failure| failure.to_string());
+        let is_bootstrap = |failure: String| failure.contains("/sdk/bootstrap");
+        wait_until("a failed poll", || failure().is_some_and(is_bootstrap));
+        assert!(matches!(client.state(), ClientState::Stale { .. }), "{shown}");
         assert_eq!(client.flags()[0].key(), "plain", "{shown}");
         assert_eq!(client.statistics().rulesets_accepted, 1, "{shown}");
         assert!(heard.lock().unwrap().is_empty(), "{shown}");
-        let failure = client.statistics().last_failure.unwrap().to_string();
-        assert!(failure.contains("/sdk/bootstrap"), "{failure}");
         server.respond(responses(RULES, Reply::json(WHOLE)));
         wait_until("the segments", || is_tester(&client));
         // The rules are in use a moment before the poll counts as accepted.
@@ -214,7 +216,7 @@ fn rules_without_segments_are_served_if_there_are_no_others() {
     for failure in transient() {
         let shown = format!("{failure:?}");
         let server = service(RULES, failure);
-        let timeout = Duration::from_millis(300);
+        let timeout = Duration::from_secs(2);
         // One ruleset is enough, but not without its segments.
         let settings = builder(&server).request_timeout(timeout).polling_interval(Duration::ZERO);
         let client = ready(settings);
@@ -342,7 +344,11 @@ fn a_404_on_both_paths_does_not_forget_the_bootstrap() {
     server.respond(|_| Reply::status(404));
     wait_until("a failed poll", || matches!(client.state(), ClientState::Stale { .. }));
     assert!(is_tester(&client));
-    server.respond(responses(RULES, Reply::json(edited())));
+    // A poll that is under way still finds neither.
+    server.respond(|request| match request.path.as_str() {
+        BOOTSTRAP => Reply::json(edited()),
+        _ => Reply::status(404),
+    });
     wait_until("the edit of the segment", || !is_tester(&client));
     wait_until("the poll is accepted", || client.state() == ClientState::Ready);
     let last = server.requests().pop().unwrap();
