@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -438,20 +439,13 @@ fn a_flag_that_the_service_does_not_evaluate_is_an_error() {
 
 #[test]
 fn an_unreachable_service_is_an_error() {
-    let server = Server::start(|_| Reply::status(404));
-    let client = builder(&server).build().unwrap();
-    let url = server.url();
-    drop(server);
-    // The port accepts connections until the server thread has ended.
-    let mut texts = Vec::new();
-    for _ in 0..100 {
-        let error = client.evaluate("checkout", None).unwrap_err();
-        assert!(matches!(error, Error::Request { .. }));
-        texts = chain(&error);
-        if texts.len() > 1 && texts[1].contains("refused") {
-            break;
-        }
-    }
+    // A connection takes the port of the service, so that no other test listens there.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let url = format!("http://{}/api/v1", connection.local_addr().unwrap());
+    let error = at(&url).build().unwrap().evaluate("checkout", None).unwrap_err();
+    assert!(matches!(error, Error::Request { .. }));
+    let texts = chain(&error);
     assert_eq!(texts[0], format!("failed to reach `{url}/evaluate`"));
     assert!(texts[1].contains("refused"), "{texts:?}");
 }
@@ -642,7 +636,9 @@ fn an_invalid_evaluation_is_an_error() {
 
 #[test]
 fn undelivered_events_are_an_error() {
-    let server = Server::start(|_| Reply::status(503).with_body(r#"{"error": "updating"}"#));
+    // No retry comes between the flushes.
+    let updating = Reply::status(503).with_body(r#"{"error": "updating"}"#);
+    let server = Server::start(move |_| updating.clone().with("retry-after", "3600"));
     let client = started(builder(&server));
     for _ in 0..3 {
         client.track_event(EvaluationEvent::new("a"));

@@ -84,10 +84,11 @@ fn nightly_takes_settings_and_overrides_from_its_environment_and_loses_no_event(
                 "variations": [{"key": "v", "value": 100}]}]}"#,
         ),
     });
-    assert_eq!(run(None), "importing 100 rows at a time\n");
-    assert_eq!(events() - refused, 3);
+    // On a busy machine, the rules may come after the two seconds that a run waits for them.
+    let runs = (1..10).find(|_| run(None) == "importing 100 rows at a time\n").unwrap();
+    assert_eq!(events() - refused, 2 + runs);
     assert_eq!(run(Some("20")), "importing 20 rows at a time\n");
-    assert_eq!(events() - refused, 4);
+    assert_eq!(events() - refused, 3 + runs);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
@@ -117,7 +118,8 @@ fn watch_sees_the_rules_change() {
     watch.line("added: instant-find");
     watch.line("removed: instant-search");
 
-    drop(server);
+    // Not the end of the server: another test may listen at its port.
+    server.respond(|_| Reply::Raw(Vec::new()));
     watch.line("state: the last rules stay in use: failed to");
     watch.say("stop");
     assert!(watch.end().success());
