@@ -285,7 +285,10 @@ mod beside_a_service {
         fs::write(&path, rules("one")).unwrap();
         let client = started(watching(&path));
         let start = (Level::Info, format!("flags in use: 1, from the bootstrap `{name}`"));
-        fs::write(&path, "{").unwrap();
+        // In one step: an empty file would be another failure.
+        let aside = folder.file("aside");
+        fs::write(&aside, "{").unwrap();
+        fs::rename(&aside, &path).unwrap();
         wait_until("the warning", || lines().len() > 1);
         assert_stays(&client, "one");
         fs::remove_file(&path).unwrap();
@@ -295,6 +298,7 @@ mod beside_a_service {
         assert_eq!(lines(), [start.clone(), (Level::Warn, warning.clone())]);
         fs::write(&path, rules("two")).unwrap();
         wait_until("the new rules", || value(&client) == "two");
+        wait_until("the line about them", || lines().len() > 2);
         let over = format!("the bootstrap `{name}` can be used again");
         assert_eq!(lines(), [start, (Level::Warn, warning), (Level::Info, over)]);
     }

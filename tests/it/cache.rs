@@ -141,11 +141,11 @@ fn problems_of_a_cached_ruleset_are_reported_once() {
 #[test]
 fn polls_follow_a_fresh_ruleset() {
     let (server, folder) = cached("turn", ruleset(1, &["a"]));
-    server.respond(|_| Reply::json(ruleset(2, &["b"])));
     let settings = builder(&server).cache_dir(&folder.0).cache_max_age(NEVER);
     let client = started(settings.polling_interval(Duration::from_millis(200)));
     assert!(client.is_ready());
     assert!(is_on(&client, "a"));
+    server.respond(|_| Reply::json(ruleset(2, &["b"])));
     wait_until("the next ruleset", || is_on(&client, "b"));
     assert!(!is_on(&client, "a"));
 }

@@ -325,6 +325,7 @@ fn every_method_of_a_client_uses_the_environment() {
 mod with_a_service {
     use std::fs;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use super::*;
     use crate::support::{NEVER, RAPIDLY, Reply, Server, builder, ready, started, wait_until};
@@ -416,7 +417,9 @@ mod with_a_service {
         ready(settings("production")).stop();
         server.respond(|_| Reply::Hang);
         for (name, expected) in [("production", "off"), ("staging", "on")] {
-            let client = started(settings(name));
+            // No poll that locks the cache while the folder is removed.
+            let settings = settings(name).cache_max_age(NEVER).polling_interval(Duration::ZERO);
+            let client = started(settings);
             assert_eq!(value(&client, "f"), expected, "{name}");
         }
         fs::remove_dir_all(&folder).unwrap();

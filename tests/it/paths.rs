@@ -314,12 +314,15 @@ fn a_cleared_folder_is_filled_again() {
     let (server, folder) = (Server::start(self_hosted), Folder::new("cleared"));
     let interval = support::RAPIDLY;
     let client = ready(builder(&server).cache_dir(&folder.0).polling_interval(interval));
-    for file in ["rules", "paths"] {
+    // The client writes both if the rules are missing.
+    for file in ["paths", "rules"] {
         fs::remove_file(folder.file(file).unwrap()).unwrap();
     }
     wait_until("both files", || ["rules", "paths"].iter().all(|end| folder.file(end).is_some()));
     client.stop();
-    assert_eq!(run(&server, &folder), [BOOTSTRAP]);
+    // The last poll of the client may come to the service after its stop.
+    let paths = run(&server, &folder);
+    assert!(paths.iter().all(|path| path == BOOTSTRAP), "{paths:?}");
 }
 
 #[test]
