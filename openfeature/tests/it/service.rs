@@ -59,8 +59,9 @@ async fn waiting_does_not_block_the_thread() {
         server.wait_for(1, "/sdk/ruleset");
         respond.send(()).unwrap();
     });
-    assert_eq!(provider.status(), ProviderStatus::Ready);
     assert!(provider.resolve_bool_value("a", &context).await.unwrap().value);
+    // The wait ends when there are rules, which is a moment earlier.
+    wait_until("the client is ready", || provider.status() == ProviderStatus::Ready);
 }
 
 #[tokio::test]
