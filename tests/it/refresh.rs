@@ -364,8 +364,9 @@ fn all_requests_together_take_one_request_timeout() {
 #[test]
 fn waits_for_a_poll_for_at_most_one_request_timeout() {
     let server = start_with_etag(1, &["a"]);
-    let settings = builder(&server).polling_interval(NEVER);
-    let client = settings.request_timeout(Duration::from_millis(100)).build().unwrap();
+    let timeout = Duration::from_secs(2);
+    let settings = builder(&server).polling_interval(NEVER).request_timeout(timeout);
+    let client = settings.build().unwrap();
     let (proceed, may_proceed) = channel::<()>();
     let (begin, begun) = channel();
     let may_proceed = Mutex::new(may_proceed);
@@ -379,7 +380,7 @@ fn waits_for_a_poll_for_at_most_one_request_timeout() {
     let error = client.refresh().unwrap_err();
     assert!(
         matches!(&error, Error::Request { cause: RequestError::Timeout { limit, .. }, .. }
-            if *limit == Duration::from_millis(100)),
+            if *limit == timeout),
         "{error:?}"
     );
     drop(proceed);
