@@ -6,6 +6,11 @@ use crate::support::wait_until;
 
 const METRICS: &str = include_str!("../../examples/monitoring/metrics.txt");
 
+/// Waits until a server has flags: its service may respond after it has begun to serve.
+pub fn wait_until_ready(address: &str) {
+    wait_until("flags", || get(&format!("{address}/readyz")).status == 200);
+}
+
 /// Checks the probes of a server that cannot reach its service and has no flags.
 pub fn check_probes_without_flags(address: &str) {
     let report = |path: &str| get(&format!("{address}{path}"));

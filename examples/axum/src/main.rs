@@ -12,10 +12,10 @@
 //! $ curl 'http://127.0.0.1:8080/metrics'
 //! ```
 //!
-//! Ctrl-C and SIGTERM end it: it completes pending requests for up to 3 seconds, and then delivers
-//! events for up to the `shutdown_timeout` of the client. A second signal ends it immediately.
-//! `PHASEFLAG_BASE_URL` sets another service, `PHASEFLAG_API_KEY` its key, and `PORT` the port to
-//! listen on; 0 is any free one.
+//! Ctrl-C and SIGTERM end it: it completes pending requests for up to 3 seconds, or `DRAIN_SECONDS`,
+//! and then delivers events for up to the `shutdown_timeout` of the client. A second signal ends it
+//! immediately. `PHASEFLAG_BASE_URL` sets another service, `PHASEFLAG_API_KEY` its key, and `PORT` the
+//! port to listen on; 0 is any free one.
 //!
 //! `axum::serve` has no timeout for an incomplete request: put a reverse proxy in front.
 
@@ -40,15 +40,16 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-/// How long pending requests may take at the end. With the `shutdown_timeout` of the client, that is
-/// less than the 10 seconds after which a container is killed.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many seconds pending requests may take at the end. With the `shutdown_timeout` of the client,
+/// that is less than the 10 seconds after which a container is killed.
+const DRAIN_SECONDS: &str = "3";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let base_url = setting("PHASEFLAG_BASE_URL", "http://127.0.0.1:8000/api/v1");
     let api_key = setting("PHASEFLAG_API_KEY", "sdk-dev-local");
     let port: u16 = setting("PORT", "8080").parse()?;
+    let drain_timeout = Duration::from_secs(setting("DRAIN_SECONDS", DRAIN_SECONDS).parse()?);
 
     // First, since a container runtime may end the server while it starts.
     let mut signals = EndSignals::listen()?;
@@ -74,7 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     signals.recv().await;
     drop(drain);
     tokio::select! {
-        events = finish(serving, client) => {
+        events = finish(serving, drain_timeout, client) => {
             let events = events?;
             println!("events delivered: {}", events.delivered);
             println!("events dropped: {}", events.dropped());
@@ -90,11 +91,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Waits for pending requests, and then stops the client.
 async fn finish(
     serving: JoinHandle<io::Result<()>>,
+    drain_timeout: Duration,
     client: PhaseFlagClient,
 ) -> Result<EventCounts, Box<dyn Error>> {
-    match timeout(DRAIN_TIMEOUT, serving).await {
+    match timeout(drain_timeout, serving).await {
         Ok(served) => served??,
-        Err(_) => eprintln!("abandoning requests that are not complete after {DRAIN_TIMEOUT:?}"),
+        Err(_) => eprintln!("abandoning requests that are not complete after {drain_timeout:?}"),
     }
     // Dropping the last handle would also stop the client, but block a thread of the executor.
     let counts = spawn_blocking(move || {

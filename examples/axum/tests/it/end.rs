@@ -1,10 +1,13 @@
 //! How a signal ends the server, whatever its connections do.
 
 use std::io::{Read, Write};
+#[cfg(target_os = "linux")]
+use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::process::Command;
 
 use crate::exchange::exchange;
+use crate::monitoring::wait_until_ready;
 use crate::program::Program;
 use crate::serve::{KINDS, Service};
 use crate::support::{Reply, SOON, Server, wait_until};
@@ -30,14 +33,17 @@ struct Shop {
 
 impl Shop {
     fn start(base_url: &str) -> Shop {
-        Shop::start_by(&mut Command::new(SERVER), base_url)
+        // A busy machine cuts off no request.
+        Shop::start_by(Command::new(SERVER).env("DRAIN_SECONDS", "3600"), base_url)
     }
 
+    /// Starts a server that has the flags of its service.
     fn start_by(command: &mut Command, base_url: &str) -> Shop {
         command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
         // A proxy of this machine must not interfere.
         let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
         let line = program.line("serving http://");
+        wait_until_ready(line.strip_prefix("serving ").unwrap());
         let address = line.strip_prefix("serving http://").unwrap().to_owned();
         Shop { program, address }
     }
@@ -48,13 +54,16 @@ impl Shop {
         assert_eq!(exchange("GET", &url, &[("x-user-id", user)], "").status, 200);
     }
 
-    /// Sends bytes on a new connection, and returns when the server has accepted it.
+    /// Sends bytes on a new connection, and returns when the server has accepted it and read them: it
+    /// closes a connection from which it has read nothing at the end.
     fn connect(&self, text: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         // It accepts connections in turn.
         self.checkout("ada");
+        #[cfg(target_os = "linux")]
+        wait_until("the server has read the bytes", || unread(&stream) == Some(0));
         stream
     }
 
@@ -79,6 +88,23 @@ impl Shop {
         assert!(self.program.end().success());
         cut_off
     }
+}
+
+/// Returns how many bytes of a connection the server has not read yet.
+#[cfg(target_os = "linux")]
+fn unread(stream: &TcpStream) -> Option<u64> {
+    let hex = |address: SocketAddr| match address {
+        SocketAddr::V4(address) => {
+            let ip = u32::from_ne_bytes(address.ip().octets());
+            format!("{ip:08X}:{:04X}", address.port())
+        }
+        SocketAddr::V6(address) => panic!("{address}"),
+    };
+    let (own, server) = (hex(stream.local_addr().unwrap()), hex(stream.peer_addr().unwrap()));
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+    let row = rows.into_iter().find(|row| row[1] == server && row[2] == own)?;
+    u64::from_str_radix(row[4].split(':').nth(1)?, 16).ok()
 }
 
 #[test]
@@ -150,7 +176,7 @@ fn a_connection_that_is_kept_alive_does_not_delay_the_end() {
 #[test]
 fn an_incomplete_request_is_cut_off() {
     let service = Server::with_ruleset(FLAGS);
-    let shop = Shop::start(&service.url());
+    let shop = Shop::start_by(&mut Command::new(SERVER), &service.url());
     let _connection = shop.connect(HALF);
     shop.tell("TERM");
     assert!(shop.end(1));

@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use crate::exchange::{Response, exchange};
-use crate::monitoring::{check_metrics, check_probes_with_flags, check_probes_without_flags};
+use crate::monitoring::{
+    check_metrics, check_probes_with_flags, check_probes_without_flags, wait_until_ready,
+};
 use crate::program::Program;
 use crate::support::Server;
 
@@ -18,8 +20,15 @@ struct Shop {
 }
 
 impl Shop {
-    /// Starts a server whose flags come from this service.
+    /// Starts a server that has the flags of its service.
     fn start(base_url: &str) -> Shop {
+        let shop = Shop::start_without_flags(base_url);
+        wait_until_ready(&shop.address);
+        shop
+    }
+
+    /// Starts a server whose service cannot be reached.
+    fn start_without_flags(base_url: &str) -> Shop {
         let mut command = Command::new(env!("CARGO_BIN_EXE_example-axum"));
         command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
         // A proxy of this machine must not interfere.
@@ -71,7 +80,7 @@ fn flags_are_evaluated_for_each_request() {
 #[test]
 fn defaults_are_served_without_a_service() {
     // Port 9 is usually closed, and otherwise discards its input.
-    let mut shop = Shop::start("http://127.0.0.1:9/api/v1");
+    let mut shop = Shop::start_without_flags("http://127.0.0.1:9/api/v1");
     shop.program.line("serving defaults for now: the client was not ready within 2s: ");
     assert_eq!(
         shop.checkout("ada", "?plan=pro").body,
@@ -82,7 +91,7 @@ fn defaults_are_served_without_a_service() {
 #[test]
 fn the_probes_say_whether_there_are_flags_and_why_not() {
     // Port 9 is usually closed, and otherwise discards its input.
-    check_probes_without_flags(&Shop::start("http://127.0.0.1:9/api/v1").address);
+    check_probes_without_flags(&Shop::start_without_flags("http://127.0.0.1:9/api/v1").address);
 
     let service = Server::with_ruleset(FLAGS);
     check_probes_with_flags(&Shop::start(&service.url()).address, 8);

@@ -26,7 +26,7 @@ fn flags_are_evaluated_for_each_request() {
 #[test]
 fn defaults_are_served_without_a_service() {
     // Port 9 is usually closed, and otherwise discards its input.
-    let mut shop = Shop::start("http://127.0.0.1:9/api/v1");
+    let mut shop = Shop::start_without_flags("http://127.0.0.1:9/api/v1");
     shop.program.line("serving defaults for now: the client was not ready within 2s: ");
     assert_eq!(
         shop.get("/checkout?user=ada&plan=pro").body,
@@ -37,7 +37,7 @@ fn defaults_are_served_without_a_service() {
 #[test]
 fn the_probes_say_whether_there_are_flags_and_why_not() {
     // Port 9 is usually closed, and otherwise discards its input.
-    check_probes_without_flags(&Shop::start("http://127.0.0.1:9/api/v1").address);
+    check_probes_without_flags(&Shop::start_without_flags("http://127.0.0.1:9/api/v1").address);
 
     let service = Server::with_ruleset(FLAGS);
     check_probes_with_flags(&Shop::start(&service.url()).address, 8);

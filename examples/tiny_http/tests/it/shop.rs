@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::exchange::{Response, get};
+use crate::monitoring::wait_until_ready;
 use crate::program::Program;
 
 pub const FLAGS: &str = include_str!("../../../flags.json");
@@ -16,12 +17,23 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// Starts a server whose flags come from this service.
+    /// Starts a server that has the flags of its service.
     pub fn start(base_url: &str) -> Shop {
         Shop::start_by(&mut Command::new(SERVER), base_url)
     }
 
     pub fn start_by(command: &mut Command, base_url: &str) -> Shop {
+        let shop = Shop::begin(command, base_url);
+        wait_until_ready(&shop.address);
+        shop
+    }
+
+    /// Starts a server whose service cannot be reached.
+    pub fn start_without_flags(base_url: &str) -> Shop {
+        Shop::begin(&mut Command::new(SERVER), base_url)
+    }
+
+    fn begin(command: &mut Command, base_url: &str) -> Shop {
         command.env("PHASEFLAG_BASE_URL", base_url).env("PORT", "0");
         // A proxy of this machine must not interfere.
         let mut program = Program::start(command.env("NO_PROXY", "127.0.0.1"));
