@@ -99,15 +99,19 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_work_ends_the_report() {
-        let reported = AtomicBool::new(false);
-        let what = || {
-            reported.store(true, Ordering::Release);
-            "working".to_owned()
+        let reports_nothing = || {
+            let reported = AtomicBool::new(false);
+            let what = || {
+                reported.store(true, Ordering::Release);
+                "working".to_owned()
+            };
+            // Without a message, which takes time.
+            let work = || panic::resume_unwind(Box::new(()));
+            let during = || during(Audience::All, &what, work);
+            assert!(panic::catch_unwind(AssertUnwindSafe(during)).is_err());
+            !reported.load(Ordering::Acquire)
         };
-        // Without a message, which takes time.
-        let work = || panic::resume_unwind(Box::new(()));
-        let during = || during(Audience::All, &what, work);
-        assert!(panic::catch_unwind(AssertUnwindSafe(during)).is_err());
-        assert!(!reported.load(Ordering::Acquire), "it goes on after the panic");
+        // A busy machine may take a second for the panic once, but not each time.
+        assert!((0..5).any(|_| reports_nothing()), "it goes on after the panic");
     }
 }
