@@ -73,6 +73,11 @@ impl Program {
         self.child.id()
     }
 
+    /// Returns whether the program has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for the end of the program.
     pub fn end(mut self) -> ExitStatus {
         let deadline = Instant::now() + SOON;

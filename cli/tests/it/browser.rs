@@ -4,7 +4,7 @@
 //! `pngquant 64` and `optipng`.
 
 use crate::support::browser::{Browser, DOWN, ENTER, TAB, UP};
-use crate::support::{FLAGS, Folder, Service};
+use crate::support::{FLAGS, Folder, Port, Service};
 
 /// Opens the page of a service that serves the flags of the examples.
 fn open(folder: &Folder) -> Option<(Service, Browser)> {
@@ -39,7 +39,8 @@ fn a_flag_is_chosen_and_an_attribute_changes_its_answer() {
     browser.wait_for("#reason", "enabled, because a rule matches");
     browser.wait_for("#why", "holds for pro");
     browser.wait_for("[data-key=new-checkout-flow] .value", "true");
-    browser.wait_for("#split", "1000 · 100.0 %");
+    // Of fewer than 1000 users, if the machine is busy.
+    browser.wait_for("#split", " · 100.0 %");
     browser
         .wait_for("#command", "explain --bootstrap flags.json --attr plan=pro new-checkout-flow");
     // The address keeps the state.
@@ -62,7 +63,12 @@ fn a_flag_is_chosen_and_an_attribute_changes_its_answer() {
 #[test]
 fn an_edit_of_the_file_appears() {
     let folder = Folder::new("browser-edit");
-    let Some((service, browser)) = open(&folder) else { return };
+    let Some(browser) = Browser::start(&folder) else { return };
+    folder.write("flags.json", FLAGS);
+    let port = Port::hold();
+    let service = Service::start_on(&port, &folder, "flags.json");
+    browser.open(&service.page());
+    browser.wait_for("#answer", "because");
     browser.click("[data-key=instant-search]");
     browser.wait_for("#why", "25 to 100");
     browser.wait_for("#live", "live");
@@ -84,7 +90,6 @@ fn an_edit_of_the_file_appears() {
     browser.wait_for("#missing", "The file has no flag instant-search.");
 
     // The service ends, and another one takes its place.
-    let port = service.page().rsplit(':').next().unwrap().trim_end_matches('/').to_owned();
     drop(service);
     browser.wait_for("#live", "not connected");
     // An answer to another context or of another flag does not stay.
@@ -99,7 +104,7 @@ fn an_edit_of_the_file_appears() {
     assert_eq!(visibility.as_str(), Some("hidden"));
     browser.click("[data-key=quick-search]");
     folder.write("flags.json", FLAGS);
-    let _service = Service::start_with(&folder, &["flags.json", "--port", &port]);
+    let _service = Service::start_on(&port, &folder, "flags.json");
     browser.wait_for("#live", "live");
     browser.wait_for("#missing", "The file has no flag quick-search.");
     browser.click("[data-key=instant-search]");
@@ -124,6 +129,8 @@ fn the_keyboard_suffices() {
     browser.press(UP);
     browser.press(DOWN);
     browser.wait_for("#key", "instant-search");
+    // The answer removes what the rules of the flag before read.
+    browser.wait_until("!document.querySelector('.busy')");
     // One Tab leaves the list, however long it is.
     browser.press(TAB);
     browser.wait_until("document.activeElement.id === 'user'");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{self, CACHES, FLAGS, Folder, KEY, Service, outcome, refused, run};
+use crate::support::{self, CACHES, FLAGS, Folder, KEY, Port, Service, outcome, refused, run};
 
 const LIGHT: &str = "light\n";
 const DARK: &str = "dark\n";
@@ -46,9 +46,11 @@ fn rules_of_the_last_minute_are_not_requested_again() {
 #[test]
 fn a_service_that_is_down_is_reported_after_a_minute() {
     let folder = Folder::new("cache-down");
-    let service = Service::with_flags(&folder);
+    folder.write("flags.json", FLAGS);
+    let port = Port::hold();
+    let service = Service::start_on(&port, &folder, "flags.json");
     assert_eq!(get(&service, &folder, &[]), outcome(0, LIGHT, ""));
-    let base_url = service.base_url.clone();
+    let base_url = port.base_url();
     drop(service);
     let down = |arguments: &[&str]| {
         let mut command = folder.phaseflag(&["get", "ui-theme", "--timeout", "5"]);

@@ -136,7 +136,7 @@ fn offline_rules_need_no_service() {
 fn an_override_needs_no_rules() {
     let folder = Folder::new("from-env-no-rules");
     let down = |arguments: &[&str]| {
-        let mut command = folder.phaseflag(&[arguments, &["--timeout", "0.3"]].concat());
+        let mut command = folder.phaseflag(&[arguments, &["--timeout", "5"]].concat());
         command.env("PHASEFLAG_BASE_URL", NOBODY).env("PHASEFLAG_API_KEY", KEY);
         run(command.env("PHASEFLAG_FLAG_UI_THEME", "dark"))
     };

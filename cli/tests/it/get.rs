@@ -245,7 +245,7 @@ fn gets_the_rules_from_the_service() {
 fn a_service_that_is_down_is_an_error() {
     let folder = Folder::new("get-down");
     let down = |arguments: &[&str]| {
-        let mut command = folder.phaseflag(&[&["get", "--timeout", "0.3"], arguments].concat());
+        let mut command = folder.phaseflag(&[&["get", "--timeout", "5"], arguments].concat());
         command.env("PHASEFLAG_BASE_URL", NOBODY).env("PHASEFLAG_API_KEY", KEY);
         run(&mut command)
     };

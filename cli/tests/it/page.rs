@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use phaseflag::Value;
 
@@ -30,11 +31,19 @@ fn connect(service: &Service) -> TcpStream {
     stream
 }
 
+/// Returns the whole answer. One that takes a second may be cut, which a busy machine does not do each
+/// time.
 fn answer(service: &Service, request: &str) -> Value {
     let url = format!("{}_page/answer", service.page());
-    let response = exchange("POST", &url, &[JSON], request);
-    assert_eq!(response.status, 200, "{}", response.body);
-    response.json()
+    for _ in 0..5 {
+        let start = Instant::now();
+        let response = exchange("POST", &url, &[JSON], request);
+        assert_eq!(response.status, 200, "{}", response.body);
+        if start.elapsed() < Duration::from_secs(1) {
+            return response.json();
+        }
+    }
+    panic!("each answer takes more than a second: {request:.200}");
 }
 
 #[test]
@@ -389,19 +398,24 @@ fn a_slow_split_ends_early_and_delays_no_other_request() {
         .unwrap();
         slow
     };
-    // A busy machine may take a second for the other request once, but not each time.
-    let overtaken = (0..10).map(|_| ask()).find(|slow| {
+    let total = |slow: TcpStream| {
+        let mut lines = BufReader::new(slow).lines();
+        let json = lines.find(|line| line.as_ref().unwrap().starts_with('{')).unwrap().unwrap();
+        json.parse::<Value>().unwrap()["split"]["total"].as_u64().unwrap()
+    };
+    // A busy machine may take a second for the other request, or before the first user, once, but not
+    // each time.
+    let works = (0..10).any(|_| {
+        let slow = ask();
         assert_eq!(get(&service, "_page/flags").status, 200);
         slow.set_nonblocking(true).unwrap();
         let is_waiting = slow.peek(&mut [0]).is_err();
         slow.set_nonblocking(false).unwrap();
-        is_waiting
+        let total = total(slow);
+        assert!(total < 1000, "{total}");
+        is_waiting && total > 0
     });
-    let slow = overtaken.expect("the slow answer came first");
-    let mut lines = BufReader::new(slow).lines();
-    let json = lines.find(|line| line.as_ref().unwrap().starts_with('{')).unwrap().unwrap();
-    let total = json.parse::<Value>().unwrap()["split"]["total"].as_u64().unwrap();
-    assert!((1..1000).contains(&total), "{total}");
+    assert!(works, "the slow answer came first, or has no users");
 }
 
 /// An open stream of edits.
@@ -494,7 +508,7 @@ fn the_number_of_streams_is_bounded() {
     // A stream that its client has closed makes room, though nothing is sent to it.
     streams.pop();
     let mut again = Edits::open(&service);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while again.head().0 != "HTTP/1.1 200 OK" {
         assert!(start.elapsed() < SOON);
         again = Edits::open(&service);

@@ -1,8 +1,17 @@
 //! `phaseflag watch`: what changes while it runs.
 
+#[cfg(unix)]
+use std::thread;
+#[cfg(unix)]
+use std::time::{Duration, Instant};
+
 use phaseflag::Value;
 
-use crate::support::{FLAGS, Folder, KEY, NOBODY, Program, Service, outcome, refused, run};
+#[cfg(unix)]
+use crate::support::SOON;
+use crate::support::{
+    FLAGS, Folder, KEY, NOBODY, Port, Program, Service, outcome, refused, run, untaken,
+};
 
 fn watch(service: &Service, folder: &Folder) -> Program {
     let mut watch = Program::start(&mut service.phaseflag(folder, &["watch", "--interval", "0.1"]));
@@ -36,7 +45,7 @@ fn prints_what_changes() {
     let mut watch = watch(&service, &folder);
     // The rules at the start are not a change.
     assert_eq!(watch.line("phaseflag: watching"), "phaseflag: watching 8 flags");
-    assert_eq!(watch.untaken(), [] as [&str; 0]);
+    assert_eq!(untaken(&mut watch), [""; 0]);
 
     folder.write("flags.json", &FLAGS.replace("\"inactive\"", "\"active\""));
     assert_eq!(change(&mut watch), SWITCHED_ON);
@@ -46,23 +55,23 @@ fn prints_what_changes() {
     assert_eq!(change(&mut watch), format!("added\tinstant-find\t{flag}"));
     assert_eq!(change(&mut watch), SWITCHED_OFF);
     assert_eq!(change(&mut watch), format!("removed\tinstant-search\t{flag}"));
-    assert_eq!(watch.untaken(), [] as [&str; 0]);
+    assert_eq!(untaken(&mut watch), [""; 0]);
 }
 
 #[test]
 fn reports_when_the_service_fails_and_recovers() {
     let folder = Folder::new("watch-gone");
-    let service = Service::with_flags(&folder);
+    folder.write("flags.json", FLAGS);
+    let port = Port::hold();
+    let service = Service::start_on(&port, &folder, "flags.json");
     let mut watch = watch(&service, &folder);
     watch.line("phaseflag: watching 8 flags");
-    let url = service.base_url.clone();
     drop(service);
     let gone = watch.line("phaseflag: the last rules stay in use: failed to reach");
-    assert!(gone.contains(&url), "{gone}");
+    assert!(gone.contains(&port.base_url()), "{gone}");
 
-    let port = url.strip_prefix("http://127.0.0.1:").unwrap().split('/').next().unwrap();
     folder.write("flags.json", &FLAGS.replace("\"inactive\"", "\"active\""));
-    let _service = Service::start_with(&folder, &["flags.json", "--port", port]);
+    let _service = Service::start_on(&port, &folder, "flags.json");
     assert_eq!(watch.line("again"), "phaseflag: the rules are up to date again");
     assert_eq!(change(&mut watch), SWITCHED_ON);
 }
@@ -121,7 +130,7 @@ fn only_what_differs_from_the_start_is_a_change() {
         watch.line("phaseflag: watching 8 flags");
         folder.write("flags.json", &FLAGS.replace("\"inactive\"", "\"active\""));
         assert_eq!(change(&mut watch), SWITCHED_ON);
-        assert_eq!(watch.untaken(), [] as [&str; 0]);
+        assert_eq!(untaken(&mut watch), [""; 0]);
     }
 }
 
@@ -129,25 +138,21 @@ fn only_what_differs_from_the_start_is_a_change() {
 #[test]
 fn a_service_that_comes_later_changes_the_rules_of_a_file() {
     let folder = Folder::new("watch-later");
-    let service = Service::with_flags(&folder);
-    let url = service.base_url.clone();
-    drop(service);
+    let port = Port::hold();
+    folder.write("flags.json", FLAGS);
     folder.write("old.json", &FLAGS.replace("\"inactive\"", "\"active\""));
     let mut watch = folder.phaseflag(&["watch", "--interval", "0.1", "--bootstrap", "old.json"]);
-    watch.env("PHASEFLAG_BASE_URL", &url).env("PHASEFLAG_API_KEY", KEY);
+    watch.env("PHASEFLAG_BASE_URL", port.base_url()).env("PHASEFLAG_API_KEY", KEY);
     let mut watch = Program::start(&mut watch);
     watch.line("phaseflag: watching 8 flags");
-    let port = url.strip_prefix("http://127.0.0.1:").unwrap().split('/').next().unwrap();
-    let _service = Service::start_with(&folder, &["flags.json", "--port", port]);
+    let _service = Service::start_on(&port, &folder, "flags.json");
     assert_eq!(change(&mut watch), SWITCHED_OFF);
 }
 
 #[test]
 fn without_rules_it_is_an_error() {
     let folder = Folder::new("watch-down");
-    // Windows tries a refused connection again for up to two seconds.
-    let timeout = if cfg!(windows) { "5" } else { "0.1" };
-    let mut command = folder.phaseflag(&["watch", "--timeout", timeout, "--api-key", KEY]);
+    let mut command = folder.phaseflag(&["watch", "--timeout", "5", "--api-key", KEY]);
     command.args(["--base-url", NOBODY]);
     assert_eq!(
         run(&mut command),
@@ -172,8 +177,26 @@ fn ends_if_its_output_is_closed() {
     shell.line("phaseflag: watching 8 flags");
     folder.write("flags.json", &FLAGS.replace("\"inactive\"", "\"active\""));
     assert_eq!(change(&mut shell), SWITCHED_ON);
-    folder.write("flags.json", FLAGS);
+    change_until_the_end(&mut shell, &folder, "flags.json");
     assert!(shell.end().success());
+}
+
+/// Changes the rules until a program has ended: the reader of its output may close the pipe late.
+#[cfg(unix)]
+#[track_caller]
+fn change_until_the_end(program: &mut Program, folder: &Folder, file: &str) {
+    let start = Instant::now();
+    for number in 0.. {
+        folder.write(file, &format!(r#"[{{"key": "{number}"}}]"#));
+        let written = Instant::now();
+        while written.elapsed() < Duration::from_millis(300) {
+            if program.has_ended() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert!(start.elapsed() < SOON, "it does not end");
+    }
 }
 
 const FLAG: &str = r#"{"key": "a", "name": "A", "default_variation": "off", "tags": [],
@@ -288,24 +311,35 @@ mod exec {
     use std::collections::BTreeSet;
     use std::fs;
     use std::os::unix::process::ExitStatusExt;
-    use std::time::{Duration, Instant};
 
     use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
     use super::*;
-    use crate::support::{SOON, is_ignored};
+    use crate::support::is_ignored;
 
     #[track_caller]
     fn wait_until(what: &str, done: impl Fn() -> bool) {
         let deadline = Instant::now() + SOON;
         while !done() {
             assert!(Instant::now() < deadline, "{what}");
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
     }
 
     fn read(folder: &Folder, name: &str) -> String {
         fs::read_to_string(folder.file(name)).unwrap_or_default()
+    }
+
+    /// Waits until a process has ended.
+    #[track_caller]
+    fn wait_for_the_end(id: &str) {
+        let pid = Pid::from_raw(id.parse().unwrap()).unwrap();
+        // The first process of a container may not take the status of its orphans, which remain then.
+        let is_zombie = || {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
+        };
+        wait_until("the end of the run", || test_kill_process(pid).is_err() || is_zombie());
     }
 
     fn flag(key: &str, value: &str) -> String {
@@ -417,7 +451,7 @@ mod exec {
         let mut watch = watch_file(&folder, &["--exec", command]);
         folder.write("rules.json", &rules(&[&flag("a", "1"), &flag("b", "B")]));
         change(&mut watch);
-        wait_until("the first run", || read(&folder, "runs").lines().count() == 1);
+        wait_until("the first run", || read(&folder, "runs") == "a \n");
         for (a, b) in [("1", "2"), ("3", "2"), ("1", "2")] {
             folder.write("rules.json", &rules(&[&flag("a", a), &flag("b", b)]));
             change(&mut watch);
@@ -478,10 +512,7 @@ mod exec {
             wait_until("the run", || !read(&folder, &name).is_empty());
             signal(&watch, end);
             assert_eq!(watch.end().signal(), Some(end.as_raw()));
-            for id in read(&folder, &name).split_whitespace() {
-                let id = Pid::from_raw(id.parse().unwrap()).unwrap();
-                wait_until("the end of the run", || test_kill_process(id).is_err());
-            }
+            read(&folder, &name).split_whitespace().for_each(wait_for_the_end);
         }
     }
 
@@ -500,10 +531,9 @@ mod exec {
         folder.write("rules.json", &rules(&[&flag("a", "B")]));
         change(&mut shell);
         wait_until("the run", || !read(&folder, "pid").is_empty());
-        folder.write("rules.json", &rules(&[&flag("a", "C")]));
+        change_until_the_end(&mut shell, &folder, "rules.json");
         assert!(shell.end().success());
-        let id = Pid::from_raw(read(&folder, "pid").trim().parse().unwrap()).unwrap();
-        wait_until("the end of the run", || test_kill_process(id).is_err());
+        wait_for_the_end(read(&folder, "pid").trim());
     }
 
     /// As `nohup` does for SIGHUP, and a shell for SIGINT of its background jobs.

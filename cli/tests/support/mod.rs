@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::env;
+use std::fmt::Debug;
 use std::fs;
 use std::io::Write;
 use std::net::TcpStream;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use phaseflag::Value;
 
 pub use exchange::{Response, exchange};
+pub use port::Port;
 pub use program::Program;
 
 #[cfg(target_os = "linux")]
@@ -22,6 +24,7 @@ pub mod container;
 #[path = "../../../tests/support/exchange.rs"]
 mod exchange;
 pub mod json_schema;
+mod port;
 #[path = "../../../tests/support/program.rs"]
 mod program;
 #[cfg(unix)]
@@ -63,6 +66,8 @@ impl Folder {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", process::id()));
         // With its drive, if the tests were compiled on another system than Windows.
         let path = path::absolute(path).unwrap();
+        // A killed run may have had the same process ID, as in the next container.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Folder { path }
     }
@@ -143,9 +148,32 @@ pub fn outcome(status: i32, output: &str, errors: &str) -> Outcome {
 /// machine is no failure.
 fn errors(bytes: Vec<u8>) -> String {
     let text = String::from_utf8(bytes).unwrap();
-    let waits = ["phaseflag: waiting for ", "phaseflag: fetching the rules from `"];
-    let is_wait = |line: &&str| waits.iter().any(|wait| line.starts_with(wait));
     text.split_inclusive('\n').filter(|line| !is_wait(line)).collect()
+}
+
+/// Returns whether a line is one that a wait of more than a second adds.
+fn is_wait(line: &str) -> bool {
+    let waits = ["phaseflag: waiting for ", "phaseflag: fetching the rules from `"];
+    waits.iter().any(|wait| line.starts_with(wait))
+}
+
+/// Returns the lines of a program that the test has not taken yet, without those of a wait.
+pub fn untaken(program: &mut Program) -> Vec<&str> {
+    program.untaken().iter().map(String::as_str).filter(|line| !is_wait(line)).collect()
+}
+
+/// Makes attempts until one has the expected outcome, for a time limit of the command that a busy
+/// machine may exceed once, but not each time.
+#[track_caller]
+pub fn once_equal<T: Debug + PartialEq>(expected: T, attempt: impl Fn() -> T) {
+    let mut last = attempt();
+    for _ in 1..5 {
+        if last == expected {
+            return;
+        }
+        last = attempt();
+    }
+    assert_eq!(last, expected);
 }
 
 /// Runs a command and waits for its end.
@@ -185,6 +213,11 @@ impl Service {
     /// Serves a file of the folder.
     pub fn start(folder: &Folder, file: &str) -> Service {
         Service::start_with(folder, &[file, "--port", "0"])
+    }
+
+    /// Serves a file of the folder on a port.
+    pub fn start_on(port: &Port, folder: &Folder, file: &str) -> Service {
+        Service::start_with(folder, &[file, "--port", &port.number().to_string()])
     }
 
     /// Serves the flags of the examples.

@@ -15,7 +15,8 @@ use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetatt
 use super::{Outcome, SOON};
 
 /// Runs a command whose standard output and error are terminals of this width, and waits for its
-/// end. The terminal can show colours, unless the variables say otherwise.
+/// end. The terminal can show colours, unless the variables say otherwise. The errors are without the
+/// line that a wait of more than a second shows and removes: a slow machine is no failure.
 #[track_caller]
 pub fn run_in_terminal(mut command: Command, columns: u16, variables: &[(&str, &str)]) -> Outcome {
     let ((output, output_screen), (errors, errors_screen)) = (open(columns), open(columns));
@@ -28,7 +29,13 @@ pub fn run_in_terminal(mut command: Command, columns: u16, variables: &[(&str, &
         (read(output), errors.join().unwrap())
     });
     let status = child.wait().unwrap().code().expect("an end by itself");
+    let errors = errors.split_inclusive('\n').map(last_shown).collect();
     Outcome { status, output, errors }
+}
+
+/// Returns what a terminal shows of a line at last, which may have been replaced several times.
+fn last_shown(line: &str) -> &str {
+    line.rsplit("\r\x1b[K").next().unwrap_or_default()
 }
 
 /// A command that runs in a terminal, whose standard error the test reads meanwhile.
@@ -62,9 +69,15 @@ impl InTerminal {
     /// Waits until the terminal has shown a text.
     #[track_caller]
     pub fn wait_for(&self, text: &str) {
+        self.wait_until(text, |shown| shown.contains(text));
+    }
+
+    /// Waits until a condition holds for all that the terminal has shown.
+    #[track_caller]
+    pub fn wait_until(&self, what: &str, condition: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + SOON;
-        while !self.shown.lock().unwrap().contains(text) {
-            assert!(Instant::now() < deadline, "no `{text}`: {:?}", self.shown.lock().unwrap());
+        while !condition(&self.shown.lock().unwrap()) {
+            assert!(Instant::now() < deadline, "no `{what}`: {:?}", self.shown.lock().unwrap());
             thread::sleep(Duration::from_millis(2));
         }
     }
