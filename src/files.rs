@@ -45,6 +45,17 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     })
 }
 
+/// A file that this process has locked. Dropping it releases the lock.
+#[derive(Debug)]
+pub(crate) struct LockedFile(pub(crate) File);
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Closing it is not enough: a process that was forked meanwhile has it open, too.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Replaces a file: writes a temporary file, which must have no other writer, and renames it. If
 /// the file may only be written, such as a mounted one or one in a read-only folder, overwrites it.
 /// Its modification time is `time`, if the file system permits, or else now.

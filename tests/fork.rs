@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use alone::is_alone;
-use fork::{Fork, fork, waitpid_nohang};
+use fork::{Fork, fork, waitpid, waitpid_nohang};
 use phaseflag::{ClientBuilder, ClientState, Error, EvaluationEvent, PhaseFlagClient};
 use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started, wait_until};
 
@@ -31,6 +31,7 @@ const WARNING: &str = "this process was forked after the start of the client";
 #[track_caller]
 fn in_fork(what: &str, check: impl FnOnce()) {
     let report = env::temp_dir().join(format!("phaseflag-fork-{}", process::id()));
+    wait_until_asleep();
     match fork().unwrap() {
         Fork::Child => {
             let outcome = catch_unwind(AssertUnwindSafe(check)).map_err(|payload| {
@@ -54,6 +55,22 @@ fn in_fork(what: &str, check: impl FnOnce()) {
             assert_eq!(outcome, "Ok(())", "{what}");
         }
     }
+}
+
+/// Waits until all other threads sleep: a lock that one of them holds stays locked in a forked process.
+fn wait_until_asleep() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let own = fs::read_link("/proc/thread-self").unwrap();
+    wait_until("all other threads sleep", || {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let mut others = tasks.filter(|task| Some(&*task.file_name()) != own.file_name());
+        others.all(|task| {
+            let status = fs::read_to_string(task.path().join("status"));
+            status.map_or(true, |status| status.contains("State:\tS"))
+        })
+    });
 }
 
 /// A builder whose events wait for a flush.
@@ -152,6 +169,54 @@ fn a_dropped_client_neither_delivers_nor_spools() {
         fs::remove_file(&spool).unwrap();
     }
     let _ = fs::remove_file(PathBuf::from(format!("{}.lock", spool.display())));
+}
+
+/// It has the lock files open, too.
+#[test]
+fn a_forked_process_keeps_no_lock_of_the_spool() {
+    if !is_alone("a_forked_process_keeps_no_lock_of_the_spool") {
+        return;
+    }
+    let folder = env::temp_dir().join(format!("phaseflag-fork-lock-{}", process::id()));
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let server = Server::start(move |request| match request.path.ends_with("/sdk/events") {
+        true => {
+            let _ = released.lock().unwrap().recv();
+            Reply::status(202).with_body("{}")
+        }
+        false => Reply::json(ruleset(1, &["a"])),
+    });
+    let spooling = || ready(quiet(&server).event_spool(folder.join("events")));
+    let leave = |key| {
+        let client = spooling();
+        track(&client, &[key]);
+        client.stop_now();
+        assert_eq!(client.statistics().events.spooled, 1);
+    };
+    leave("1");
+    let client = spooling();
+    // The client delivers from the spool, and has locked it for that.
+    server.wait_for(1, "/sdk/events");
+    wait_until_asleep();
+    let child = match fork().unwrap() {
+        Fork::Child => {
+            std::thread::sleep(2 * SOON);
+            process::exit(0);
+        }
+        Fork::Parent(child) => child,
+    };
+    drop(release);
+    client.stop();
+    assert_eq!(client.statistics().events.delivered_spooled, 1);
+    leave("2");
+    let client = spooling();
+    client.stop();
+    Command::new("kill").args(["-9", &child.to_string()]).status().unwrap();
+    waitpid(child).unwrap();
+    assert_eq!(client.statistics().events.delivered_spooled, 1);
+    assert_eq!(received(&server), ["1", "2"]);
+    fs::remove_dir_all(folder).unwrap();
 }
 
 /// The connection belongs to the other process, too.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::event::EvaluationEvent;
 use super::outbox::{OutgoingEvent, SpooledEvent};
 use crate::config::Config;
-use crate::files;
+use crate::files::{self, LockedFile};
 use crate::identity::identity;
 use crate::log::log;
 use crate::value::Value;
@@ -150,7 +150,7 @@ impl Spool for FileSpool {
 /// A spool file that this client has claimed.
 struct ClaimedFile {
     file: Arc<SpoolFile>,
-    _lock: File,
+    _lock: LockedFile,
 }
 
 impl ClaimedSpool for ClaimedFile {
@@ -201,12 +201,12 @@ impl SpoolFile {
     }
 
     /// Locks the file against changes by others.
-    fn lock(&self) -> io::Result<File> {
+    fn lock(&self) -> io::Result<LockedFile> {
         let file = files::open_lock(&files::beside(&self.path, ".lock"))?;
         let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(file),
+                Ok(()) => return Ok(LockedFile(file)),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     thread::sleep(LOCK_RETRY)
                 }
@@ -229,14 +229,14 @@ impl SpoolFile {
 
     /// Locks the file against other clients that deliver for the owner, or returns `None` if one
     /// does.
-    fn claim(&self) -> io::Result<Option<File>> {
+    fn claim(&self) -> io::Result<Option<LockedFile>> {
         // An event that cannot be removed must not be sent.
         files::length(&self.path)?;
         OpenOptions::new().write(true).open(&self.path)?;
         let path = files::beside(&self.path, &format!(".{}.sending", self.owner));
         let lock = files::open_lock(&path)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(lock)),
+            Ok(()) => Ok(Some(LockedFile(lock))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::cache_disk::{confirm, is_later, read, read_paths};
 use super::cache_file::{CacheFile, Header, encode, header};
 use crate::config::{CacheDir, Config, Parser};
-use crate::files;
+use crate::files::{self, LockedFile};
 use crate::http::{KeepPaths, KnownPaths};
 use crate::identity::identity;
 use crate::log::log;
@@ -146,16 +146,6 @@ struct Known {
     asked: Option<SystemTime>,
     /// When it last failed to be written; `None` if it was written since.
     failed: Option<Instant>,
-}
-
-/// A locked file.
-struct LockedFile(File);
-
-impl Drop for LockedFile {
-    fn drop(&mut self) {
-        // Closing it is not enough: a process that was forked meanwhile has it open, too.
-        let _ = self.0.unlock();
-    }
 }
 
 impl Cache for CacheFolder {
