@@ -1,7 +1,7 @@
 //! The ledger: bounds the queued events, and counts the fate of each.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::atomic::AtomicU64;
 use crate::error::RequestError;
@@ -21,6 +21,8 @@ pub(crate) struct Ledger {
     capacity: usize,
     /// The count of queued events, with the bits `CLOSED` and `SEALED`.
     queued: AtomicUsize,
+    /// Held while events move from `queued` to the counter of their fate.
+    settling: Mutex<()>,
     delivered: AtomicU64,
     dropped_queue_full: AtomicU64,
     /// Whether the queue was full and has not yet drained to half its capacity.
@@ -113,6 +115,7 @@ impl Ledger {
         Ledger {
             capacity: capacity.min(COUNT),
             queued: AtomicUsize::new(0),
+            settling: Mutex::default(),
             delivered: AtomicU64::new(0),
             dropped_queue_full: AtomicU64::new(0),
             full: AtomicBool::new(false),
@@ -179,6 +182,7 @@ impl Ledger {
     /// Counts the fate of queued events.
     pub(crate) fn settle(&self, fate: Fate, count: usize) {
         let Some(counter) = self.counter(fate) else { return };
+        let _settling = self.lock_settling();
         let subtract = |queued: usize| {
             let remaining = (queued & COUNT).saturating_sub(count);
             (queued & CLOSED == 0).then_some(queued & SEALED | remaining)
@@ -242,6 +246,7 @@ impl Ledger {
 
     /// Returns the counts. `in_spool` is 0, since the ledger does not read the spool.
     pub(crate) fn counts(&self) -> EventCounts {
+        let _settling = self.lock_settling();
         EventCounts {
             queued: self.queued(),
             delivered: self.delivered.load(Ordering::Acquire),
@@ -255,6 +260,10 @@ impl Ledger {
             delivered_spooled: self.delivered_spooled.load(Ordering::Acquire),
             dropped_interval_full: self.dropped_interval_full.load(Ordering::Acquire),
         }
+    }
+
+    fn lock_settling(&self) -> MutexGuard<'_, ()> {
+        self.settling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -292,6 +301,29 @@ mod tests {
         ledger.abandon(2);
         let counts = ledger.counts();
         assert_eq!((counts.queued, counts.delivered, counts.dropped()), (0, 3, 4));
+    }
+
+    #[test]
+    fn each_event_has_one_fate_at_any_time() {
+        const EVENTS: usize = 100_000;
+        let ledger = Ledger::new(EVENTS);
+        for _ in 0..EVENTS {
+            ledger.admit();
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..EVENTS {
+                    ledger.settle(Fate::Delivered, 1);
+                }
+            });
+            loop {
+                let counts = ledger.counts();
+                assert_eq!(counts.queued as u64 + counts.delivered, EVENTS as u64);
+                if counts.queued == 0 {
+                    break;
+                }
+            }
+        });
     }
 
     #[test]
