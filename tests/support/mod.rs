@@ -14,8 +14,9 @@ use phaseflag::{ClientBuilder, PhaseFlagClient, Value};
 /// The shortest polling interval that a client accepts.
 pub const RAPIDLY: Duration = Duration::from_millis(10);
 
-/// A time that no test reaches.
-pub const NEVER: Duration = Duration::from_secs(3600);
+/// A time that no test reaches, and a random part of it neither: the first wait between two polls is
+/// a random part of the interval.
+pub const NEVER: Duration = Duration::from_secs(1000 * 24 * 3600);
 
 /// The longest that a test waits for a condition.
 pub const SOON: Duration = Duration::from_secs(20);
