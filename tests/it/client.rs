@@ -59,7 +59,7 @@ fn pro() -> EvaluationContext {
 /// Starts a server with these rules and a client of it.
 fn serving(rules: &str) -> (Server, PhaseFlagClient) {
     let server = Server::with_ruleset(rules);
-    let client = ready(builder(&server));
+    let client = ready(builder(&server).polling_interval(NEVER));
     (server, client)
 }
 

@@ -422,16 +422,16 @@ fn a_service_that_accepts_no_connection_in_time_changes_no_batch() {
     let builder = PhaseFlagClient::builder(dead.url(), "sdk-dev-1")
         .polling_interval(NEVER)
         .event_flush_interval(NEVER)
-        .request_timeout(Duration::from_millis(500))
+        .request_timeout(Duration::from_millis(3500))
         .shutdown_timeout(Duration::from_millis(100));
     let client = started(builder);
     track(&client, 40, 10);
-    for _ in 0..3 {
+    for _ in 0..2 {
         let Err(Error::Flush { queued, cause, .. }) = client.flush_events() else {
             panic!("delivered")
         };
         assert_eq!(queued, 40);
-        assert!(format!("{cause:#}").ends_with(": no connection within 500ms"), "{cause:#}");
+        assert!(format!("{cause:#}").ends_with(": no connection within 3.5s"), "{cause:#}");
     }
     drop(dead);
     let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();

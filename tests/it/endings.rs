@@ -9,26 +9,23 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient, Value};
 
-use crate::support::{Reply, Request, SOON, Server, SetOnDrop, ruleset, wait_until};
+use crate::support::{NEVER, Reply, Request, SOON, Server, SetOnDrop, ruleset, wait_until};
 use crate::wire::{self, within};
 
 /// The longest that an immediate call takes on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(1);
-
-/// A time that no test here reaches.
-const FOREVER: Duration = Duration::from_secs(600);
+const AT_ONCE: Duration = Duration::from_secs(4);
 
 const SHUTDOWN: Duration = Duration::from_millis(300);
 
 /// The longest that `SHUTDOWN` takes on a busy machine.
-const SHUTDOWN_AT_MOST: Duration = Duration::from_secs(3);
+const SHUTDOWN_AT_MOST: Duration = Duration::from_secs(4);
 
 fn builder(url: &str) -> ClientBuilder {
     PhaseFlagClient::builder(url, "sdk-dev-1")
-        .request_timeout(FOREVER)
-        .shutdown_timeout(FOREVER)
-        .polling_interval(FOREVER)
-        .event_flush_interval(FOREVER)
+        .request_timeout(NEVER)
+        .shutdown_timeout(NEVER)
+        .polling_interval(NEVER)
+        .event_flush_interval(NEVER)
 }
 
 fn started(builder: ClientBuilder) -> PhaseFlagClient {
@@ -116,7 +113,7 @@ fn stop_and_drop_do_not_wait_for_a_poll_that_hangs() {
 fn stop_and_drop_do_not_wait_for_a_connection_that_hangs() {
     let blackhole = wire::Blackhole::open();
     for explicitly in [true, false] {
-        let client = started(builder(&blackhole.url()).request_timeout(Duration::from_secs(5)));
+        let client = started(builder(&blackhole.url()));
         wait_for_connecting(blackhole.address().port());
         within(AT_ONCE, "a connection that hangs", || {
             if explicitly {
@@ -148,7 +145,7 @@ fn stop_and_drop_keep_their_timeout_if_the_server_accepts_no_events() {
             ("a failure with a long wait", Reply::status(429).with("retry-after", "600")),
         ],
         |(what, reply)| {
-            for request_timeout in [FOREVER, SHUTDOWN / 3] {
+            for request_timeout in [NEVER, SHUTDOWN / 3] {
                 for in_flight in [true, false] {
                     let reply = reply.clone();
                     let server = for_events(move |_| reply.clone());
@@ -178,11 +175,7 @@ fn stop_and_drop_keep_their_timeout_if_the_server_accepts_no_events() {
 #[cfg(target_os = "linux")]
 fn stop_keeps_its_timeout_if_the_port_accepts_no_connection() {
     let blackhole = wire::Blackhole::open();
-    let client = started(
-        builder(&blackhole.url())
-            .request_timeout(Duration::from_secs(5))
-            .shutdown_timeout(SHUTDOWN),
-    );
+    let client = started(builder(&blackhole.url()).shutdown_timeout(SHUTDOWN));
     track(&client, 3);
     within(SHUTDOWN_AT_MOST, "stop", || client.stop());
     assert_eq!(client.statistics().events.dropped_undelivered, 3);
@@ -243,12 +236,12 @@ fn nothing_is_delivered_after_stop_has_given_up() {
                 let flushing = client.clone();
                 thread::spawn(move || flushing.flush_events());
             }
-            track(&client, 500);
+            track(&client, 2000);
             server.wait_for(1, "/sdk/events");
             within(SHUTDOWN_AT_MOST, what, || client.stop());
             let events = client.statistics().events;
             let arrived = server.requests_to("/sdk/events").len();
-            assert!(arrived < 30, "{what}: the server was too fast to tell");
+            assert!(arrived < 150, "{what}: the server was too fast to tell");
             // The request in flight may arrive. Then no request follows for ten times the time of a
             // request.
             let quiet = Duration::from_secs(1);
@@ -281,11 +274,12 @@ fn a_second_stop_does_nothing() {
 
 #[test]
 fn eight_threads_can_stop_at_once() {
-    for (what, reply, delivered) in
-        [("a server that responds", Reply::status(202), 5), ("a server that hangs", Reply::Hang, 0)]
-    {
+    for (what, reply, timeout, delivered) in [
+        ("a server that responds", Reply::status(202), NEVER, 5),
+        ("a server that hangs", Reply::Hang, SHUTDOWN, 0),
+    ] {
         let server = for_events(move |_| reply.clone());
-        let client = started(builder(&server.url()).shutdown_timeout(SHUTDOWN));
+        let client = started(builder(&server.url()).shutdown_timeout(timeout));
         track(&client, 5);
         let barrier = Barrier::new(8);
         thread::scope(|scope| {
@@ -370,13 +364,15 @@ fn a_listener_can_stop_the_client() {
 
 #[test]
 fn a_listener_can_drop_the_last_handle_on_the_poller_thread() {
-    for (what, reply, delivered) in
-        [("a server that responds", Reply::status(202), 3), ("a server that hangs", Reply::Hang, 0)]
-    {
+    for (what, reply, batch, timeout) in [
+        ("a server that responds", Reply::status(202), 100, NEVER),
+        ("a server that hangs", Reply::Hang, 3, SHUTDOWN),
+    ] {
         let server = for_events(move |_| reply.clone());
         let client = builder(&server.url())
             .polling_interval(Duration::from_millis(10))
-            .shutdown_timeout(SHUTDOWN)
+            .event_batch_size(batch)
+            .shutdown_timeout(timeout)
             .build()
             .unwrap();
         track(&client, 3);
@@ -397,12 +393,16 @@ fn a_listener_can_drop_the_last_handle_on_the_poller_thread() {
             let _ = said.send((begun.elapsed(), name));
         });
         client.start().unwrap();
+        if batch == 3 {
+            // Otherwise the client might give up before it makes the request.
+            server.wait_for(1, "/sdk/events");
+        }
         *last.lock().unwrap() = Some(client);
         let (took, name) = heard.recv_timeout(SOON).unwrap();
         assert!(took < SHUTDOWN_AT_MOST, "{what} took {took:?}");
         assert_eq!(name.as_deref(), Some("phaseflag-poller"));
         assert_eq!(keys(&server.requests_to("/sdk/events")).len(), 3);
-        assert_eq!(server.requests_to("/sdk/ruleset").len(), 1, "{delivered}");
+        assert_eq!(server.requests_to("/sdk/ruleset").len(), 1, "{what}");
     }
 }
 
@@ -443,7 +443,7 @@ fn a_stopped_client_serves_its_last_rules() {
     within(AT_ONCE, "a flush", || client.flush_events().unwrap());
     assert!(client.is_ready());
     within(AT_ONCE, "the wait", || {
-        client.wait_until_ready(FOREVER).unwrap();
+        client.wait_until_ready(NEVER).unwrap();
     });
     assert!(matches!(client.start(), Err(Error::Stopped)));
     assert_eq!(server.requests().len(), requests);
@@ -460,7 +460,7 @@ fn a_client_stopped_before_start_stays_stopped() {
     assert_eq!(client.statistics().events.dropped_undelivered, 4);
     within(AT_ONCE, "a flush", || client.flush_events().unwrap());
     assert!(matches!(
-        within(AT_ONCE, "the wait", || client.wait_until_ready(FOREVER)),
+        within(AT_ONCE, "the wait", || client.wait_until_ready(NEVER)),
         Err(Error::Stopped)
     ));
     drop(client);
@@ -473,7 +473,7 @@ fn stop_wakes_threads_in_wait_until_ready() {
     let client = started(builder(&server.url()));
     let waiting = client.clone();
     let (said, heard) = channel();
-    thread::spawn(move || said.send(waiting.wait_until_ready(FOREVER).is_err()));
+    thread::spawn(move || said.send(waiting.wait_until_ready(NEVER).is_err()));
     server.wait_for(1, "/sdk/ruleset");
     client.stop();
     assert!(heard.recv_timeout(SOON).unwrap());
@@ -585,7 +585,12 @@ fn a_flush_of_an_empty_queue_returns_at_once() {
 
 #[test]
 fn a_flush_waits_at_most_for_one_request() {
-    let server = for_events(|_| Reply::Hang);
+    let hung = AtomicBool::new(false);
+    let server = for_events(move |_| match hung.swap(true, Ordering::AcqRel) {
+        false => Reply::Hang,
+        // A flush that went on after the first request would deliver events.
+        true => Reply::status(202),
+    });
     let client = started(
         builder(&server.url())
             .request_timeout(SHUTDOWN)
@@ -597,7 +602,6 @@ fn a_flush_waits_at_most_for_one_request() {
     let error = within(SHUTDOWN_AT_MOST, "a flush", || client.flush_events().unwrap_err());
     assert!(start.elapsed() >= SHUTDOWN);
     assert!(matches!(error, Error::Flush { queued: 600, .. }), "{error:#}");
-    assert_eq!(server.requests_to("/sdk/events").len(), 1);
 }
 
 #[test]
