@@ -535,7 +535,7 @@ fn many_bad_events_in_a_spool_do_not_delay_a_short_program() {
     track(&client, names(0..20));
     client.stop_now();
     for run in 0..4 {
-        let client = started(service.client().event_spool(&spool.0));
+        let client = started(service.client().event_spool(&spool.0).shutdown_timeout(SOON));
         track(&client, names(20 + run..21 + run));
         client.stop();
         assert_eq!(client.statistics().events.delivered, 1, "{run}");
