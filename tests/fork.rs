@@ -5,6 +5,8 @@
 
 #[path = "support/alone.rs"]
 mod alone;
+#[path = "support/asleep.rs"]
+mod asleep;
 #[path = "support/logger.rs"]
 mod logger;
 mod support;
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use alone::is_alone;
+use asleep::others_sleep;
 use fork::{Fork, fork, waitpid, waitpid_nohang};
 use phaseflag::{ClientBuilder, ClientState, Error, EvaluationEvent, PhaseFlagClient};
 use support::{NEVER, RAPIDLY, Reply, SOON, Server, builder, ready, ruleset, started, wait_until};
@@ -59,18 +62,9 @@ fn in_fork(what: &str, check: impl FnOnce()) {
 
 /// Waits until all other threads sleep: a lock that one of them holds stays locked in a forked process.
 fn wait_until_asleep() {
-    if !cfg!(target_os = "linux") {
-        return;
+    if cfg!(target_os = "linux") {
+        wait_until("all other threads sleep", others_sleep);
     }
-    let own = fs::read_link("/proc/thread-self").unwrap();
-    wait_until("all other threads sleep", || {
-        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
-        let mut others = tasks.filter(|task| Some(&*task.file_name()) != own.file_name());
-        others.all(|task| {
-            let status = fs::read_to_string(task.path().join("status"));
-            status.map_or(true, |status| status.contains("State:\tS"))
-        })
-    });
 }
 
 /// A builder whose events wait for a flush.
@@ -171,7 +165,7 @@ fn a_dropped_client_neither_delivers_nor_spools() {
     let _ = fs::remove_file(PathBuf::from(format!("{}.lock", spool.display())));
 }
 
-/// It has the lock files open, too.
+/// A forked process has the lock files of the spool open, too.
 #[test]
 fn a_forked_process_keeps_no_lock_of_the_spool() {
     if !is_alone("a_forked_process_keeps_no_lock_of_the_spool") {

@@ -3,6 +3,8 @@
 //! The only test of its program, because it inspects all threads of the process.
 #![cfg(all(feature = "http", target_os = "linux"))]
 
+#[path = "support/asleep.rs"]
+mod asleep;
 mod support;
 
 use std::collections::BTreeMap;
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use asleep::others_sleep;
 use phaseflag::{ClientBuilder, EvaluationEvent};
 use support::{NEVER, Reply, SOON, Server, builder, ready, ruleset, wait_until};
 
@@ -31,17 +34,6 @@ fn switches() -> BTreeMap<String, u64> {
         }
     }
     switches
-}
-
-/// Returns whether all other threads sleep, those of the server, too: one that is late has work left.
-fn all_sleep() -> bool {
-    let own = fs::read_link("/proc/thread-self").unwrap();
-    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
-    let mut others = tasks.filter(|task| Some(&*task.file_name()) != own.file_name());
-    others.all(|task| {
-        let status = fs::read_to_string(task.path().join("status"));
-        status.map_or(true, |status| status.contains("State:\tS"))
-    })
 }
 
 #[test]
@@ -82,7 +74,7 @@ fn check(events: u16, streams: usize, set: impl Fn(ClientBuilder) -> ClientBuild
     loop {
         thread::sleep(Duration::from_millis(100));
         let now = switches();
-        if now == before && all_sleep() {
+        if now == before && others_sleep() {
             break;
         }
         assert!(Instant::now() < deadline, "{before:?} {now:?}");
