@@ -1,8 +1,10 @@
 //! Explanations: their text and their parts.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use phaseflag::{EvaluationContext, ExplainedServing, Explanation, Reason, Ruleset};
+
+use crate::processor_time::ProcessorTime;
 
 const RULESET: &str = r#"{
     "segments": [
@@ -334,7 +336,7 @@ fn an_explanation_is_not_much_larger_than_its_ruleset() {
         .join(","),
     ));
     let context = EvaluationContext::new().user_id("u").attribute("a", "y".repeat(1 << 20));
-    let start = Instant::now();
+    let start = ProcessorTime::now();
     let explanation = ruleset.explain("f", &context).unwrap();
     let text = explanation.to_string();
     assert!(text.len() < 4 << 20, "{}", text.len());
