@@ -1,6 +1,7 @@
 //! A small HTTP server on loopback. A test controls every byte that it sends.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,14 +106,15 @@ struct Shared {
     handler: Mutex<Arc<Handler>>,
     requests: Mutex<Vec<Request>>,
     came: Condvar,
-    connections: Mutex<Vec<TcpStream>>,
+    /// The open connections, by the number of earlier ones.
+    connections: Mutex<BTreeMap<usize, TcpStream>>,
     stopped: AtomicBool,
 }
 
 impl Server {
     /// Starts a server on a free port of 127.0.0.1.
     pub fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = listener();
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             handler: Mutex::new(Arc::new(handler)),
@@ -123,15 +125,20 @@ impl Server {
         });
         let accepting = shared.clone();
         thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
+            for (number, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+                if let Ok(copy) = stream.try_clone() {
+                    lock(&accepting.connections).insert(number, copy);
+                }
+                // The drop did not close a connection that was listed after it.
                 if accepting.stopped.load(Ordering::Acquire) {
+                    accepting.close_connections();
                     return;
                 }
-                if let Ok(copy) = stream.try_clone() {
-                    lock(&accepting.connections).push(copy);
-                }
                 let shared = accepting.clone();
-                thread::spawn(move || shared.serve(stream));
+                thread::spawn(move || {
+                    shared.serve(stream);
+                    lock(&shared.connections).remove(&number);
+                });
             }
         });
         Server { address, shared }
@@ -189,9 +196,7 @@ impl Server {
 
     /// Closes every connection that is open now.
     pub fn close_connections(&self) {
-        for connection in lock(&self.shared.connections).drain(..) {
-            let _ = connection.shutdown(Shutdown::Both);
-        }
+        self.shared.close_connections();
     }
 }
 
@@ -205,6 +210,12 @@ impl Drop for Server {
 }
 
 impl Shared {
+    fn close_connections(&self) {
+        for connection in std::mem::take(&mut *lock(&self.connections)).values() {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+
     fn serve(&self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         let Ok(copy) = stream.try_clone() else { return };
@@ -296,6 +307,23 @@ impl Shared {
             }
         }
     }
+}
+
+/// Listens on a free port of 127.0.0.1 that no other test of this process has had: clients and log
+/// lines of an earlier server may name its port.
+pub fn listener() -> TcpListener {
+    static USED: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        if lock(&USED).insert(listener.local_addr().expect("an address").port()) {
+            return listener;
+        }
+    }
+}
+
+/// Returns an address that refuses connections: no server of this process takes its port.
+pub fn refusing_address() -> SocketAddr {
+    listener().local_addr().expect("an address")
 }
 
 /// Returns settings for a client of this server.

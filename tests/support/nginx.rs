@@ -1,7 +1,7 @@
 //! nginx, which tests run with configurations of their own.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::curl::not_checked;
 use crate::program::Program;
-use crate::support::SOON;
+use crate::support::{SOON, listener};
 
 /// The addresses in a configuration, which are replaced by free ones.
 pub const LISTEN: [&str; 2] = ["127.0.0.1:8080", "127.0.0.1:8081"];
@@ -56,7 +56,7 @@ impl Nginx {
         let [path, pid] = ["nginx.conf", "nginx.pid"].map(|name| folder.path().join(name));
         for _ in 0..ATTEMPTS {
             // Bound at the same time, so that they differ.
-            let free = LISTEN.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+            let free = LISTEN.map(|_| listener());
             let free = free.map(|listener| listener.local_addr().unwrap());
             let text =
                 LISTEN.iter().zip(free).fold(configuration.clone(), |text, (listen, free)| {

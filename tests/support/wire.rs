@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::listener;
+
 /// A running server. It stops accepting connections on drop.
 pub struct Wire {
     address: SocketAddr,
@@ -18,7 +20,7 @@ pub struct Wire {
 impl Wire {
     /// Starts a server that handles each connection, with the number of earlier ones, on a thread.
     pub fn start(handler: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Wire {
-        Wire::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), handler)
+        Wire::on(listener(), handler)
     }
 
     /// Does the same with an existing listener.
@@ -117,7 +119,7 @@ pub struct Blackhole {
 
 impl Blackhole {
     pub fn open() -> Blackhole {
-        Blackhole::on(TcpListener::bind("127.0.0.1:0").expect("a free port"))
+        Blackhole::on(listener())
     }
 
     /// Does the same with an existing listener.
