@@ -46,7 +46,6 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 use rustls::pki_types::pem::PemObject;
@@ -55,7 +54,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::curl::{Curl, not_checked};
-use crate::support::{SOON, Server, ruleset, started, wait_until};
+use crate::support::{NEVER, SOON, Server, ruleset, started, wait_until};
 use crate::wire::{Wire, hang, read_request, write_response};
 
 const AUTHORITY: &str = include_str!("../data/tls/authority.pem");
@@ -149,7 +148,7 @@ impl Service {
 }
 
 fn builder(url: String) -> ClientBuilder {
-    PhaseFlagClient::builder(url, "sdk-dev-1").polling_interval(Duration::from_secs(600))
+    PhaseFlagClient::builder(url, "sdk-dev-1").polling_interval(NEVER)
 }
 
 #[test]
