@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,14 @@ const ERROR_AGE: Duration = Duration::from_secs(5);
 
 /// Starts nginx before a service, or returns `None` if it is not installed.
 fn cache(service: &Server) -> Option<Nginx> {
-    Nginx::start(&configured(service.address()))
+    let interval = ("proxy_cache_valid 200 30s", "proxy_cache_valid 200 1s");
+    Nginx::start(&configured(service, &[interval]))
+}
+
+/// Does the same, but nginx keeps the rules for longer than a test takes.
+fn lasting_cache(service: &Server) -> Option<Nginx> {
+    let hour = ("proxy_cache_valid 200 30s", "proxy_cache_valid 200 1h");
+    Nginx::start(&configured(service, &[hour]))
 }
 
 /// Returns a client of nginx.
@@ -31,19 +38,17 @@ fn client(nginx: &Nginx, key: &str) -> ClientBuilder {
     nginx.client(key).polling_interval(INTERVAL)
 }
 
-/// Returns the configuration for a service without TLS, as its comments say.
-fn configured(service: SocketAddr) -> String {
-    changed(&[
-        ("api.phaseflag.com:443", &service.to_string()),
-        ("https://service", "http://service"),
-    ])
+/// Returns the configuration for a service without TLS, as its comments say, with these changes.
+fn configured(service: &Server, changes: &[(&str, &str)]) -> String {
+    let address = service.address().to_string();
+    let plain = [("api.phaseflag.com:443", &*address), ("https://service", "http://service")];
+    changed(&[&plain, changes].concat())
 }
 
-/// Returns the configuration with these changes, for clients that poll at [`INTERVAL`].
+/// Returns the configuration with these changes.
 fn changed(changes: &[(&str, &str)]) -> String {
     assert_eq!(LISTEN.map(|listen| CONFIGURATION.matches(&format!("{listen};")).count()), [1, 2]);
-    let interval = [("proxy_cache_valid 200 30s", "proxy_cache_valid 200 1s")];
-    changes.iter().chain(&interval).fold(CONFIGURATION.to_owned(), |text, (line, change)| {
+    changes.iter().fold(CONFIGURATION.to_owned(), |text, (line, change)| {
         assert_eq!(text.matches(line).count(), 1, "{line}");
         text.replace(line, change)
     })
@@ -131,13 +136,13 @@ fn clients_do_not_repeat_each_others_failures() {
     for client in &clients[0] {
         wait_until("another poll", || client.statistics().polls > 3);
     }
-    let enough = begin.elapsed().as_secs_f64() / ERROR_AGE.as_secs_f64() + 1.0;
-    let warm = requests(&server, "warm") - before;
-    for (key, count) in [
-        ("warm", warm),
+    let counts = [
+        ("warm", requests(&server, "warm") - before),
         ("cold", requests(&server, "cold")),
         ("refused", requests(&server, "refused")),
-    ] {
+    ];
+    let enough = begin.elapsed().as_secs_f64() / ERROR_AGE.as_secs_f64() + 1.0;
+    for (key, count) in counts {
         assert!(count > 0 && count as f64 <= enough, "{key}: {count} instead of {enough}");
     }
 }
@@ -172,7 +177,7 @@ fn clients_wait_together_for_a_service_that_hangs() {
 #[test]
 fn the_service_gets_its_name_and_one_key() {
     let server = Server::start(|_| rules("rules"));
-    let Some(nginx) = cache(&server) else { return };
+    let Some(nginx) = lasting_cache(&server) else { return };
     drop(ready(client(&nginx, "key")));
     // A second key would choose the rules that the others of the first key get.
     let mut connection = TcpStream::connect(nginx.address).unwrap();
@@ -263,7 +268,7 @@ fn each_token_has_its_own_rules() {
         Some(token) => rules(token.trim_start_matches("Bearer ")),
         None => Reply::status(401),
     });
-    let Some(nginx) = cache(&server) else { return };
+    let Some(nginx) = lasting_cache(&server) else { return };
     let url = format!("http://{}/api/v1/sdk/ruleset", nginx.address);
     for token in ["one", "two", "one"] {
         let request = ureq::get(&url).header("authorization", format!("Bearer {token}"));
@@ -278,7 +283,7 @@ fn each_token_has_its_own_rules() {
 #[test]
 fn nginx_answers_an_unchanged_ruleset_with_304() {
     let server = Server::start(|_| rules("rules").with("etag", r#""one""#));
-    let Some(nginx) = cache(&server) else { return };
+    let Some(nginx) = lasting_cache(&server) else { return };
     let url = format!("http://{}/api/v1/sdk/ruleset", nginx.address);
     let request = |name, value| {
         let mut response =
@@ -321,7 +326,7 @@ fn events_and_evaluations_reach_the_service() {
 fn only_nginx_can_read_its_cache() {
     use std::os::unix::fs::PermissionsExt;
     let server = Server::start(|_| rules("rules"));
-    let Some(nginx) = cache(&server) else { return };
+    let Some(nginx) = lasting_cache(&server) else { return };
     drop(ready(client(&nginx, "sdk-dev-secret")));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let cache = nginx.folder.path().join("cache");
