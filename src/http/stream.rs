@@ -119,6 +119,8 @@ fn is_event_stream(kind: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::config::Config;
     use crate::support::{Reply, Server};
@@ -134,21 +136,23 @@ mod tests {
 
     #[test]
     fn only_silence_ends_a_stream() {
-        let (pause, limit) = (Duration::from_millis(20), Duration::from_millis(500));
-        let comments = ":\n".repeat(30);
+        let (pause, limit) = (Duration::from_millis(20), Duration::from_secs(4));
+        let comments = ":\n".repeat(100);
         let server = Server::start(move |_| {
             Reply::Drip(format!("{HEAD}{comments}data\n\n").into_bytes(), pause)
         });
-        // It takes more than a second.
+        let begin = Instant::now();
         let mut events = 0;
         stream(&server, limit).open().unwrap().read(&mut |_| events += 1).unwrap();
         assert_eq!(events, 1);
+        assert!(begin.elapsed() > limit);
 
         let server = Server::start(|_| Reply::Drip(Vec::from(HEAD), Duration::from_millis(1)));
         let (send, pieces) = std::sync::mpsc::channel();
         let pieces = Arc::new(std::sync::Mutex::new(pieces));
         server.respond(move |_| Reply::Stream(pieces.clone()));
         send.send(Vec::from("data\n\n")).unwrap();
+        let limit = Duration::from_millis(500);
         let error = stream(&server, limit).open().unwrap().read(&mut |_| {}).unwrap_err();
         let expected =
             matches!(&error, RequestError::Timeout { limit: found, .. } if *found == limit);

@@ -211,12 +211,7 @@ fn polls_go_on_if_the_stream_is_refused() {
         });
         let client = started(builder(&server).streaming(true).polling_interval(RAPIDLY));
         server.wait_for(30, RULESET);
-        // Another test may have warned of a server at the same port.
-        let refusals = || {
-            let mut warnings = logger::warnings_with(&server.url());
-            warnings.retain(|line| line.starts_with("failed to open the event stream: "));
-            warnings
-        };
+        let refusals = || logger::warnings_with(&format!("{}{STREAM}", server.url()));
         wait_until("the refusal", || !refusals().is_empty());
         assert_eq!(server.requests_to(STREAM).len(), 1, "{reason}");
         assert_eq!(client.state(), ClientState::Ready);
@@ -237,7 +232,8 @@ fn a_refusal_whose_body_drips_does_not_hold_the_stream_up() {
         true => Reply::Drip(refusal.clone().into_bytes(), Duration::from_millis(2)),
         false => Reply::json(ruleset(1, &["a"])),
     });
-    let limit = Duration::from_secs(2);
+    // Long enough for the head to arrive on a busy machine.
+    let limit = Duration::from_secs(5);
     let _client = ready(builder(&server).streaming(true).request_timeout(limit));
     wait_until("the refusal", || {
         let warnings = logger::warnings_with(&server.url());
@@ -285,13 +281,7 @@ fn a_stream_that_ends_at_once_is_opened_with_growing_delays() {
 fn a_service_that_comes_back_is_streamed_from_again() {
     logger::listen();
     let service = Service::start();
-    // Another test may have warned of a server at the same port.
-    let warnings = || {
-        let mut warnings = logger::warnings_with(&service.server.url());
-        warnings.retain(|line| line.contains("event stream"));
-        warnings
-    };
-    let earlier = warnings().len();
+    let warnings = || logger::warnings_with(&format!("{}{STREAM}", service.server.url()));
     let handler_streams = service.streams.clone();
     let rules = service.rules.clone();
     service.server.respond(|_| Reply::Raw(Vec::new()));
@@ -310,7 +300,7 @@ fn a_service_that_comes_back_is_streamed_from_again() {
     service.serve(2, &["b"]);
     service.send(UPDATED);
     wait_until("b", || client.get_boolean_value("b", false, None));
-    assert_eq!(warnings().len(), earlier + 1, "{:?}", warnings());
+    assert_eq!(warnings().len(), 1, "{:?}", warnings());
 }
 
 /// Starts a service with a ruleset, whose stream this function writes.
@@ -386,10 +376,10 @@ fn an_endless_stream_hastens_one_poll_a_second_and_ends_with_the_client() {
         }
         let _ = close.send(sent);
     });
+    let begin = Instant::now();
     let client = ready(
         PhaseFlagClient::builder(wire.url(), "sdk-dev-1").streaming(true).polling_interval(NEVER),
     );
-    let begin = Instant::now();
     wait_until("hastened polls", || client.statistics().polls > 3);
     let polls = client.statistics().polls;
     // The first poll, and the one that is hastened at once.
@@ -409,11 +399,14 @@ fn a_stream_whose_head_has_no_end_is_opened_again() {
         true => Reply::Drip(endless.clone().into_bytes(), Duration::from_millis(1)),
         false => Reply::json(ruleset(1, &["a"])),
     });
+    logger::listen();
     let limit = Duration::from_secs(2);
     let settings = builder(&server).streaming(true).request_timeout(limit);
     let client = ready(settings.polling_interval(RAPIDLY));
-    let streams = server.wait_for(2, STREAM);
-    assert!(streams[1].at - streams[0].at >= limit);
+    server.wait_for(2, STREAM);
+    let warnings = logger::warnings_with(&format!("{}{STREAM}", server.url()));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("within 2s"), "{warnings:?}");
     server.wait_for(30, RULESET);
     wait_until("a poll that succeeds", || client.state() == ClientState::Ready);
 }
@@ -490,8 +483,11 @@ fn clients_that_share_a_cache_look_for_a_change_together() {
     for client in &clients {
         wait_until("the change", || client.get_boolean_value("b", false, None));
     }
-    let shared: u64 = clients.iter().map(|client| client.statistics().shared_polls).sum();
-    assert!(shared > CLIENTS as u64, "{shared}");
+    // The rules are in use before the poll is counted.
+    wait_until("shared polls", || {
+        let shared = clients.iter().map(|client| client.statistics().shared_polls);
+        shared.sum::<u64>() > CLIENTS as u64
+    });
     assert!(requests() < before + CLIENTS, "{}", requests());
 }
 
