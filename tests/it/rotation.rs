@@ -78,8 +78,10 @@ fn track(client: &PhaseFlagClient, users: impl IntoIterator<Item = usize>) {
 #[test]
 fn a_program_replaces_its_key_without_a_default_or_a_lost_event() {
     let service = Service::accepting(&[OLD]);
-    let client = |key| service.builder(key).polling_interval(RAPIDLY).build().unwrap();
-    let old = ready(service.builder(OLD).polling_interval(RAPIDLY));
+    // A busy machine may take long for what is queued.
+    let settings = |key| service.builder(key).polling_interval(RAPIDLY).shutdown_timeout(2 * SOON);
+    let client = |key| settings(key).build().unwrap();
+    let old = ready(settings(OLD));
     let current = CurrentClient::new(old.clone());
     let (next_user, defaults, done) =
         (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
