@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
 
 use crate::curl::{Curl, not_checked};
-use crate::support::{self, Reply, SOON, Server, ruleset, started, wait_until};
+use crate::support::{
+    NEVER, Reply, SOON, Server, listener, refusing_address, ruleset, started, wait_until,
+};
 use crate::wire::{Wire, read_request};
 
 const VARIABLES: [&str; 8] = [
@@ -71,7 +73,7 @@ impl Proxy {
 }
 
 fn builder(url: &str) -> ClientBuilder {
-    PhaseFlagClient::builder(url, "sdk-dev-1").polling_interval(Duration::from_secs(600))
+    PhaseFlagClient::builder(url, "sdk-dev-1").polling_interval(NEVER)
 }
 
 #[test]
@@ -99,19 +101,17 @@ fn an_explicit_proxy_carries_every_request_and_does_not_see_the_key() {
 #[test]
 fn a_proxy_that_is_down_is_not_bypassed() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
-    let closed = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let refusing = support::Server::start(|_| support::Reply::status(407));
-    for (proxy, reason) in [
-        (closed, format!("io: {}", TcpStream::connect(closed).unwrap_err())),
-        (refusing.address(), "CONNECT proxy failed: proxy server responded 407/407".to_owned()),
-        (silent.local_addr().unwrap(), "no connection within 1s".to_owned()),
+    let closed = refusing_address();
+    let silent = listener();
+    let refusing = Server::start(|_| Reply::status(407));
+    // Only the last one is waited for.
+    for (proxy, timeout, reason) in [
+        (closed, 10, format!("io: {}", TcpStream::connect(closed).unwrap_err())),
+        (refusing.address(), 10, "CONNECT proxy failed: proxy server responded 407/407".to_owned()),
+        (silent.local_addr().unwrap(), 1, "no connection within 1s".to_owned()),
     ] {
         let settings = builder(&server.url()).proxy(format!("http://me:secret@{proxy}"));
-        let client = started(settings.request_timeout(Duration::from_secs(1)));
+        let client = started(settings.request_timeout(Duration::from_secs(timeout)));
         client.track_event(EvaluationEvent::new("a"));
         // The proxy is at fault, and the user may not know that there is one.
         let named = format!("{reason}, through the proxy `{proxy}`");
@@ -432,6 +432,8 @@ fn the_service_and_the_bootstrap_url_each_have_their_place_in_no_proxy() {
     let server = Server::start(|request| match request.path.as_str() {
         "/bootstrap.json" => Reply::json(ruleset(1, &["b"])),
         "/api/v1/sdk/events" => Reply::status(202),
+        // One poll a process.
+        "/api/v1/sdk/ruleset" => Reply::status(429).with("retry-after", "3600"),
         _ => Reply::status(500),
     });
     let port = server.address().port();
@@ -448,7 +450,7 @@ fn the_service_and_the_bootstrap_url_each_have_their_place_in_no_proxy() {
             (BOOTSTRAP, format!("http://localhost:{port}/bootstrap.json")),
         ];
         let outcome = in_environment(&server.url(), &variables);
-        assert!(outcome.contains("status 500"), "{outcome}");
+        assert!(outcome.contains("status 429"), "{outcome}");
         let asked = |host: &str| {
             let line = format!("CONNECT {host}:{port} HTTP/1.1");
             proxy.heads().iter().filter(|head| head.starts_with(&line)).count()
