@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::error::Error as _;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,17 +17,20 @@ use phaseflag::{
 };
 
 use crate::logger;
-use crate::support::{Reply, Request, SOON, Server, ruleset, wait_until};
+use crate::support::{NEVER, Reply, Request, SOON, Server, listener, ruleset, wait_until};
 use crate::wire::{Wire, read_request, within, write_response};
 
 /// The longest that an immediate call takes on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(1);
+const AT_ONCE: Duration = SOON;
+
+/// Longer, so that a stop that waits for it is noticed.
+const SHUTDOWN_TIMEOUT: Duration = SOON.saturating_mul(2);
 
 /// A time that no test here reaches.
 const FOREVER: Duration = Duration::from_secs(600);
 
-/// Long for a response on loopback, and short for a test.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Long for a response on loopback from a busy machine, and short for a test.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 const MAX_BODY: usize = 100_000;
 
@@ -72,7 +76,7 @@ struct Actor {
 
 impl Actor {
     fn start(act: Act) -> Actor {
-        Actor::on(TcpListener::bind("127.0.0.1:0").unwrap(), act)
+        Actor::on(listener(), act)
     }
 
     fn on(listener: TcpListener, act: Act) -> Actor {
@@ -320,16 +324,16 @@ fn endless_responses_time_out() {
     let head = b"HTTP/1.1 200 OK\r\n";
     let dripping = [head.as_slice(), b"content-length: 9999\r\n\r\n", &[b' '; 9999]].concat();
     episodes(vec![
-        ("no response", Act::Hang, "failed to get a response from `URL` within 1s"),
+        ("no response", Act::Hang, "failed to get a response from `URL` within 4s"),
         (
             "a body that drips",
             Act::Drip(dripping.clone()),
-            "failed to get a response from `URL` within 1s",
+            "failed to get a response from `URL` within 4s",
         ),
         (
             "headers that drip",
             Act::Drip([head.as_slice(), &[b'x'; 9999]].concat()),
-            "failed to get a response from `URL` within 1s",
+            "failed to get a response from `URL` within 4s",
         ),
         (
             "headers without end",
@@ -383,7 +387,7 @@ fn endless_responses_time_out() {
                 [head.as_slice(), b"transfer-encoding: chunked\r\n\r\n0\r\n"].concat(),
                 b"x-noise: 1\r\n".to_vec(),
             ),
-            "failed to get a response from `URL` within 1s",
+            "failed to get a response from `URL` within 4s",
         ),
         (
             "a length beyond the limit",
@@ -632,17 +636,22 @@ fn bytes_after_a_response_are_no_response() {
 
 #[test]
 fn connections_closed_between_requests_are_no_failure() {
-    let wire = Wire::start(|mut stream, _| {
+    let posts_closed = Arc::new(AtomicU64::new(0));
+    let closed = posts_closed.clone();
+    let wire = Wire::start(move |mut stream, _| {
         let request = read_request(&mut stream).unwrap_or_default();
         let status = if request.starts_with("GET") { 200 } else { 202 };
         write_response(&mut stream, status, &ruleset(1, &["a"]));
+        drop(stream);
+        closed.fetch_add(u64::from(status == 202), Ordering::AcqRel);
     });
-    let client = started(builder(&wire.url()).polling_interval(Duration::from_millis(30)));
+    let client = started(builder(&wire.url()).polling_interval(NEVER));
     client.wait_until_ready(SOON).unwrap();
-    for polls in 2..20 {
+    for number in 1..=18 {
         client.track_event(EvaluationEvent::new("a"));
         client.flush_events().unwrap();
-        wait_until("a poll", || client.statistics().polls >= polls);
+        wait_until("the end", || posts_closed.load(Ordering::Acquire) == number);
+        client.refresh().unwrap();
     }
     assert!(client.statistics().last_failure.is_none());
     assert_eq!(client.statistics().events.delivered, 18);
@@ -745,7 +754,7 @@ fn a_refused_key_is_logged_at_once_and_not_retried_soon() {
 #[test]
 fn a_key_refused_later_keeps_the_rules_in_use() {
     let actor = Actor::start(good());
-    let client = started(builder(&actor.wire.url()));
+    let client = started(builder(&actor.wire.url()).shutdown_timeout(SHUTDOWN_TIMEOUT));
     client.wait_until_ready(SOON).unwrap();
     actor.now(whole(401, "", ""));
     wait_until("refused", || client.state() == ClientState::KeyRefused);
@@ -807,7 +816,7 @@ fn a_huge_retry_after_does_not_block_the_client() {
         ],
         |wait| {
             let server = Server::start(move |_| Reply::status(429).with("retry-after", wait));
-            let client = started(builder(&server.url()));
+            let client = started(builder(&server.url()).shutdown_timeout(SHUTDOWN_TIMEOUT));
             client.track_event(EvaluationEvent::new("a"));
             assert!(client.flush_events().is_err());
             wait_until("a failure", || client.statistics().last_failure.is_some());
