@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use log::Level;
 use phaseflag::{ClientBuilder, EvaluationEvent, PhaseFlagClient};
-use support::{Reply, Request, Server, ruleset, wait_until};
+use support::{NEVER, Reply, Request, Server, refusing_address, ruleset, wait_until};
 use wire::{Wire, read_request};
 
 /// The key. The test finds it whole, and each half of it.
@@ -96,7 +96,7 @@ fn check_error(what: &str, error: &dyn StdError) {
 
 fn builder(url: &str) -> ClientBuilder {
     PhaseFlagClient::builder(url, KEY)
-        .polling_interval(Duration::from_secs(600))
+        .polling_interval(NEVER)
         .streaming(true)
         .request_timeout(Duration::from_millis(500))
         .shutdown_timeout(Duration::from_millis(100))
@@ -180,10 +180,7 @@ fn the_key_is_in_no_error_debug_text_or_log_line() {
     let good = Server::with_ruleset(ruleset(1, &["a"]));
     exercise("a good service", builder(&good.url()));
     assert!(good.requests().iter().all(|request| request.header("x-api-key") == Some(KEY)));
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = closed.local_addr().unwrap();
-    drop(closed);
-    exercise("nothing there", builder(&format!("http://{address}")));
+    exercise("nothing there", builder(&format!("http://{}", refusing_address())));
     let proxy = Wire::start(|mut stream, _| {
         let _ = read_request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");

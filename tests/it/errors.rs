@@ -2,13 +2,14 @@
 
 use std::error::Error as StdError;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
 use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient, RequestError, Ruleset};
 
-use crate::support::{RAPIDLY, Reply, SOON, Server, builder, ruleset, started, wait_until};
+use crate::support::{
+    RAPIDLY, Reply, SOON, Server, builder, refusing_address, ruleset, started, wait_until,
+};
 
 /// Returns the texts of the error and its causes.
 fn chain(error: &dyn StdError) -> Vec<String> {
@@ -439,10 +440,7 @@ fn a_flag_that_the_service_does_not_evaluate_is_an_error() {
 
 #[test]
 fn an_unreachable_service_is_an_error() {
-    // A connection takes the port of the service, so that no other test listens there.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let url = format!("http://{}/api/v1", connection.local_addr().unwrap());
+    let url = format!("http://{}/api/v1", refusing_address());
     let error = at(&url).build().unwrap().evaluate("checkout", None).unwrap_err();
     assert!(matches!(error, Error::Request { .. }));
     let texts = chain(&error);

@@ -10,7 +10,7 @@ use phaseflag::{PhaseFlagClient, Value};
 use crate::support::{Folder, KEY, SOON, Service};
 
 /// A time that no test reaches.
-const NEVER: Duration = Duration::from_secs(3600);
+const NEVER: Duration = Duration::from_secs(1000 * 24 * 3600);
 
 /// How long an edit may take to be in force: a second, on a busy machine.
 const A_SECOND_OR_SO: Duration = Duration::from_secs(10);
