@@ -4,7 +4,7 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,6 +36,15 @@ pub struct Browser {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// Returns a free port. With `--port=0` the driver takes a port that is free for IPv6, and then ends
+/// if a server of another test has it for IPv4.
+fn free_port() -> u16 {
+    // Not one that the system gives to other tests.
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (first..first + 1000).find(is_free).unwrap()
+}
+
 impl Browser {
     /// Starts a browser, or returns `None` if this machine has none. With `CHECK_ALL` set, that is a
     /// failure.
@@ -47,9 +56,10 @@ impl Browser {
             return None;
         }
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut driver = Program::start(folder.program("chromedriver").arg("--port=0"));
-        let line = driver.line("was started successfully on port");
-        let port = line.trim_end_matches('.').rsplit(' ').next().unwrap();
+        let port = free_port();
+        let mut driver =
+            Program::start(folder.program("chromedriver").arg(format!("--port={port}")));
+        driver.line("was started successfully on port");
         let arguments = [
             "--headless=new",
             // The browser ends with the driver, even if that is killed.
