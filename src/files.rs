@@ -45,7 +45,8 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     })
 }
 
-/// A file that this process has locked. Dropping it releases the lock.
+/// A file that this process has locked. Dropping it releases the lock for forked processes, too, and
+/// a drop in one of them would release it for this process.
 #[derive(Debug)]
 pub(crate) struct LockedFile(pub(crate) File);
 

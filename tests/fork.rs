@@ -14,7 +14,7 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::{self, Command};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -111,6 +111,9 @@ const CALLS: [(&str, Call); 11] = [
     ("refresh", |client| is_forked(client.refresh().map(drop))),
 ];
 
+/// What ends a client.
+const ENDS: [fn(PhaseFlagClient); 3] = [drop, |client| client.stop(), |client| client.stop_now()];
+
 #[test]
 fn no_call_waits_and_no_event_is_sent_twice() {
     if !is_alone("no_call_waits_and_no_event_is_sent_twice") {
@@ -165,33 +168,69 @@ fn a_dropped_client_neither_delivers_nor_spools() {
     let _ = fs::remove_file(PathBuf::from(format!("{}.lock", spool.display())));
 }
 
+/// A folder with a spool, and a service that responds to events only after `release`.
+struct Delivery {
+    server: Server,
+    folder: PathBuf,
+    responds: Sender<()>,
+}
+
+impl Delivery {
+    fn new(name: &str) -> Delivery {
+        let folder = env::temp_dir().join(format!("phaseflag-fork-{name}-{}", process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let (responds, released) = channel::<()>();
+        let released = Mutex::new(released);
+        let server = Server::start(move |request| match request.path.ends_with("/sdk/events") {
+            true => {
+                let _ = released.lock().unwrap().recv();
+                Reply::status(202).with_body("{}")
+            }
+            false => Reply::json(ruleset(1, &["a"])),
+        });
+        Delivery { server, folder, responds }
+    }
+
+    /// Makes a client that delivers the spool.
+    fn client(&self) -> PhaseFlagClient {
+        ready(quiet(&self.server).event_spool(self.folder.join("events")))
+    }
+
+    /// Leaves an event in the spool.
+    fn leave(&self, key: &str) {
+        let client = self.client();
+        track(&client, &[key]);
+        client.stop_now();
+        assert_eq!(client.statistics().events.spooled, 1);
+    }
+
+    /// Makes a client that is delivering an event from the spool, which it has locked for that.
+    fn delivering(&self) -> PhaseFlagClient {
+        self.leave("1");
+        let client = self.client();
+        self.server.wait_for(1, "/sdk/events");
+        client
+    }
+
+    fn release(&mut self) {
+        self.responds = channel().0;
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
 /// A forked process has the lock files of the spool open, too.
 #[test]
 fn a_forked_process_keeps_no_lock_of_the_spool() {
     if !is_alone("a_forked_process_keeps_no_lock_of_the_spool") {
         return;
     }
-    let folder = env::temp_dir().join(format!("phaseflag-fork-lock-{}", process::id()));
-    let (release, released) = channel::<()>();
-    let released = Mutex::new(released);
-    let server = Server::start(move |request| match request.path.ends_with("/sdk/events") {
-        true => {
-            let _ = released.lock().unwrap().recv();
-            Reply::status(202).with_body("{}")
-        }
-        false => Reply::json(ruleset(1, &["a"])),
-    });
-    let spooling = || ready(quiet(&server).event_spool(folder.join("events")));
-    let leave = |key| {
-        let client = spooling();
-        track(&client, &[key]);
-        client.stop_now();
-        assert_eq!(client.statistics().events.spooled, 1);
-    };
-    leave("1");
-    let client = spooling();
-    // The client delivers from the spool, and has locked it for that.
-    server.wait_for(1, "/sdk/events");
+    let mut delivery = Delivery::new("lock");
+    let client = delivery.delivering();
     wait_until_asleep();
     let child = match fork().unwrap() {
         Fork::Child => {
@@ -200,17 +239,40 @@ fn a_forked_process_keeps_no_lock_of_the_spool() {
         }
         Fork::Parent(child) => child,
     };
-    drop(release);
+    delivery.release();
     client.stop();
     assert_eq!(client.statistics().events.delivered_spooled, 1);
-    leave("2");
-    let client = spooling();
+    delivery.leave("2");
+    let client = delivery.client();
     client.stop();
     Command::new("kill").args(["-9", &child.to_string()]).status().unwrap();
     waitpid(child).unwrap();
     assert_eq!(client.statistics().events.delivered_spooled, 1);
-    assert_eq!(received(&server), ["1", "2"]);
-    fs::remove_dir_all(folder).unwrap();
+    assert_eq!(received(&delivery.server), ["1", "2"]);
+}
+
+/// A release in the forked process would release the lock for both.
+#[test]
+fn no_end_in_the_forked_process_releases_a_lock_of_the_spool() {
+    if !is_alone("no_end_in_the_forked_process_releases_a_lock_of_the_spool") {
+        return;
+    }
+    let mut delivery = Delivery::new("release");
+    let mut handle = Some(delivery.delivering());
+    for end in ENDS {
+        in_fork("an end", || {
+            handle.take().map(end);
+        });
+    }
+    let other = delivery.client();
+    other.stop();
+    assert_eq!(received(&delivery.server), ["1"]);
+    let client = handle.unwrap();
+    delivery.release();
+    client.stop();
+    let spooled = |client: &PhaseFlagClient| client.statistics().events.delivered_spooled;
+    assert_eq!((spooled(&client), spooled(&other)), (1, 0));
+    assert_eq!(received(&delivery.server), ["1"]);
 }
 
 /// The connection belongs to the other process, too.
@@ -228,8 +290,7 @@ fn no_end_in_the_forked_process_ends_the_event_stream() {
     let client = ready(quiet(&server).streaming(true));
     server.wait_for(1, "/sdk/stream");
     let mut handle = Some(client);
-    let ends: [fn(PhaseFlagClient); 3] = [drop, |client| client.stop(), |client| client.stop_now()];
-    for end in ends {
+    for end in ENDS {
         in_fork("an end", || {
             handle.take().map(end);
         });

@@ -230,17 +230,18 @@ impl Inner {
 
     pub(super) fn stop(&self, timeout: Duration) {
         *self.lock_run_state() = RunState::Stopped;
+        if self.home.is_left() {
+            // Takes no lock that a thread of the client may have held at the fork.
+            if let Some(service) = &self.service {
+                service.leave();
+            }
+            return;
+        }
         self.flags.close();
         self.flags.readiness.stop();
         *self.lock_watching() = None;
         if let Some(recorder) = self.observer.as_ref().and_then(Observer::recorder) {
             recorder.close();
-        }
-        if self.home.is_left() {
-            if let Some(service) = &self.service {
-                service.leave();
-            }
-            return;
         }
         match &self.service {
             Some(service) => service.stop(timeout),
