@@ -89,7 +89,6 @@ fn a_thousand_clients_leak_nothing() {
     run(&wire, 0);
     thread::sleep(Duration::from_millis(100));
     let before = held();
-    let begun = Instant::now();
     for number in 0..CLIENTS {
         run(&wire, number);
         // A few at once, to limit the threads of the server.
@@ -97,10 +96,7 @@ fn a_thousand_clients_leak_nothing() {
             wait_until_nothing_is_left_open(&before);
         }
     }
-    let took = begun.elapsed();
     wait_until_nothing_is_left_open(&before);
-    // No client waits for the end of a request.
-    assert!(took < REQUEST_TIMEOUT * CLIENTS as u32 / 3, "a thousand clients took {took:?}");
     assert!(wire.connections() >= CLIENTS / 3);
 }
 

@@ -260,7 +260,6 @@ fn the_bootstrap_url_is_requested_once_if_it_returns_rules() {
 fn failures_of_the_bootstrap_url_are_logged_once() {
     logger::listen();
     let server = Server::start(|_| Reply::status(500));
-    // Another test may warn of a server at the same port.
     let path = "/logged-once.json";
     let settings = builder(&server).bootstrap_url(path).request_timeout(SOON);
     let client = started(settings.polling_interval(RAPIDLY));

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient, RequestError, Value};
 
 use crate::curl::not_checked;
+use crate::port::Port;
 use crate::program::Program;
-use crate::support::{NEVER, ruleset, started, wait_until};
+use crate::support::{NEVER, listener, ruleset, started, wait_until};
 use crate::wire::{Blackhole, Wire, hang, write_response};
 
 /// What a server does with a body that it does not read.
@@ -397,18 +398,15 @@ fn collecting(listener: std::net::TcpListener, sizes: Arc<Mutex<Vec<usize>>>) ->
 
 #[test]
 fn a_service_that_cannot_be_reached_changes_no_batch() {
-    let wire = Wire::start(|_, _| {});
-    let (address, url) = (wire.address(), wire.url());
-    drop(wire);
-    wait_until("the port is closed", || TcpStream::connect(address).is_err());
-    let client = client_of(&url);
+    let port = Port::hold();
+    let client = client_of(&port.base_url());
     track(&client, 40, 10);
     for _ in 0..5 {
         let Err(Error::Flush { queued, .. }) = client.flush_events() else { panic!("delivered") };
         assert_eq!(queued, 40);
     }
     let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
-    let listener = std::net::TcpListener::bind(address).unwrap();
+    let listener = std::net::TcpListener::bind(port.address()).unwrap();
     let _wire = collecting(listener, sizes.clone());
     client.flush_events().unwrap();
     assert_eq!(*sizes.lock().unwrap(), [40]);
@@ -416,7 +414,7 @@ fn a_service_that_cannot_be_reached_changes_no_batch() {
 
 #[test]
 fn a_service_that_accepts_no_connection_in_time_changes_no_batch() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = listener();
     let dead = Blackhole::on(listener.try_clone().unwrap());
     // Shorter than the time limit of a connection.
     let builder = PhaseFlagClient::builder(dead.url(), "sdk-dev-1")

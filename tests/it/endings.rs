@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, channel};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,13 @@ const SHUTDOWN: Duration = Duration::from_millis(300);
 /// The longest that `SHUTDOWN` takes on a busy machine.
 const SHUTDOWN_AT_MOST: Duration = Duration::from_secs(4);
 
+/// A wait that fails a test, and ends.
+const TOO_LONG: Duration = Duration::from_secs(10 * SOON.as_secs());
+
 fn builder(url: &str) -> ClientBuilder {
     PhaseFlagClient::builder(url, "sdk-dev-1")
-        .request_timeout(NEVER)
-        .shutdown_timeout(NEVER)
+        .request_timeout(TOO_LONG)
+        .shutdown_timeout(TOO_LONG)
         .polling_interval(NEVER)
         .event_flush_interval(NEVER)
 }
@@ -376,17 +379,12 @@ fn a_listener_can_drop_the_last_handle_on_the_poller_thread() {
             .build()
             .unwrap();
         track(&client, 3);
-        let last: Arc<Mutex<Option<PhaseFlagClient>>> = Arc::default();
+        let (give, given) = channel::<PhaseFlagClient>();
+        let given = Mutex::new(given);
         let (said, heard) = channel();
-        let own = last.clone();
         client.on_flags_changed(move |_| {
-            let handle = loop {
-                // The thread of the test is about to drop its handle.
-                if let Some(handle) = own.lock().unwrap().take() {
-                    break handle;
-                }
-                thread::yield_now();
-            };
+            // The last handle: the test gives its own away.
+            let Ok(handle) = given.lock().unwrap().recv() else { return };
             let begun = Instant::now();
             drop(handle);
             let name = thread::current().name().map(str::to_owned);
@@ -397,7 +395,7 @@ fn a_listener_can_drop_the_last_handle_on_the_poller_thread() {
             // Otherwise the client might give up before it makes the request.
             server.wait_for(1, "/sdk/events");
         }
-        *last.lock().unwrap() = Some(client);
+        give.send(client).unwrap();
         let (took, name) = heard.recv_timeout(SOON).unwrap();
         assert!(took < SHUTDOWN_AT_MOST, "{what} took {took:?}");
         assert_eq!(name.as_deref(), Some("phaseflag-poller"));

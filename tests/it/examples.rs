@@ -118,7 +118,7 @@ fn watch_sees_the_rules_change() {
     watch.line("added: instant-find");
     watch.line("removed: instant-search");
 
-    // Not the end of the server: another test may listen at its port.
+    // Not the end of the server: another program may listen at its port.
     server.respond(|_| Reply::Raw(Vec::new()));
     watch.line("state: the last rules stay in use: failed to");
     watch.say("stop");

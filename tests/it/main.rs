@@ -14,6 +14,8 @@ mod mounts;
 #[cfg(all(unix, feature = "http"))]
 #[path = "../support/nginx.rs"]
 mod nginx;
+#[path = "../support/port.rs"]
+mod port;
 #[path = "../support/processor_time.rs"]
 mod processor_time;
 #[path = "../support/program.rs"]

@@ -132,6 +132,8 @@ fn perform(act: Act, stream: &mut TcpStream) -> bool {
             let mut sent = stream.write_all(&bytes);
             while sent.is_ok() {
                 sent = stream.write_all(&more);
+                // The other tests need the processor, too.
+                thread::sleep(Duration::from_millis(1));
             }
         }
         Act::Hang => {
@@ -670,7 +672,7 @@ fn a_kept_connection_is_reused() {
             let _ = std::io::copy(&mut stream, &mut onward);
         }
     });
-    let client = started(builder(&wire.url()).polling_interval(FOREVER));
+    let client = started(builder(&wire.url()).polling_interval(NEVER));
     client.wait_until_ready(SOON).unwrap();
     for _ in 0..20 {
         client.track_event(EvaluationEvent::new("a"));
@@ -916,7 +918,7 @@ fn the_key_reaches_no_second_host() {
             });
             let location = form.replace("{}", &stranger.address().to_string());
             let server = Server::start(move |_| Reply::status(status).with("location", &location));
-            let settings = builder(&server.url()).streaming(true).polling_interval(FOREVER);
+            let settings = builder(&server.url()).streaming(true).polling_interval(NEVER);
             let client = started(settings.bootstrap_url("/bootstrap.json"));
             server.wait_for(1, "/sdk/stream");
             server.wait_for(1, "/sdk/ruleset");

@@ -199,7 +199,7 @@ fn stop_delivers_the_spool() {
 #[test]
 fn stop_now_makes_no_request() {
     let (server, folder) = (server(202), Folder::new("now"));
-    let client = started(spooling(&server, &folder));
+    let client = started(spooling(&server, &folder).shutdown_timeout(2 * SOON));
     track(&client, 0..3);
     let begin = Instant::now();
     client.stop_now();
@@ -233,7 +233,8 @@ fn stop_during_a_hanging_request_spools_its_events() {
         true => Reply::Hang,
         false => Reply::json(ruleset(1, &["a"])),
     });
-    let client = started(spooling(&server, &folder).event_batch_size(2).request_timeout(NEVER));
+    let settings = spooling(&server, &folder).shutdown_timeout(2 * SOON);
+    let client = started(settings.event_batch_size(2).request_timeout(2 * SOON));
     track(&client, 0..2);
     server.wait_for(1, EVENTS);
     track(&client, 2..5);
@@ -251,8 +252,8 @@ fn a_second_stop_does_not_wait_for_the_spool() {
     let (server, folder) = (server(202), Folder::new("twice"));
     leave_events(&server, &folder, 0..1);
     server.respond(|_| Reply::Hang);
-    let settings = spooling(&server, &folder).request_timeout(NEVER).shutdown_timeout(SOON);
-    let client = started(settings);
+    let settings = spooling(&server, &folder).shutdown_timeout(2 * SOON);
+    let client = started(settings.request_timeout(2 * SOON));
     server.wait_for(1, EVENTS);
     client.stop_now();
     let begin = Instant::now();

@@ -24,6 +24,7 @@ pub mod container;
 #[path = "../../../tests/support/exchange.rs"]
 mod exchange;
 pub mod json_schema;
+#[path = "../../../tests/support/port.rs"]
 mod port;
 #[path = "../../../tests/support/program.rs"]
 mod program;

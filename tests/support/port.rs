@@ -1,4 +1,5 @@
 //! A port that stays with a test while nothing listens on it.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -19,6 +20,10 @@ impl Port {
         let client = TcpStream::connect(address).unwrap();
         let (server, _) = listener.accept().unwrap();
         Port { address, _held: cfg!(unix).then_some([client, server]) }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub fn number(&self) -> u16 {
