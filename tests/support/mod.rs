@@ -15,8 +15,8 @@ use phaseflag::{ClientBuilder, PhaseFlagClient, Value};
 /// The shortest polling interval that a client accepts.
 pub const RAPIDLY: Duration = Duration::from_millis(10);
 
-/// A time that no test reaches, and a random part of it neither: the first wait between two polls is
-/// a random part of the interval.
+/// A time that no test reaches. Nor does one reach a random part of it, such as the first wait between
+/// two polls.
 pub const NEVER: Duration = Duration::from_secs(1000 * 24 * 3600);
 
 /// The longest that a test waits for a condition.

@@ -30,7 +30,9 @@ mod visitor;
 use std::env;
 use std::error::Error;
 use std::io;
+use std::num::ParseIntError;
 use std::process;
+use std::str::FromStr;
 use std::time::Duration;
 
 use phaseflag::{EventCounts, PhaseFlagClient};
@@ -48,8 +50,8 @@ const DRAIN_SECONDS: &str = "3";
 async fn main() -> Result<(), Box<dyn Error>> {
     let base_url = setting("PHASEFLAG_BASE_URL", "http://127.0.0.1:8000/api/v1");
     let api_key = setting("PHASEFLAG_API_KEY", "sdk-dev-local");
-    let port: u16 = setting("PORT", "8080").parse()?;
-    let drain_timeout = Duration::from_secs(setting("DRAIN_SECONDS", DRAIN_SECONDS).parse()?);
+    let port: u16 = number("PORT", "8080")?;
+    let drain_timeout = Duration::from_secs(number("DRAIN_SECONDS", DRAIN_SECONDS)?);
 
     // First, since a container runtime may end the server while it starts.
     let mut signals = EndSignals::listen()?;
@@ -108,4 +110,8 @@ async fn finish(
 
 fn setting(name: &str, default: &str) -> String {
     env::var(name).unwrap_or_else(|_| default.to_owned())
+}
+
+fn number<T: FromStr<Err = ParseIntError>>(name: &str, default: &str) -> Result<T, String> {
+    setting(name, default).parse().map_err(|error| format!("{name}: {error}"))
 }

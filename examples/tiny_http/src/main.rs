@@ -44,7 +44,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 fn main() -> Result<(), Box<dyn Error>> {
     let base_url = setting("PHASEFLAG_BASE_URL", "http://127.0.0.1:8000/api/v1");
     let api_key = setting("PHASEFLAG_API_KEY", "sdk-dev-local");
-    let port: u16 = setting("PORT", "8080").parse()?;
+    let port: u16 = setting("PORT", "8080").parse().map_err(|error| format!("PORT: {error}"))?;
 
     // First, since a container runtime may end the server while it starts.
     let signals = end_signals()?;
