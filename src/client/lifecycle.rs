@@ -231,7 +231,7 @@ impl Inner {
     pub(super) fn stop(&self, timeout: Duration) {
         *self.lock_run_state() = RunState::Stopped;
         if self.home.is_left() {
-            // Takes no lock that a thread of the client may have held at the fork.
+            // Before the locks below: a thread of the client may have held one at the fork.
             if let Some(service) = &self.service {
                 service.leave();
             }
