@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use phaseflag::{ClientBuilder, Error, EvaluationEvent, PhaseFlagClient, Value};
 
-use crate::support::{NEVER, Reply, Request, SOON, Server, SetOnDrop, ruleset, wait_until};
+use crate::support::{NEVER, Reply, Request, SOON, Server, SetOnDrop, block, ruleset, wait_until};
 use crate::wire::{self, within};
 
 /// The longest that an immediate call takes on a busy machine.
@@ -664,20 +664,14 @@ fn a_flush_never_overtakes_earlier_events() {
 fn stop_does_not_wait_for_a_listener_that_blocks() {
     let server = Server::with_ruleset(ruleset(1, &["a"]));
     let client = builder(&server.url()).build().unwrap();
-    let (said, heard) = channel();
-    let (open, gate) = channel::<()>();
-    let gate = Mutex::new(gate);
-    client.on_flags_changed(move |_| {
-        let _ = said.send(());
-        let _ = gate.lock().unwrap().recv();
-    });
+    let (proceed, begun) = block(&client);
     client.start().unwrap();
-    heard.recv_timeout(SOON).unwrap();
+    begun.recv_timeout(SOON).unwrap();
     track(&client, 2);
     within(AT_ONCE, "stop", || client.stop());
     assert_eq!(client.statistics().events.delivered, 2);
     within(AT_ONCE, "drop", || drop(client));
-    drop(open);
+    drop(proceed);
 }
 
 /// A panic payload that panics on drop.

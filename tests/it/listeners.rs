@@ -2,7 +2,7 @@
 
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use phaseflag::{
 };
 
 use crate::support::{
-    self, NEVER, RAPIDLY, Reply, SOON, Server, builder, flag, ready, ruleset, started, wait_until,
+    self, NEVER, RAPIDLY, Reply, SOON, Server, block, builder, flag, ready, ruleset, started,
+    wait_until,
 };
 use crate::wire::within;
 
@@ -571,18 +572,6 @@ fn a_listener_that_panics_on_drop_does_not_end_polling() {
     client.wait_until_ready(SOON).unwrap();
     server.respond(|_| Reply::json(ruleset(2, &["b"])));
     support::wait_until("the next rules", || client.get_boolean_value("b", false, None));
-}
-
-/// Adds a listener that blocks until the sender is dropped. Returns a receiver for the calls, too.
-fn block(client: &PhaseFlagClient) -> (Sender<()>, Receiver<()>) {
-    let (proceed, may_proceed) = channel::<()>();
-    let (begin, begun) = channel();
-    let may_proceed = Mutex::new(may_proceed);
-    client.on_flags_changed(move |_| {
-        let _ = begin.send(());
-        let _ = may_proceed.lock().unwrap().recv();
-    });
-    (proceed, begun)
 }
 
 #[test]

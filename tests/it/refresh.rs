@@ -11,7 +11,7 @@ use phaseflag::{ClientState, Error, PhaseFlagClient, RequestError};
 
 use crate::logger::{self, WHIM};
 use crate::support::{
-    NEVER, RAPIDLY, Reply, Request, SOON, Server, builder, flag, ready, ruleset, started,
+    NEVER, RAPIDLY, Reply, Request, SOON, Server, block, builder, flag, ready, ruleset, started,
     wait_until,
 };
 
@@ -225,13 +225,7 @@ fn does_not_join_a_poll_that_was_answered_before() {
     let all_bring_other_rules = || {
         let server = start_with_etag(1, &["a"]);
         let client = builder(&server).polling_interval(NEVER).build().unwrap();
-        let (proceed, may_proceed) = channel::<()>();
-        let (begin, begun) = channel();
-        let may_proceed = Mutex::new(may_proceed);
-        client.on_flags_changed(move |_| {
-            let _ = begin.send(());
-            let _ = may_proceed.lock().unwrap().recv();
-        });
+        let (proceed, begun) = block(&client);
         client.start().unwrap();
         begun.recv_timeout(SOON).unwrap();
         // The first poll is not over, but the rules change after its response.
@@ -367,13 +361,7 @@ fn waits_for_a_poll_for_at_most_one_request_timeout() {
     let timeout = Duration::from_secs(2);
     let settings = builder(&server).polling_interval(NEVER).request_timeout(timeout);
     let client = settings.build().unwrap();
-    let (proceed, may_proceed) = channel::<()>();
-    let (begin, begun) = channel();
-    let may_proceed = Mutex::new(may_proceed);
-    client.on_flags_changed(move |_| {
-        let _ = begin.send(());
-        let _ = may_proceed.lock().unwrap().recv();
-    });
+    let (proceed, begun) = block(&client);
     client.start().unwrap();
     begun.recv_timeout(SOON).unwrap();
     // A listener blocks the poll.

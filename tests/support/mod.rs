@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -324,6 +324,18 @@ pub fn listener() -> TcpListener {
 /// Returns an address that refuses connections: no server of this process takes its port.
 pub fn refusing_address() -> SocketAddr {
     listener().local_addr().expect("an address")
+}
+
+/// Adds a listener that blocks until the sender is dropped. Returns a receiver for the calls, too.
+pub fn block(client: &PhaseFlagClient) -> (Sender<()>, Receiver<()>) {
+    let (proceed, may_proceed) = channel::<()>();
+    let (begin, begun) = channel();
+    let may_proceed = Mutex::new(may_proceed);
+    client.on_flags_changed(move |_| {
+        let _ = begin.send(());
+        let _ = lock(&may_proceed).recv();
+    });
+    (proceed, begun)
 }
 
 /// Returns settings for a client of this server.
